@@ -1,0 +1,21 @@
+"""Settings of the audit."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grasp_psonet.setting import STRICT, refuse_unless, setting
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """Which training visits should be read again."""
+
+    __pydantic_config__ = STRICT
+
+    ranking: Literal["largest", "mean", "visit_loss", "margin"] = setting(
+        "largest", "the ranking that the review list is sorted by (all are in the table)"
+    )
+    inspected: float = setting(0.3, "fraction of visits inspected at which the found fraction is stated")
+
+    def __post_init__(self) -> None:
+        refuse_unless(0 < self.inspected < 1, "audit.inspected", self.inspected, "between 0 and 1")

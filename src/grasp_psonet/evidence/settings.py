@@ -1,0 +1,20 @@
+"""Settings of the evaluation."""
+
+from dataclasses import dataclass
+
+from grasp_psonet.setting import STRICT, refuse_unless, setting
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Figures, intervals and subgroups."""
+
+    __pydantic_config__ = STRICT
+
+    replicates: int = setting(1000, "patient-clustered bootstrap replicates")
+    confidence: float = setting(0.95, "coverage of the intervals")
+    subgroups: tuple[str, ...] = setting((), "further visits columns to evaluate by (Fitzpatrick is always there)")
+
+    def __post_init__(self) -> None:
+        refuse_unless(self.replicates >= 10, "evaluate.replicates", self.replicates, "at least 10")
+        refuse_unless(0 < self.confidence < 1, "evaluate.confidence", self.confidence, "between 0 and 1")

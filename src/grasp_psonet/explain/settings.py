@@ -1,0 +1,19 @@
+"""Settings of the explanations."""
+
+from dataclasses import dataclass
+
+from grasp_psonet.setting import STRICT, refuse_unless, setting
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """Which photos get a Grad-CAM map."""
+
+    __pydantic_config__ = STRICT
+
+    flagged: int = setting(12, "most harmful training photos to map")
+    errors: int = setting(12, "misclassified validation visits whose most-attended photo is mapped")
+
+    def __post_init__(self) -> None:
+        for name in ("flagged", "errors"):
+            refuse_unless(getattr(self, name) >= 0, f"explain.{name}", getattr(self, name), "0 or more")

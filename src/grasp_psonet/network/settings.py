@@ -1,0 +1,29 @@
+"""Settings of the network: encoder, attention, head."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grasp_psonet.setting import STRICT, refuse_unless, setting
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The multi-instance network: photo encoder, attention over the visit's photos, classifier."""
+
+    __pydantic_config__ = STRICT
+
+    encoder: str = setting("convnext_tiny", "any timm model, or demo_convnext / demo_vit (drawn skin, 64 px)")
+    weights: str = setting("pretrained", "pretrained, random, or the path of a local .safetensors file")
+    feature_length: int = setting(768, "length D of a photo's feature after the projection")
+    projection: Literal["linear", "mlp"] = setting("linear", "encoder feature -> D: one layer, or two with GELU")
+    attention: Literal["plain", "gated"] = setting("gated", "tanh attention, or tanh times sigmoid (Ilse et al. 2018)")
+    attention_hidden: int = setting(128, "hidden width of the attention scorer")
+    head_hidden: int = setting(256, "hidden width of the classifier; 0 for a single linear layer")
+    mask: Literal["before", "paper"] = setting(
+        "before", "before: absent photos leave the softmax; paper: softmax over stored photos, then times the mask"
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("feature_length", "attention_hidden"):
+            refuse_unless(getattr(self, name) >= 1, f"network.{name}", getattr(self, name), "at least 1")
+        refuse_unless(self.head_hidden >= 0, "network.head_hidden", self.head_hidden, "0 or more")

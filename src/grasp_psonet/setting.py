@@ -1,0 +1,28 @@
+"""How a setting is declared: a field of a frozen dataclass with a default and one line of help.
+
+Rooms declare their settings with the standard library alone, so that numeric code runs where pydantic is not installed;
+``settings.py`` parses the whole tree with pydantic.
+"""
+
+from dataclasses import field
+from typing import Any
+
+from grasp_psonet.errors import SettingsError
+
+STRICT = {"extra": "forbid"}  # read by pydantic from ``__pydantic_config__``: unknown keys are errors
+
+
+def setting(default: Any, help: str) -> Any:  # noqa: A002  the word users know it by
+    """A dataclass field with its default (a mutable default is copied through its type) and one line of help."""
+    return field(default=default, metadata={"help": help})
+
+
+def group(kind: type) -> Any:
+    """A dataclass field that holds a group of settings, at the group's own defaults."""
+    return field(default_factory=kind, metadata={"help": (kind.__doc__ or "").strip().splitlines()[0]})
+
+
+def refuse_unless(condition: bool, path: str, value: object, wanted: str) -> None:
+    """Raises SettingsError naming the setting, the value seen and what is wanted."""
+    if not condition:
+        raise SettingsError(f"setting {path} is {value!r}; wanted: {wanted}")

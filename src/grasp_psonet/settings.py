@@ -1,0 +1,162 @@
+"""The settings tree: one typed value for a whole study, from study.yaml and the command line.
+
+Every room declares its own settings; this module only puts them together, parses them with pydantic and turns its
+findings into letters a person can act on.
+"""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from grasp_psonet.audit.settings import AuditSettings
+from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
+from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
+from grasp_psonet.errors import SettingsError
+from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.explain.settings import ExplainSettings
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.photos.settings import PhotoSettings
+from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.setting import STRICT, group, refuse_unless, setting
+from grasp_psonet.training.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class MachineSettings:
+    """What of this machine is used; the number of threads is part of a run's identity, the processes are not."""
+
+    __pydantic_config__ = STRICT
+
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "where networks run")
+    threads: int = setting(1, "CPU threads of one network; part of what makes a run bitwise repeatable")
+    processes: int = setting(2, "retrainings, and drawing processes, at the same time")
+
+    def __post_init__(self) -> None:
+        refuse_unless(self.threads >= 1, "machine.threads", self.threads, "at least 1")
+        refuse_unless(self.processes >= 1, "machine.processes", self.processes, "at least 1")
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Every setting of a study."""
+
+    __pydantic_config__ = STRICT
+
+    seed: int = setting(0, "names every random choice of training, controls and intervals")
+    cohort_seed: int = setting(0, "names every random choice of the synthetic cohort")
+    machine: MachineSettings = group(MachineSettings)
+    cohort: SyntheticSettings = group(SyntheticSettings)
+    severity: SeveritySettings = group(SeveritySettings)
+    split: SplitSettings = group(SplitSettings)
+    photos: PhotoSettings = group(PhotoSettings)
+    network: NetworkSettings = group(NetworkSettings)
+    train: TrainSettings = group(TrainSettings)
+    trace: TraceSettings = group(TraceSettings)
+    prune: PruneSettings = group(PruneSettings)
+    evaluate: EvaluateSettings = group(EvaluateSettings)
+    audit: AuditSettings = group(AuditSettings)
+    explain: ExplainSettings = group(ExplainSettings)
+
+
+_TREE: TypeAdapter[StudySettings] = TypeAdapter(StudySettings)
+
+
+def parse(tree: dict[str, Any], source: str) -> StudySettings:
+    """Settings from nested plain values; ``source`` names where they came from in errors. Raises SettingsError."""
+    try:
+        return _TREE.validate_python(tree)
+    except ValidationError as error:
+        faults = [_letter(fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()]
+        raise SettingsError(
+            f"{len(faults)} setting(s) of {source} cannot be used:\n  "
+            + "\n  ".join(faults)
+            + "\n  next: correct them; `grasp init --print` shows every setting with its meaning"
+        ) from None
+
+
+def load(path: Path, overrides: dict[str, str] | None = None, preset: dict[str, Any] | None = None) -> StudySettings:
+    """Settings of a study.yaml (an empty or missing file means all defaults), then overrides by dotted path."""
+    tree: dict[str, Any] = {}
+    if path.exists():
+        try:
+            read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} is not YAML: {error}\n  next: correct the file, or write it anew with `grasp init`") from None
+        if read is not None and not isinstance(read, dict):
+            raise SettingsError(f"{path} holds a {type(read).__name__}; wanted: settings by name, as `grasp init` writes them")
+        tree = read or {}
+    tree = merged(preset or {}, tree)
+    for dotted, text in (overrides or {}).items():
+        _put(tree, dotted, text)
+    return parse(tree, str(path) + (" and the command line" if overrides else ""))
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with the values of ``over`` in their places; groups are merged, everything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def as_tree(settings: Any) -> dict[str, Any]:
+    """Plain nested values (lists for tuples), the same for equal settings: for YAML files and for digests."""
+    return {
+        field.name: as_tree(value) if dataclasses.is_dataclass(value) else list(value) if isinstance(value, tuple) else value
+        for field in dataclasses.fields(settings)
+        for value in [getattr(settings, field.name)]
+    }
+
+
+def dotted_paths(kind: type = StudySettings, prefix: str = "") -> dict[str, tuple[str, Any]]:
+    """Every setting by its dotted path, with its line of help and its default."""
+    paths: dict[str, tuple[str, Any]] = {}
+    default = kind()
+    for field in dataclasses.fields(kind):
+        value = getattr(default, field.name)
+        if dataclasses.is_dataclass(value):
+            paths |= dotted_paths(type(value), f"{prefix}{field.name}.")
+        else:
+            paths[prefix + field.name] = (field.metadata["help"], value)
+    return paths
+
+
+def to_yaml(settings: Any, indent: str = "") -> str:
+    """A study.yaml with every setting, its value and one line of help."""
+    lines = []
+    for field in dataclasses.fields(settings):
+        value, text = getattr(settings, field.name), field.metadata["help"]
+        if dataclasses.is_dataclass(value):
+            lines += ["", f"{indent}{field.name}:  # {text}", to_yaml(value, indent + "  ")]
+        else:
+            plain = list(value) if isinstance(value, tuple) else value
+            written = yaml.safe_dump(plain, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+            lines.append(f"{indent}{field.name}: {written}  # {text}")
+    return "\n".join(lines).strip("\n") if not indent else "\n".join(lines)
+
+
+def _put(tree: dict[str, Any], dotted: str, text: str) -> None:
+    *groups, last = dotted.split(".")
+    place = tree
+    for name in groups:
+        below = place.get(name)
+        place[name] = dict(below) if isinstance(below, dict) else {}
+        place = place[name]
+    place[last] = yaml.safe_load(text)
+
+
+def _letter(location: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
+    path = ".".join(str(part) for part in location)
+    if kind == "value_error":  # raised by the settings themselves, which name their path
+        return message.removeprefix("Value error, ")
+    if kind == "unexpected_keyword_argument":
+        near = difflib.get_close_matches(path, dotted_paths(), n=1, cutoff=0.5)
+        return f"{path}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{path} is {value!r}: {message}"

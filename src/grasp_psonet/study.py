@@ -1,0 +1,66 @@
+"""The map of a study folder: where everything stands. Paths only; nothing is read or written here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study folder."""
+
+    folder: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.folder / "study.yaml"
+
+    @property
+    def visits_file(self) -> Path:
+        return self.folder / "visits.csv"
+
+    @property
+    def photos_file(self) -> Path:
+        return self.folder / "photos.csv"
+
+    @property
+    def views_file(self) -> Path:
+        return self.folder / "views.csv"
+
+    @property
+    def truth_file(self) -> Path:
+        """What was planted, one row per photo; only in synthetic cohorts."""
+        return self.folder / "truth.parquet"
+
+    @property
+    def visit_truth_file(self) -> Path:
+        """True PASI, sub-scores and the cause of each disagreement, one row per visit; only in synthetic cohorts."""
+        return self.folder / "truth_visits.parquet"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    def run(self, name: str) -> Path:
+        return self.folder / "runs" / name
+
+    def trace(self, name: str) -> Path:
+        return self.folder / "traces" / name
+
+    def pruning(self, name: str) -> Path:
+        return self.folder / "prunings" / name
+
+    @property
+    def evaluation(self) -> Path:
+        return self.folder / "evaluation"
+
+    @property
+    def audit(self) -> Path:
+        return self.folder / "audit"
+
+    @property
+    def explanations(self) -> Path:
+        return self.folder / "explain"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report"

@@ -1,0 +1,28 @@
+"""Settings of training."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.setting import STRICT, group, refuse_unless, setting
+from grasp_psonet.trajectory.settings import OptimizerSettings
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How the network is trained, and what is recorded."""
+
+    __pydantic_config__ = STRICT
+
+    epochs: int = setting(100, "passes of as many draws as there are training visits")
+    visits_per_step: int = setting(4, "visits in one optimizer step (the last step of an epoch may have fewer)")
+    sampling: Literal["class_weighted", "uniform", "shuffled"] = setting(
+        "class_weighted", "with replacement by class, with replacement, or each visit once an epoch"
+    )
+    anchor_every: int = setting(1, "epochs between anchors (weights and both Adam moments; 12 bytes per parameter each)")
+    optimizer: OptimizerSettings = group(OptimizerSettings)
+    augmentation: AugmentationSettings = group(AugmentationSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "visits_per_step", "anchor_every"):
+            refuse_unless(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
