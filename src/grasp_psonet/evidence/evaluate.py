@@ -1,0 +1,163 @@
+"""Runs against readers on the test split: figures, paired differences to the baseline, confusion matrices."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.errors import EvidenceError
+from grasp_psonet.evidence.groups import groups_of
+from grasp_psonet.evidence.intervals import Figure, Floats, Resamples, figure_of, plain, resample_patients
+from grasp_psonet.evidence.metrics import METRICS, Answers, Metric, confusion, has_all_classes
+from grasp_psonet.evidence.settings import EvaluateSettings
+
+READERS = {"reader1": "severity_reader1", "reader2": "severity_reader2"}
+PROBABILITIES = [f"p_{severity}" for severity in SEVERITIES]
+_PLACE = ["run", "reader", "group_column", "group"]
+_NUMBERS = ["low", "high", "num_visits", "num_patients", "num_left_out", "num_replicates", "why_not"]
+FIGURE_COLUMNS = [*_PLACE, "metric", "value", *_NUMBERS]
+DIFFERENCE_COLUMNS = [*_PLACE, "baseline", "metric", "difference", *_NUMBERS]
+CONFUSION_COLUMNS = [*_PLACE, "label", "predicted", "num_visits"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Tidy tables, one row per number. ``num_left_out`` counts the group's visits that the reader did not read."""
+
+    figures: pd.DataFrame
+    differences: pd.DataFrame
+    confusions: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One run, one reader, one group."""
+
+    place: dict[str, str]
+    answers: Answers
+    num_left_out: int
+
+
+def evaluate_runs(
+    predictions: Mapping[str, pd.DataFrame],
+    visits: pd.DataFrame,
+    settings: EvaluateSettings,
+    seed: int,
+    baseline: str = "baseline",
+    split: str = "test",
+) -> Evaluation:
+    """Micro AUC, linear kappa and accuracy of every run against both readers, in every group, with intervals.
+
+    ``predictions`` are the tables of predictions.parquet by run name, ``visits`` the cohort's. All runs of a (reader,
+    group) share their bootstrap replicates, so differences (run minus ``baseline``) are paired. A reader's unread
+    visits are left out and counted. AUC needs every class among the reader's labels of the group; kappa needs chance
+    disagreement; what does not exist is NaN with its reason in ``why_not``. Raises EvidenceError.
+    """
+    visits = visits.loc[visits["split"] == split].reset_index(drop=True)
+    if visits.empty:
+        raise EvidenceError(f"no visit is in the {split} split\n  next: see the split column of visits.csv")
+    aligned = {run: aligned_to(visits, table, run) for run, table in predictions.items()}
+    figures: list[dict[str, object]] = []
+    differences: list[dict[str, object]] = []
+    confusions: list[dict[str, object]] = []
+    for (column, group, is_member), (reader, label) in product(groups_of(visits, settings.subgroups), READERS.items()):
+        is_read = is_member & visits[label].notna()
+        read = visits.loc[is_read]
+        resamples = resample_patients(
+            read["patient_id"].tolist(), settings.replicates, seed, split, reader, column, group
+        )
+        cells = [
+            _Cell(
+                {"run": run, "reader": reader, "group_column": column, "group": group},
+                answers_of(table.loc[is_read], read[label]),
+                int((is_member & ~is_read).sum()),
+            )
+            for run, table in aligned.items()
+        ]
+        for cell in cells:
+            confusions += _confusion_rows(cell)
+        for name, metric in METRICS.items():
+            table_rows = _metric_rows(name, metric, cells, resamples, settings.confidence, baseline)
+            figures += table_rows[0]
+            differences += table_rows[1]
+    return Evaluation(
+        pd.DataFrame(figures, columns=FIGURE_COLUMNS),
+        pd.DataFrame(differences, columns=DIFFERENCE_COLUMNS),
+        pd.DataFrame(confusions, columns=CONFUSION_COLUMNS),
+    )
+
+
+def aligned_to(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.DataFrame:
+    """The run's predictions in the order and with the index of ``visits``. Raises EvidenceError on gaps and repeats."""
+    table = predictions.set_index("visit_id")
+    missing = visits.loc[~visits["visit_id"].isin(table.index), "visit_id"]
+    if len(missing) or table.index.has_duplicates:
+        raise EvidenceError(
+            f"run {run} has {len(missing)} of {len(visits)} visits without a prediction and "
+            f"{int(table.index.duplicated().sum())} predicted twice\n  next: train the run again on this cohort"
+        )
+    return table.loc[visits["visit_id"]].set_index(visits.index)
+
+
+def answers_of(predictions: pd.DataFrame, labels: "pd.Series[int]") -> Answers:
+    """Answers from rows of predictions.parquet and one reader's labels, in the same order."""
+    return Answers(
+        predictions[PROBABILITIES].to_numpy(np.float64),
+        np.asarray(predictions["predicted"], dtype=np.int64),
+        np.asarray(labels, dtype=np.int64),
+    )
+
+
+def auc_of_split(predictions: pd.DataFrame, split: str = "val") -> float | None:
+    """Micro AUC against the training label (Reader 1) on one split; None where a class is missing from it."""
+    rows = predictions.loc[predictions["split"] == split]
+    if rows.empty:
+        return None
+    value = float(METRICS["auc"](answers_of(rows, rows["label"]), np.ones((1, len(rows))))[0])
+    return value if np.isfinite(value) else None
+
+
+def _metric_rows(
+    name: str, metric: Metric, cells: list[_Cell], resamples: Resamples, confidence: float, baseline: str
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    values: dict[str, tuple[float, Floats]] = {}
+    for cell in cells:
+        statistic = partial(metric, cell.answers)
+        values[cell.place["run"]] = plain(statistic, resamples), statistic(resamples.weight)
+    figures, differences = [], []
+    for cell in cells:
+        run, why_not = cell.place["run"], _why_not(name, cell)
+        found = figure_of(*values[run], resamples, confidence, why_not)
+        figures.append(cell.place | {"metric": name, "num_left_out": cell.num_left_out} | asdict(found))
+        if run != baseline and baseline in values:
+            (value, value_R), (base, base_R) = values[run], values[baseline]
+            paired = figure_of(value - base, value_R - base_R, resamples, confidence, why_not)
+            differences.append(cell.place | {"metric": name, "baseline": baseline} | _as_difference(paired, cell))
+    return figures, differences
+
+
+def _as_difference(paired: Figure, cell: _Cell) -> dict[str, object]:
+    numbers = asdict(paired)
+    return {"difference": numbers.pop("value"), "num_left_out": cell.num_left_out} | numbers
+
+
+def _why_not(metric: str, cell: _Cell) -> str:
+    """Why this figure does not exist here, should it not."""
+    if len(cell.answers) == 0:
+        return f"no visits of this group with a label of {cell.place['reader']}"
+    if metric == "auc" and not has_all_classes(cell.answers.label, np.ones((1, len(cell.answers))))[0]:
+        missing = [name for c, name in enumerate(SEVERITIES) if c not in cell.answers.label]
+        return f"no {' and no '.join(missing)} visit among the labels of {cell.place['reader']}"
+    return "labels and predictions are all of one class"
+
+
+def _confusion_rows(cell: _Cell) -> list[dict[str, object]]:
+    counts = confusion(cell.answers)
+    return [
+        cell.place | {"label": label, "predicted": predicted, "num_visits": int(counts[i, j])}
+        for (i, label), (j, predicted) in product(enumerate(SEVERITIES), enumerate(SEVERITIES))
+    ]
