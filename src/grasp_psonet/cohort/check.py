@@ -1,0 +1,65 @@
+"""What `grasp check` says about the tables: faults, notes, and a summary of a faultless cohort."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from grasp_psonet.cohort.cells import SPLITS
+from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
+from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.tables import Cohort, examine
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """``faults`` stop every other command, ``notes`` do not; ``summary`` is empty where there are faults. ``photos`` is
+    photos.csv as far as it could be read, indexed by row number of the file, for looking at the files themselves."""
+
+    faults: list[str]
+    notes: list[str]
+    photos: pd.DataFrame
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def check_tables(
+    visits_file: Path,
+    photos_file: Path,
+    views_file: Path | None,
+    severity: SeveritySettings,
+    split: SplitSettings,
+    seed: int,
+) -> CheckResult:
+    """Every fault of the tables at once; the files of the photos are not opened here."""
+    examination = examine(visits_file, photos_file, views_file, severity, split, seed)
+    summary = {} if examination.cohort is None else summary_of(examination.cohort)
+    return CheckResult(list(examination.faults), list(examination.notes), examination.photos, summary)
+
+
+def summary_of(cohort: Cohort) -> dict[str, Any]:
+    """Counts of a cohort: patients, visits, photos; visits by split and class, by skin type, and read twice."""
+    visits = cohort.visits
+    photos_per_visit = cohort.photos.groupby("visit_id").size()
+    twice = visits["severity_reader2"].notna()
+    differ = (visits["severity_reader1"] != visits["severity_reader2"]).fillna(False)
+    return {
+        "num_patients": int(visits["patient_id"].nunique()),
+        "num_visits": len(visits),
+        "num_photos": len(cohort.photos),
+        "photos_per_visit": [
+            int(photos_per_visit.min()),
+            float(photos_per_visit.median()),
+            int(photos_per_visit.max()),
+        ],
+        "visits_by_split_and_class": {
+            split: {
+                name: int(((visits["split"] == split) & (visits["severity_reader1"] == label)).sum())
+                for label, name in enumerate(SEVERITIES)
+            }
+            for split in SPLITS
+        },
+        "visits_by_fitzpatrick": {str(k): int(n) for k, n in visits["fitzpatrick"].value_counts().sort_index().items()},
+        "num_read_twice": int(twice.sum()),
+        "num_readers_differ": int(differ.sum()),
+    }

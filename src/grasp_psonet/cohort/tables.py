@@ -1,0 +1,171 @@
+"""The cohort of a study: its visits, photos and views, read from csv files with every fault told at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from grasp_psonet.cohort.cells import SPLITS
+from grasp_psonet.cohort.csv_table import CsvTable, rows_text, value_faults
+from grasp_psonet.cohort.photo_table import read_photos, read_views
+from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
+from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.splits import draw_splits
+from grasp_psonet.cohort.visits import read_visits
+from grasp_psonet.errors import TableError
+
+_MOST_LETTERS = 50
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Visits, photos and (where the study has one) the protocol of views; rows in the order of the files, from 0.
+
+    visits: visit_id, patient_id, study_day, pasi_reader1, reader1_id, pasi_reader2, reader2_id, fitzpatrick (I..VI),
+    split (train, val, test), severity_reader1 (0, 1, 2; never missing), severity_reader2 (missing where not read), then
+    the user's further columns as text. photos: photo_id, visit_id, view, path, further columns. views: code,
+    body_region, side, required, further columns.
+    """
+
+    visits: pd.DataFrame
+    photos: pd.DataFrame
+    views: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the files hold: faults (letters with row numbers), notes on what may surprise, and the cohort if faultless.
+
+    ``photos`` is photos.csv as far as it could be read, indexed by row number of the file.
+    """
+
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+    photos: pd.DataFrame
+    cohort: Cohort | None
+
+
+def read_cohort(
+    visits_file: Path,
+    photos_file: Path,
+    views_file: Path | None,
+    severity: SeveritySettings,
+    split: SplitSettings,
+    seed: int,
+) -> Cohort:
+    """The cohort of a study; patients are split by (split, seed) where visits.csv has no split column.
+
+    A missing views file means that no protocol was given. Raises TableError listing every fault with its rows.
+    """
+    examination = examine(visits_file, photos_file, views_file, severity, split, seed)
+    if examination.cohort is None:
+        raise TableError(letter_of(examination.faults))
+    return examination.cohort
+
+
+def find_faults(
+    visits_file: Path,
+    photos_file: Path,
+    views_file: Path | None,
+    severity: SeveritySettings,
+    split: SplitSettings,
+    seed: int,
+) -> list[str]:
+    """Every fault of the tables, each with its rows; empty where the cohort can be read."""
+    return list(examine(visits_file, photos_file, views_file, severity, split, seed).faults)
+
+
+def letter_of(faults: tuple[str, ...]) -> str:
+    """All faults in one letter; a very long list ends in a count."""
+    hidden = len(faults) - _MOST_LETTERS
+    return (
+        f"{len(faults)} fault(s) in the tables (the header is row 1):\n  "
+        + "\n  ".join(faults[:_MOST_LETTERS])
+        + (f"\n  and {hidden} more" if hidden > 0 else "")
+        + "\n  next: correct the files and run `grasp check`"
+    )
+
+
+def examine(
+    visits_file: Path,
+    photos_file: Path,
+    views_file: Path | None,
+    severity: SeveritySettings,
+    split: SplitSettings,
+    seed: int,
+) -> Examination:
+    """Reads all tables and looks at each and across them; raises nothing that a file can cause."""
+    visit_table, visits, faults = read_visits(visits_file, severity)
+    photo_table, photos, letters = read_photos(photos_file)
+    faults += letters + _between(visit_table, photo_table)
+    views = None
+    if views_file is not None and views_file.exists():
+        view_table, views, letters = read_views(views_file)
+        faults += letters + _unknown_views(photo_table, view_table)
+    notes = [] if faults else _view_notes(visits, photos, views)
+    if not faults and visits["split"].isna().all():
+        try:
+            visits["split"] = draw_splits(visits, split, seed)
+        except TableError as error:
+            faults.append(str(error))
+    if faults:
+        return Examination(tuple(faults), tuple(notes), photos, None)
+    notes += _class_notes(visits)
+    cohort = Cohort(visits.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views))
+    return Examination((), tuple(notes), photos, cohort)
+
+
+def _renumbered(views: pd.DataFrame | None) -> pd.DataFrame | None:
+    return None if views is None else views.reset_index(drop=True)
+
+
+def _between(visits: CsvTable, photos: CsvTable) -> list[str]:
+    """Photos of unknown visits, and visits without photos."""
+    if "visit_id" not in visits.text or "visit_id" not in photos.text:
+        return []
+    told, shown = visits.text["visit_id"], photos.text["visit_id"]
+    orphans = shown.index[~shown.isin(told) & (shown != "")]
+    bare = told.index[~told.isin(shown) & (told != "")]
+    return value_faults(photos, "visit_id", orphans, f"no such visit in {visits.name}") + value_faults(
+        visits, "visit_id", bare, f"no photo of this visit in {photos.name}"
+    )
+
+
+def _unknown_views(photos: CsvTable, views: CsvTable) -> list[str]:
+    if "view" not in photos.text or "code" not in views.text:
+        return []
+    used = photos.text["view"]
+    return value_faults(
+        photos, "view", used.index[(used != "") & ~used.isin(views.text["code"])], f"no such code in {views.name}"
+    )
+
+
+def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame | None) -> list[str]:
+    """Required views that some visits lack."""
+    if views is None:
+        return []
+    notes = []
+    for code in views.loc[views["required"], "code"]:
+        seen = photos.loc[(photos["view"] == code).fillna(False), "visit_id"]
+        lacking = visits.index[~visits["visit_id"].isin(seen)]
+        if len(lacking):
+            notes.append(f"view {code!r} is required; {len(lacking)} visit(s) lack it: {rows_text(list(lacking))}")
+    return notes
+
+
+def _class_notes(visits: pd.DataFrame) -> list[str]:
+    """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
+    notes = []
+    for label, name in enumerate(SEVERITIES):
+        if not (visits["severity_reader1"] == label).any():
+            notes.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
+            continue
+        for split in SPLITS:
+            inside = visits["split"] == split
+            if inside.any() and not (visits.loc[inside, "severity_reader1"] == label).any():
+                notes.append(
+                    f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
+                )
+    if not (visits["split"] == "test").any():
+        notes.append("no visit is in test: there will be no final evaluation")
+    return notes
