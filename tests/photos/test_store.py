@@ -1,0 +1,129 @@
+"""The store: rows in the order of the table, the same bytes however made, no metadata, all faults at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from grasp_psonet.errors import PhotoError, StageError
+from grasp_psonet.photos.check import photo_faults
+from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE, open_store, write_store
+
+NUM_PHOTOS = 40
+SECRET = "SECRET-PLACE"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    """40 noisy photos of 13 visits, each with an EXIF of its own, a GPS position, an XMP packet and a comment."""
+    root = tmp_path_factory.mktemp("photos")
+    chance = np.random.default_rng(0)
+    rows = []
+    for n in range(NUM_PHOTOS):
+        exif = Image.Exif()
+        exif[0x0112], exif[0x010E], exif[0x013B] = 6, SECRET, SECRET
+        exif.get_ifd(0x8825)[29] = "2024:01:02"
+        exif.get_ifd(0x8825)[28] = SECRET.encode()
+        pixels = chance.integers(0, 255, (12, 9, 3), dtype=np.uint8).repeat(5, axis=0).repeat(5, axis=1)
+        xmp = f"<x:xmpmeta>{SECRET}</x:xmpmeta>".encode()
+        Image.fromarray(pixels).save(root / f"{n}.jpg", exif=exif, xmp=xmp, comment=SECRET)
+        rows.append((f"p{n}", f"v{n // 3}", "front" if n % 2 else None, f"{n}.jpg"))
+    table = pd.DataFrame(rows, columns=["photo_id", "visit_id", "view", "path"], dtype="string")
+    return table, root
+
+
+def test_the_store_holds_every_photo_in_order(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
+    table, root = photos
+    write_store(table, root, 24, tmp_path / "store")
+    store = open_store(tmp_path / "store")
+    assert store.pixels.shape == (NUM_PHOTOS, 24, 24, 3)
+    assert isinstance(store.pixels, np.memmap)
+    assert store.edge_px == 24
+    for row, path in enumerate(table["path"]):
+        assert (store.pixels[row] == decode_photo(root / path, 24).pixels).all()
+    assert store.index["row"].tolist() == list(range(NUM_PHOTOS))
+    assert store.index["photo_id"].tolist() == table["photo_id"].tolist()
+    assert store.index["view"].isna().tolist() == table["view"].isna().tolist()
+    assert set(zip(store.index["width_px"], store.index["height_px"], strict=True)) == {(60, 45)}
+    assert store.rows_of("v1").tolist() == [3, 4, 5]
+    assert store.rows_of("v13").tolist() == [39]
+    with pytest.raises(StageError, match="no photo of visit 'v99'"):
+        store.rows_of("v99")
+
+
+def test_no_metadata_of_the_originals_survives(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
+    table, root = photos
+    original = (root / "0.jpg").read_bytes()
+    traces = (SECRET.encode(), b"Exif", b"xmpmeta", b"2024:01:02")
+    assert all(trace in original for trace in traces), "the originals have nothing to hide: nothing is proved"
+    write_store(table, root, 24, tmp_path / "store")
+    for file in (tmp_path / "store").iterdir():
+        for trace in traces:
+            assert trace not in file.read_bytes()
+    turned = open_store(tmp_path / "store").pixels[0]
+    with Image.open(root / "0.jpg") as stored:
+        as_stored = np.asarray(stored.resize((24, 24), Image.Resampling.BICUBIC))
+    assert np.abs(turned.astype(int) - np.rot90(as_stored, -1)).mean() < 8, "orientation 6 is a quarter turn clockwise"
+
+
+def test_the_bytes_do_not_depend_on_the_processes(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
+    table, root = photos
+    for processes in (1, 2):
+        write_store(table, root, 24, tmp_path / str(processes), processes=processes)
+    for name in (PIXELS_FILE, INDEX_FILE):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_unreadable_photo_is_told_at_once(
+    photos: tuple[pd.DataFrame, Path], tmp_path: Path, processes: int
+) -> None:
+    table, root = photos
+    (tmp_path / "torn.jpg").write_bytes((root / "5.jpg").read_bytes()[:-400])
+    (tmp_path / "text.jpg").write_text("not a photo")
+    table = table.copy()
+    for row, path in {5: str(tmp_path / "torn.jpg"), 17: str(tmp_path / "text.jpg"), 33: "gone.jpg"}.items():
+        table.loc[row, "path"] = path
+    with pytest.raises(PhotoError) as raised:
+        write_store(table, root, 24, tmp_path / "store", processes=processes)
+    first, *letters = str(raised.value).splitlines()
+    assert first == "3 of 40 photos cannot be read:"
+    for letter, parts in zip(
+        letters, (("p5", "damaged"), ("p17", "not a JPEG"), ("p33", "not exist"), ("next",)), strict=True
+    ):
+        assert all(part in letter for part in parts), letter
+    with pytest.raises(StageError, match="no complete photo store"):
+        open_store(tmp_path / "store")
+
+
+def test_stores_that_do_not_fit_are_refused(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
+    table, root = photos
+    folder = tmp_path / "store"
+    with pytest.raises(StageError, match="no complete photo store"):
+        open_store(folder)
+    write_store(table, root, 16, folder)
+    pd.read_parquet(folder / INDEX_FILE).iloc[1:].to_parquet(folder / INDEX_FILE)
+    with pytest.raises(StageError, match="has 39 photos"):
+        open_store(folder)
+    (folder / INDEX_FILE).write_bytes(b"no parquet")
+    with pytest.raises(StageError, match="no complete photo store"):
+        open_store(folder)
+    write_store(table, root, 16, folder)
+    (folder / PIXELS_FILE).write_bytes((folder / PIXELS_FILE).read_bytes()[:5000])
+    with pytest.raises(StageError, match="no complete photo store"):
+        open_store(folder)
+
+
+def test_check_names_the_rows_of_files_that_cannot_be_opened(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
+    table, root = photos
+    (tmp_path / "text.jpg").write_text("not a photo")
+    table = table.set_axis(range(2, 2 + len(table)))
+    assert photo_faults(table, root) == []
+    table.loc[[4, 9, 11], "path"] = ["gone.jpg", str(tmp_path / "text.jpg"), ""]
+    gone, text = photo_faults(table, root)
+    assert gone.startswith("photos.csv row 4: ")
+    assert text.startswith("photos.csv row 9: ")
+    assert photo_faults(table[["photo_id"]], root) == []
