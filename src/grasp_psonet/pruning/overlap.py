@@ -1,0 +1,85 @@
+"""What pruning removed: the overlap of the queries' choices (paper 3.3), rates per group, and agreement of lists."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import pandas as pd
+
+from grasp_psonet.cohort.severity import SEVERITIES
+
+OVERLAP_COLUMNS = [
+    *("k", "num_queries", "maximum", "num_choices", "num_chosen", "num_kept_back", "num_removed"),
+    *("num_training_photos", "percent"),
+]
+RATE_COLUMNS = ["column", "group", "num_photos", "num_removed", "percent"]
+JACCARD_COLUMNS = ["list_a", "list_b", "num_a", "num_b", "num_both", "num_either", "jaccard"]
+_USUAL_COLUMNS = ("severity_reader1", "view", "fitzpatrick", "device")
+
+
+def percent_of(part: int, whole: int) -> float:
+    """100 part / whole; NaN of nothing."""
+    return 100 * part / whole if whole else float("nan")
+
+
+def overlap_table(keep_by_k: Mapping[int, pd.DataFrame], num_queries: int) -> pd.DataFrame:
+    """One row per k of keep lists, as in the paper's 3.3 and Table 1.
+
+    maximum = k x num_queries; num_choices = photos over all queries, counted as often as chosen (below the maximum
+    where a query had fewer than k eligible photos; above it where whole visits or patients leave); num_chosen =
+    different photos chosen; num_kept_back of them stayed (last of a visit, cap); num_removed left, as percent of the
+    training photos.
+    """
+    rows = []
+    for k, keep in sorted(keep_by_k.items()):
+        num_chosen, num_removed = int((keep["num_queries"] > 0).sum()), int((~keep["kept"]).sum())
+        numbers = (
+            k,
+            num_queries,
+            k * num_queries,
+            int(keep["num_queries"].sum()),
+            num_chosen,
+            num_chosen - num_removed,
+        )
+        rows.append((*numbers, num_removed, len(keep), percent_of(num_removed, len(keep))))
+    return pd.DataFrame(rows, columns=OVERLAP_COLUMNS)
+
+
+def removal_rates(
+    keep: pd.DataFrame, photos: pd.DataFrame, visits: pd.DataFrame, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """How much of each group left: one row per (column, group), the first one for all training photos.
+
+    Columns are looked for in ``photos``, then in ``visits``; by default class (Reader 1), view, skin type and device,
+    those that exist. Missing values are the group "not recorded".
+    """
+    further_photos = photos.drop(columns="visit_id").drop_duplicates("photo_id")
+    table = keep[["photo_id", "visit_id", "kept"]].merge(further_photos, on="photo_id", how="left", validate="1:1")
+    new = [column for column in visits.columns if column not in table or column == "visit_id"]
+    table = table.merge(visits[new], on="visit_id", how="left", validate="m:1")
+    if columns is None:
+        columns = [column for column in _USUAL_COLUMNS if column in table]
+    rows: list[tuple[str, str, int, int, float]] = []
+    for column in columns:
+        values = table[column]
+        if column.startswith("severity_reader"):
+            values = values.map(dict(enumerate(SEVERITIES)))
+            values = values.astype(pd.CategoricalDtype(list(SEVERITIES), ordered=True))
+        for group, members in table.groupby(values, dropna=False, observed=True):
+            rows.append((column, "not recorded" if pd.isna(group) else str(group), *_removed(members)))
+    return pd.DataFrame([("all", "all", *_removed(table)), *rows], columns=RATE_COLUMNS)
+
+
+def jaccard_table(keep_by_name: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Removed by both over removed by either, for each pair of keep lists (seeds, formulas); NaN where neither removes."""
+    removed = {name: set(keep.loc[~keep["kept"], "photo_id"]) for name, keep in keep_by_name.items()}
+    rows = []
+    for a, b in combinations(removed, 2):
+        num_both, num_either = len(removed[a] & removed[b]), len(removed[a] | removed[b])
+        jaccard = num_both / num_either if num_either else float("nan")
+        rows.append((a, b, len(removed[a]), len(removed[b]), num_both, num_either, jaccard))
+    return pd.DataFrame(rows, columns=JACCARD_COLUMNS)
+
+
+def _removed(members: pd.DataFrame) -> tuple[int, int, float]:
+    num_removed = int((~members["kept"]).sum())
+    return len(members), num_removed, percent_of(num_removed, len(members))

@@ -1,0 +1,227 @@
+"""Selection: a slow plain version agrees, the laws of keep lists hold, and the paper's arithmetic comes out."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grasp_psonet.errors import SettingsError, StageError, TraceError
+from grasp_psonet.pruning.overlap import jaccard_table, overlap_table, percent_of, removal_rates
+from grasp_psonet.pruning.selection import KEEP_COLUMNS, select
+from grasp_psonet.pruning.settings import PruneSettings
+
+PLAIN = PruneSettings()
+
+
+def study(seed: int = 0, num_visits: int = 12, num_queries: int = 4) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Scores in eighths, so that many are equal; visits of 1 to 6 photos; two visits per patient."""
+    rng = np.random.default_rng(seed)
+    photos = pd.DataFrame(
+        [
+            (f"v{v:02d}-{i}", f"v{v:02d}", "front" if i % 2 else "back")
+            for v in range(num_visits)
+            for i in range(v % 6 + 1)
+        ],
+        columns=["photo_id", "visit_id", "view"],
+    )
+    visits = pd.DataFrame(
+        {
+            "visit_id": [f"v{v:02d}" for v in range(num_visits)],
+            "patient_id": [f"p{v // 2:02d}" for v in range(num_visits)],
+            "fitzpatrick": ["I", "II", "V", None] * (num_visits // 4),
+            "severity_reader1": pd.Series([v % 3 for v in range(num_visits)], dtype="Int64"),
+        }
+    )
+    scores = pd.concat(
+        photos[["photo_id", "visit_id"]].assign(
+            query_id=f"q{q}", score=(rng.integers(-12, 9, len(photos)) / 8).astype(np.float32)
+        )
+        for q in range(num_queries)
+    )
+    return scores, photos, visits
+
+
+def slow_choice(scores: pd.DataFrame, k: int, end: str) -> set[str]:
+    """The union over queries, one query and one photo at a time."""
+    union: set[str] = set()
+    for _, rows in scores.groupby("query_id"):
+        pairs = list(zip(rows["score"].tolist(), rows["photo_id"], strict=True))
+        if end == "harmful":
+            ranked = sorted((score, photo) for score, photo in pairs if score < 0)
+        elif end == "helpful":
+            ranked = sorted((-score, photo) for score, photo in pairs if score > 0)
+        else:
+            ranked = sorted((-abs(score), photo) for score, photo in pairs if score != 0)
+        union |= {photo for _, photo in ranked[:k]}
+    return union
+
+
+def removed(keep: pd.DataFrame) -> set[str]:
+    return set(keep.loc[~keep["kept"], "photo_id"])
+
+
+def chosen(keep: pd.DataFrame) -> set[str]:
+    return set(keep.loc[keep["num_queries"] > 0, "photo_id"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
+@pytest.mark.parametrize("k", [1, 3, 10, 1000])
+def test_union_of_queries_equals_the_slow_one(seed: int, end: str, k: int) -> None:
+    scores, photos, visits = study(seed)
+    keep = select(scores, photos, visits, k, PruneSettings(end=end))
+    union = slow_choice(scores, k, end)
+    assert chosen(keep) == union
+    assert removed(keep) <= union
+    assert union - removed(keep) == set(keep.loc[keep["reason"].str.startswith("kept:"), "photo_id"])
+    assert 0 < len(union) < len(photos) or k == 1000
+    assert keep["num_queries"].sum() <= k * 4
+
+
+def test_keep_list_has_one_row_per_photo_and_its_most_harmful_score() -> None:
+    scores, photos, visits = study(1)
+    keep = select(scores, photos, visits, 3, PLAIN)
+    assert list(keep.columns) == KEEP_COLUMNS
+    assert keep["photo_id"].tolist() == sorted(photos["photo_id"])
+    worst = scores.groupby("photo_id")["score"].min()
+    assert (keep.set_index("photo_id")["min_score"] == worst).all()
+    n = keep["num_queries"]
+    expected = "harmful for " + n.astype(str) + " error" + pd.Series(np.where(n > 1, "s", ""))
+    assert (keep["reason"] == expected)[~keep["kept"]].all()
+    assert (keep["reason"] == "")[n == 0].all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_larger_k_removes_a_superset(seed: int) -> None:
+    scores, photos, visits = study(seed)
+    unions = [chosen(select(scores, photos, visits, k, PLAIN)) for k in (1, 2, 5, 20)]
+    assert all(smaller < larger for smaller, larger in pairwise(unions))
+
+
+def test_order_of_rows_changes_nothing() -> None:
+    scores, photos, visits = study(2)
+    assert scores.duplicated(["query_id", "score"]).any(), "no equal scores: the comparison would prove nothing"
+    settings = PruneSettings(cap_per_group=0.3, cap_column="fitzpatrick")
+    once = select(scores, photos, visits, 4, settings)
+    again = select(*(table.sample(frac=1, random_state=5) for table in (scores, photos, visits)), 4, settings)
+    pd.testing.assert_frame_equal(once, again)
+
+
+@pytest.mark.parametrize("keep_at_least", [1, 2, 4])
+def test_every_visit_keeps_its_least_harmful_photos(keep_at_least: int) -> None:
+    scores, photos, visits = study(3)
+    keep = select(
+        scores.assign(score=-scores["score"].abs() - 1),
+        photos,
+        visits,
+        1000,
+        PruneSettings(keep_at_least=keep_at_least),
+    )
+    for _, members in keep.groupby("visit_id"):
+        stay = members.loc[members["kept"], "min_score"]
+        assert len(stay) == min(keep_at_least, len(members))
+        assert stay.min() >= members.loc[~members["kept"], "min_score"].max() or members["kept"].all()
+    assert len(removed(keep)) > 5
+
+
+def test_nothing_to_remove_keeps_everything() -> None:
+    scores, photos, visits = study(0)
+    for none in (scores.iloc[:0], scores.assign(score=scores["score"].abs())):
+        keep = select(none, photos, visits, 5, PLAIN)
+        assert keep["kept"].all()
+        assert (keep["reason"] == "").all()
+    assert select(scores, photos, visits, 0, PLAIN)["kept"].all()
+
+
+@pytest.mark.parametrize("unit", ["visit", "patient"])
+def test_whole_units_leave_by_their_summed_score(unit: str) -> None:
+    scores, photos, visits = study(4)
+    keep = select(scores, photos, visits, 2, PruneSettings(unit=unit))
+    of_unit = scores.merge(visits[["visit_id", "patient_id"]], on="visit_id")
+    sums = of_unit.groupby(["query_id", f"{unit}_id"])["score"].sum().reset_index()
+    sums = sums.rename(columns={f"{unit}_id": "photo_id"})
+    expected = slow_choice(sums, 2, "harmful")
+    placed = keep.merge(visits, on="visit_id")
+    assert set(placed.loc[~placed["kept"], f"{unit}_id"]) == expected
+    assert not set(placed.loc[placed["kept"], f"{unit}_id"]) & expected
+
+
+def test_removing_everything_is_refused() -> None:
+    scores, photos, visits = study(0)
+    with pytest.raises(SettingsError, match="would remove all"):
+        select(scores.assign(score=-1.0), photos, visits, 1000, PruneSettings(unit="visit"))
+
+
+@pytest.mark.parametrize("unit", ["photo", "visit"])
+def test_no_group_loses_more_than_its_cap(unit: str) -> None:
+    scores, photos, visits = study(5, num_visits=24)
+    settings = PruneSettings(unit=unit, cap_per_group=0.25, cap_column="fitzpatrick")
+    free = removal_rates(select(scores, photos, visits, 6, PruneSettings(unit=unit)), photos, visits, ["fitzpatrick"])
+    keep = select(scores, photos, visits, 6, settings)
+    rates = removal_rates(keep, photos, visits, ["fitzpatrick"]).iloc[1:]
+    assert (free.iloc[1:]["percent"] > 25).any(), "the cap binds nowhere: the law would prove nothing"
+    assert (rates["percent"] <= 25).all()
+    assert set(rates["group"]) == {"I", "II", "V", "not recorded"}
+    assert (keep["reason"] == "kept: cap on fitzpatrick").any()
+    if unit == "photo":
+        taken = keep.merge(visits, on="visit_id").query("num_queries > 0 and fitzpatrick == 'I'")
+        assert taken.loc[~taken["kept"], "min_score"].max() <= taken.loc[taken["kept"], "min_score"].min()
+
+
+def test_broken_scores_are_told() -> None:
+    scores, photos, visits = study(0)
+    with pytest.raises(TraceError, match="1 of"):
+        select(scores.assign(score=[np.nan, *scores["score"][1:]]), photos, visits, 1, PLAIN)
+    with pytest.raises(StageError, match="1 are missing"):
+        select(scores.iloc[1:], photos, visits, 1, PLAIN)
+    with pytest.raises(StageError, match="1 photos are not among them"):
+        select(scores, photos.iloc[1:], visits, 1, PLAIN)
+    with pytest.raises(StageError, match="1 pairs of query and photo occur twice"):
+        select(pd.concat([scores, scores.iloc[:1]]), photos, visits, 1, PLAIN)
+    with pytest.raises(SettingsError, match="cap_column"):
+        select(scores, photos, visits, 1, PruneSettings(cap_per_group=0.5, cap_column="skin"))
+
+
+def test_percentages_of_the_paper() -> None:
+    """Table 1: removed of 28,060 training photos (610 visits of 46)."""
+    paper = {794: 2.8, 1576: 5.6, 2292: 8.2, 3019: 10.8, 3734: 13.3}
+    assert 610 * 46 == 28_060
+    assert {num: round(percent_of(num, 28_060), 1) for num in paper} == paper
+
+
+def test_overlap_table_counts_as_the_paper_does() -> None:
+    scores, photos, visits = study(6)
+    keeps = {k: select(scores, photos, visits, k, PLAIN) for k in (8, 3)}
+    table = overlap_table(keeps, num_queries=4)
+    assert table["k"].tolist() == [3, 8]
+    assert table["maximum"].tolist() == [12, 32]
+    for row, k in zip(table.itertuples(), (3, 8), strict=True):
+        assert row.num_chosen == len(slow_choice(scores, k, "harmful")) < row.num_choices <= row.maximum
+        assert row.num_removed == len(removed(keeps[k])) == row.num_chosen - row.num_kept_back
+        assert row.percent == pytest.approx(100 * row.num_removed / len(photos))
+
+
+def test_removal_rates_cover_every_photo_of_every_column() -> None:
+    scores, photos, visits = study(7)
+    keep = select(scores, photos, visits, 3, PLAIN)
+    rates = removal_rates(keep, photos, visits)
+    assert rates.iloc[0].tolist()[:4] == ["all", "all", len(photos), len(removed(keep))]
+    assert list(dict.fromkeys(rates["column"])) == ["all", "severity_reader1", "view", "fitzpatrick"]
+    sums = rates.groupby("column")[["num_photos", "num_removed"]].sum()
+    assert (sums == sums.loc["all"]).all(axis=None)
+    assert rates.loc[rates["column"] == "severity_reader1", "group"].tolist() == ["mild", "moderate", "severe"]
+
+
+def test_jaccard_of_removals() -> None:
+    keep = pd.DataFrame({"photo_id": list("abcdef"), "kept": True})
+    lists = {
+        "seed 0": keep.assign(kept=~keep["photo_id"].isin(list("abc"))),
+        "seed 1": keep.assign(kept=~keep["photo_id"].isin(list("bcde"))),
+        "nothing": keep,
+        "nothing again": keep,
+    }
+    table = jaccard_table(lists).set_index(["list_a", "list_b"])["jaccard"]
+    assert table["seed 0", "seed 1"] == 2 / 5
+    assert table["seed 0", "nothing"] == 0
+    assert np.isnan(table["nothing", "nothing again"])
