@@ -47,9 +47,10 @@ def test_the_fractions_are_met_to_a_patient(num_patients: int, seed: int) -> Non
         assert abs(counts[name] - wanted) <= (1 if num_patients >= 10 else 2)
 
 
-def test_each_class_is_spread_in_proportion() -> None:
+@pytest.mark.parametrize("seed", range(6))
+def test_each_class_is_spread_in_proportion(seed: int) -> None:
     labels = [0] * 100 + [1] * 50 + [2] * 20
-    drawn = draw_splits(visits_of([[label] for label in labels]), SplitSettings(), 3)
+    drawn = draw_splits(visits_of([[label] for label in labels]), SplitSettings(), seed)
     share = pd.crosstab(pd.Series(labels), drawn)
     for label, row in share.iterrows():
         expected = np.array([0.7, 0.1, 0.2]) * labels.count(int(str(label)))

@@ -187,6 +187,11 @@ def test_files_that_are_no_tables(write: Write, tmp_path: Path) -> None:
     assert "visits.csv: no rows below the header" in faults_of(write(VISITS.splitlines()[0]))
 
 
+def test_an_empty_cell_is_one_fault_only(write: Write) -> None:
+    photos = PHOTOS + ",,,\np6,,front,x/6.jpg\n"
+    assert faults_of(write(photos=photos)) == ["photos.csv row 8, visit_id is empty: wanted the visit_id of the photo"]
+
+
 def test_rows_are_counted_over_blank_rows(write: Write) -> None:
     lines = VISITS.splitlines()
     text = "\n".join([lines[0], "", lines[1], ",,,,,,,,,", lines[2].replace("12", "many"), lines[3], lines[4]])

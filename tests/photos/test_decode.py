@@ -48,7 +48,7 @@ def test_every_mode_becomes_the_same_rgb(tmp_path: Path, scene: Image.Image, mod
     grey = mode in {"L", "LA", "1", "I;16"}
     wanted = scene.convert("1" if mode == "1" else "L", dither=Image.Dither.NONE).convert("RGB") if grey else scene
     if mode == "I;16":
-        source = Image.fromarray(np.asarray(scene.convert("L"), dtype=np.uint16) * 257)
+        source = Image.fromarray(np.asarray(scene.convert("L"), dtype=np.uint16) * 256 + 128)
     elif mode == "P":
         source = scene.convert("P", palette=Image.Palette.ADAPTIVE)
     else:
