@@ -1,0 +1,229 @@
+"""What the report is made from: plain values that the caller fills from the stages of a study.
+
+Classes are 0 mild, 1 moderate, 2 severe; fractions are in [0, 1]; PASI in points (0-72). Scores: positive = helpful,
+negative = harmful. Differences: positive = better than the baseline. A number that does not exist is None, with a reason
+where one is known, and is shown as "not estimable". Photos are JPEG or PNG bytes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["baseline", "pruned", "random", "loss"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its patient-clustered interval."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Size and class mix of one split; ``classes`` counts visits that Reader 1 called mild, moderate, severe."""
+
+    split: str
+    visits: int
+    patients: int
+    photos: int
+    classes: tuple[int, int, int]
+    read_twice: int
+    disagreements: int
+
+
+@dataclass(frozen=True)
+class ReaderFigures:
+    """One run on the test split against one reader; differences are paired (run minus baseline), None at the baseline."""
+
+    kappa: Estimate
+    auc: Estimate
+    kappa_difference: Estimate | None = None
+    auc_difference: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One trained network: ``k`` photos taken per error (0 for the baseline), ``removed`` training photos in all.
+
+    ``figures`` stand in the order of ``ReportData.readers``. A control (random, loss) has the k of the removal it matches.
+    """
+
+    name: str
+    kind: Kind
+    k: int
+    removed: int
+    val_auc: float | None
+    figures: tuple[ReaderFigures, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Test visits of one run against one reader: ``counts[label][predicted]``."""
+
+    arm: str
+    reader: str
+    counts: tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class FlaggedPhoto:
+    """A removed training photo. ``cam_largest`` is None without a map and 0 where no place speaks for the class.
+
+    ``score`` is its most negative one, ``num_errors`` the number of validation errors that took it, ``fault`` what was
+    planted on it (synthetic cohorts only).
+    """
+
+    photo_id: str
+    visit_id: str
+    photo: bytes
+    cam: bytes | None
+    cam_largest: float | None
+    score: float
+    attention: float | None
+    view: str | None
+    severity: int
+    num_errors: int
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class RemovalRate:
+    """Removed training photos of one group, e.g. column "fitzpatrick", group "IV"."""
+
+    column: str
+    group: str
+    removed: int
+    photos: int
+
+
+@dataclass(frozen=True)
+class ErrorVisit:
+    """A misclassified validation visit, seen through its most-attended photo. ``doubts``: why its own label is doubtful."""
+
+    visit_id: str
+    photo_id: str
+    photo: bytes
+    cam: bytes | None
+    cam_largest: float | None
+    label: int
+    predicted: int
+    pasi: float | None
+    attention: float | None
+    doubts: tuple[str, ...] = ()
+    used: bool = True
+
+
+@dataclass(frozen=True)
+class ReviewVisit:
+    """A visit of the review list, first to be read again first. ``cutoff_distance``: PASI points to the nearest cut-off."""
+
+    visit_id: str
+    score: float
+    severity_reader1: int
+    severity_reader2: int | None
+    pasi_reader1: float | None
+    pasi_reader2: float | None
+    cutoff_distance: float | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How one ranking finds the disagreements: points of the curve, and ``found_at`` the inspected fraction of the audit."""
+
+    name: str
+    inspected: tuple[float, ...]
+    found: tuple[float, ...]
+    found_at: Estimate
+    auroc: Estimate
+    average_precision: Estimate
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Which training visits should be read again; ``rankings`` is empty where no visit was read twice."""
+
+    ranking: str
+    visits: int
+    read_twice: int
+    disagreements: int
+    inspected: float
+    review: tuple[ReviewVisit, ...]
+    rankings: tuple[Ranking, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """AUC in a group of test visits, baseline and chosen run, against the reader named."""
+
+    column: str
+    group: str
+    reader: str
+    visits: int
+    patients: int
+    baseline: Estimate
+    chosen: Estimate
+
+
+@dataclass(frozen=True)
+class PlantedFault:
+    """Training photos with one planted fault, how many the chosen run removed, and how many the random control did."""
+
+    fault: str
+    planted: int
+    removed: int
+    removed_at_random: int | None = None
+
+
+@dataclass(frozen=True)
+class Making:
+    """How the report came about: settings by dotted path, versions, seeds, limits and warnings in plain words."""
+
+    command: str
+    made_at: str
+    settings: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+    seeds: tuple[tuple[str, int], ...]
+    limits: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that the page and results.json hold. ``chosen`` names an arm; the baseline's name where nothing is pruned.
+
+    ``arms`` are in table order, the baseline first. ``against_random``: paired AUC difference of the chosen run minus its
+    random control, per reader. ``reader_kappa``: Reader 2 against Reader 1 on the test split, the ceiling.
+    """
+
+    study: str
+    is_synthetic: bool
+    encoder: str
+    formula: str
+    confidence: float
+    readers: tuple[str, ...]
+    splits: tuple[SplitCounts, ...]
+    train_photos: int
+    num_queries: int
+    arms: tuple[Arm, ...]
+    chosen: str
+    making: Making
+    against_random: tuple[Estimate, ...] = ()
+    reader_kappa: Estimate | None = None
+    confusions: tuple[Confusion, ...] = ()
+    flagged: tuple[FlaggedPhoto, ...] = ()
+    removal: tuple[RemovalRate, ...] = ()
+    errors: tuple[ErrorVisit, ...] = ()
+    audit: Audit | None = None
+    subgroups: tuple[Subgroup, ...] = ()
+    truth: tuple[PlantedFault, ...] | None = None
+
+    def __post_init__(self) -> None:
+        names = [arm.name for arm in self.arms]
+        assert len(set(names)) == len(names), f"arms share a name: {names}"
+        assert self.chosen in names, f"chosen run {self.chosen} is not among {names}"
+        assert self.arms[0].kind == "baseline", "the baseline comes first"
+        assert all(len(arm.figures) == len(self.readers) for arm in self.arms), "one ReaderFigures per reader and arm"
+        assert len(self.against_random) in (0, len(self.readers)), "one paired difference per reader, or none"

@@ -1,0 +1,73 @@
+"""The report as one offline HTML page: no script, nothing loaded from anywhere, everything escaped."""
+
+import base64
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from grasp_psonet.errors import GraspError
+from grasp_psonet.report import figures
+from grasp_psonet.report.data import ReportData
+from grasp_psonet.report.results import results
+from grasp_psonet.report.shown import Shown, tag, text
+
+_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
+
+
+def render(report: ReportData) -> str:
+    """The page. Every number on it comes from ``results(report)`` and names its place there (data-at, data-as)."""
+    tree = Shown(results(report))
+    template = _environment().get_template("report.html.j2")
+    return template.render(r=tree, photos=_pictures(report), figures=figures, rate_most=_largest_rate(tree))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("grasp_psonet.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"n": tag, "plain": text, "severity": _severity}
+    environment.tests["missing"] = _is_missing
+    environment.globals["style"] = Markup(_style(environment))
+    return environment
+
+
+def _style(environment: Environment) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, "report.css")[0]
+
+
+def _severity(shown: Shown, words: Shown) -> Shown:
+    """A class number as its word."""
+    return words[shown.raw]
+
+
+def _is_missing(shown: Shown) -> bool:
+    return shown.raw is None
+
+
+def _pictures(report: ReportData) -> dict[str, list[dict[str, Markup | None]]]:
+    """Photos and maps of the galleries as data addresses, in the order of the results."""
+    return {
+        name: [
+            {"photo": data_address(part.photo), "cam": data_address(part.cam) if part.cam else None} for part in parts
+        ]
+        for name, parts in (("flagged", report.flagged), ("errors", report.errors))
+    }
+
+
+def data_address(image: bytes) -> Markup:
+    """An image inside the page. Raises GraspError for bytes that are neither JPEG nor PNG."""
+    kind = next((kind for magic, kind in _MAGIC.items() if image.startswith(magic)), None)
+    if kind is None:
+        raise GraspError(f"a photo of the report begins with {image[:4]!r}; wanted: JPEG or PNG bytes")
+    return Markup("data:{};base64,{}").format(kind, base64.b64encode(image).decode())
+
+
+def _largest_rate(tree: Shown) -> float:
+    rates: list[Any] = [rate["rate"].raw for rate in tree["removal"]]
+    return max([rate for rate in rates if rate is not None], default=0.0)

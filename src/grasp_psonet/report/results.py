@@ -1,0 +1,118 @@
+"""results.json: every number of the report, with the numbers derived from them, by name and machine-readable."""
+
+import dataclasses
+import math
+from typing import Any
+
+from grasp_psonet.report.data import Arm, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
+
+SEVERITY_WORDS = ("mild", "moderate", "severe")
+SCORE_SIGN = "positive = helpful, negative = harmful"
+DIFFERENCE_SIGN = "positive = better than the baseline"
+# Paper's Fig. 3 (left) and section 3.4: the largest-diagonal self-influence ranking of 100 doubly read visits.
+PAPER_AUDIT = {"inspected": 0.3, "found": 0.903}
+
+
+def results(report: ReportData) -> dict[str, Any]:
+    """Plain nested values, ready for ``json.dumps(..., allow_nan=False)``; images are left out, NaN becomes None."""
+    names = [arm.name for arm in report.arms]
+    chosen = report.arms[names.index(report.chosen)]
+    tree: dict[str, Any] = _plain(report)
+    overall = chosen.removed / report.train_photos
+    tree |= {
+        "score_sign": SCORE_SIGN,
+        "difference_sign": DIFFERENCE_SIGN,
+        "severities": list(SEVERITY_WORDS),
+        "chosen_index": names.index(report.chosen),
+        "control_index": _control_index(report.arms, chosen),
+        "overall_removal": {"removed": chosen.removed, "photos": report.train_photos, "rate": overall},
+        "verdicts": [verdict(figures.auc_difference) for figures in chosen.figures],
+        "control_verdicts": [verdict(difference) for difference in report.against_random],
+        "paper_audit": dict(PAPER_AUDIT),
+        "total": {
+            "visits": sum(split.visits for split in report.splits),
+            "patients": sum(split.patients for split in report.splits),
+            "photos": sum(split.photos for split in report.splits),
+            "read_twice": sum(split.read_twice for split in report.splits),
+            "disagreements": sum(split.disagreements for split in report.splits),
+        },
+    }
+    for arm, plain in zip(report.arms, tree["arms"], strict=True):
+        plain["is_chosen"] = arm.name == report.chosen
+        plain["removed_fraction"] = arm.removed / report.train_photos
+        plain["most_possible"] = arm.k * report.num_queries
+    for split, plain in zip(report.splits, tree["splits"], strict=True):
+        plain.update(_class_mix(split))
+    for confusion, plain in zip(report.confusions, tree["confusions"], strict=True):
+        plain.update(_confusion_shares(confusion))
+    for rate in tree["removal"]:
+        rate["rate"] = _ratio(rate["removed"], rate["photos"])
+    if report.truth is not None:
+        control = tree["control_index"]
+        drawn = None if control is None else report.arms[control].removed
+        tree["truth"] = [
+            plain | _planted_shares(fault, chosen.removed, drawn, report.train_photos)
+            for fault, plain in zip(report.truth, tree["truth"], strict=True)
+        ]
+    return tree
+
+
+def verdict(difference: Estimate | None) -> str:
+    """better or worse where the whole interval lies on one side of 0; unclear where it holds 0; unknown without one."""
+    if difference is None or difference.low is None or difference.high is None:
+        return "unknown"
+    if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
+        return "unknown"
+    if difference.low > 0:
+        return "better"
+    return "worse" if difference.high < 0 else "unclear"
+
+
+def _control_index(arms: tuple[Arm, ...], chosen: Arm) -> int | None:
+    """The first random removal of the chosen run's size."""
+    matching = [i for i, arm in enumerate(arms) if arm.kind == "random" and arm.k == chosen.k]
+    return matching[0] if matching and chosen.kind == "pruned" else None
+
+
+def _class_mix(split: SplitCounts) -> dict[str, Any]:
+    shares = [_ratio(count, sum(split.classes)) for count in split.classes]
+    return {"class_shares": shares, "disagreement_rate": _ratio(split.disagreements, split.read_twice)}
+
+
+def _confusion_shares(confusion: Confusion) -> dict[str, Any]:
+    """Shares of each label's visits (rows), and the share on the diagonal."""
+    total = sum(map(sum, confusion.counts))
+    correct = sum(confusion.counts[i][i] for i in range(len(SEVERITY_WORDS)))
+    shares = [[_ratio(count, sum(row)) for count in row] for row in confusion.counts]
+    return {"shares": shares, "visits": total, "correct": correct, "accuracy": _ratio(correct, total)}
+
+
+def _planted_shares(fault: PlantedFault, removed: int, drawn: int | None, photos: int) -> dict[str, Any]:
+    """precision: removed photos that bear the fault; recall: photos with the fault that were removed; base_rate: chance."""
+    at_random = fault.removed_at_random
+    return {
+        "precision": _ratio(fault.removed, removed),
+        "recall": _ratio(fault.removed, fault.planted),
+        "base_rate": _ratio(fault.planted, photos),
+        "precision_at_random": None if at_random is None or drawn is None else _ratio(at_random, drawn),
+        "recall_at_random": None if at_random is None else _ratio(at_random, fault.planted),
+    }
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as dicts without their images, tuples as lists, floats that are no number as None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.type not in (bytes, bytes | None)
+        }
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

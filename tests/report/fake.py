@@ -1,0 +1,186 @@
+"""A made-up report with every part filled, in the sizes of the demo cohort. Nothing in it was measured."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from grasp_psonet.report.data import (
+    Arm,
+    Audit,
+    Confusion,
+    ErrorVisit,
+    Estimate,
+    FlaggedPhoto,
+    Making,
+    PlantedFault,
+    Ranking,
+    ReaderFigures,
+    RemovalRate,
+    ReportData,
+    ReviewVisit,
+    SplitCounts,
+    Subgroup,
+)
+
+TRAIN_PHOTOS = 2640
+ARMS = (  # name, kind, k, removed, validation AUC, then per reader kappa and AUC
+    ("baseline", "baseline", 0, 0, 0.784, (0.531, 0.812), (0.563, 0.823)),
+    ("cosine-k10", "pruned", 10, 79, 0.806, (0.552, 0.829), (0.549, 0.831)),
+    ("random-k10", "random", 10, 79, 0.779, (0.526, 0.807), (0.551, 0.818)),
+    ("cosine-k30", "pruned", 30, 212, 0.871, (0.622, 0.863), (0.584, 0.851)),
+    ("random-k30", "random", 30, 212, 0.781, (0.519, 0.801), (0.548, 0.815)),
+    ("loss-k30", "loss", 30, 212, 0.775, (0.508, 0.797), (0.534, 0.806)),
+    ("cosine-k60", "pruned", 60, 371, 0.802, (0.491, 0.806), (0.462, 0.798)),
+    ("random-k60", "random", 60, 371, 0.769, (0.502, 0.794), (0.531, 0.803)),
+)
+
+
+def around(value: float, half: float) -> Estimate:
+    return Estimate(value, value - half, min(1.0, value + 0.8 * half))
+
+
+def arm(name, kind, k, removed, val_auc, *readers) -> Arm:
+    base = ARMS[0][5:]
+    figures = tuple(
+        ReaderFigures(
+            around(kappa, 0.092),
+            around(auc, 0.049),
+            None if kind == "baseline" else around(kappa - base[i][0], 0.051),
+            None if kind == "baseline" else around(auc - base[i][1], 0.031),
+        )
+        for i, (kappa, auc) in enumerate(readers)
+    )
+    return Arm(name, kind, k, removed, val_auc, figures)
+
+
+def skin(seed: int, hot: bool = False) -> bytes:
+    """A drawn patch of skin with plaques; ``hot`` lays a yellow spot on it, as a map would."""
+    chance = np.random.default_rng(seed)
+    tone = np.array([[226, 186, 164], [201, 152, 122], [150, 103, 76], [96, 64, 50]][seed % 4])
+    image = Image.new("RGB", (160, 160), tuple(int(v) for v in tone))
+    draw = ImageDraw.Draw(image)
+    for _ in range(4 + seed % 5):
+        x, y, w, h = chance.integers(0, 140), chance.integers(0, 140), chance.integers(14, 50), chance.integers(10, 36)
+        draw.ellipse([x, y, x + w, y + h], fill=tuple(int(v) for v in tone * [0.92, 0.62, 0.6]))
+    image = image.filter(ImageFilter.GaussianBlur(2))
+    if seed % 3 == 0:
+        image = Image.blend(image, Image.new("RGB", image.size, (60, 110, 190)), 0.25)
+    if hot:
+        spot = Image.new("L", image.size, 0)
+        ImageDraw.Draw(spot).ellipse([80, 10, 150, 80], fill=180)
+        image.paste((253, 231, 37), mask=spot.filter(ImageFilter.GaussianBlur(16)))
+    written = io.BytesIO()
+    image.save(written, format="PNG" if hot else "JPEG")
+    return written.getvalue()
+
+
+def rankings() -> tuple[Ranking, ...]:
+    inspected = tuple(float(x) for x in np.linspace(0, 1, 41))
+    strengths = {
+        "visit loss": 7.0,
+        "self-influence, largest": 4.0,
+        "margin": 6.0,
+        "mean self-influence": 3.0,
+        "random": 0.0,
+    }
+    made = []
+    for name, strength in strengths.items():
+        found = [x if strength == 0 else (1 - np.exp(-strength * x)) / (1 - np.exp(-strength)) for x in inspected]
+        at = float(np.interp(0.3, inspected, found))
+        estimates = [Estimate(v, max(0, v - 0.13), min(1, v + 0.1)) for v in (at, (1 + at) / 2, at * 0.7)]
+        made.append(Ranking(name, inspected, tuple(map(float, found)), *estimates))
+    return tuple(made)
+
+
+def flagged() -> tuple[FlaggedPhoto, ...]:
+    faults = ("colour cast", "none", "blur", "ruler", "colour cast", "textured background")
+    views = ("trunk front", "left leg back", None, "right arm", "head", "trunk back")
+    return tuple(
+        FlaggedPhoto(
+            f"p-{4071 + 13 * i}", f"v-{31 + i:04d}", skin(i), None if i == 4 else skin(i, hot=True),
+            None if i == 4 else 0.0 if i == 2 else 0.31, -3.21e-5 / (1 + i), 0.19 - 0.02 * i, views[i], i % 3, 7 - i, faults[i],
+        )
+        for i in range(6)
+    )  # fmt: skip
+
+
+def errors() -> tuple[ErrorVisit, ...]:
+    doubts = ((), ("readers disagree",), ("near a cut-off",), ("readers disagree", "near a cut-off"))
+    return tuple(
+        ErrorVisit(
+            f"v-{311 + i}", f"p-{9120 + i}", skin(20 + i), skin(20 + i, hot=True), 0.2, i % 3, (i + 1) % 3,
+            None if i == 3 else 4.2 + 2.6 * i, 0.41 - 0.05 * i, doubts[i], i != 3,
+        )
+        for i in range(4)
+    )  # fmt: skip
+
+
+def subgroups() -> tuple[Subgroup, ...]:
+    rows = (
+        ("fitzpatrick", "I-III", 144, 58, (0.803, 0.05), (0.861, 0.045)),
+        ("fitzpatrick", "IV-VI", 26, 11, (0.826, 0.11), (0.852, 0.1)),
+        ("fitzpatrick type", "I", 31, 12, (0.817, 0.09), (0.868, 0.08)),
+        ("fitzpatrick type", "II", 78, 31, (0.804, 0.06), (0.859, 0.055)),
+        ("fitzpatrick type", "V", 7, 3, None, None),
+        ("site", "Basel", 61, 24, (0.792, 0.07), (0.849, 0.06)),
+    )
+    absent = Estimate(None, why_not="no severe visit")
+    return tuple(
+        Subgroup(column, group, "Reader 1", visits, patients, *[around(*e) if e else absent for e in pair])
+        for column, group, visits, patients, *pair in rows
+    )
+
+
+def removal() -> tuple[RemovalRate, ...]:
+    rows = (("class", "mild", 61, 980), ("class", "moderate", 58, 910), ("class", "severe", 93, 750),
+            ("fitzpatrick", "I-III", 178, 2210), ("fitzpatrick", "IV-VI", 34, 430),
+            ("view", "trunk front", 74, 660), ("view", "left leg back", 49, 660), ("view", "head", 89, 1320))  # fmt: skip
+    return tuple(RemovalRate(*row) for row in rows)
+
+
+def fake_report() -> ReportData:
+    counts = {"baseline": ((41, 12, 3), (14, 38, 11), (2, 13, 36)), "cosine-k30": ((46, 9, 1), (10, 44, 9), (1, 9, 41))}
+    review = tuple(
+        ReviewVisit(
+            f"v-{77 + 9 * i:04d}", 0.0093 / (1 + i), i % 3, None if i == 5 else (i + (i % 2)) % 3,
+            4.6 + 1.7 * i, None if i == 5 else 5.1 + 1.9 * i, 0.4 + 0.3 * i,
+        )
+        for i in range(8)
+    )  # fmt: skip
+    return ReportData(
+        study="Demo study",
+        is_synthetic=True,
+        encoder="demo_convnext",
+        formula="cosine",
+        confidence=0.95,
+        readers=("Reader 1", "Reader 2"),
+        splits=(
+            SplitCounts("train", 220, 90, 2640, (81, 76, 63), 62, 10),
+            SplitCounts("val", 64, 26, 768, (24, 22, 18), 20, 3),
+            SplitCounts("test", 170, 69, 2040, (56, 63, 51), 170, 27),
+        ),
+        train_photos=TRAIN_PHOTOS,
+        num_queries=9,
+        arms=tuple(arm(*row) for row in ARMS),
+        chosen="cosine-k30",
+        making=Making(
+            command="grasp run demo",
+            made_at="2025-01-31 14:05 UTC",
+            settings=(("train.optimizer.lr", "0.0003"), ("trace.formula", "cosine"), ("prune.k", "[10, 30, 60]")),
+            versions=(("python", "3.12.8"), ("torch", "2.11.0"), ("timm", "1.0.20")),
+            seeds=(("training", 0), ("cohort", 0)),
+            limits=("One training seed.",),
+            warnings=("Type VI has no test visit.",),
+        ),
+        against_random=(Estimate(0.062, 0.021, 0.098), Estimate(0.036, -0.004, 0.071)),
+        reader_kappa=Estimate(0.78, 0.71, 0.84),
+        confusions=tuple(Confusion(name, reader, counts[name]) for reader in ("Reader 1", "Reader 2") for name in counts),
+        flagged=flagged(),
+        removal=removal(),
+        errors=errors(),
+        audit=Audit("visit loss", 220, 62, 10, 0.3, review, rankings()),
+        subgroups=subgroups(),
+        truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),
+               PlantedFault("ruler or marker", 71, 9, 5)),
+    )  # fmt: skip

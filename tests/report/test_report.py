@@ -1,0 +1,340 @@
+"""The report page and results.json: one story, nothing loaded, nothing unescaped, every missing part said in words."""
+
+import dataclasses
+import itertools
+import json
+import math
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from tests.report.fake import around, fake_report
+
+from grasp_psonet.errors import GraspError
+from grasp_psonet.report.data import Estimate, ReportData
+from grasp_psonet.report.page import data_address, render
+from grasp_psonet.report.results import PAPER_AUDIT, results, verdict
+from grasp_psonet.report.shown import FORMATS, MISSING, bound, percent, score, signed, two
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements with their attributes, text with the elements around it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, list[tuple[str, dict[str, str | None]]]]] = []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"left open: {[name for name, _ in self.open]}"
+
+    def handle_starttag(self, tag, attrs):
+        assert len(dict(attrs)) == len(attrs), f"<{tag}> repeats an attribute: {attrs}"
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        name, _ = self.open.pop()
+        assert name == tag, f"</{tag}> closes <{name}>"
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.append((data, list(self.open)))
+
+    def words(self) -> str:
+        inside = [
+            data for data, around in self.texts if not any(name in ("style", "title", "desc") for name, _ in around)
+        ]
+        return re.sub(r"\s+", " ", "".join(inside))
+
+
+@pytest.fixture(scope="module")
+def report() -> ReportData:
+    return fake_report()
+
+
+@pytest.fixture(scope="module")
+def html(report) -> str:
+    return render(report)
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+def value_at(tree, dotted: str):
+    for key in dotted.split("."):
+        tree = tree[int(key)] if isinstance(tree, list) else tree[key]
+    return tree
+
+
+def test_every_number_of_the_page_stands_in_results(report, page):
+    tree = json.loads(json.dumps(results(report), allow_nan=False))
+    checked, stray = 0, []
+    for data, inside in page.texts:
+        named = [attributes for _, attributes in inside if attributes.get("data-at")]
+        if named:
+            value, form = value_at(tree, named[-1]["data-at"]), named[-1]["data-as"]
+            assert data == (MISSING if value is None else FORMATS[form](value)), named[-1]
+            checked += form != "text"
+        elif re.search(r"\d", data) and not any(
+            name in ("style", "title") or attributes.get("class") == "tick" for name, attributes in inside
+        ):
+            stray.append(data)
+    assert stray == [], f"numbers on the page that name no place in results.json: {stray}"
+    assert checked > 300, f"only {checked} numbers checked"
+
+
+def test_marks_of_the_sweep_stand_at_their_values(report, html):
+    figure = Page(re.search(r'<svg class="chart".*?</svg>', html, re.S).group())
+    ticks = [(float(a["y"]) - 4, float(data)) for data, inside in figure.texts for _, a in inside[-1:]
+             if a.get("class") == "tick" and "%" not in data]  # fmt: skip
+    (y0, v0), (y1, v1) = ticks[0], ticks[-1]
+    seen = sorted(
+        v0 + (float(a["cy"]) - y0) * (v1 - v0) / (y1 - y0)
+        for name, a in figure.elements
+        if name == "circle" and "mark" in a["class"]
+    )
+    wanted = sorted(arm.figures[0].auc.value for arm in report.arms if arm.kind in ("baseline", "pruned"))
+    assert seen == pytest.approx(wanted, abs=2e-4)
+    assert sum(a.get("class") == "ring" for _, a in figure.elements) == 1
+
+
+def test_bars_are_proportional_to_their_rates(report, html):
+    bars = re.findall(r'<rect class="bar" x="0" y="3" height="10" width="([\d.]+)"', html)
+    marks = re.findall(r'<line class="overall" x1="([\d.]+)"', html)
+    rates = {(r["column"], r["group"]): r["rate"] for r in results(report)["removal"]}
+    shown = [rates[key] for key in sorted(rates, key=lambda key: (key[0], list(rates).index(key)))]
+    per_rate = [float(width) / rate for width, rate in zip(bars, shown, strict=True)]
+    assert per_rate == pytest.approx([per_rate[0]] * len(shown), rel=0.01)
+    overall = results(report)["overall_removal"]["rate"]
+    assert [float(x) / overall for x in marks] == pytest.approx([per_rate[0]] * len(shown), rel=0.01)
+
+
+def test_derived_numbers():
+    tree = results(fake_report())
+    assert tree["overall_removal"] == {"removed": 212, "photos": 2640, "rate": 212 / 2640}
+    assert [arm["is_chosen"] for arm in tree["arms"]].index(True) == tree["chosen_index"] == 3
+    assert tree["control_index"] == 4
+    assert tree["arms"][3]["most_possible"] == 270
+    assert tree["splits"][0]["class_shares"] == [81 / 220, 76 / 220, 63 / 220]
+    assert tree["confusions"][0]["correct"] == 41 + 38 + 36
+    assert tree["confusions"][0]["shares"][1] == [14 / 63, 38 / 63, 11 / 63]
+    shortcut = tree["truth"][0]
+    assert (shortcut["precision"], shortcut["recall"]) == (141 / 212, 141 / 240)
+    assert (shortcut["precision_at_random"], shortcut["base_rate"]) == (19 / 212, 240 / 2640)
+    assert PAPER_AUDIT == {"inspected": 0.3, "found": 0.903}  # paper, section 1 and Fig. 3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [(0.01, 0.1, "better"), (-0.1, -0.01, "worse"), (-0.1, 0.1, "unclear"), (0.0, 0.1, "unclear"), (None, 0.1, "unknown"),
+     (math.nan, 0.1, "unknown")],
+)  # fmt: skip
+def test_verdict_follows_the_interval(low, high, wanted):
+    assert verdict(Estimate(0.05, low, high)) == wanted
+    assert verdict(None) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "wanted"),
+    [
+        (two, 0.856, "0.86"),
+        (signed, 0.05, "+0.05"),
+        (signed, -0.05, "−0.05"),
+        (signed, -0.003, "−0.003"),
+        (signed, 0.0, "0.000"),
+        (bound, 0.02, "0.02"),
+        (percent, 0.0803, "8.0\u202f%"),
+        (score, -3.21e-5, "−3.21×10⁻⁵"),
+        (score, 0.25, "+0.250"),
+    ],
+)
+def test_formats(form, value, wanted):
+    assert form(value) == wanted
+
+
+def test_verdict_sentence(page):
+    words = page.words()
+    assert (
+        "Removing 212 of 2,640 training photos (8.0\u202f%) changed the test AUC against Reader 1 "
+        "from 0.81 (0.76 to 0.85) to 0.86 (0.81 to 0.90)"
+    ).replace("\u202f", " ") in words.replace("\u202f", " ")
+    assert "the model became better" in words
+    assert "Removing as many photos at random gave 0.80" in words
+
+
+def worsened(report: ReportData, low: float, high: float) -> ReportData:
+    """The report with the chosen run's AUC difference in this interval."""
+    difference = Estimate((low + high) / 2, low, high)
+    arms = tuple(
+        dataclasses.replace(arm, figures=tuple(dataclasses.replace(f, auc_difference=difference) for f in arm.figures))
+        if arm.name == report.chosen
+        else arm
+        for arm in report.arms
+    )
+    return dataclasses.replace(report, arms=arms)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [(-0.09, -0.02, "the model became worse"), (-0.02, 0.03, "cannot tell whether pruning helped")],
+)
+def test_the_page_does_not_praise_what_did_not_help(report, low, high, wanted):
+    words = Page(render(worsened(report, low, high))).words()
+    assert wanted in words
+    assert "became better" not in words
+
+
+def test_the_baseline_may_be_chosen(report):
+    chosen = dataclasses.replace(report, chosen="baseline", flagged=(), removal=(), against_random=(), truth=None)
+    words = Page(render(chosen)).words()
+    assert "Nothing was removed" in words
+    assert "No photo was removed, so there is none to show." in words
+
+
+def one_reader(report: ReportData) -> ReportData:
+    arms = tuple(dataclasses.replace(arm, figures=arm.figures[:1]) for arm in report.arms)
+    return dataclasses.replace(
+        report, readers=("Reader 1",), arms=arms, against_random=report.against_random[:1], reader_kappa=None
+    )
+
+
+MISSING_PARTS = {
+    "second reader": (one_reader, "There is no second reader in this study"),
+    "truth": (lambda r: dataclasses.replace(r, truth=None), "The truth of this drawn cohort was not handed"),
+    "truth of a real cohort": (lambda r: dataclasses.replace(r, truth=None, is_synthetic=False), "The photos are real"),
+    "planted faults": (lambda r: dataclasses.replace(r, truth=()), "No fault was planted"),
+    "audit": (lambda r: dataclasses.replace(r, audit=None), "No audit was run"),
+    "audit curve": (
+        lambda r: dataclasses.replace(r, audit=dataclasses.replace(r.audit, rankings=())),
+        "There is no disagreement curve",
+    ),
+    "queries": (lambda r: dataclasses.replace(r, errors=(), num_queries=0), "misclassifies no validation visit"),
+    "queries to show": (lambda r: dataclasses.replace(r, errors=()), "No error was handed to this report"),
+    "photos to show": (lambda r: dataclasses.replace(r, flagged=()), "No removed photo was handed"),
+    "confusions": (lambda r: dataclasses.replace(r, confusions=()), "No confusion matrices were handed"),
+    "subgroups": (lambda r: dataclasses.replace(r, subgroups=()), "No subgroup was evaluated"),
+    "random control": (
+        lambda r: dataclasses.replace(r, arms=tuple(a for a in r.arms if a.kind != "random"), against_random=()),
+        "No random removal of the same size was trained",
+    ),
+}
+
+
+@pytest.mark.parametrize("part", sorted(MISSING_PARTS))
+def test_a_missing_part_is_said(report, html, part):
+    without, sentence = MISSING_PARTS[part]
+    changed = without(report)
+    assert sentence in Page(render(changed)).words()
+    assert sentence not in Page(html).words(), "the sentence also stands where the part is there"
+    json.dumps(results(changed), allow_nan=False)
+
+
+def test_what_cannot_be_estimated_is_said_and_never_drawn_as_zero(report):
+    absent = Estimate(math.nan, None, None, "no severe visit among the test visits")
+    arms = tuple(
+        dataclasses.replace(a, val_auc=None, figures=tuple(dataclasses.replace(f, auc=absent) for f in a.figures))
+        for a in report.arms
+    )
+    changed = dataclasses.replace(report, arms=arms)
+    assert results(changed)["arms"][0]["figures"][0]["auc"]["value"] is None
+    page = Page(render(changed))
+    assert "no severe visit among the test visits" in page.words()
+    assert page.words().count(MISSING) >= 2 * len(arms)
+    assert not any(name == "polyline" and "pruned" in a["class"] for name, a in page.elements)
+
+
+def hostile(value, text: str):
+    """The value with every string field that a person or file fills replaced by ``text``."""
+    if dataclasses.is_dataclass(value):
+        kept = {"kind", "chosen", "name"} if type(value).__name__ in ("Arm", "ReportData") else set()
+        parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{k: v if k in kept else hostile(v, text) for k, v in parts.items()})
+    if isinstance(value, tuple):
+        return tuple(hostile(part, text) for part in value)
+    return text if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</style><b>{{ 7*7 }}&amp;"]
+)
+def test_hostile_words_stay_words(report, page, text):
+    rendered = Page(render(hostile(report, text)))
+    assert {name for name, _ in rendered.elements} == {name for name, _ in page.elements}
+    assert {key for _, a in rendered.elements for key in a} == {key for _, a in page.elements for key in a}
+    assert rendered.words().count(re.sub(r"\s+", " ", text)) > 50
+    for _, attributes in rendered.elements:
+        assert (attributes.get("src") or "data:image/").startswith("data:image/")
+
+
+def test_nothing_is_loaded_or_run(html, page):
+    without_images = re.sub(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+", "", html)
+    assert not re.search(r"//|@import|url\(|javascript:", without_images)
+    names = {name for name, _ in page.elements}
+    assert not names & {"script", "link", "iframe", "object", "embed", "form", "audio", "video", "base"}
+    for _, attributes in page.elements:
+        assert (attributes.get("href") or "#").startswith("#")
+        assert not any(key.startswith("on") for key in attributes)
+    policy = next(a["content"] for name, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_structure_can_be_read_by_machines_and_by_ear(page):
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(set(ids)) == len(ids)
+    targets = [a["href"][1:] for _, a in page.elements if "href" in a]
+    named = [word for _, a in page.elements for word in (a.get("aria-labelledby") or "").split()]
+    assert set(targets + named) <= set(ids)
+    levels = [int(name[1]) for name, _ in page.elements if re.fullmatch(r"h[1-6]", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert all(a.get("alt") for name, a in page.elements if name == "img")
+    for name, a in page.elements:
+        if name == "svg":
+            assert a.get("aria-hidden") == "true" or (a.get("role") == "img" and a.get("aria-labelledby"))
+    tables = sum(name == "table" for name, _ in page.elements)
+    settings = sum(name == "table" and a.get("class") == "settings" for name, a in page.elements)
+    assert sum(name == "caption" for name, _ in page.elements) == tables - settings
+    assert all(a.get("scope") for name, a in page.elements if name == "th")
+
+
+def test_images_are_left_out_of_results_and_kinds_are_checked(report):
+    tree = results(report)
+    assert "photo" not in tree["flagged"][0]
+    assert tree["flagged"][0]["photo_id"] == "p-4071"
+    assert data_address(report.flagged[0].photo).startswith("data:image/jpeg;base64,")
+    assert data_address(report.flagged[0].cam).startswith("data:image/png;base64,")
+    with pytest.raises(GraspError, match="JPEG or PNG"):
+        data_address(b"<svg onload=alert(1)>")
+
+
+def test_a_map_without_evidence_is_said_not_drawn(page):
+    assert "no place of this photo speaks for the class" in page.words()
+    assert "no map was made" in page.words()
+    maps = sum("Grad-CAM map" in (a.get("alt") or "") for _, a in page.elements)
+    assert maps == 6 - 2 + 4
+
+
+def test_a_report_of_one_run_and_wide_intervals_is_drawn(report):
+    only = dataclasses.replace(
+        report.arms[0], figures=(dataclasses.replace(report.arms[0].figures[0], auc=around(0.5, 0.5)),)
+    )
+    small = dataclasses.replace(
+        one_reader(report), arms=(only,), chosen="baseline", against_random=(), removal=(), truth=None
+    )
+    assert "Nothing was removed" in Page(render(small)).words()
+
+
+def test_the_room_never_loads_torch():
+    code = "import sys, grasp_psonet.report.page; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
