@@ -1,0 +1,212 @@
+"""One forward and one backward over a batch, handing out each layer's per-example gradients as they appear.
+
+Nothing is left behind: hooks are removed also on error, no ``.grad`` is filled, no attribute is set. During the sweep
+the network runs on detached parameters, so that autograd spends nothing on their batch gradients.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils.hooks import RemovableHandle
+
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.local_vjp import local_vjp
+from grasp_psonet.influence.rules import Gradient, Use
+from grasp_psonet.influence.sites import Site, Tap
+
+LossOf = Callable[[nn.Module], Tensor]
+
+
+class NoExactWayError(TraceError):
+    """A site cannot give the gradient of its parameters ``names``."""
+
+    def __init__(self, site: Site, fault: Exception) -> None:
+        self.names = frozenset(site.parameters.values())
+        super().__init__(
+            f"{site.rule_name} at module {site.module or '(the network)'} cannot give the gradient of "
+            f"{', '.join(sorted(self.names))}: {fault}"
+        )
+
+
+class Sink(Protocol):
+    """Receives gradients during a sweep."""
+
+    def expect(self, name: str) -> None:
+        """The forward pass has used this parameter once more."""
+
+    def add(self, name: str, gradient: Gradient) -> None:
+        """The gradient of one use of this parameter, for every example."""
+
+
+def sweep(network: nn.Module, loss_of: LossOf, sites: Sequence[Site], sink: Sink, num_examples: int | None) -> Tensor:
+    """Runs ``loss_of(network)``, gives every site's gradients of the summed loss to the sink, returns the losses.
+
+    ``num_examples`` is needed where examples are not the losses (photos of a visit); by default one loss, one example.
+    """
+    watch = _Watch(network, sites, sink, num_examples)
+    whole = LossModule(network, loss_of)
+    detached = {name: parameter.detach() for name, parameter in whole.named_parameters()}
+    with ExitStack() as hooks, torch.enable_grad():
+        watch.attach(hooks)
+        loss_B: Tensor = torch.func.functional_call(whole, detached, ())
+        watch.is_forward = False
+        if loss_B.ndim != 1:
+            raise TraceError(f"losses have shape {tuple(loss_B.shape)}; wanted: one loss per example, [B]")
+        watch.num_examples = loss_B.shape[0] if num_examples is None else num_examples
+        if watch.sources and loss_B.requires_grad and loss_B.shape[0]:
+            torch.autograd.grad(loss_B.sum(), watch.sources, allow_unused=True)
+    return loss_B.detach()
+
+
+class LossModule(nn.Module):
+    """Lets ``functional_call`` swap the network's parameters while the caller's own loss function runs."""
+
+    def __init__(self, network: nn.Module, loss_of: LossOf) -> None:
+        super().__init__()
+        self.network = network
+        self.loss_of = loss_of
+
+    def forward(self) -> Tensor:
+        return self.loss_of(self.network)
+
+
+class _Watch:
+    """The hooks of one sweep and what they hold between forward and backward.
+
+    Gradients flow back to ``sources``: the first tensors on each path that a site needs the gradient of.
+    """
+
+    def __init__(self, network: nn.Module, sites: Sequence[Site], sink: Sink, num_examples: int | None) -> None:
+        self.network, self.sites, self.sink = network, sites, sink
+        self.num_examples = num_examples or 0
+        self.sources: list[Tensor] = []
+        self.is_forward = True
+
+    def attach(self, hooks: ExitStack) -> None:
+        for site in self.sites:
+            for handle in self._local_hooks(site) if site.rule is None else self._rule_hooks(site):
+                hooks.callback(handle.remove)
+
+    def _rule_hooks(self, site: Site) -> list[RemovableHandle]:
+        taken: list[tuple[Tensor, int]] = []
+
+        def take(value: Tensor) -> None:
+            taken.append((value.detach(), value._version))
+
+        def watch(value: Tensor) -> Tensor:
+            self._expect(site)
+            activation = taken.pop() if site.activation is not None else None
+            return self._watched([value], lambda deltas: self._apply(site, activation, deltas[0]))[0]
+
+        first = [self._at(site.activation, take)] if site.activation is not None else []
+        return [*first, self._at(site.delta, watch)]
+
+    def _at(self, tap: Tap, act: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Lets ``act`` see, and replace, the tensor at a tap during the forward pass."""
+        module = self.network.get_submodule(tap.module)
+
+        def at_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not self.is_forward:
+                return None
+            leaves, structure = pytree.tree_flatten((args, kwargs))
+            first = next(index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor))
+            new = act(leaves[first])
+            leaves[first] = leaves[first] if new is None else new
+            return pytree.tree_unflatten(leaves, structure)
+
+        def at_output(_: nn.Module, __: Any, output: Tensor) -> Tensor | None:
+            return act(output) if self.is_forward else None
+
+        if tap.end == "input":
+            return module.register_forward_pre_hook(at_input, with_kwargs=True)
+        return module.register_forward_hook(at_output)
+
+    def _local_hooks(self, site: Site) -> list[RemovableHandle]:
+        taken: list[Any] = []
+        module = self.network.get_submodule(site.module)
+
+        def take_inputs(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if self.is_forward:
+                taken.append(pytree.tree_map_only(Tensor, lambda value: value.detach().clone(), (args, kwargs)))
+
+        def watch_outputs(_: nn.Module, __: Any, output: Any) -> Any:
+            if not self.is_forward:
+                return None
+            self._expect(site)
+            arguments = taken.pop()
+            leaves, structure = pytree.tree_flatten(output)
+            at = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+            values = self._watched([leaves[i] for i in at], lambda deltas: self._apply_local(site, arguments, deltas))
+            for index, value in zip(at, values, strict=True):
+                leaves[index] = value
+            return pytree.tree_unflatten(leaves, structure)
+
+        return [
+            module.register_forward_pre_hook(take_inputs, with_kwargs=True),
+            module.register_forward_hook(watch_outputs),
+        ]
+
+    def _expect(self, site: Site) -> None:
+        for name in site.parameters.values():
+            self.sink.expect(name)
+
+    def _watched(self, values: list[Tensor], act: Callable[[Sequence[Tensor | None]], None]) -> list[Tensor]:
+        """The same values, made differentiable where they are not, with ``act`` called once on all their gradients."""
+        joined = [
+            self._source(value) if value.is_floating_point() and not value.requires_grad else value for value in values
+        ]
+        at = [index for index, value in enumerate(joined) if value.requires_grad]
+
+        def act_on_all(deltas: Sequence[Tensor | None]) -> None:
+            aligned: list[Tensor | None] = [None] * len(joined)
+            for index, delta in zip(at, deltas, strict=True):
+                aligned[index] = delta
+            act(aligned)
+
+        if len(at) == 1:
+            joined[at[0]].register_hook(lambda delta: act_on_all([delta]))  # type: ignore[no-untyped-call]
+        elif at:
+            torch.autograd.graph.register_multi_grad_hook([joined[index] for index in at], act_on_all)
+        return joined
+
+    def _source(self, value: Tensor) -> Tensor:
+        source = value.detach().requires_grad_()
+        self.sources.append(source)
+        return source.clone()
+
+    @torch.no_grad()
+    def _apply_local(self, site: Site, arguments: Any, deltas: Sequence[Tensor | None]) -> None:
+        module = self.network.get_submodule(site.module)
+        parameters = {local: module.get_parameter(local) for local in site.parameters}
+        with _named(site):
+            gradients = local_vjp(module, parameters, arguments, deltas, self.num_examples)
+        for local, gradient in gradients.items():
+            self.sink.add(site.parameters[local], gradient)
+
+    @torch.no_grad()
+    def _apply(self, site: Site, activation: Any, delta: Tensor | None) -> None:
+        assert site.rule is not None
+        assert delta is not None
+        module = self.network.get_submodule(site.module)
+        value, version = activation if activation is not None else (delta, delta._version)
+        with _named(site):
+            if value._version != version:
+                raise TraceError("its input was overwritten in place after it was used")
+            gradients = site.rule(Use(module, value, delta, self.num_examples, site.parameters))
+        for local, gradient in gradients.items():
+            self.sink.add(site.parameters[local], gradient)
+
+
+@contextmanager
+def _named(site: Site) -> Iterator[None]:
+    """Says which site failed; running out of memory is passed on as it is."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TraceError) as fault:
+        raise NoExactWayError(site, fault) from fault
