@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with time left on a terminal, plain lines elsewhere."""
+"""Progress of long work and log lines: bars with time left on a terminal, plain lines elsewhere."""
 
 import logging
 import sys
@@ -14,6 +14,14 @@ Track = Callable[[Iterable[T], str, int], Iterator[T]]
 _LINE_EVERY_S = 10.0
 
 log = logging.getLogger("grasp_psonet")
+
+
+def show_plainly() -> None:
+    """Log lines to standard error, bare; for the command line and for processes it starts."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
 
 
 def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:

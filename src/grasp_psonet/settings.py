@@ -87,9 +87,13 @@ def load(path: Path, overrides: dict[str, str] | None = None, preset: dict[str, 
         try:
             read = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path} is not YAML: {error}\n  next: correct the file, or write it anew with `grasp init`") from None
+            raise SettingsError(
+                f"{path} is not YAML: {error}\n  next: correct the file, or write it anew with `grasp init`"
+            ) from None
         if read is not None and not isinstance(read, dict):
-            raise SettingsError(f"{path} holds a {type(read).__name__}; wanted: settings by name, as `grasp init` writes them")
+            raise SettingsError(
+                f"{path} holds a {type(read).__name__}; wanted: settings by name, as `grasp init` writes them"
+            )
         tree = read or {}
     tree = merged(preset or {}, tree)
     for dotted, text in (overrides or {}).items():
@@ -109,7 +113,11 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def as_tree(settings: Any) -> dict[str, Any]:
     """Plain nested values (lists for tuples), the same for equal settings: for YAML files and for digests."""
     return {
-        field.name: as_tree(value) if dataclasses.is_dataclass(value) else list(value) if isinstance(value, tuple) else value
+        field.name: as_tree(value)
+        if dataclasses.is_dataclass(value)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
         for field in dataclasses.fields(settings)
         for value in [getattr(settings, field.name)]
     }

@@ -19,7 +19,9 @@ class TrainSettings:
     sampling: Literal["class_weighted", "uniform", "shuffled"] = setting(
         "class_weighted", "with replacement by class, with replacement, or each visit once an epoch"
     )
-    anchor_every: int = setting(1, "epochs between anchors (weights and both Adam moments; 12 bytes per parameter each)")
+    anchor_every: int = setting(
+        1, "epochs between anchors (weights and both Adam moments; 12 bytes per parameter each)"
+    )
     optimizer: OptimizerSettings = group(OptimizerSettings)
     augmentation: AugmentationSettings = group(AugmentationSettings)
 

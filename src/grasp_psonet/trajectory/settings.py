@@ -12,7 +12,9 @@ class OptimizerSettings:
 
     __pydantic_config__ = STRICT
 
-    kind: Literal["adam", "adamw"] = setting("adam", "adam: weight decay enters the moments (coupled); adamw: decoupled")
+    kind: Literal["adam", "adamw"] = setting(
+        "adam", "adam: weight decay enters the moments (coupled); adamw: decoupled"
+    )
     lr: float = setting(1e-6, "peak learning rate")
     betas: tuple[float, float] = setting((0.9, 0.999), "decay of the first and second moment")
     eps: float = setting(1e-8, "added to the root of the second moment")
@@ -28,5 +30,8 @@ class OptimizerSettings:
         refuse_unless(self.weight_decay >= 0, "train.optimizer.weight_decay", self.weight_decay, "0 or more")
         refuse_unless(self.warmup_steps >= 0, "train.optimizer.warmup_steps", self.warmup_steps, "0 or more")
         refuse_unless(
-            self.clip_norm is None or self.clip_norm > 0, "train.optimizer.clip_norm", self.clip_norm, "above 0, or empty"
+            self.clip_norm is None or self.clip_norm > 0,
+            "train.optimizer.clip_norm",
+            self.clip_norm,
+            "above 0, or empty",
         )

@@ -1,0 +1,122 @@
+"""Bags: the photos of a visit under one label, and batches of bags with a presence mask."""
+
+# Axes: B bags, N photos per bag (padded), C channels, H and W pixels.
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from grasp_psonet.bags.augmentation import augment
+from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.errors import StudyError
+
+
+class Pixels(Protocol):
+    """Store of photos: uint8 [photos, edge, edge, 3] (a memory map, or an array)."""
+
+    def __getitem__(self, row: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Bag:
+    """One visit: its stored photos (rows of the store) and which of them are still present."""
+
+    visit_id: str
+    label: int
+    photo_ids: tuple[str, ...]
+    rows: tuple[int, ...]
+    is_present: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def only(self, photo_id: str) -> "Bag":
+        """The bag that holds this photo alone."""
+        at = self.photo_ids.index(photo_id)
+        return replace(self, photo_ids=(photo_id,), rows=(self.rows[at],), is_present=(True,))
+
+    def without_removed(self) -> "Bag":
+        """The bag with its removed photos left out altogether."""
+        keep = [n for n, present in enumerate(self.is_present) if present]
+        return replace(
+            self,
+            photo_ids=tuple(self.photo_ids[n] for n in keep),
+            rows=tuple(self.rows[n] for n in keep),
+            is_present=(True,) * len(keep),
+        )
+
+
+@dataclass(frozen=True)
+class BagBatch:
+    """Bags padded to the same number of photos; float photos in [0, 1]."""
+
+    photos_BNCHW: Tensor
+    is_photo_BN: Tensor
+    is_stored_BN: Tensor
+    label_B: Tensor
+
+    def to(self, device: torch.device) -> "BagBatch":
+        return BagBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class AugmentationKey:
+    """Names the random choices of one draw: (seed, epoch, draw); the visit and photo ids are added per photo."""
+
+    settings: AugmentationSettings
+    seed: int
+    epoch: int
+    draw: int
+
+
+def make_bags(
+    visits: pd.DataFrame, index: pd.DataFrame, label_column: str, removed: frozenset[str] = frozenset()
+) -> dict[str, Bag]:
+    """Bags by visit id, in the order of the visits table.
+
+    ``visits`` holds visit_id and the label column; ``index`` the store's row, photo_id and visit_id. Photos in
+    ``removed`` are stored but absent. Raises StudyError for removed ids that the store does not know.
+    """
+    unknown = sorted(removed - set(index["photo_id"]))
+    if unknown:
+        raise StudyError(
+            f"the keep list names {len(unknown)} photos that the store does not hold (first: {unknown[0]})\n"
+            "  next: prune again, so that the list fits this study"
+        )
+    photos = dict(list(index.groupby("visit_id", sort=False)))
+    return {
+        visit_id: Bag(
+            visit_id,
+            int(label),
+            tuple(photos[visit_id]["photo_id"]),
+            tuple(int(row) for row in photos[visit_id]["row"]),
+            tuple(photo_id not in removed for photo_id in photos[visit_id]["photo_id"]),
+        )
+        for visit_id, label in zip(visits["visit_id"], visits[label_column], strict=True)
+    }
+
+
+def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None = None) -> BagBatch:
+    """One batch of these bags; with ``keys`` (one a bag) each photo is augmented by its own random choices."""
+    longest = max(len(bag) for bag in bags)
+    edge = pixels[bags[0].rows[0]].shape[0]
+    photos_BNHWC = torch.zeros(len(bags), longest, edge, edge, 3)
+    is_photo_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
+    is_stored_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
+    for b, bag in enumerate(bags):
+        is_stored_BN[b, : len(bag)] = True
+        is_photo_BN[b, : len(bag)] = torch.tensor(bag.is_present, dtype=torch.bool)
+        for n, (row, photo_id) in enumerate(zip(bag.rows, bag.photo_ids, strict=True)):
+            photo_HWC = torch.from_numpy(np.array(pixels[row])).float() / 255
+            if keys is not None:
+                key = keys[b]
+                photo_HWC = augment(
+                    photo_HWC, key.settings, ("augment", key.seed, key.epoch, key.draw, bag.visit_id, photo_id)
+                )
+            photos_BNHWC[b, n] = photo_HWC
+    label_B = torch.tensor([bag.label for bag in bags], dtype=torch.long)
+    return BagBatch(photos_BNHWC.permute(0, 1, 4, 2, 3), is_photo_BN, is_stored_BN, label_B)

@@ -1,0 +1,31 @@
+"""The batch plan: which visits are drawn in which step, fixed before training from (seed, epoch, visit ids)."""
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet.chance import generator
+
+
+def batch_plan(labels: dict[str, int], epochs: int, visits_per_step: int, sampling: str, seed: int) -> pd.DataFrame:
+    """One row per draw: step (from 1), epoch (from 1), draw (from 0 in its epoch), visit_id.
+
+    An epoch has as many draws as there are visits; its last step may hold fewer. ``class_weighted`` draws with
+    replacement and gives every class the same share (the paper's weighted sampling, section 3.2, read as class per
+    visit), ``uniform`` draws with replacement, ``shuffled`` takes each visit once. The order of ``labels`` does not matter.
+    """
+    visit_ids = np.array(sorted(labels))
+    label_of = np.array([labels[visit_id] for visit_id in visit_ids])
+    num_visits = len(visit_ids)
+    steps_per_epoch = -(-num_visits // visits_per_step)
+    weight = 1.0 / np.bincount(label_of)[label_of] if sampling == "class_weighted" else np.ones(num_visits)
+    parts = []
+    for epoch in range(1, epochs + 1):
+        chance = generator("batch plan", seed, epoch)
+        if sampling == "shuffled":
+            drawn = chance.permutation(num_visits)
+        else:
+            drawn = chance.choice(num_visits, size=num_visits, replace=True, p=weight / weight.sum())
+        draw = np.arange(num_visits)
+        step = (epoch - 1) * steps_per_epoch + draw // visits_per_step + 1
+        parts.append(pd.DataFrame({"step": step, "epoch": epoch, "draw": draw, "visit_id": visit_ids[drawn]}))
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,290 @@
+"""The command line: words to a job, faults to letters and exit codes.
+
+Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted. Nothing heavy is imported before a command runs.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from grasp_psonet import __version__
+from grasp_psonet.errors import GraspError
+
+if TYPE_CHECKING:
+    from grasp_psonet.stages.job import Job
+
+_STAGES = {
+    "prepare": ("photos -> store: upright, without metadata, one size", "train"),
+    "train": ("the baseline run, with its whole trajectory on record", "trace"),
+    "trace": ("influence of every training photo on each misclassified validation visit", "prune"),
+    "prune": ("keep lists for each k, and the controls", "retrain"),
+    "retrain": ("one run per keep list; k is chosen by validation AUC", "evaluate"),
+    "evaluate": ("both readers, subgroups, intervals, paired comparisons", "audit"),
+    "audit": ("training visits ranked for re-reading, beside simpler rankings", "explain"),
+    "explain": ("Grad-CAM inside the bag, for flagged photos and for errors", "report"),
+    "report": ("report.html and results.json", None),
+}
+# the parts of the settings tree that each command reads first
+_PARTS = {
+    "cohort": ("cohort", "cohort_seed", "severity"),
+    "prepare": ("photos", "machine.processes"),
+    "train": ("seed", "network", "train", "machine"),
+    "trace": ("trace", "machine"),
+    "prune": ("prune", "seed"),
+    "retrain": ("machine", "prune.controls"),
+    "evaluate": ("evaluate", "severity"),
+    "audit": ("audit",),
+    "explain": ("explain",),
+    "report": (),
+    "check": ("severity", "split", "photos.root"),
+}
+_OVERVIEW = """\
+start here:
+  grasp demo                 the whole story on a drawn cohort, in minutes
+  grasp init STUDY           your own study: settings first, then visits.csv and photos.csv
+  grasp check STUDY          every fault of the tables and photos at once
+  grasp run STUDY            everything in order; what stands is skipped
+
+Any setting can be given by its path: grasp train STUDY --train.epochs 20 --network.encoder vit_base_patch16_224
+"""
+
+
+def main(words: list[str] | None = None) -> int:
+    """Runs one command; the exit code."""
+    parser = _parser()
+    known, rest = parser.parse_known_args(words)
+    if known.command is None:
+        parser.print_help()
+        return 0
+    overrides = _overrides(parser, rest)
+    try:
+        return _run(known, overrides)
+    except GraspError as error:
+        sys.stderr.write(f"grasp {known.command}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; run the same command again to go on\n")
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    raise SystemExit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="grasp",
+        description="Which training photos caused each validation error, and what pruning them changes.",
+        epilog=_OVERVIEW,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"grasp-psonet {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    def command(name: str, text: str, next_step: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=_Epilog(name, next_step),
+            formatter_class=_LazyHelp,
+            allow_abbrev=False,
+        )
+
+    init = command("init", "a study.yaml with every setting, its default and one line of help", "grasp check STUDY")
+    init.add_argument(
+        "study", metavar="STUDY", type=Path, nargs="?", help="folder of the study; made if it is not there"
+    )
+    init.add_argument("--preset", help="demo, tiny or paper: start from these settings")
+    init.add_argument("--print", action="store_true", dest="only_print", help="print the settings, write nothing")
+    cohort = command("cohort", "a synthetic cohort: photos, tables, and what was planted", "grasp run STUDY")
+    cohort.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    cohort.add_argument("--preset", help="demo, tiny or paper, where the study has no study.yaml yet")
+    check = command("check", "every fault of the tables and photos at once; exit code 1 if any", "grasp run STUDY")
+    check.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    for name, (text, following) in _STAGES.items():
+        then = f"grasp {following} STUDY" if following else "open STUDY/report/report.html"
+        stage = command(name, text, then)
+        stage.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    everything = command("run", "all stages in order, skipping what stands", "open STUDY/report/report.html")
+    everything.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    everything.add_argument("--dry-run", action="store_true", help="print what would be done and why")
+    demo = command("demo", "init, cohort and run on the demo preset", "open demo-study/report/report.html")
+    demo.add_argument(
+        "study", metavar="STUDY", type=Path, nargs="?", default=Path("demo-study"), help="default: demo-study"
+    )
+    demo.add_argument("--preset", default="demo", help="demo (default), tiny or paper")
+    predict = command("predict", "severity of new visits by a run", "grasp explain STUDY")
+    predict.add_argument("run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline")
+    predict.add_argument("photos", metavar="PHOTOS", type=Path, help="photos of one visit, or one folder per visit")
+    predict.add_argument("--out", type=Path, help="write a CSV here instead of printing it")
+    command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
+    return parser
+
+
+class _Epilog(str):
+    """What follows the options of a command's help; its settings are looked up only when help is shown."""
+
+    __slots__ = ("command",)
+    command: str
+
+    def __new__(cls, command: str, next_step: str) -> "_Epilog":
+        made = super().__new__(cls, f"next: {next_step}\n")
+        made.command = command
+        return made
+
+
+class _LazyHelp(argparse.RawDescriptionHelpFormatter):
+    def add_text(self, text: str | None) -> None:
+        if isinstance(text, _Epilog) and text.command in _PARTS:
+            super().add_text(_settings_help(_PARTS[text.command]))
+        super().add_text(text)
+
+
+def _settings_help(parts: tuple[str, ...]) -> str:
+    if not parts:
+        return ""
+    from grasp_psonet.settings import dotted_paths
+
+    lines = ["settings (in study.yaml, or here by path):"]
+    for dotted, (text, default) in dotted_paths().items():
+        if any(dotted == part or dotted.startswith(part + ".") for part in parts):
+            shown = list(default) if isinstance(default, tuple) else default
+            lines.append(f"  --{dotted} {'' if shown is None else shown}\n        {text}")
+    return "\n".join(lines)
+
+
+def _overrides(parser: argparse.ArgumentParser, rest: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    words = iter(rest)
+    for word in words:
+        if not word.startswith("--"):
+            parser.error(f"unexpected word {word!r}")
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not equals:
+            following = next(words, None)
+            if following is None:
+                parser.error(f"--{name} is no option of this command, and as a setting it needs a value")
+            value = following
+        found[name] = value
+    return found
+
+
+def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
+    from grasp_psonet.progress import show_plainly
+
+    show_plainly()
+    match known.command:
+        case "doctor":
+            from grasp_psonet.stages.doctor import doctor
+
+            sys.stdout.write("\n".join(doctor()) + "\n")
+        case "predict":
+            from grasp_psonet.stages.predict import predict_folder
+
+            table = predict_folder(known.run, known.photos)
+            table.to_csv(known.out or sys.stdout, index=False, float_format="%.4f")
+        case "init":
+            _init(known, overrides)
+        case "check":
+            from grasp_psonet.stages.check import check
+
+            return check(_job(known.study, overrides))
+        case "cohort":
+            from grasp_psonet.stages.cohort import make_cohort
+
+            _init_if_absent(known.study, known.preset)
+            make_cohort(_job(known.study, overrides))
+        case "demo":
+            _demo(known, overrides)
+        case "run":
+            from grasp_psonet.stages.pipeline import plan, run_all
+
+            job = _job(known.study, overrides)
+            if known.dry_run:
+                sys.stdout.write("\n".join(plan(job)) + "\n")
+            else:
+                run_all(job)
+                _say_summary(job)
+        case name:
+            from grasp_psonet.stages.pipeline import step_of
+
+            job = _job(known.study, overrides)
+            step_of(name).make(job)
+            _say_next(name)
+    return 0
+
+
+def _job(study: Path, overrides: dict[str, str]) -> "Job":
+    from grasp_psonet.settings import load
+    from grasp_psonet.stages.job import Job
+    from grasp_psonet.study import Study
+
+    if not study.is_dir():
+        raise GraspError(f"{study} is not a folder\n  next: `grasp init {study}` starts a study there")
+    place = Study(study)
+    return Job(place, load(place.settings_file, overrides))
+
+
+def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
+    from grasp_psonet.presets import preset
+    from grasp_psonet.settings import load, to_yaml
+
+    text = to_yaml(load(Path("no study.yaml"), overrides, preset(known.preset) if known.preset else {})) + "\n"
+    if known.only_print:
+        sys.stdout.write(text)
+        return
+    if known.study is None:
+        raise GraspError("no folder was named\n  next: grasp init STUDY, or grasp init --print")
+    target = known.study / "study.yaml"
+    if target.exists():
+        raise GraspError(f"{target} is there already and is left alone\n  next: edit it, or choose another folder")
+    known.study.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    sys.stderr.write(
+        f"{target} written\nnext: put visits.csv and photos.csv beside it, then grasp check {known.study}\n"
+    )
+
+
+def _init_if_absent(study: Path, chosen: str | None) -> None:
+    from grasp_psonet.presets import preset
+    from grasp_psonet.settings import load, to_yaml
+
+    target = study / "study.yaml"
+    if target.exists():
+        if chosen is not None:
+            sys.stderr.write(f"{target} is there already; --preset {chosen} is not applied\n")
+        return
+    text = to_yaml(load(target, preset=preset(chosen or "demo")))
+    study.mkdir(parents=True, exist_ok=True)
+    target.write_text(text + "\n", encoding="utf-8")
+
+
+def _demo(known: argparse.Namespace, overrides: dict[str, str]) -> None:
+    from grasp_psonet.stages.cohort import make_cohort
+    from grasp_psonet.stages.pipeline import run_all
+
+    _init_if_absent(known.study, None if (known.study / "study.yaml").exists() else known.preset)
+    job = _job(known.study, overrides)
+    make_cohort(job)
+    run_all(job)
+    _say_summary(job)
+
+
+def _say_summary(job: "Job") -> None:
+    from grasp_psonet.stages.summary import summary
+
+    sys.stdout.write(summary(job) + "\n")
+
+
+def _say_next(name: str) -> None:
+    following = _STAGES[name][1]
+    sys.stderr.write(
+        f"next: grasp {following} STUDY\n" if following else "next: open report/report.html of the study\n"
+    )

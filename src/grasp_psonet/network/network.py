@@ -1,0 +1,89 @@
+"""The multi-instance network: photo encoder, projection, attention over the visit's photos, classifier.
+
+Paper, section 2.2 and figure 1. The network holds no dropout and its BatchNorm statistics are frozen, so that training
+and evaluation are the same function and a photo's gradient depends on that photo alone.
+"""
+
+# Axes: B bags (visits), N photos per bag (padded), M photos of the whole batch, D feature length, C classes (in logits).
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from grasp_psonet.chance import seed_of
+from grasp_psonet.network.attention import AttentionScorer, pool_bag, pool_bag_as_paper
+from grasp_psonet.network.encoder import EncoderCard, build_encoder
+from grasp_psonet.network.settings import NetworkSettings
+
+NUM_CLASSES = 3
+
+
+class BagOutput(NamedTuple):
+    """What the network says of a batch of visits."""
+
+    logits_BC: Tensor
+    attention_BN: Tensor
+    attention_logit_BN: Tensor
+
+
+class BagNetwork(nn.Module):
+    """Photos [B, N, 3, H, W] in [0, 1] and their presence [B, N] -> class logits and attention."""
+
+    def __init__(self, encoder: nn.Module, card: EncoderCard, settings: NetworkSettings) -> None:
+        super().__init__()
+        length, hidden = settings.feature_length, settings.head_hidden
+        self.card = card
+        self.masks_as_paper = settings.mask == "paper"
+        self.encoder = encoder
+        self.projection = _mlp(card.feature_length, length if settings.projection == "mlp" else 0, length)
+        self.attention = AttentionScorer(length, settings.attention_hidden, settings.attention == "gated")
+        self.head = _mlp(length, hidden, NUM_CLASSES)
+        self.register_buffer("mean_3", torch.tensor(card.mean), persistent=False)
+        self.register_buffer("std_3", torch.tensor(card.std), persistent=False)
+        self.eval()
+
+    def forward(self, photos_BNCHW: Tensor, is_photo_BN: Tensor, is_stored_BN: Tensor | None = None) -> BagOutput:
+        """Logits, attention and attention logits (-inf where nothing was read).
+
+        ``is_stored_BN`` marks photos that exist though removed; only the paper's mask reads them (default: is_photo).
+        Raises EmptyBag for a visit without photos.
+        """
+        is_stored_BN = is_photo_BN if is_stored_BN is None else is_stored_BN
+        is_read_BN = is_stored_BN if self.masks_as_paper else is_photo_BN
+        feature_MD = self.features(photos_BNCHW[is_read_BN])
+        feature_BND = feature_MD.new_zeros(*is_read_BN.shape, feature_MD.shape[-1]).masked_scatter(
+            is_read_BN[..., None], feature_MD
+        )
+        logit_BN = self.attention(feature_BND).masked_fill(~is_read_BN, -torch.inf)
+        if self.masks_as_paper:
+            bag_BD, attention_BN = pool_bag_as_paper(feature_BND, logit_BN, is_photo_BN, is_stored_BN)
+        else:
+            bag_BD, attention_BN = pool_bag(feature_BND, logit_BN, is_photo_BN)
+        return BagOutput(self.head(bag_BD), attention_BN, logit_BN)
+
+    def features(self, photos_MCHW: Tensor) -> Tensor:
+        """Projected features [M, D] of photos [M, 3, H, W] in [0, 1]."""
+        normal_MCHW = (photos_MCHW - self.mean_3[:, None, None]) / self.std_3[:, None, None]  # type: ignore[index]
+        feature_MD: Tensor = self.projection(self.encoder(normal_MCHW))
+        return feature_MD
+
+
+def build_network(settings: NetworkSettings, edge_px: int, seed: int) -> BagNetwork:
+    """The network at its start: encoder weights as set, everything else drawn from (seed, "weights")."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", seed) % 2**63)
+        encoder, card = build_encoder(settings.encoder, settings.weights, edge_px)
+        return BagNetwork(encoder, card, settings)
+
+
+def visit_loss(logits_BC: Tensor, label_B: Tensor) -> Tensor:
+    """Cross-entropy of each visit [B]."""
+    return functional.cross_entropy(logits_BC, label_B, reduction="none")
+
+
+def _mlp(length_in: int, hidden: int, length_out: int) -> nn.Module:
+    if hidden == 0:
+        return nn.Linear(length_in, length_out)
+    return nn.Sequential(nn.Linear(length_in, hidden), nn.GELU(), nn.Linear(hidden, length_out))

@@ -1,0 +1,68 @@
+"""Presets: settings that differ from the defaults, by name. ``grasp init --preset`` writes them out in full."""
+
+from typing import Any
+
+from grasp_psonet.errors import SettingsError
+
+_SMALL_ENCODER: dict[str, Any] = {
+    "photos": {"edge_px": 64},
+    "network": {"encoder": "demo_convnext", "feature_length": 64, "attention_hidden": 32, "head_hidden": 32},
+    "train": {
+        "epochs": 10,
+        "optimizer": {"lr": 1e-3, "weight_decay": 1e-4},
+        "augmentation": {"flip": True, "shift": 0.05},
+    },
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # the embedded cohort and the recipe that suits the small encoders: minutes on two cores
+    "demo": _SMALL_ENCODER | {"prune": {"k": [10, 20, 40, 80]}},
+    # the demo in seconds, for tests and first looks: its figures mean nothing
+    "tiny": _SMALL_ENCODER
+    | {
+        "cohort": {
+            "num_patients": 18,
+            "num_visits": 36,
+            "num_views": 4,
+            "edge_px": 64,
+            "val_visits": 9,
+            "test_visits": 9,
+        },
+        "train": {
+            "epochs": 3,
+            "optimizer": {"lr": 1e-3, "weight_decay": 1e-4},
+            "augmentation": {"flip": True, "shift": 0.05},
+        },
+        "prune": {"k": [3, 6]},
+        "evaluate": {"replicates": 200},
+        "explain": {"flagged": 4, "errors": 4},
+    },
+    # the paper's study size and recipe (section 3.2): a GPU and days
+    "paper": {
+        "cohort": {
+            "num_patients": 344,
+            "num_visits": 844,
+            "num_views": 46,
+            "edge_px": 224,
+            "val_visits": 64,
+            "test_visits": 170,
+        },
+        "network": {"encoder": "convnext_tiny", "mask": "paper"},
+        "train": {
+            "epochs": 100,
+            "visits_per_step": 4,
+            "sampling": "class_weighted",
+            "anchor_every": 10,
+            "optimizer": {"kind": "adam", "lr": 1e-6, "weight_decay": 1e-4},
+        },
+        "trace": {"formula": "paper"},
+        "prune": {"k": [100, 200, 300, 400, 500]},
+    },
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The settings of a preset that differ from the defaults. Raises SettingsError for an unknown name."""
+    if name not in PRESETS:
+        raise SettingsError(f"preset {name!r} is unknown; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]

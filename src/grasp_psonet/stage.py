@@ -1,0 +1,176 @@
+"""Stages: a folder that is missing, partial or complete, and that knows what made it.
+
+A stage is built beside its place as ``NAME.partial`` and renamed when whole. ``stage.json`` in it holds the settings it
+depends on, the digests of its inputs, versions, and the digest of every file it made: nothing in it depends on the clock.
+What does stands in ``clock.json`` alone.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from grasp_psonet.errors import StageError
+
+log = logging.getLogger("grasp_psonet")
+
+NOTE = "stage.json"
+CLOCK = "clock.json"
+_IDENTITY = "identity.json"
+_VERSIONS = ("grasp-psonet", "numpy", "pandas", "pillow", "scikit-learn", "timm", "torch")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One stage to be made: where, from what, and how.
+
+    ``settings`` are the values it depends on; ``inputs`` name stage folders, files, or other facts (a plain string) whose
+    change makes it anew. ``make`` fills the partial folder it is given. A resumable task gets back what an interrupted
+    attempt with the same settings and inputs left there; any other starts from an empty folder.
+    """
+
+    title: str
+    folder: Path
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, Path | str]
+    make: Callable[[Path], None]
+    resumable: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a stage has to be made, and why; ``why`` is a short phrase."""
+
+    state: Literal["valid", "missing", "partial", "stale", "waiting"]
+    why: str
+
+
+def judge(task: Task) -> Verdict:
+    """Whether the stage stands. ``waiting``: an input is not there yet, so that it cannot be known."""
+    absent = [name for name, source in task.inputs.items() if isinstance(source, Path) and not _is_there(source)]
+    if absent:
+        return Verdict("waiting", f"needs {', '.join(absent)} first")
+    if not (task.folder / NOTE).exists():
+        if _partial(task.folder).exists():
+            return Verdict("partial", "was interrupted" + ("; goes on where it stopped" if task.resumable else ""))
+        return Verdict("missing", "not made yet")
+    before = read_note(task.folder)
+    now = _identity(task)
+    for kind, word in (("settings", "setting"), ("inputs", "input")):
+        changed = sorted(_changed(before[kind], now[kind]))
+        if changed:
+            return Verdict("stale", f"{word} changed: {', '.join(changed[:4])}" + (" ..." if len(changed) > 4 else ""))
+    return Verdict("valid", "stands")
+
+
+def run_task(task: Task) -> bool:
+    """Makes the stage unless it stands; True if it was made. Raises StageError while an input is missing."""
+    verdict = judge(task)
+    if verdict.state == "valid":
+        log.info("%s: stands", task.title)
+        return False
+    if verdict.state == "waiting":
+        raise StageError(f"{task.title}: {verdict.why}\n  next: `grasp run` makes everything in order")
+    log.info("%s: %s", task.title, verdict.why)
+    started = time.time()
+    identity = _identity(task)
+    partial = _open_partial(task, identity)
+    task.make(partial)
+    (partial / _IDENTITY).unlink()
+    note = identity | {"versions": versions(), "outputs": _file_digests(partial)}
+    _write_json(partial / NOTE, note)
+    _write_json(
+        partial / CLOCK, {"started_unix_s": started, "elapsed_s": time.time() - started, "host": platform.node()}
+    )
+    if task.folder.exists():
+        shutil.rmtree(task.folder)
+    partial.rename(task.folder)
+    return True
+
+
+def read_note(folder: Path) -> dict[str, Any]:
+    """What made a complete stage. Raises StageError when it is missing or damaged."""
+    try:
+        note: dict[str, Any] = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        return {"settings": note["settings"], "inputs": note["inputs"], **note}
+    except FileNotFoundError:
+        raise StageError(f"{folder} is not a complete stage\n  next: `grasp run` makes what is missing") from None
+    except (json.JSONDecodeError, KeyError) as error:
+        raise StageError(f"{folder / NOTE} is damaged: {error}\n  next: delete {folder} and run again") from None
+
+
+def is_complete(folder: Path) -> bool:
+    return (folder / NOTE).exists()
+
+
+def digest(source: Path) -> str:
+    """The digest of a file's bytes, or of a complete stage's outputs."""
+    if source.is_file():
+        return _file_digest(source)
+    outputs = read_note(source)["outputs"]
+    return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _VERSIONS}
+
+
+def _is_there(source: Path) -> bool:
+    return source.is_file() or is_complete(source)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".partial")
+
+
+def _identity(task: Task) -> dict[str, Any]:
+    inputs = {name: digest(source) if isinstance(source, Path) else source for name, source in task.inputs.items()}
+    identity: dict[str, Any] = json.loads(json.dumps({"settings": dict(task.settings), "inputs": inputs}))
+    return identity
+
+
+def _open_partial(task: Task, identity: dict[str, Any]) -> Path:
+    partial = _partial(task.folder)
+    claim = partial / _IDENTITY
+    if partial.exists() and not (task.resumable and claim.exists() and json.loads(claim.read_text()) == identity):
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True, exist_ok=True)
+    _write_json(claim, identity)
+    for leftover in (NOTE, CLOCK):
+        (partial / leftover).unlink(missing_ok=True)
+    return partial
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    changed = []
+    for key in before.keys() | now.keys():
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed += _changed(old, new, f"{prefix}{key}.")
+        elif old != new:
+            changed.append(prefix + key)
+    return changed
+
+
+def _file_digests(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _file_digest(path) for path in paths}
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def _write_json(path: Path, value: Any) -> None:
+    partial = path.with_name(path.name + ".writing")
+    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,23 @@
+"""``grasp check``: every fault of tables and photos at once."""
+
+import sys
+
+from grasp_psonet.cohort.check import check_tables
+from grasp_psonet.photos.check import photo_faults
+from grasp_psonet.stages.job import Job
+
+
+def check(job: Job) -> int:
+    """Prints faults, notes and a summary; 1 if there is any fault, else 0."""
+    study, settings = job.study, job.settings
+    views = study.views_file if study.views_file.exists() else None
+    result = check_tables(study.visits_file, study.photos_file, views, settings.severity, settings.split, settings.seed)
+    faults = result.faults + photo_faults(result.photos, job.photo_root)
+    lines = [f"fault: {fault}" for fault in faults] + [f"note: {note}" for note in result.notes]
+    lines += [f"{name}: {value}" for name, value in result.summary.items()]
+    if faults:
+        lines.append(f"{len(faults)} fault(s); correct them and check again")
+    else:
+        lines.append("no faults\nnext: grasp run STUDY")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 1 if faults else 0

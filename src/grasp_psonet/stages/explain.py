@@ -1,0 +1,74 @@
+"""``grasp explain``: Grad-CAM inside the bag, on flagged photos and on the photos that the errors looked at."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet.bags.bag import Bag, collate, make_bags
+from grasp_psonet.explain.gradcam import grad_cam, target_layer
+from grasp_psonet.explain.overlay import overlay_png
+from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.photos.store import PhotoStore, open_store
+from grasp_psonet.stage import Task
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.trace import kept_network, read_trajectory
+from grasp_psonet.trajectory.machine import use_machine
+
+
+def explain_task(job: Job) -> Task:
+    """Maps of the baseline, the network whose errors were traced."""
+    inputs: dict[str, Path | str] = {
+        "run": job.study.run(BASELINE),
+        "trace": job.study.trace(job.trace_name()),
+        "store": job.study.store,
+        "tables": job.tables_digest,
+    }
+    parts = ("explain", "machine.device", "machine.threads")
+    return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))
+
+
+def flagged_photos(job: Job) -> pd.DataFrame:
+    """The most harmful training photos: photo_id, visit_id, score (the most negative over all queries), worst first."""
+    scores = pd.read_parquet(job.study.trace(job.trace_name()) / "scores.parquet")
+    worst = scores.groupby(["photo_id", "visit_id"])["score"].min().reset_index()
+    worst = worst[worst["score"] < 0].sort_values(["score", "photo_id"])
+    return pd.DataFrame(worst.head(job.settings.explain.flagged)).reset_index(drop=True)
+
+
+def _make(job: Job, folder: Path) -> None:
+    job = job.as_trained(job.study.run(BASELINE))
+    device = use_machine(job.settings.machine.device, job.settings.machine.threads)
+    store = open_store(job.study.store)
+    network = kept_network(job, store, read_trajectory(job), device)
+    predictions = pd.read_parquet(job.study.run(BASELINE) / "predictions.parquet").set_index("visit_id")["predicted"]
+    bags = make_bags(job.cohort.visits, store.index, "severity_reader1")
+    queries = pd.read_parquet(job.study.trace(job.trace_name()) / "queries.parquet")
+    worst_errors = queries.sort_values(["loss", "query_id"], ascending=[False, True]).head(job.settings.explain.errors)
+    flagged = flagged_photos(job)
+    wanted = [("flagged", *pair) for pair in zip(flagged["photo_id"], flagged["visit_id"], strict=True)]
+    wanted += [("error", *pair) for pair in zip(worst_errors["photo_id"], worst_errors["query_id"], strict=True)]
+    rows = []
+    for number, (reason, photo_id, visit_id) in enumerate(wanted):
+        # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
+        target = bags[visit_id].label if reason == "flagged" else int(predictions.loc[visit_id])
+        photo_HWC, cam_hw, largest = _map_of(network, bags[visit_id], photo_id, target, store)
+        name = f"map-{number:03d}.png"
+        (folder / name).write_bytes(overlay_png(photo_HWC, cam_hw))
+        rows.append((photo_id, visit_id, reason, target, largest, name))
+    columns = ["photo_id", "visit_id", "reason", "target", "cam_largest", "file"]
+    pd.DataFrame(rows, columns=columns).to_parquet(folder / "index.parquet", index=False)
+
+
+def _map_of(
+    network: BagNetwork, bag: Bag, photo_id: str, target: int, store: PhotoStore
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The photo, its Grad-CAM for the visit's logit of ``target`` given its siblings, and the map's raw largest value."""
+    device = next(network.parameters()).device
+    batch = collate([bag], store.pixels).to(device)
+    layer = target_layer(network.encoder, batch.photos_BNCHW[0, 0])
+    targets = batch.label_B.new_tensor([target])
+    maps = grad_cam(network, batch.photos_BNCHW, batch.is_photo_BN, targets, layer)
+    at = bag.photo_ids.index(photo_id)
+    photo_HWC = np.array(store.pixels[bag.rows[at]])
+    return photo_HWC, maps.cam_BNhw[0, at].cpu().numpy(), float(maps.largest_BN[0, at])

@@ -1,0 +1,56 @@
+"""``grasp predict``: severity of new visits by a run's kept network."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet.bags.bag import Bag
+from grasp_psonet.errors import PhotoError, StageError
+from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.settings import parse
+from grasp_psonet.stage import is_complete
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.trace import kept_network_of, read_trajectory
+from grasp_psonet.study import Study
+from grasp_psonet.training.predict import PROBABILITY_COLUMNS, predict_bags
+from grasp_psonet.trajectory.machine import use_machine
+
+_ENDINGS = {".jpg", ".jpeg", ".png"}
+
+
+def predict_folder(run: Path, photos: Path) -> pd.DataFrame:
+    """One row per new visit: visit_id, num_photos, p_mild, p_moderate, p_severe, predicted (a name).
+
+    ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit. Raises StageError when ``run``
+    is not a complete run, PhotoError when no photo is found or one cannot be read.
+    """
+    run = run.resolve()
+    if run.parent.name != "runs" or not is_complete(run):
+        raise StageError(f"{run} is not a complete run\n  next: name a folder such as STUDY/runs/baseline")
+    job = Job(Study(run.parent.parent), parse({}, "the defaults")).as_trained(run)
+    device = use_machine(job.settings.machine.device, job.settings.machine.threads)
+    edge_px = job.settings.photos.edge_px
+    network = kept_network_of(job, edge_px, read_trajectory(job, run.name), device)
+    visits = _visits_in(photos)
+    pixels: list[np.ndarray] = []
+    bags = []
+    for visit_id, paths in visits.items():
+        rows = range(len(pixels), len(pixels) + len(paths))
+        pixels += [decode_photo(path, edge_px).pixels for path in paths]
+        bags.append(Bag(visit_id, 0, tuple(path.name for path in paths), tuple(rows), (True,) * len(paths)))
+    table, _ = predict_bags(network, bags, pixels)
+    names = np.array([column.removeprefix("p_") for column in PROBABILITY_COLUMNS])
+    table = table.assign(num_photos=[len(bag) for bag in bags], predicted=names[table["predicted"]])
+    return table[["visit_id", "num_photos", *PROBABILITY_COLUMNS, "predicted"]]
+
+
+def _visits_in(photos: Path) -> dict[str, list[Path]]:
+    if not photos.is_dir():
+        raise PhotoError(f"{photos} is not a folder\n  next: name a folder of photos, or of one folder per visit")
+    folders = sorted(path for path in photos.iterdir() if path.is_dir()) or [photos]
+    visits = {folder.name: sorted(p for p in folder.iterdir() if p.suffix.lower() in _ENDINGS) for folder in folders}
+    empty = [name for name, paths in visits.items() if not paths]
+    if empty:
+        raise PhotoError(f"no JPEG or PNG photo in {', '.join(empty[:5])} under {photos}\n  next: put photos there")
+    return visits

@@ -1,0 +1,65 @@
+"""Predictions and attention of whole splits, as tables."""
+
+# Axes: B bags, N photos per bag, C classes (in logits).
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+import torch
+
+from grasp_psonet.bags.bag import Bag, Pixels, collate
+from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.network.network import BagNetwork, visit_loss
+from grasp_psonet.trajectory.records import LOGIT_COLUMNS
+
+PROBABILITY_COLUMNS = [f"p_{name}" for name in SEVERITIES]
+
+
+@torch.no_grad()
+def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two tables, without augmentation.
+
+    Predictions, one row per visit: visit_id, label, predicted, loss (cross-entropy against the label), p_* and logit_* by
+    class, attended_photo_id (its most-attended present photo). Attention, one row per stored photo: visit_id, photo_id,
+    attention, attention_logit (NaN where the photo was not read).
+    """
+    visits, photos = [], []
+    device = next(network.parameters()).device
+    for bag in bags:
+        batch = collate([bag], pixels).to(device)
+        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+        probability_K = output.logits_BC[0].double().softmax(dim=0).cpu().numpy()
+        logit_K = output.logits_BC[0].cpu().numpy()
+        attention_N = output.attention_BN[0].cpu()
+        visits.append(
+            {
+                "visit_id": bag.visit_id,
+                "label": bag.label,
+                "predicted": int(logit_K.argmax()),
+                "loss": float(visit_loss(output.logits_BC, batch.label_B)[0]),
+                **dict(zip(PROBABILITY_COLUMNS, probability_K.tolist(), strict=True)),
+                **dict(zip(LOGIT_COLUMNS, logit_K.tolist(), strict=True)),
+                "attended_photo_id": bag.photo_ids[int(attention_N.argmax())],
+            }
+        )
+        logit_N = output.attention_logit_BN[0].cpu()
+        logit_N = logit_N.masked_fill(logit_N.isinf(), torch.nan)
+        photos.append(
+            pd.DataFrame(
+                {
+                    "visit_id": bag.visit_id,
+                    "photo_id": list(bag.photo_ids),
+                    "attention": attention_N.numpy(),
+                    "attention_logit": logit_N.numpy(),
+                }
+            )
+        )
+    return pd.DataFrame(visits), pd.concat(photos, ignore_index=True)
+
+
+def bags_of_photos(bags: Iterable[Bag]) -> Iterator[Bag]:
+    """Every present photo as the bag that holds it alone."""
+    for bag in bags:
+        for photo_id, present in zip(bag.photo_ids, bag.is_present, strict=True):
+            if present:
+                yield bag.only(photo_id)

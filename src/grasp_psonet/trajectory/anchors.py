@@ -1,0 +1,94 @@
+"""Anchors: weights and both Adam moments after a step, as safetensors written whole or not at all."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from grasp_psonet.errors import StageError
+from grasp_psonet.trajectory.adam import AdamState
+
+_NOTE = "anchor"
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Training as it stood after ``step``: everything the next step needs besides the batch plan."""
+
+    step: int
+    epoch: int
+    lr: float
+    presence_digest: str
+    weights: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    state: AdamState
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """The parameters by name; changing them in place changes the network."""
+    return {name: weight.detach() for name, weight in network.named_parameters()}
+
+
+def anchor_path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:07d}.safetensors"
+
+
+def anchor_steps(folder: Path) -> list[int]:
+    """The steps that have an anchor, rising."""
+    return sorted(int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.safetensors"))
+
+
+def write_anchor(
+    folder: Path, network: nn.Module, state: AdamState, epoch: int, lr: float, presence_digest: str
+) -> None:
+    """Writes the anchor of ``state.step`` into the folder, atomically."""
+    tensors = {f"weight/{name}": weight for name, weight in weights_of(network).items()}
+    tensors |= {f"buffer/{name}": buffer for name, buffer in _saved_buffers(network).items()}
+    tensors |= {f"exp_avg/{name}": moment for name, moment in state.exp_avg.items()}
+    tensors |= {f"exp_avg_sq/{name}": moment for name, moment in state.exp_avg_sq.items()}
+    facts = {"step": state.step, "epoch": epoch, "lr": lr, "presence_digest": presence_digest}
+    # one metadata entry: safetensors writes several in an order that changes from process to process
+    note = {_NOTE: json.dumps(facts, sort_keys=True)}
+    path = anchor_path(folder, state.step)
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata=note)
+    partial.replace(path)
+
+
+def read_anchor(path: Path, device: torch.device | None = None) -> Anchor:
+    """The anchor in this file. Raises StageError when it is missing or damaged."""
+    groups: dict[str, dict[str, Tensor]] = {"weight": {}, "buffer": {}, "exp_avg": {}, "exp_avg_sq": {}}
+    try:
+        with safe_open(path, framework="pt", device=str(device or "cpu")) as file:
+            note = json.loads(file.metadata()[_NOTE])
+            for key in file.keys():  # noqa: SIM118  not a dict
+                kind, name = key.split("/", 1)
+                groups[kind][name] = file.get_tensor(key)
+    except (OSError, SafetensorError) as error:
+        raise StageError(f"{path} cannot be read as an anchor: {error}\n  next: train again") from None
+    step = note["step"]
+    state = AdamState(groups["exp_avg"], groups["exp_avg_sq"], step)
+    return Anchor(step, note["epoch"], note["lr"], note["presence_digest"], groups["weight"], groups["buffer"], state)
+
+
+@torch.no_grad()
+def load_weights(network: nn.Module, anchor: Anchor) -> None:
+    """Gives the network the anchor's weights and buffers. Raises StageError naming parameters that do not match."""
+    weights, buffers = weights_of(network), _saved_buffers(network)
+    odd = sorted((weights.keys() ^ anchor.weights.keys()) | (buffers.keys() ^ anchor.buffers.keys()))
+    if odd:
+        raise StageError(
+            f"the anchor of step {anchor.step} is of another network: {len(odd)} tensors differ (first: {odd[0]})\n"
+            "  next: build the network from the settings of its run"
+        )
+    for name, tensor in (weights | buffers).items():
+        tensor.copy_((anchor.weights | anchor.buffers)[name])
+
+
+def _saved_buffers(network: nn.Module) -> dict[str, Tensor]:
+    saved = network.state_dict()
+    return {name: buffer for name, buffer in network.named_buffers() if name in saved}

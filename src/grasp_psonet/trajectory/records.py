@@ -1,0 +1,39 @@
+"""Step records: for every draw of every step its visit, logits and loss; for every step its lr and gradient norm."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.trajectory.step import StepOutcome
+
+LOGIT_COLUMNS = [f"logit_{name}" for name in SEVERITIES]
+
+
+def step_rows(draws: pd.DataFrame, labels: list[int], outcome: StepOutcome, lr: float) -> pd.DataFrame:
+    """One row per draw of a step; ``draws`` are the step's rows of the batch plan."""
+    logits = pd.DataFrame(outcome.logits_BC.cpu().numpy(), columns=LOGIT_COLUMNS, index=draws.index)
+    return draws.assign(label=labels, loss=outcome.loss_B.cpu().numpy(), lr=lr, grad_norm=outcome.grad_norm).join(
+        logits
+    )
+
+
+def epoch_file(folder: Path, epoch: int) -> Path:
+    return folder / f"epoch-{epoch:05d}.parquet"
+
+
+def recorded_epochs(folder: Path) -> list[int]:
+    """The epochs whose step records were written, rising."""
+    return sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.parquet"))
+
+
+def visit_weights(steps: pd.DataFrame, after: int, until: int, divided: bool) -> dict[str, float]:
+    """By visit: sum of ``lr_t n_t / b_t`` over the steps after ``after`` up to ``until`` (without ``/ b_t`` if not divided).
+
+    ``n_t`` counts the visit's draws in step t and b_t all draws of that step. Visits not drawn are left out: they weigh
+    exactly 0.
+    """
+    window = steps[(steps["step"] > after) & (steps["step"] <= until)]
+    size = window.groupby("step")["visit_id"].transform("size") if divided else 1
+    share = window["lr"] / size
+    return {str(visit_id): float(total) for visit_id, total in share.groupby(window["visit_id"]).sum().items()}

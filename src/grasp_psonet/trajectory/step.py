@@ -1,0 +1,42 @@
+"""One training step, as training does it and as replay repeats it."""
+
+# Axes: B draws of the step, N photos per bag, C classes (in logits).
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.network.network import BagNetwork, visit_loss
+from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm
+from grasp_psonet.trajectory.anchors import weights_of
+from grasp_psonet.trajectory.settings import OptimizerSettings
+
+
+class StepOutcome(NamedTuple):
+    """What the step saw before it changed the weights."""
+
+    logits_BC: Tensor
+    loss_B: Tensor
+    grad_norm: float
+
+
+def train_step(
+    network: BagNetwork, batch: BagBatch, state: AdamState, settings: OptimizerSettings, lr: float
+) -> StepOutcome:
+    """Mean cross-entropy over the draws, backward, clipping, one Adam step; weights and state change in place."""
+    output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+    loss_B = visit_loss(output.logits_BC, batch.label_B)
+    parameters = dict(network.named_parameters())
+    found = torch.autograd.grad(loss_B.mean(), list(parameters.values()), allow_unused=True)
+    gradients = {
+        name: torch.zeros_like(parameter) if gradient is None else gradient
+        for (name, parameter), gradient in zip(parameters.items(), found, strict=True)
+    }
+    norm = float(gradient_norm(gradients))
+    clip = clip_coefficient(norm, settings.clip_norm)
+    if clip < 1:
+        gradients = {name: gradient * clip for name, gradient in gradients.items()}
+    adam_step(weights_of(network), gradients, state, settings, lr)
+    return StepOutcome(output.logits_BC.detach(), loss_B.detach(), norm)

@@ -1,0 +1,114 @@
+"""Training leaves a trajectory that replays bitwise, resumes bitwise, and refuses to be mistaken."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from tests.tiny_study import rebuild_of, tiny_bags, tiny_network
+
+from grasp_psonet.bags.plan import batch_plan
+from grasp_psonet.errors import ReplayMismatch, StageError
+from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.training.fit import RunFolder, fit
+from grasp_psonet.training.settings import TrainSettings
+from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps, load_weights, read_anchor, weights_of
+from grasp_psonet.trajectory.replay import Rebuild, replay
+from grasp_psonet.trajectory.settings import OptimizerSettings
+
+SETTINGS = TrainSettings(
+    epochs=4, visits_per_step=4, optimizer=OptimizerSettings(lr=1e-2, schedule="cosine", warmup_steps=2, clip_norm=1.0)
+)
+
+
+class _StoppedError(Exception):
+    pass
+
+
+def _train(folder: Path, stop_after: int | None = None) -> tuple[BagNetwork, Rebuild, pd.DataFrame]:
+    folder.mkdir(exist_ok=True)
+    bags, pixels = tiny_bags(9)
+    rebuild = rebuild_of({name: bag for name, bag in bags.items() if name < "v6"}, pixels)
+    val_bags = [bag for name, bag in bags.items() if name >= "v6"]
+    plan = batch_plan({name: bag.label for name, bag in rebuild.bags.items()}, 4, 4, "class_weighted", 3)
+    network = tiny_network().float()
+
+    def after_epoch(done: int, _: int) -> None:
+        if done == stop_after:
+            raise _StoppedError
+
+    fit(network, plan, rebuild, val_bags, SETTINGS, RunFolder(folder), after_epoch)
+    steps = pd.concat([pd.read_parquet(path) for path in sorted((folder / "steps").glob("*"))], ignore_index=True)
+    return network, rebuild, steps
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_replay_from_an_anchor_gives_the_next_anchor_bitwise(tmp_path: Path) -> None:
+    network, rebuild, steps = _train(tmp_path / "run")
+    first, second, *_ = anchor_steps(tmp_path / "run" / "anchors")
+    start, end = (read_anchor(anchor_path(tmp_path / "run" / "anchors", step)) for step in (first, second))
+    states = list(replay(network, start, steps, second, rebuild, SETTINGS.optimizer))
+    assert len(states) == second - first > 1
+    for name, weight in weights_of(network).items():
+        assert torch.equal(weight, end.weights[name])
+        assert torch.equal(states[-1].exp_avg[name], end.state.exp_avg[name])
+        assert torch.equal(states[-1].exp_avg_sq[name], end.state.exp_avg_sq[name])
+    assert any(not torch.equal(start.weights[name], end.weights[name]) for name in end.weights), "nothing moved"
+
+
+def test_replay_with_other_augmentation_is_refused_with_the_step(tmp_path: Path) -> None:
+    network, rebuild, steps = _train(tmp_path / "run")
+    first, second, *_ = anchor_steps(tmp_path / "run" / "anchors")
+    start = read_anchor(anchor_path(tmp_path / "run" / "anchors", first))
+    with pytest.raises(ReplayMismatch, match=f"step {first + 1} replays to loss"):
+        list(replay(network, start, steps, second, replace(rebuild, seed=8), SETTINGS.optimizer))
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path: Path, stop_after: int) -> None:
+    _train(tmp_path / "whole")
+    with pytest.raises(_StoppedError):
+        _train(tmp_path / "broken", stop_after)
+    _train(tmp_path / "broken")
+    assert _bytes(tmp_path / "broken") == _bytes(tmp_path / "whole")
+
+
+def test_a_run_killed_while_writing_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    _train(tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    anchors = tmp_path / "broken" / "anchors"
+    anchor_path(anchors, anchor_steps(anchors)[-1]).unlink()
+    _train(tmp_path / "broken")
+    assert _bytes(tmp_path / "broken") == _bytes(tmp_path / "whole")
+
+
+def test_the_network_ends_with_the_kept_epochs_weights(tmp_path: Path) -> None:
+    network, _, _ = _train(tmp_path / "run")
+    epochs = pd.read_parquet(tmp_path / "run" / "epochs.parquet")
+    kept = epochs[epochs["kept"]]
+    assert len(kept) == 1
+    assert kept["val_auc"].item() == epochs["val_auc"].max()
+    anchor = read_anchor(anchor_path(tmp_path / "run" / "anchors", int(kept["step"].item())))
+    assert all(torch.equal(weight, anchor.weights[name]) for name, weight in weights_of(network).items())
+
+
+def test_an_anchor_of_another_network_is_refused(tmp_path: Path) -> None:
+    _train(tmp_path / "run")
+    anchors = tmp_path / "run" / "anchors"
+    anchor = read_anchor(anchor_path(anchors, anchor_steps(anchors)[0]))
+    with pytest.raises(StageError, match="of another network"):
+        load_weights(tiny_network().head, anchor)  # type: ignore[arg-type]
+
+
+def test_a_damaged_anchor_is_told(tmp_path: Path) -> None:
+    _train(tmp_path / "run")
+    anchors = tmp_path / "run" / "anchors"
+    path = anchor_path(anchors, anchor_steps(anchors)[0])
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StageError, match="cannot be read as an anchor"):
+        read_anchor(path)
