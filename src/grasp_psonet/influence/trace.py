@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Trajectory:
     def windows(self) -> list[tuple[int, int]]:
         """(previous anchor, anchor) steps up to the kept one: later steps did not make the prediction."""
         steps = [step for step in anchor_steps(self.anchors) if step <= self.kept_step]
-        return list(zip([0, *steps[:-1]], steps, strict=True))
+        return list(pairwise([0, *steps]))
 
     def read(self, step: int, device: torch.device) -> Anchor:
         return read_anchor(anchor_path(self.anchors, step), device)

@@ -1,0 +1,161 @@
+"""The trace against the loop, and what must hold whatever the numbers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tests.reference import influence_scores
+from tests.tiny_study import tiny_bags, tiny_network
+
+from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.bags.plan import batch_plan
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.self_influence import self_influence
+from grasp_psonet.influence.settings import Formula
+from grasp_psonet.influence.trace import Trajectory, photo_scope, trace_checkpoints
+from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.training.predict import bags_of_photos
+from grasp_psonet.trajectory.adam import AdamState, learning_rate
+from grasp_psonet.trajectory.anchors import write_anchor
+from grasp_psonet.trajectory.records import step_rows
+from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.step import train_step
+
+FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
+OPTIMIZER = OptimizerSettings(lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup_steps=3)
+
+
+@pytest.fixture(autouse=True)
+def _double_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos become float64 like the network."""
+    import grasp_psonet.influence.trace as trace_module
+
+    def collate_double(bags: list[Bag], pixels: np.ndarray) -> object:
+        batch = collate(bags, pixels)
+        return replace(batch, photos_BNCHW=batch.photos_BNCHW.double())
+
+    monkeypatch.setattr(trace_module, "collate", collate_double)
+
+
+class _Story:
+    """A short training of a float64 network with anchors after steps 2, 5 and 6; visit v5 is never drawn."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bags, self.pixels = tiny_bags(8)
+        self.network = tiny_network()
+        trained = [f"v{v}" for v in range(5)]
+        plan = batch_plan({name: self.bags[name].label for name in trained}, 3, 3, "class_weighted", 1)
+        state = AdamState.at_start({name: weight.detach() for name, weight in self.network.named_parameters()})
+        rows = []
+        for step, draws in plan.groupby("step"):
+            lr = learning_rate(OPTIMIZER, int(step), 6)  # type: ignore[call-overload]
+            batch = collate([self.bags[visit_id] for visit_id in draws["visit_id"]], self.pixels)
+            batch = replace(batch, photos_BNCHW=batch.photos_BNCHW.double())
+            rows.append(
+                step_rows(draws, batch.label_B.tolist(), train_step(self.network, batch, state, OPTIMIZER, lr), lr)
+            )
+            if step in (2, 5, 6):
+                write_anchor(folder, self.network, state, 1, lr, "all")
+        self.trajectory = Trajectory(folder, pd.concat(rows, ignore_index=True), 5, OPTIMIZER)
+        self.photos = list(bags_of_photos([self.bags[f"v{v}"] for v in range(6)]))
+        self.queries = [self.bags[name].only(self.bags[name].photo_ids[-1]) for name in ("v6", "v7")]
+
+    def trace(self, formulas: tuple[Formula, ...] = FORMULAS, per_batch: int = 4) -> dict[Formula, np.ndarray]:
+        scope = photo_scope(self.network, self.photos, self.pixels)
+        return trace_checkpoints(
+            self.network, self.trajectory, self.photos, self.queries, self.pixels, formulas, per_batch, scope
+        )
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> _Story:
+    return _Story(tmp_path)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_scores_equal_the_loop(story: _Story, formula: Formula) -> None:
+    fast = story.trace()[formula]
+    slow = influence_scores.scores_of(
+        story.network, story.trajectory, story.photos, story.queries, story.pixels, formula
+    )
+    assert np.abs(slow).max() > 1e-6, "all scores vanish: the comparison would prove nothing"
+    assert np.abs(fast - slow).max() / np.abs(slow).max() < 1e-10
+
+
+def test_a_photo_never_drawn_scores_exactly_zero(story: _Story) -> None:
+    undrawn = [z for z, bag in enumerate(story.photos) if bag.visit_id == "v5"]
+    drawn = [z for z, bag in enumerate(story.photos) if bag.visit_id != "v5"]
+    for scores in story.trace().values():
+        assert (scores[:, undrawn] == 0).all()
+        assert (scores[:, drawn] != 0).any()
+
+
+def test_batches_and_formulas_traced_together_change_nothing(story: _Story) -> None:
+    together = story.trace(per_batch=7)
+    for formula in FORMULAS:
+        alone = story.trace((formula,), per_batch=1)[formula]
+        np.testing.assert_allclose(together[formula], alone, rtol=1e-9, atol=1e-14)
+
+
+def test_steps_after_the_kept_one_do_not_count(story: _Story) -> None:
+    earlier = story.trace()["adam"]
+    story.trajectory = replace(story.trajectory, kept_step=6)
+    assert np.abs(story.trace()["adam"] - earlier).max() > 1e-9
+
+
+def test_poison_is_most_harmful_and_a_copy_in_the_querys_class_most_helpful(tmp_path: Path) -> None:
+    """The sign test: photos equal to the query's, one under a wrong label and one under the right one.
+
+    The wrong label is the likeliest wrong class: under the third class the photo would push, like the query, away from
+    the likeliest one, and may help.
+    """
+    story = _Story(tmp_path)
+    query = story.queries[0]
+    batch = collate([query], story.pixels)
+    logits = story.network(batch.photos_BNCHW.double(), batch.is_photo_BN).logits_BC[0].tolist()
+    wrong = max((c for c in range(3) if c != query.label), key=lambda c: logits[c])
+    poison = replace(query, visit_id="v0", label=wrong, photo_ids=("poison",))
+    copy = replace(query, visit_id="v1", photo_ids=("copy",))
+    story.photos = [*story.photos, poison, copy]
+    same_weight = story.trajectory.steps.assign(visit_id=["v0", "v1"] * (len(story.trajectory.steps) // 2) + ["v0"])
+    story.trajectory = replace(story.trajectory, steps=same_weight)
+    for formula in ("sgd", "adam", "cosine"):
+        scores = story.trace((formula,))[formula][0]
+        assert scores[-2] < 0 < scores[-1]
+        assert scores[-1] == scores.max()
+        assert scores[-2] == scores.min()
+
+
+def test_a_run_without_anchors_is_refused(story: _Story) -> None:
+    story.trajectory = replace(story.trajectory, kept_step=1)
+    with pytest.raises(TraceError, match="no anchor up to its kept step 1"):
+        story.trace()
+
+
+def test_self_influence_is_the_trace_of_a_visit_on_itself(story: _Story) -> None:
+    visits = {f"v{v}": [bag for bag in story.photos if bag.visit_id == f"v{v}"] for v in range(6)}
+    scope = photo_scope(story.network, story.photos, story.pixels)
+    for formula in ("adam", "sgd", "paper"):
+        matrices = self_influence(story.network, story.trajectory, visits, story.pixels, formula, scope)
+        for visit_id, photos in visits.items():
+            slow = influence_scores.scores_of(story.network, story.trajectory, photos, photos, story.pixels, formula)
+            np.testing.assert_allclose(matrices[visit_id], slow, rtol=1e-8, atol=1e-12)
+        assert (matrices["v5"] == 0).all()
+        if formula != "paper":
+            assert all((np.diagonal(matrix) >= 0).all() for matrix in matrices.values())
+
+
+def test_self_influence_by_cosine_is_refused(story: _Story) -> None:
+    scope = photo_scope(story.network, story.photos, story.pixels)
+    with pytest.raises(TraceError, match="the same for every photo"):
+        self_influence(story.network, story.trajectory, {}, story.pixels, "cosine", scope)
+
+
+def test_the_network_reads_every_parameter(story: _Story) -> None:
+    network: BagNetwork = story.network
+    scope = photo_scope(network, story.photos, story.pixels)
+    assert sum(scope.coverage.values()) == sum(weight.numel() for weight in network.parameters())
+    assert torch.get_default_dtype() == torch.float32
