@@ -16,7 +16,7 @@ from grasp_psonet.influence.sweep import LossModule, LossOf, NoExactWayError, sw
 TOLERANCE = (
     1e-2  # of a parameter's largest gradient: a wrong rule is off by its whole size, rounding (also TF32) is not
 )
-NEGLIGIBLE = 1e-5  # of the network's largest gradient: below it, gradients that cancel to 0 are rounding alone
+ROUNDINGS = 10  # of the network's largest gradient: gradients below so many roundings may be 0 in truth
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def cover(
     Where examples are not the losses (``num_examples`` given), the sums over examples are compared.
 
     Raises TraceError naming every parameter for which no way is exact, as happens where layers mix examples. A
-    parameter whose gradient is 0 for all of these examples passes unproven.
+    parameter whose gradient is 0 for all of these examples passes unproven, but never unseen.
     """
     refuse_batch_statistics(network)
     parameters = dict(network.named_parameters())
@@ -203,14 +203,17 @@ def _ways_around(network: nn.Module, name: str) -> list[str]:
 
 def _moved(sites: Sequence[Site], ways: Mapping[str, str]) -> list[Site]:
     """The sites with some parameters taken out of theirs and given to the slower path of the module named for each."""
-    kept = [
-        replace(site, parameters={local: name for local, name in site.parameters.items() if name not in ways})
-        for site in sites
-    ]
     around: dict[str, dict[str, str]] = {}
+    stay: list[Site] = []
+    for site in sites:
+        kept = {local: name for local, name in site.parameters.items() if name not in ways}
+        if site.rule is None:
+            around.setdefault(site.module, {}).update(kept)
+        elif kept:
+            stay.append(replace(site, parameters=kept))
     for name, way in ways.items():
         around.setdefault(way, {})[name[len(way) + 1 :] if way else name] = name
-    return [site for site in kept if site.parameters] + [local_site(way, held) for way, held in around.items()]
+    return stay + [local_site(way, held) for way, held in around.items() if held]
 
 
 def _wrong_parameters(
@@ -225,12 +228,14 @@ def _wrong_parameters(
         sweep(network, loss_of, sites, found, num_examples)
     except NoExactWayError as fault:
         return sorted(fault.names)
-    floor = NEGLIGIBLE * max((float(g.abs().max()) for g in truth.values() if g is not None), default=0.0)
+    used = {name: gradient for name, gradient in truth.items() if gradient is not None}
+    floor = max((ROUNDINGS * torch.finfo(g.dtype).eps * float(g.abs().max()) for g in used.values()), default=0.0)
     wrong = []
-    for name, gradient in truth.items():
-        if gradient is None:
+    for name, gradient in used.items():
+        ours = found.of.get(name)
+        if ours is None:
+            wrong.append(name)
             continue
-        ours = found.of.get(name, torch.zeros_like(gradient))
         ours = ours if num_examples is None else ours.sum(0, keepdim=True)
         gap = float((ours - gradient).abs().max()) if ours.shape == gradient.shape else torch.inf
         if not gap <= max(TOLERANCE * float(gradient.abs().max()), floor):
