@@ -41,7 +41,7 @@ class SyntheticSettings:
     edge_px: int = setting(128, "edge of the drawn photos, pixels")
     val_visits: int = setting(60, "visits of the validation split (whole patients, so about as many)")
     test_visits: int = setting(80, "visits of the test split (whole patients, so about as many)")
-    reader_noise: float = setting(0.45, "standard deviation of a reader's error on each 0-4 and 0-6 sub-score")
+    reader_noise: float = setting(0.38, "standard deviation of a reader's error on each 0-4 and 0-6 sub-score")
     gross_errors: float = setting(0.02, "fraction of a reader's visits with one gross error")
     doubly_read: float = setting(0.5, "fraction of training visits that Reader 2 scored; val and test are all scored")
     fault_rate: float = setting(0.06, "fraction of photos with a random fault unrelated to the class")
@@ -58,7 +58,7 @@ class SyntheticSettings:
         refuse_unless(1 <= self.num_views <= 46, "cohort.num_views", self.num_views, "1 to 46")
         refuse_unless(self.edge_px >= 32, "cohort.edge_px", self.edge_px, "at least 32 pixels")
         refuse_unless(
-            0 < self.val_visits and 0 < self.test_visits and self.val_visits + self.test_visits < self.num_visits,
+            self.val_visits > 0 and self.test_visits > 0 and self.val_visits + self.test_visits < self.num_visits,
             "cohort.val_visits, cohort.test_visits",
             (self.val_visits, self.test_visits),
             "positive, and fewer together than cohort.num_visits",

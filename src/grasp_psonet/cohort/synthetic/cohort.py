@@ -1,0 +1,103 @@
+"""A synthetic cohort on disk: tables, truth and photos, the same bytes for the same seed whatever the processes."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from grasp_psonet import chance
+from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.cohort.synthetic.lesions import Lesion
+from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
+from grasp_psonet.cohort.synthetic.skin import random_person
+from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
+from grasp_psonet.progress import Track
+
+JPEG_QUALITY = 92
+Task = list[tuple[Path, PhotoPlan]]  # the photos of one visit
+
+
+def draw_cohort(
+    settings: SyntheticSettings,
+    severity: SeveritySettings,
+    seed: int,
+    folder: Path,
+    processes: int,
+    track: Track[int],
+) -> None:
+    """Draws the cohort of this seed into ``folder``, which exists and is empty.
+
+    Writes visits.csv, photos.csv, views.csv, truth.parquet, truth_visits.parquet and photos/VISIT/PHOTO.jpg. A folder
+    whose drawing was interrupted is not whole: the caller removes it.
+    """
+    tables = draw_tables(settings, severity, seed)
+    for name in ("visits", "photos", "views"):
+        table = getattr(tables, name)
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    tables.truth.to_parquet(folder / "truth.parquet", index=False)
+    tables.truth_visits.to_parquet(folder / "truth_visits.parquet", index=False)
+    tasks = photo_tasks(tables, settings.edge_px, seed, folder)
+    for _ in track(_drawn(tasks, processes), "drawing visits", len(tasks)):
+        pass
+
+
+def photo_tasks(tables: SyntheticTables, edge_px: int, seed: int, folder: Path) -> list[Task]:
+    """What is to be drawn where, one task per visit."""
+    plans = plans_of(tables, edge_px, seed)
+    tasks: dict[str, Task] = {}
+    for photo in tables.photos.itertuples(index=False):
+        task = tasks.setdefault(str(photo.visit_id), [])
+        task.append((folder / str(photo.path), plans[str(photo.photo_id)]))
+    return list(tasks.values())
+
+
+def plans_of(tables: SyntheticTables, edge_px: int, seed: int) -> dict[str, PhotoPlan]:
+    """The plan of every photo by its id."""
+    persons = {
+        patient: random_person(chance.generator("person", seed, patient), fitzpatrick)
+        for patient, fitzpatrick in zip(tables.visits["patient_id"], tables.visits["fitzpatrick"], strict=True)
+    }
+    visit_of = {str(visit.visit_id): visit for visit in tables.visits.itertuples(index=False)}
+    plans: dict[str, PhotoPlan] = {}
+    copies: dict[str, str] = {}
+    for row in tables.truth.itertuples(index=False):
+        photo: Any = row
+        visit: Any = visit_of[photo.visit_id]
+        plans[photo.photo_id] = PhotoPlan(
+            person=persons[visit.patient_id],
+            drawn_view=photo.drawn_view,
+            lesion=Lesion(photo.erythema, photo.induration, photo.desquamation, photo.area_fraction),
+            edge_px=edge_px,
+            device=visit.device,
+            body_key=("body", seed, visit.patient_id, photo.drawn_view),
+            photo_key=("photo", seed, photo.visit_id, photo.photo_id),
+            fault=photo.fault,
+        )
+        if photo.fault == "duplicate":
+            copies[photo.photo_id] = photo.duplicate_of
+    return plans | {copy: replace(plans[copy], copy_of=plans[source]) for copy, source in copies.items()}
+
+
+def _drawn(tasks: list[Task], processes: int) -> Iterator[int]:
+    """Draws the tasks and yields the number of photos of each as it is done."""
+    if processes == 1:
+        yield from map(_draw_visit, tasks)
+        return
+    with get_context("spawn").Pool(processes, initializer=_leave_interrupts_to_parent) as pool:
+        yield from pool.imap_unordered(_draw_visit, tasks, chunksize=4)
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _draw_visit(task: Task) -> int:
+    for path, plan in task:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw_photo(plan)).save(path, quality=JPEG_QUALITY)
+    return len(task)

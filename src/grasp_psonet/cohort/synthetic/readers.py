@@ -1,0 +1,113 @@
+"""Two readers of the same visits: noise on every sub-score, rarely a gross error. Axes: V visits, R regions, S sub-scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet import chance
+from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.cohort.severity import severity_of
+from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, Scores, pasi_of
+
+READER1_IDS = tuple(f"R{number}" for number in range(1, 8))
+READER2_ID = "R8"
+GROSS_ERRORS = ("region left out", "area too large", "grades too high", "grades too low")
+NEAR_CUTOFF = 1.5  # PASI points
+_SCORE_MAX = np.array([GRADE_MAX, GRADE_MAX, GRADE_MAX, AREA_MAX])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader scored at one visit, what the PASI had been without the gross error, and which error ("" for none)."""
+
+    pasi: float
+    pasi_without_error: float
+    gross_error: str
+
+
+def read(seed: int, visit_id: str, reader: int, truth_RS: Scores, noise: float, gross_errors: float) -> Reading:
+    """One reader's score of one visit. A clear region is seen to be clear, an affected one never scores area 0."""
+    rng = chance.generator("reader", seed, visit_id, reader)
+    scores_RS = np.clip(np.round(truth_RS + rng.normal(0, noise, truth_RS.shape)), 0, _SCORE_MAX).astype(np.int64)
+    affected_R = truth_RS[:, 3] > 0
+    scores_RS[:, 3] = np.maximum(scores_RS[:, 3], 1)
+    scores_RS[~affected_R] = 0
+    honest = float(pasi_of(scores_RS))
+    if rng.random() >= gross_errors:
+        return Reading(honest, honest, "")
+    error = GROSS_ERRORS[int(rng.integers(len(GROSS_ERRORS)))]
+    return Reading(float(pasi_of(_spoilt(scores_RS, error))), honest, error)
+
+
+def _spoilt(scores_RS: Scores, error: str) -> Scores:
+    """The scores with a gross error."""
+    spoilt_RS = scores_RS.copy()
+    affected_R = scores_RS[:, 3] > 0
+    if error == "region left out":
+        spoilt_RS[(scores_RS[:, :3].sum(axis=1) * scores_RS[:, 3]).argmax()] = 0
+    elif error == "area too large":
+        spoilt_RS[affected_R, 3] += 2
+    else:
+        spoilt_RS[affected_R, :3] += 2 if error == "grades too high" else -2
+    return np.clip(spoilt_RS, 0, _SCORE_MAX)
+
+
+def readings_of(
+    visits: pd.DataFrame, scores_VRS: Scores, severity: SeveritySettings, seed: int, noise: float, gross_errors: float
+) -> pd.DataFrame:
+    """True and read PASI and class of every visit by both readers, where they disagree, and why.
+
+    Both readers are computed for every visit; ``keep_read`` then empties what Reader 2 did not score.
+    """
+    rows = []
+    for visit_id, truth_RS in zip(visits["visit_id"], scores_VRS, strict=True):
+        first, second = (read(seed, str(visit_id), reader, truth_RS, noise, gross_errors) for reader in (1, 2))
+        true = float(pasi_of(truth_RS))
+        classes = [severity_of(reading.pasi, severity) for reading in (first, second)]
+        rows.append(
+            {
+                "visit_id": visit_id,
+                "pasi_true": true,
+                "severity_true": severity_of(true, severity),
+                "pasi_reader1": first.pasi,
+                "severity_reader1": classes[0],
+                "gross_error_reader1": first.gross_error,
+                "pasi_reader2": second.pasi,
+                "severity_reader2": classes[1],
+                "gross_error_reader2": second.gross_error,
+                "disagree": classes[0] != classes[1],
+                "cause": _cause(true, first, second, severity),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def keep_read(readings: pd.DataFrame, is_read_twice: "pd.Series[bool]") -> pd.DataFrame:
+    """The readings with Reader 2's columns empty (and no disagreement) where Reader 2 did not score the visit."""
+    kept = readings.astype({"severity_reader2": "Int64"})
+    once = ~is_read_twice.to_numpy()
+    kept.loc[once, "pasi_reader2"] = np.nan
+    kept.loc[once, "severity_reader2"] = pd.NA
+    kept.loc[once, ["gross_error_reader2"]] = ""
+    kept.loc[once, "disagree"] = False
+    kept.loc[once, "cause"] = "not read twice"
+    return kept
+
+
+def _cause(true: float, first: Reading, second: Reading, severity: SeveritySettings) -> str:
+    """Why the readers' classes differ; none where they agree."""
+
+    def differ(pasi1: float, pasi2: float) -> bool:
+        return severity_of(pasi1, severity) != severity_of(pasi2, severity)
+
+    if not differ(first.pasi, second.pasi):
+        return "none"
+    if first.gross_error and not differ(first.pasi_without_error, second.pasi):
+        return "gross error reader1"
+    if second.gross_error and not differ(first.pasi, second.pasi_without_error):
+        return "gross error reader2"
+    if first.gross_error and second.gross_error and not differ(first.pasi_without_error, second.pasi_without_error):
+        return "gross errors of both readers"
+    near = min(abs(true - cutoff) for cutoff in severity.cutoffs) <= NEAR_CUTOFF
+    return "noise near cut-off" if near else "noise"

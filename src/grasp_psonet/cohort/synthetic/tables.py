@@ -1,0 +1,123 @@
+"""The tables of a synthetic cohort, without drawing any photo: what a study would have, and the truth behind it."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet import chance
+from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.cohort.synthetic.faults import assign_faults, shortcut_visits
+from grasp_psonet.cohort.synthetic.pasi import SUB_SCORES
+from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
+from grasp_psonet.cohort.synthetic.photo import OBJECT
+from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
+from grasp_psonet.cohort.synthetic.readers import READER1_IDS, READER2_ID, keep_read, readings_of
+from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
+
+_AREA_MAX = 0.97
+_VISIT_COLUMNS = [
+    *("visit_id", "patient_id", "study_day", "pasi_reader1", "reader1_id", "pasi_reader2", "reader2_id"),
+    *("fitzpatrick", "split", "sex", "age", "site", "device"),
+]
+
+
+@dataclass(frozen=True)
+class SyntheticTables:
+    """visits, photos and views as a study has them; truth (per photo) and truth_visits as only a synthetic one has."""
+
+    visits: pd.DataFrame
+    photos: pd.DataFrame
+    views: pd.DataFrame
+    truth: pd.DataFrame
+    truth_visits: pd.DataFrame
+
+
+def draw_tables(settings: SyntheticSettings, severity: SeveritySettings, seed: int) -> SyntheticTables:
+    """Every table of the cohort of this seed."""
+    visits = draw_visits(settings, seed)
+    disease = draw_disease(visits, seed)
+    visits["split"] = split_patients(visits, settings.val_visits, settings.test_visits)
+    readings = readings_of(visits, disease.scores_VRS, severity, seed, settings.reader_noise, settings.gross_errors)
+    rng = chance.generator("who reads", seed)
+    is_read_twice = (visits["split"] != "train") | (rng.random(len(visits)) < settings.doubly_read)
+    visits["reader1_id"] = rng.choice(READER1_IDS, len(visits))
+    visits["reader2_id"] = np.where(is_read_twice, READER2_ID, "")
+    readings = keep_read(readings, is_read_twice)
+    visits[["pasi_reader1", "pasi_reader2"]] = readings[["pasi_reader1", "pasi_reader2"]]
+    visits["severity_reader1"] = readings["severity_reader1"]
+    visits["carries_shortcut"] = shortcut_visits(visits, settings.shortcut, seed)
+
+    views = chosen_views(settings.num_views)
+    photos = _taken(visits, views, settings.missing_views, seed)
+    faults = assign_faults(photos, visits, settings.shortcut, settings.fault_rate, seed)
+    shown = _shown(photos.join(faults), visits, disease, seed)
+    truth_visits = pd.concat([readings, _score_columns(disease)], axis=1)
+    truth_visits.insert(1, "patient_id", visits["patient_id"])
+    truth_visits["carries_shortcut"] = visits["carries_shortcut"]
+    return SyntheticTables(
+        visits=visits[_VISIT_COLUMNS],
+        photos=photos,
+        views=pd.DataFrame([asdict(view) for view in views]).drop(columns="shape"),
+        truth=shown,
+        truth_visits=truth_visits,
+    )
+
+
+def _taken(visits: pd.DataFrame, views: tuple[View, ...], missing: float, seed: int) -> pd.DataFrame:
+    """One row per photo that was taken; every visit has at least one."""
+    rows = []
+    for visit_id in visits["visit_id"]:
+        rng = chance.generator("views", seed, str(visit_id))
+        is_taken = rng.random(len(views)) >= missing
+        is_taken[rng.integers(len(views))] |= not is_taken.any()
+        for number, view in enumerate(views, start=1):
+            if is_taken[number - 1]:
+                photo_id = f"{visit_id}-{number:02d}"
+                rows.append((photo_id, visit_id, view.code, f"photos/{visit_id}/{photo_id}.jpg"))
+    return pd.DataFrame(rows, columns=["photo_id", "visit_id", "view", "path"])
+
+
+def _shown(photos: pd.DataFrame, visits: pd.DataFrame, disease: Disease, seed: int) -> pd.DataFrame:
+    """The truth per photo: its fault, and the grades and covered fraction that it shows.
+
+    The fractions of the photos of a region scatter around the region's; a duplicate shows what its source shows.
+    """
+    row_of = dict(zip(visits["visit_id"], range(len(visits)), strict=True))
+    shown_of: dict[str, tuple[float, float, float, float]] = {}
+    for visit_id, taken in photos.groupby("visit_id", sort=False):
+        row = row_of[visit_id]
+        rng = chance.generator("areas", seed, str(visit_id))
+        spread_N = rng.lognormal(0, 0.35, len(taken))
+        region_N = np.array([_region(view) for view in taken["drawn_view"]])
+        for region in range(len(REGIONS)):
+            spread_N[region_N == region] /= spread_N[region_N == region].mean() if (region_N == region).any() else 1
+        for photo_id, region, spread in zip(taken["photo_id"], region_N, spread_N, strict=True):
+            if region < 0:
+                shown_of[photo_id] = (0.0, 0.0, 0.0, 0.0)
+                continue
+            erythema, induration, desquamation = (float(grade) for grade in disease.scores_VRS[row, region, :3])
+            area = min(float(disease.fraction_VR[row, region] * spread), _AREA_MAX)
+            shown_of[photo_id] = (erythema, induration, desquamation, round(area, 5))
+    source = photos["duplicate_of"].fillna(photos["photo_id"])
+    shown = pd.DataFrame(
+        [shown_of[photo_id] for photo_id in source], columns=[*SUB_SCORES[:3], "area_fraction"], index=photos.index
+    )
+    columns = ["photo_id", "visit_id", "view", "drawn_view", "fault", "is_shortcut", "duplicate_of"]
+    truth = photos[columns].join(shown)
+    truth["body_region"] = [VIEW_OF[view].body_region for view in photos["view"]]
+    return truth
+
+
+def _region(drawn_view: str) -> int:
+    return -1 if drawn_view == OBJECT else REGIONS.index(VIEW_OF[drawn_view].body_region)
+
+
+def _score_columns(disease: Disease) -> pd.DataFrame:
+    """The true sub-scores and fractions as columns, e.g. trunk_erythema, trunk_area, trunk_area_fraction."""
+    columns: dict[str, np.ndarray] = {}
+    for index, region in enumerate(REGIONS):
+        for column, name in enumerate(SUB_SCORES):
+            columns[f"{region}_{name}"] = disease.scores_VRS[:, index, column]
+        columns[f"{region}_area_fraction"] = disease.fraction_VR[:, index].round(5)
+    return pd.DataFrame(columns)
