@@ -11,11 +11,14 @@ from PIL import Image
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from timm.models.mlp_mixer import MlpMixer
 from torch import Tensor, nn
 
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.explain.gradcam import grad_cam, target_layer
 from grasp_psonet.explain.overlay import heat_colours, overlay_png
+from grasp_psonet.network.network import build_network
+from grasp_psonet.network.settings import NetworkSettings
 
 torch.set_num_threads(1)
 
@@ -25,6 +28,9 @@ ENCODERS = {
         "vit_tiny_patch16_224", img_size=64, embed_dim=48, depth=2, num_heads=3, num_classes=0, reg_tokens=2
     ),
     "resnet": lambda: timm.create_model("resnet10t", num_classes=0),
+    "eva": lambda: timm.create_model(
+        "eva02_tiny_patch14_224", img_size=56, embed_dim=48, depth=2, num_heads=3, num_classes=0
+    ),
     "swin": lambda: timm.create_model(
         "swin_tiny_patch4_window7_224",
         img_size=64,
@@ -69,8 +75,8 @@ def network_of(family: str) -> StandIn:
     return network.eval()
 
 
-def bags() -> tuple[Tensor, Tensor, Tensor]:
-    photos_BNCHW = torch.rand(3, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+def bags(edge_px: int = 64) -> tuple[Tensor, Tensor, Tensor]:
+    photos_BNCHW = torch.rand(3, 4, 3, edge_px, edge_px, generator=torch.Generator().manual_seed(1))
     is_photo_BN = torch.tensor([[1, 1, 1, 0], [1, 0, 1, 1], [0, 1, 0, 0]], dtype=torch.bool)
     return photos_BNCHW, is_photo_BN, torch.tensor([0, 2, 1])
 
@@ -80,8 +86,8 @@ def raw(maps) -> Tensor:
 
 
 def grid_of(output: Tensor, family: str) -> Tensor:
-    if family == "vit":
-        return output[:, 3:].reshape(len(output), 4, 4, -1).permute(0, 3, 1, 2)
+    if family in ("vit", "eva"):
+        return output[:, {"vit": 3, "eva": 1}[family] :].reshape(len(output), 4, 4, -1).permute(0, 3, 1, 2)
     return output.permute(0, 3, 1, 2) if family == "swin" else output
 
 
@@ -124,7 +130,7 @@ def test_some_map_of_the_comparison_is_not_empty():
 @pytest.mark.parametrize("family", sorted(ENCODERS))
 def test_maps_in_bags_equal_one_backward_pass_per_bag_with_plain_hooks(family):
     network = network_of(family)
-    photos_BNCHW, is_photo_BN, target_B = bags()
+    photos_BNCHW, is_photo_BN, target_B = bags(56 if family == "eva" else 64)
     layer = target_layer(network.encoder, photos_BNCHW[0, 0])
     fast_BNhw = raw(grad_cam(network, photos_BNCHW, is_photo_BN, target_B, layer))
     for b in range(3):
@@ -213,6 +219,26 @@ def test_layers_that_cannot_be_mapped_are_refused():
         grad_cam(network, photos_BNCHW, is_photo_BN, target_B, network.encoder.head)
     with pytest.raises(NetworkError, match="no map"):
         target_layer(nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 4)), photos_BNCHW[0, 0])
+    mixer = MlpMixer(img_size=64, embed_dim=24, num_blocks=2, num_classes=0)
+    with pytest.raises(NetworkError, match="no map"):
+        target_layer(mixer, photos_BNCHW[0, 0])
+
+
+@pytest.mark.parametrize("encoder", ["demo_convnext", "demo_vit"])
+@pytest.mark.parametrize("mask", ["before", "paper"])
+def test_the_projects_own_network(encoder, mask):
+    settings = NetworkSettings(encoder=encoder, weights="random", feature_length=32, mask=mask)
+    network = build_network(settings, 64, seed=0)
+    photos_BNCHW, is_photo_BN, target_B = bags()
+    layer = target_layer(network.encoder, photos_BNCHW[0, 0])
+    maps = grad_cam(network, photos_BNCHW, is_photo_BN, target_B, layer)
+    assert maps.largest_BN.isnan().equal(~is_photo_BN)
+    alone = grad_cam(network, photos_BNCHW[1:2, 2:], is_photo_BN[1:2, 2:], target_B[1:2], layer)
+    without = is_photo_BN.clone()
+    without[1, 0] = False  # a removed photo is as good as never there
+    in_batch = grad_cam(network, photos_BNCHW, without, target_B, layer)
+    torch.testing.assert_close(raw(in_batch)[1:2, 2:], raw(alone), rtol=1e-3, atol=1e-7)
+    assert raw(alone).amax() > 1e-6, "all maps are empty: the comparison would prove nothing"
 
 
 def test_heat_grows_evenly_in_lightness():

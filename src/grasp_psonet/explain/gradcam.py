@@ -10,7 +10,9 @@ both through its feature and through the attention it takes from, or leaves to, 
 from dataclasses import dataclass
 
 import torch
+from timm.models.beit import Beit
 from timm.models.convnext import ConvNeXt
+from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -26,8 +28,8 @@ class CamMaps:
     the class (say so, draw no heat), NaN that there is no photo. Only this value compares photos with each other.
     """
 
-    cam_BNhw: Tensor  # noqa: N815  axis letters
-    largest_BN: Tensor  # noqa: N815  axis letters
+    cam_BNhw: Tensor
+    largest_BN: Tensor
 
 
 def grad_cam(
@@ -75,20 +77,23 @@ def grad_cam(
 def target_layer(encoder: nn.Module, photo_CHW: Tensor) -> nn.Module:
     """The layer to map: last stage of a ConvNeXt, last block's first norm of a ViT, else the last module giving a map.
 
-    ``photo_CHW``: any photo of the right size, read for other encoders only. Raises NetworkError where nothing gives
-    a map.
+    ``photo_CHW``: any photo of the right size, read for other encoders only. Raises NetworkError for an encoder without
+    a map at its end, such as one that goes on with tokens of its own kind: a map of its first layers would mislead.
     """
     if isinstance(encoder, ConvNeXt):
         return encoder.stages[-1]
-    if isinstance(encoder, VisionTransformer):
-        last = encoder.blocks[-1].norm1
-        assert isinstance(last, nn.Module)
-        return last
-    found: list[nn.Module] = []
+    if isinstance(encoder, VisionTransformer | Beit | Eva):
+        first_norm = encoder.blocks[-1].norm1
+        assert isinstance(first_norm, nn.Module)
+        return first_norm
+    last: list[nn.Module] = []
 
     def note(module: nn.Module, _inputs: object, output: object) -> None:
-        if module is not encoder and isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
-            found.append(module)
+        if module is encoder or not isinstance(output, Tensor):
+            return
+        is_map = output.ndim == 4 and min(output.shape[2:]) > 1
+        if is_map or (output.ndim == 3 and output.shape[1] > 1):
+            last[:] = [module] if is_map else []
 
     handles = [module.register_forward_hook(note) for module in encoder.modules()]
     try:
@@ -97,12 +102,12 @@ def target_layer(encoder: nn.Module, photo_CHW: Tensor) -> nn.Module:
     finally:
         for handle in handles:
             handle.remove()
-    if not found:
+    if not last:
         raise NetworkError(
-            f"encoder {type(encoder).__name__} gives no map to explain (no layer with rows and columns)\n"
+            f"encoder {type(encoder).__name__} gives no map to explain (it does not end in rows and columns)\n"
             "  next: use a convolutional encoder or a timm vision transformer"
         )
-    return found[-1]
+    return last[0]
 
 
 def _as_grid(output: Tensor, encoder: nn.Module) -> Tensor:

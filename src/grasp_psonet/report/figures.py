@@ -6,64 +6,14 @@ has a title and a description for screen readers, and stands beside a table of t
 
 from collections.abc import Iterable
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from grasp_psonet.report.shown import Shown, percent0, two
+from grasp_psonet.report.shown import Shown, two
+from grasp_psonet.report.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axes, element, even_ticks, widened
 
-_WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 14, 44
 _ROW_WIDTH, _ROW_MARGIN = 270, 16
 _OFFSETS_PX = {"baseline": 0.0, "pruned": 0.0, "random": 7.0, "loss": -7.0}
 NUM_LINE_STYLES = 8
-
-
-def element(name: str, attributes: dict[str, object], *children: Markup | str) -> Markup:
-    """An SVG or HTML element with everything escaped; numbers are written with one decimal."""
-    written = Markup("").join(
-        Markup(' {}="{}"').format(key, f"{value:.1f}" if isinstance(value, float) else value)
-        for key, value in attributes.items()
-    )
-    inner = Markup("").join(escape(child) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inner)
-
-
-class _Axes:
-    """Data to pixels of one figure; ``x`` runs from 0."""
-
-    def __init__(self, x_most: float, y_range: tuple[float, float]) -> None:
-        self.x_most, (self.y_least, self.y_most) = x_most, y_range
-
-    def x(self, value: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * value / self.x_most
-
-    def y(self, value: float) -> float:
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (value - self.y_least) / (self.y_most - self.y_least)
-
-    def frame(self, x_ticks: Iterable[float], y_ticks: Iterable[float], x_title: str, y_title: str) -> list[Markup]:
-        """Light horizontal lines, tick labels, axis titles; hidden from screen readers, who have the table."""
-        parts: list[Markup] = []
-        for value in y_ticks:
-            at = self.y(value)
-            ends: dict[str, object] = {"x1": _LEFT, "x2": _WIDTH - _RIGHT, "y1": at, "y2": at}
-            parts.append(element("line", {"class": "grid", **ends}))
-            label = two(value) if self.y_most - self.y_least < 0.999 else percent0(value)
-            parts.append(element("text", {"class": "tick", "x": _LEFT - 7, "y": at + 4, "text-anchor": "end"}, label))
-        for value in x_ticks:
-            at = self.x(value)
-            here: dict[str, object] = {"class": "tick", "x": at, "y": _HEIGHT - _BOTTOM + 18, "text-anchor": "middle"}
-            parts.append(element("text", here, percent0(value)))
-        middle = (_LEFT + _WIDTH - _RIGHT) / 2
-        x_at: dict[str, object] = {"class": "axis", "x": middle, "y": _HEIGHT - 6, "text-anchor": "middle"}
-        parts.append(element("text", x_at, x_title))
-        turned = f"rotate(-90 12 {(_HEIGHT - _BOTTOM + _TOP) / 2:.0f})"
-        y_at: dict[str, object] = {
-            "class": "axis",
-            "x": 12,
-            "y": (_HEIGHT - _BOTTOM + _TOP) / 2,
-            "text-anchor": "middle",
-        }
-        parts.append(element("text", {**y_at, "transform": turned}, y_title))
-        return [element("g", {"aria-hidden": "true"}, *parts)]
 
 
 def sweep_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
@@ -76,14 +26,14 @@ def sweep_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
     if not drawn:
         return Markup("")
     x_most = max(0.02, 1.12 * max(arm["removed_fraction"].raw for arm in arms))
-    axes = _Axes(x_most, interval_bounds(figures["auc"] for arm in arms for figures in arm["figures"]))
+    axes = Axes(x_most, interval_bounds(figures["auc"] for arm in arms for figures in arm["figures"]))
     parts = axes.frame(
-        _even_ticks(0, x_most), _even_ticks(axes.y_least, axes.y_most), "training photos removed", "test AUC"
+        even_ticks(0, x_most), even_ticks(axes.y_least, axes.y_most), "training photos removed", "test AUC"
     )
     baseline = next((auc["value"].raw for arm, auc in drawn if arm["kind"].raw == "baseline"), None)
     if baseline is not None:
         level = axes.y(baseline)
-        ends: dict[str, object] = {"x1": _LEFT, "x2": _WIDTH - _RIGHT, "y1": level, "y2": level}
+        ends: dict[str, object] = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": level, "y2": level}
         parts.append(element("line", {"class": "level", **ends}))
     line = sorted(
         (axes.x(arm["removed_fraction"].raw), axes.y(auc["value"].raw))
@@ -106,7 +56,7 @@ def sweep_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
 
 def audit_figure(audit: Shown, paper: Shown) -> Markup:
     """Fraction of disagreements found against fraction of visits inspected, one line per ranking, and the paper's point."""
-    axes = _Axes(1.0, (0.0, 1.0))
+    axes = Axes(1.0, (0.0, 1.0))
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
     parts = axes.frame(ticks, ticks, "visits read again", "disagreements found")
     at = axes.x(audit["inspected"].raw)
@@ -144,7 +94,7 @@ def interval_row(baseline: Shown, chosen: Shown, least: float, most: float) -> M
         parts.append(_mark(x(estimate["value"].raw), y, kind, False))
     grid = [
         element("line", {"class": "grid", "x1": x(tick), "x2": x(tick), "y1": 0, "y2": 30})
-        for tick in _even_ticks(least, most)
+        for tick in even_ticks(least, most)
     ]
     return element("svg", {"class": "row", "viewBox": f"0 0 {_ROW_WIDTH} 30", "aria-hidden": "true"}, *grid, *parts)
 
@@ -157,7 +107,7 @@ def interval_axis(least: float, most: float) -> Markup:
             {"class": "tick", "x": _row_x(tick, least, most), "y": 13, "text-anchor": "middle"},
             two(tick),
         )
-        for tick in _even_ticks(least, most)
+        for tick in even_ticks(least, most)
     ]
     return element("svg", {"class": "row axis-row", "viewBox": f"0 0 {_ROW_WIDTH} 18", "aria-hidden": "true"}, *labels)
 
@@ -165,7 +115,7 @@ def interval_axis(least: float, most: float) -> Markup:
 def interval_bounds(estimates: Iterable[Shown]) -> tuple[float, float]:
     """A common range for rows of estimates, AUCs being at most 1."""
     values = [e[part].raw for e in estimates for part in ("value", "low", "high") if e[part].raw is not None]
-    return _widened(min(values), max(values)) if values else (0.5, 1.0)
+    return widened(min(values), max(values)) if values else (0.5, 1.0)
 
 
 def rate_bar(rate: Shown, overall: Shown, most: float) -> Markup:
@@ -200,7 +150,7 @@ def _row_x(value: float, least: float, most: float) -> float:
     return _ROW_MARGIN + (_ROW_WIDTH - 2 * _ROW_MARGIN) * (value - least) / (most - least)
 
 
-def _whisker(axes: _Axes, x: float, estimate: Shown, kind: str) -> Markup:
+def _whisker(axes: Axes, x: float, estimate: Shown, kind: str) -> Markup:
     low, high = estimate["low"].raw, estimate["high"].raw
     if low is None or high is None:
         return Markup("")
@@ -221,23 +171,8 @@ def _mark(x: float, y: float, kind: str, is_chosen: bool) -> Markup:
 def _figure(name: str, title: str, description: str, parts: list[Markup]) -> Markup:
     named = (element("title", {"id": f"{name}-title"}, title), element("desc", {"id": f"{name}-desc"}, description))
     attributes: dict[str, object] = {
-        "viewBox": f"0 0 {_WIDTH} {_HEIGHT}",
+        "viewBox": f"0 0 {WIDTH} {HEIGHT}",
         "role": "img",
         "aria-labelledby": f"{name}-title {name}-desc",
     }
     return element("svg", {"class": "chart", **attributes}, *named, *parts)
-
-
-def _widened(least: float, most: float) -> tuple[float, float]:
-    """The range rounded outwards to steps of 0.05, at least 0.1 wide."""
-    low, high = int(least * 20 + 1e-9) / 20, -int(-most * 20 + 1e-9) / 20
-    high = min(1.0, high + 0.05) if high < most else high
-    return (low, high) if high - low >= 0.1 else (max(0.0, high - 0.1), max(high, 0.1))
-
-
-def _even_ticks(least: float, most: float) -> list[float]:
-    """Three to seven round values inside the range."""
-    steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
-    step = next((s for s in steps if (most - least) / s <= 6), 1.0)
-    first = -int(-least / step + 1e-9)
-    return [i * step for i in range(first, int(most / step + 1e-9) + 1) if least - 1e-9 <= i * step <= most + 1e-9]
