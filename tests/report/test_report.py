@@ -9,6 +9,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from tests.report.fake import around, fake_report
 
@@ -306,6 +307,12 @@ def test_structure_can_be_read_by_machines_and_by_ear(page):
     settings = sum(name == "table" and a.get("class") == "settings" for name, a in page.elements)
     assert sum(name == "caption" for name, _ in page.elements) == tables - settings
     assert all(a.get("scope") for name, a in page.elements if name == "th")
+
+
+def test_numbers_from_tables_become_plain(report):
+    arm = dataclasses.replace(report.arms[0], removed=np.int64(0), val_auc=np.float32("nan"))
+    tree = results(dataclasses.replace(report, arms=(arm, *report.arms[1:])))
+    assert json.loads(json.dumps(tree["arms"][0], allow_nan=False))["val_auc"] is None
 
 
 def test_images_are_left_out_of_results_and_kinds_are_checked(report):

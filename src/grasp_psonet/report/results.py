@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+
 from grasp_psonet.report.data import Arm, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
 
 SEVERITY_WORDS = ("mild", "moderate", "severe")
@@ -104,7 +106,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses as dicts without their images, tuples as lists, floats that are no number as None."""
+    """Dataclasses as dicts without their images, tuples as lists, numpy scalars as Python's, NaN as None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: _plain(getattr(value, field.name))
@@ -113,6 +115,8 @@ def _plain(value: Any) -> Any:
         }
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
