@@ -40,51 +40,35 @@ def assign_faults(
     ``visits`` has visit_id, split and carries_shortcut.
     """
     random_faults = [fault for fault in FAULTS if fault != shortcut.fault]
-    visit_of = visits.set_index("visit_id")
-    parts = []
-    for visit_id, taken in photos.groupby("visit_id", sort=False):
-        rng = chance.generator("faults", seed, str(visit_id))
-        num_photos = len(taken)
-        fault_N = np.full(num_photos, "none", dtype=object)
-        at_random = rng.random(num_photos) < rate
-        fault_N[at_random] = rng.choice(random_faults, int(at_random.sum()))
-        is_shortcut = np.zeros(num_photos, dtype=bool)
-        if visit_of.at[visit_id, "carries_shortcut"]:
-            share = shortcut.train_photos if visit_of.at[visit_id, "split"] == "train" else shortcut.other_photos
-            is_shortcut[rng.permutation(num_photos)[: max(1, round(share * num_photos)) if share > 0 else 0]] = True
-            fault_N[is_shortcut] = shortcut.fault
-        parts.append(_resolved(rng, taken, fault_N, is_shortcut))
-    return pd.concat(parts)
-
-
-def _resolved(
-    rng: np.random.Generator, taken: pd.DataFrame, fault_N: npt.NDArray[np.object_], is_shortcut: npt.NDArray[np.bool_]
-) -> pd.DataFrame:
-    """The faults of one visit with the photo that each duplicate repeats and the view that each wrong part shows.
-
-    A duplicate repeats a photo without fault; where the visit has none, its photo stays without fault.
-    """
-    photo_id, view = taken["photo_id"].to_numpy(), taken["view"].to_numpy()
-    sources = np.flatnonzero(fault_N == "none")
-    duplicate_of: list[str | None] = [None] * len(taken)
-    drawn_view = view.copy()
-    for row in range(len(taken)):
-        if fault_N[row] == "duplicate" and len(sources) == 0:
-            fault_N[row], is_shortcut[row] = "none", False
-        elif fault_N[row] == "duplicate":
-            source = int(rng.choice(sources))
-            duplicate_of[row], drawn_view[row] = photo_id[source], view[source]
-        elif fault_N[row] == "wrong_part":
-            drawn_view[row] = _another_part(rng, view[row])
-    return pd.DataFrame(
-        {
-            "fault": fault_N.astype(str),
-            "is_shortcut": is_shortcut,
-            "duplicate_of": duplicate_of,
-            "drawn_view": drawn_view,
-        },
-        index=taken.index,
+    split_of = dict(zip(visits["visit_id"], visits["split"], strict=True))
+    carriers = set(visits.loc[visits["carries_shortcut"], "visit_id"])
+    photo_id, view = photos["photo_id"].to_numpy(dtype=object), photos["view"].to_numpy(dtype=object)
+    fault, duplicate_of, drawn_view = (
+        np.full(len(photos), "none", dtype=object),
+        np.full(len(photos), None),
+        view.copy(),
     )
+    is_shortcut = np.zeros(len(photos), dtype=bool)
+    for visit_id, rows in photos.groupby("visit_id", sort=False).indices.items():
+        rng = chance.generator("faults", seed, str(visit_id))
+        at_random: npt.NDArray[np.int64] = np.asarray(rows[rng.random(len(rows)) < rate])
+        fault[at_random] = rng.choice(random_faults, len(at_random))
+        if visit_id in carriers:
+            share = shortcut.train_photos if split_of[visit_id] == "train" else shortcut.other_photos
+            planted = rng.permutation(rows)[: max(1, round(share * len(rows))) if share > 0 else 0]
+            fault[planted], is_shortcut[planted] = shortcut.fault, True
+        # A duplicate repeats a photo without fault; where the visit has none, its photo stays without fault.
+        sources = rows[fault[rows] == "none"]
+        for row in rows[fault[rows] == "duplicate"]:
+            if len(sources) == 0:
+                fault[row], is_shortcut[row] = "none", False
+                continue
+            source = rng.choice(sources)
+            duplicate_of[row], drawn_view[row] = photo_id[source], view[source]
+        for row in rows[fault[rows] == "wrong_part"]:
+            drawn_view[row] = _another_part(rng, view[row])
+    columns = {"fault": fault, "is_shortcut": is_shortcut, "duplicate_of": duplicate_of, "drawn_view": drawn_view}
+    return pd.DataFrame(columns, index=photos.index)
 
 
 def _another_part(rng: np.random.Generator, view: str) -> str:

@@ -24,8 +24,8 @@ def enlarged(plane_HW: Plane, edge_px: int) -> Plane:
 
 def smooth_noise(rng: np.random.Generator, edge_px: int, rows: float, columns: float | None = None) -> Plane:
     """Noise of about unit variance whose spots are 1/rows high and 1/columns wide (never finer than a pixel)."""
-    cells = [int(np.clip(round(count), 2, edge_px)) for count in (rows, rows if columns is None else columns)]
-    return enlarged(rng.standard_normal((cells[0], cells[1]), dtype=np.float32) * np.float32(1.3), edge_px)
+    cells = [min(max(round(count), 2), edge_px) for count in (rows, rows if columns is None else columns)]
+    return enlarged(rng.standard_normal(cells, dtype=np.float32) * np.float32(1.3), edge_px)
 
 
 def smoothstep(value: Plane, low: float, high: float) -> Plane:

@@ -84,21 +84,22 @@ def _shown(photos: pd.DataFrame, visits: pd.DataFrame, disease: Disease, seed: i
     The fractions of the photos of a region scatter around the region's; a duplicate shows what its source shows.
     """
     row_of = dict(zip(visits["visit_id"], range(len(visits)), strict=True))
+    region_N = np.array([_region(view) for view in photos["drawn_view"]])
+    photo_id = photos["photo_id"].to_numpy(dtype=object)
     shown_of: dict[str, tuple[float, float, float, float]] = {}
-    for visit_id, taken in photos.groupby("visit_id", sort=False):
-        row = row_of[visit_id]
-        rng = chance.generator("areas", seed, str(visit_id))
-        spread_N = rng.lognormal(0, 0.35, len(taken))
-        region_N = np.array([_region(view) for view in taken["drawn_view"]])
+    for visit_id, rows in photos.groupby("visit_id", sort=False).indices.items():
+        visit = row_of[visit_id]
+        spread = chance.generator("areas", seed, str(visit_id)).lognormal(0, 0.35, len(rows))
         for region in range(len(REGIONS)):
-            spread_N[region_N == region] /= spread_N[region_N == region].mean() if (region_N == region).any() else 1
-        for photo_id, region, spread in zip(taken["photo_id"], region_N, spread_N, strict=True):
-            if region < 0:
-                shown_of[photo_id] = (0.0, 0.0, 0.0, 0.0)
+            in_region = region_N[rows] == region
+            spread[in_region] /= spread[in_region].mean() if in_region.any() else 1
+        for row, times in zip(rows, spread, strict=True):
+            if region_N[row] < 0:
+                shown_of[photo_id[row]] = (0.0, 0.0, 0.0, 0.0)
                 continue
-            erythema, induration, desquamation = (float(grade) for grade in disease.scores_VRS[row, region, :3])
-            area = min(float(disease.fraction_VR[row, region] * spread), _AREA_MAX)
-            shown_of[photo_id] = (erythema, induration, desquamation, round(area, 5))
+            erythema, induration, desquamation = disease.scores_VRS[visit, region_N[row], :3].astype(float).tolist()
+            area = min(float(disease.fraction_VR[visit, region_N[row]] * times), _AREA_MAX)
+            shown_of[photo_id[row]] = (erythema, induration, desquamation, round(area, 5))
     source = photos["duplicate_of"].fillna(photos["photo_id"])
     shown = pd.DataFrame(
         [shown_of[photo_id] for photo_id in source], columns=[*SUB_SCORES[:3], "area_fraction"], index=photos.index
