@@ -43,9 +43,12 @@ def _double_photos(monkeypatch: pytest.MonkeyPatch) -> None:
 class _Story:
     """A short training of a float64 network with anchors after steps 2, 5 and 6; visit v5 is never drawn."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, impossible_class: int | None = None) -> None:
         self.bags, self.pixels = tiny_bags(8)
         self.network = tiny_network()
+        if impossible_class is not None:
+            with torch.no_grad():
+                self.network.head[-1].bias[impossible_class] = -30
         trained = [f"v{v}" for v in range(5)]
         plan = batch_plan({name: self.bags[name].label for name in trained}, 3, 3, "class_weighted", 1)
         state = AdamState.at_start({name: weight.detach() for name, weight in self.network.named_parameters()})
@@ -106,27 +109,48 @@ def test_steps_after_the_kept_one_do_not_count(story: _Story) -> None:
     assert np.abs(story.trace()["adam"] - earlier).max() > 1e-9
 
 
-def test_poison_is_most_harmful_and_a_copy_in_the_querys_class_most_helpful(tmp_path: Path) -> None:
-    """The sign test: photos equal to the query's, one under a wrong label and one under the right one.
+def test_poison_harms_and_a_copy_in_the_querys_class_helps(tmp_path: Path) -> None:
+    """The sign test: the query's own photo trained under the wrong label and under the right one.
 
-    The wrong label is the likeliest wrong class: under the third class the photo would push, like the query, away from
-    the likeliest one, and may help.
+    The third class is made impossible (its bias is -30): with three possible classes a photo under a wrong label can
+    help its copy, both pushing away from the third.
     """
-    story = _Story(tmp_path)
-    query = story.queries[0]
-    batch = collate([query], story.pixels)
-    logits = story.network(batch.photos_BNCHW.double(), batch.is_photo_BN).logits_BC[0].tolist()
-    wrong = max((c for c in range(3) if c != query.label), key=lambda c: logits[c])
-    poison = replace(query, visit_id="v0", label=wrong, photo_ids=("poison",))
+    story = _Story(tmp_path, impossible_class=0)
+    query = next(bag for bag in story.queries if bag.label != 0)
+    story.queries = [query]
+    poison = replace(query, visit_id="v0", label=3 - query.label, photo_ids=("poison",))
     copy = replace(query, visit_id="v1", photo_ids=("copy",))
     story.photos = [*story.photos, poison, copy]
-    same_weight = story.trajectory.steps.assign(visit_id=["v0", "v1"] * (len(story.trajectory.steps) // 2) + ["v0"])
-    story.trajectory = replace(story.trajectory, steps=same_weight)
+    both_drawn = pd.DataFrame({"step": np.repeat(range(1, 7), 2), "visit_id": ["v0", "v1"] * 6, "lr": 0.01})
+    story.trajectory = replace(story.trajectory, steps=both_drawn)
     for formula in ("sgd", "adam", "cosine"):
         scores = story.trace((formula,))[formula][0]
         assert scores[-2] < 0 < scores[-1]
-        assert scores[-1] == scores.max()
-        assert scores[-2] == scores.min()
+        if formula == "cosine":
+            assert scores[-1] == scores.max()
+            assert scores[-2] == scores.min()
+
+
+def test_scores_foretell_what_a_small_step_on_each_photo_does(story: _Story) -> None:
+    anchor = story.trajectory.read(5, torch.device("cpu"))
+    drawn = [bag for bag in story.photos if bag.visit_id in {f"v{v}" for v in range(5)}]
+    once = pd.DataFrame({"step": [5] * 5, "visit_id": [f"v{v}" for v in range(5)], "lr": 1e-6})
+    story.trajectory = replace(story.trajectory, steps=once)
+    story.photos = drawn
+    scores = story.trace(("sgd",))["sgd"][0]
+    story.network.load_state_dict(anchor.weights | anchor.buffers, strict=False)
+    before = _loss(story, story.queries[0])
+    for photo, score in zip(drawn, scores, strict=True):
+        gradient = influence_scores.gradient_of(story.network, photo, story.pixels)
+        story.network.load_state_dict({n: w - 1e-6 / 5 * gradient[n] for n, w in anchor.weights.items()}, strict=False)
+        assert before - _loss(story, story.queries[0]) == pytest.approx(score, rel=1e-3, abs=1e-12)
+        story.network.load_state_dict(anchor.weights, strict=False)
+
+
+def _loss(story: _Story, bag: Bag) -> float:
+    batch = collate([bag], story.pixels)
+    logits = story.network(batch.photos_BNCHW.double(), batch.is_photo_BN).logits_BC
+    return float(torch.nn.functional.cross_entropy(logits, batch.label_B).detach())
 
 
 def test_a_run_without_anchors_is_refused(story: _Story) -> None:

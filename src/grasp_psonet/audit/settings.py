@@ -15,6 +15,9 @@ class AuditSettings:
     ranking: Literal["largest", "mean", "visit_loss", "margin"] = setting(
         "largest", "the ranking that the review list is sorted by (all are in the table)"
     )
+    formula: Literal["adam", "sgd", "paper"] = setting(
+        "adam", "influence formula of the self-influence matrix (cosine would be the same for every photo)"
+    )
     inspected: float = setting(0.3, "fraction of visits inspected at which the found fraction is stated")
 
     def __post_init__(self) -> None:

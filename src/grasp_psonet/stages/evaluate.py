@@ -9,7 +9,7 @@ from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.evaluate import evaluate_runs
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.retrain import chosen_k, read_sweep, val_auc_by_k
+from grasp_psonet.stages.retrain import chosen_k, chosen_run, read_sweep, val_auc_by_k
 
 
 def evaluate_task(job: Job) -> Task:
@@ -27,11 +27,16 @@ def _make(job: Job, names: list[str], folder: Path) -> None:
     evaluation = evaluate_runs(predictions, job.cohort.visits, settings.evaluate, settings.seed)
     evaluation.figures.to_parquet(folder / "figures.parquet", index=False)
     evaluation.differences.to_parquet(folder / "differences.parquet", index=False)
-    evaluation.confusions.to_parquet(folder / "confusion.parquet", index=False)
+    evaluation.confusions.to_parquet(folder / "confusions.parquet", index=False)
     agreement = reader_agreement(job.cohort.visits, settings.evaluate, settings.seed)
     agreement.to_parquet(folder / "agreement.parquet", index=False)
-    k = chosen_k(job)
-    empty = {one.name for one in read_sweep(job).empty}
-    run = BASELINE if k == 0 or job.pruned_names()[k] in empty else job.pruned_names()[k]
+    k, run = chosen_k(job), chosen_run(job)
+    control = job.control_names().get((k, "random"), "")
+    if run != BASELINE and control in predictions:
+        pair = {control: predictions[control], run: predictions[run]}
+        against = evaluate_runs(pair, job.cohort.visits, settings.evaluate, settings.seed, control).differences
+    else:
+        against = evaluation.differences.iloc[:0]
+    against.to_parquet(folder / "against_random.parquet", index=False)
     choice = {"k": k, "run": run, "val_auc_by_k": {str(key): auc for key, auc in val_auc_by_k(job).items()}}
     (folder / "choice.json").write_text(json.dumps(choice, indent=1) + "\n", encoding="utf-8")

@@ -86,6 +86,13 @@ def chosen_k(job: Job) -> int:
     return choose_k(val_auc_by_k(job))
 
 
+def chosen_run(job: Job) -> str:
+    """The run of the chosen k; the baseline where that is 0 or its keep list removes nothing."""
+    k = chosen_k(job)
+    empty = {one.name for one in read_sweep(job).empty}
+    return BASELINE if k == 0 or job.pruned_names()[k] in empty else job.pruned_names()[k]
+
+
 def _train_one(job: Job, name: str) -> str:
     run_task(train_task(job, name, job.study.pruning(name)))
     return name

@@ -1,0 +1,91 @@
+"""``grasp audit``: training visits ranked for re-reading, by self-influence and by simpler rankings beside it."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet.audit.curves import audit_curves
+from grasp_psonet.audit.table import audit_table, review_list
+from grasp_psonet.influence.self_influence import self_influence
+from grasp_psonet.influence.trace import photo_scope
+from grasp_psonet.photos.store import open_store
+from grasp_psonet.stage import Task
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.trace import kept_network, read_trajectory
+from grasp_psonet.stages.train import training_bags
+from grasp_psonet.training.predict import bags_of_photos
+from grasp_psonet.trajectory.machine import use_machine
+
+log = logging.getLogger("grasp_psonet")
+
+
+def audit_task(job: Job) -> Task:
+    """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
+    inputs: dict[str, Path | str] = {
+        "run": job.study.run(BASELINE),
+        "store": job.study.store,
+        "tables": job.tables_digest,
+    }
+    parts = ("audit", "evaluate", "severity", "seed", "machine.device", "machine.threads")
+    return job.task("audit", job.study.audit, parts, inputs, lambda folder: _make(job, folder))
+
+
+def _make(job: Job, folder: Path) -> None:
+    settings = job.settings
+    visits = job.visits_of("train")
+    matrices = _self_influence(job.as_trained(job.study.run(BASELINE)), job)
+    matrices.to_parquet(folder / "self_influence.parquet", index=False)
+    diagonal = matrices[matrices["photo_id"] == matrices["other_photo_id"]]
+    run = job.study.run(BASELINE)
+    predictions = pd.read_parquet(run / "predictions.parquet")
+    predictions = predictions[predictions["split"] == "train"]
+    steps = pd.read_parquet(run / "steps.parquet")
+    table = audit_table(visits, predictions, steps, diagonal, settings.severity, settings.seed)
+    table.to_parquet(folder / "visits.parquet", index=False)
+    review_list(table, settings.audit).to_parquet(folder / "review.parquet", index=False)
+    curves = audit_curves(table, settings.audit, settings.evaluate, settings.seed)
+    curves.curve.to_parquet(folder / "curve.parquet", index=False)
+    curves.summary.to_parquet(folder / "summary.parquet", index=False)
+    curves.differences.to_parquet(folder / "differences.parquet", index=False)
+    (folder / "why_not.txt").write_text(curves.why_not, encoding="utf-8")
+    if curves.why_not:
+        log.warning("  no curve: %s", curves.why_not)
+
+
+def _self_influence(trained: Job, job: Job) -> pd.DataFrame:
+    """Rows (visit_id, photo_id, other_photo_id, self_influence) of every training visit's N x N matrix."""
+    device = use_machine(trained.settings.machine.device, trained.settings.machine.threads)
+    store = open_store(trained.study.store)
+    trajectory = read_trajectory(trained)
+    network = kept_network(trained, store, trajectory, device)
+    visits = {
+        visit_id: list(bags_of_photos([bag])) for visit_id, bag in training_bags(trained, store, frozenset()).items()
+    }
+    scope = photo_scope(network, [photo for photos in visits.values() for photo in photos][:3], store.pixels)
+    matrices = self_influence(
+        network,
+        trajectory,
+        visits,
+        store.pixels,
+        job.settings.audit.formula,
+        scope,
+        lambda done, total: log.info("  anchor %d of %d", done, total),
+    )
+    parts = []
+    for visit_id, matrix_NN in matrices.items():
+        photo_ids = [photo.photo_ids[0] for photo in visits[visit_id]]
+        first, second = np.meshgrid(np.arange(len(photo_ids)), np.arange(len(photo_ids)), indexing="ij")
+        names = np.array(photo_ids, dtype=object)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "visit_id": visit_id,
+                    "photo_id": names[first.ravel()],
+                    "other_photo_id": names[second.ravel()],
+                    "self_influence": matrix_NN.ravel(),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

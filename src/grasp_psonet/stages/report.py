@@ -1,0 +1,383 @@
+"""``grasp report``: what the stages found, as one page and one file of numbers."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+from grasp_psonet.pruning.overlap import removal_rates
+from grasp_psonet.report import data
+from grasp_psonet.report.page import render
+from grasp_psonet.report.results import results
+from grasp_psonet.settings import dotted_paths
+from grasp_psonet.stage import Task, versions
+from grasp_psonet.stages.cohort import is_synthetic
+from grasp_psonet.stages.explain import flagged_photos
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.prune import read_keep
+from grasp_psonet.stages.retrain import read_sweep
+
+_THUMBNAIL_PX = 160
+_READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
+_NUM_REVIEW = 20
+_LIMITS = (
+    "Severity classes come from PASI cut-offs; many disagreements between readers are visits that lie close to one.",
+    "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
+    "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
+    "Influence scores are first-order estimates; only the retraining shows what removal does.",
+)
+
+
+def report_task(job: Job) -> Task:
+    """report.html and results.json from every stage before."""
+    study = job.study
+    names = [one.name for one in read_sweep(job).trained]
+    inputs: dict[str, Path | str] = {
+        "evaluation": study.evaluation,
+        "audit": study.audit,
+        "explanations": study.explanations,
+        "trace": study.trace(job.trace_name()),
+        "run": study.run(BASELINE),
+        "store": study.store,
+        "tables": job.tables_digest,
+    }
+    inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
+    parts = ("seed", "cohort_seed", "trace", "prune", "evaluate", "audit", "train", "network")
+    return job.task("report", study.report, parts, inputs, lambda folder: _make(job, folder))
+
+
+def _make(job: Job, folder: Path) -> None:
+    report = gather(job)
+    numbers = json.dumps(results(report), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    (folder / "results.json").write_text(numbers + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(render(report), encoding="utf-8")
+
+
+def gather(job: Job) -> data.ReportData:
+    """Everything that the report shows, read from the study's stages."""
+    study, visits = job.study, job.cohort.visits
+    evaluation = {
+        name: pd.read_parquet(study.evaluation / f"{name}.parquet")
+        for name in ("figures", "differences", "confusions", "agreement", "against_random")
+    }
+    choice = json.loads((study.evaluation / "choice.json").read_text(encoding="utf-8"))
+    metrics = json.loads((study.run(BASELINE) / "metrics.json").read_text(encoding="utf-8"))
+    queries = pd.read_parquet(study.trace(job.trace_name()) / "queries.parquet")
+    readers = tuple(
+        reader
+        for reader, column in _READERS.items()
+        if visits.loc[visits["split"] == "test", f"severity_{column}"].notna().any()
+    )
+    chosen = choice["run"]
+    shown_list = chosen if chosen != BASELINE else next(iter(job.pruned_names().values()))
+    train_photos = job.cohort.photos["visit_id"].isin(job.visits_of("train")["visit_id"])
+    against = evaluation["against_random"]
+    return data.ReportData(
+        study=study.folder.resolve().name,
+        is_synthetic=is_synthetic(job),
+        encoder=metrics["encoder"]["name"],
+        formula=job.settings.trace.formula,
+        confidence=job.settings.evaluate.confidence,
+        readers=readers,
+        splits=tuple(_split(job, split) for split in ("train", "val", "test")),
+        train_photos=int(train_photos.sum()),
+        num_queries=int(queries["used"].sum()),
+        arms=_arms(job, evaluation, readers),
+        chosen=chosen,
+        making=_making(job, metrics),
+        against_random=tuple(
+            _estimate(against, "difference", run=chosen, reader=_READERS[reader], group="all", metric="auc")
+            for reader in (readers if len(against) else ())
+        ),
+        reader_kappa=_estimate(evaluation["agreement"], "value", split="test", group="all", metric="kappa")
+        if "Reader 2" in readers
+        else None,
+        confusions=tuple(
+            _confusion(evaluation["confusions"], run, reader)
+            for run in dict.fromkeys((BASELINE, chosen))
+            for reader in readers
+        ),
+        flagged=_flagged(job, shown_list),
+        removal=_removal(job, shown_list),
+        errors=_errors(job, queries),
+        audit=_audit(job),
+        subgroups=_subgroups(evaluation["figures"], chosen, readers),
+        truth=_truth(job, shown_list),
+    )
+
+
+def _split(job: Job, split: str) -> data.SplitCounts:
+    visits = job.visits_of(split)
+    counts = visits["severity_reader1"].value_counts()
+    twice = visits["severity_reader2"].notna()
+    return data.SplitCounts(
+        split=split,
+        visits=len(visits),
+        patients=int(visits["patient_id"].nunique()),
+        photos=int(job.cohort.photos["visit_id"].isin(visits["visit_id"]).sum()),
+        classes=(int(counts.get(0, 0)), int(counts.get(1, 0)), int(counts.get(2, 0))),
+        read_twice=int(twice.sum()),
+        disagreements=int((visits["severity_reader1"] != visits["severity_reader2"])[twice].sum()),
+    )
+
+
+def _arms(job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...]) -> tuple[data.Arm, ...]:
+    arms = [_arm(job, BASELINE, "baseline", 0, 0, evaluation, readers)]
+    sweep = read_sweep(job)
+    for k, name in job.pruned_names().items():
+        for one in [one for one in sweep.trained if one.k == k]:
+            kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
+            removed = int((~read_keep(job, one.name)["kept"]).sum())
+            arms.append(_arm(job, one.name, kind, k, removed, evaluation, readers))
+        assert name in {arm.name for arm in arms} or name in {one.name for one in sweep.empty}
+    return tuple(arms)
+
+
+def _arm(
+    job: Job,
+    name: str,
+    kind: data.Kind,
+    k: int,
+    removed: int,
+    evaluation: dict[str, pd.DataFrame],
+    readers: tuple[str, ...],
+) -> data.Arm:
+    metrics = json.loads((job.study.run(name) / "metrics.json").read_text(encoding="utf-8"))
+    figures = []
+    for reader in readers:
+        where = {"run": name, "reader": _READERS[reader], "group": "all"}
+        kappa, auc = (_estimate(evaluation["figures"], "value", metric=metric, **where) for metric in ("kappa", "auc"))
+        if kind == "baseline":
+            figures.append(data.ReaderFigures(kappa, auc))
+            continue
+        changes = (
+            _estimate(evaluation["differences"], "difference", metric=metric, **where) for metric in ("kappa", "auc")
+        )
+        figures.append(data.ReaderFigures(kappa, auc, *changes))
+    return data.Arm(name, kind, k, removed, metrics["val_auc"], tuple(figures))
+
+
+def _estimate(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:
+    """The one row of an evaluation table as an estimate."""
+    for name, value in where.items():
+        table = table[table[name] == value]
+    assert len(table) == 1, f"{len(table)} rows for {where}"
+    row = table.iloc[0]
+    return data.Estimate(_number(row[column]), _number(row["low"]), _number(row["high"]), str(row["why_not"]))
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _confusion(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
+    rows = table[(table["run"] == run) & (table["reader"] == _READERS[reader]) & (table["group"] == "all")]
+    counts = rows["num_visits"].to_numpy(dtype=int).reshape(3, 3)
+    a, b, c = ((int(row[0]), int(row[1]), int(row[2])) for row in counts)
+    return data.Confusion(run, reader, (a, b, c))
+
+
+def _thumbnails(job: Job) -> dict[str, bytes]:
+    """JPEG thumbnails by photo id of every photo that has a map, drawn from the original files."""
+    maps = pd.read_parquet(job.study.explanations / "index.parquet")
+    paths = job.cohort.photos.set_index("photo_id")["path"]
+    found = {}
+    for photo_id in maps["photo_id"].unique():
+        with Image.open(job.photo_root / paths[photo_id]) as image:
+            found[photo_id] = _jpeg(image)
+    return found
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    upright = ImageOps.exif_transpose(image).convert("RGB").resize((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(upright)).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _flagged(job: Job, keep_name: str) -> tuple[data.FlaggedPhoto, ...]:
+    study = job.study
+    maps = pd.read_parquet(study.explanations / "index.parquet")
+    maps = maps[maps["reason"] == "flagged"].set_index("photo_id")
+    attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
+    keep = read_keep(job, keep_name).set_index("photo_id")
+    photos = job.cohort.photos.set_index("photo_id")
+    severity = job.cohort.visits.set_index("visit_id")["severity_reader1"]
+    faults = pd.read_parquet(study.truth_file).set_index("photo_id")["fault"] if is_synthetic(job) else None
+    thumbnails = _thumbnails(job)
+    return tuple(
+        data.FlaggedPhoto(
+            photo_id=photo_id,
+            visit_id=visit_id,
+            photo=thumbnails[photo_id],
+            cam=(study.explanations / str(maps.loc[photo_id, "file"])).read_bytes(),
+            cam_largest=_number(maps.loc[photo_id, "cam_largest"]),
+            score=float(score),
+            attention=_number(attention.get(photo_id)),
+            view=None if pd.isna(photos.loc[photo_id, "view"]) else str(photos.loc[photo_id, "view"]),
+            severity=int(severity[visit_id]),
+            num_errors=int(keep.loc[photo_id, "num_queries"]),
+            fault=None if faults is None else str(faults[photo_id]),
+        )
+        for photo_id, visit_id, score in flagged_photos(job).itertuples(index=False, name=None)
+    )
+
+
+def _removal(job: Job, keep_name: str) -> tuple[data.RemovalRate, ...]:
+    rates = removal_rates(read_keep(job, keep_name), job.cohort.photos, job.cohort.visits)
+    rates = rates[rates["column"] != "all"]
+    return tuple(
+        data.RemovalRate(str(column), str(group), int(removed), int(photos))
+        for column, group, photos, removed in rates[["column", "group", "num_photos", "num_removed"]].itertuples(
+            index=False, name=None
+        )
+    )
+
+
+def _errors(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...]:
+    study = job.study
+    maps = pd.read_parquet(study.explanations / "index.parquet")
+    maps = maps[maps["reason"] == "error"].set_index("visit_id")
+    attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
+    pasi = job.cohort.visits.set_index("visit_id")["pasi_reader1"]
+    thumbnails = _thumbnails(job)
+    shown = queries[queries["query_id"].isin(maps.index)].sort_values(["loss", "query_id"], ascending=[False, True])
+    errors = []
+    for row in shown.to_dict("records"):
+        doubts = ["the readers disagree"] if row["readers_disagree"] else []
+        doubts += ["PASI close to a cut-off"] if row["near_cutoff"] else []
+        errors.append(
+            data.ErrorVisit(
+                visit_id=row["query_id"],
+                photo_id=row["photo_id"],
+                photo=thumbnails[row["photo_id"]],
+                cam=(study.explanations / str(maps.loc[row["query_id"], "file"])).read_bytes(),
+                cam_largest=_number(maps.loc[row["query_id"], "cam_largest"]),
+                label=int(row["label"]),
+                predicted=int(row["predicted"]),
+                pasi=_number(pasi[row["query_id"]]),
+                attention=_number(attention[row["photo_id"]]),
+                doubts=tuple(doubts),
+                used=bool(row["used"]),
+            )
+        )
+    return tuple(errors)
+
+
+def _audit(job: Job) -> data.Audit:
+    folder = job.study.audit
+    table, review = pd.read_parquet(folder / "visits.parquet"), pd.read_parquet(folder / "review.parquet")
+    curve, summary = pd.read_parquet(folder / "curve.parquet"), pd.read_parquet(folder / "summary.parquet")
+    audited = table[table["is_audited"]]
+    settings = job.settings.audit
+    rankings = tuple(
+        data.Ranking(
+            str(name),
+            tuple(float(x) for x in points["fraction_inspected"]),
+            tuple(float(y) for y in points["fraction_found"]),
+            *(
+                _estimate(summary, "value", ranking=str(name), metric=metric)
+                for metric in ("found_at_inspected", "auroc", "average_precision")
+            ),
+        )
+        for name, points in curve.groupby("ranking", sort=False)
+    )
+    return data.Audit(
+        ranking=settings.ranking,
+        visits=len(audited),
+        read_twice=int(audited["readers_disagree"].notna().sum()),
+        disagreements=int(audited["readers_disagree"].fillna(False).sum()),
+        inspected=settings.inspected,
+        review=tuple(
+            data.ReviewVisit(
+                visit_id=row["visit_id"],
+                score=float(row[settings.ranking]),
+                severity_reader1=int(row["label_reader1"]),
+                severity_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
+                pasi_reader1=_number(row["pasi_reader1"]),
+                pasi_reader2=_number(row["pasi_reader2"]),
+                cutoff_distance=_number(row["cutoff_distance"]),
+            )
+            for row in review.head(_NUM_REVIEW).to_dict("records")
+        ),
+        rankings=rankings,
+    )
+
+
+def _subgroups(figures: pd.DataFrame, chosen: str, readers: tuple[str, ...]) -> tuple[data.Subgroup, ...]:
+    found = []
+    for reader in readers:
+        rows = figures[(figures["reader"] == _READERS[reader]) & (figures["metric"] == "auc")]
+        for column, group in rows[["group_column", "group"]].drop_duplicates().itertuples(index=False, name=None):
+            where = {"reader": _READERS[reader], "metric": "auc", "group_column": column, "group": group}
+            at = rows[(rows["group_column"] == column) & (rows["group"] == group) & (rows["run"] == BASELINE)].iloc[0]
+            found.append(
+                data.Subgroup(
+                    str(column),
+                    str(group),
+                    reader,
+                    int(at["num_visits"]),
+                    int(at["num_patients"]),
+                    _estimate(rows, "value", run=BASELINE, **where),
+                    _estimate(rows, "value", run=chosen, **where),
+                )
+            )
+    return tuple(found)
+
+
+def _truth(job: Job, keep_name: str) -> tuple[data.PlantedFault, ...] | None:
+    if not is_synthetic(job):
+        return None
+    truth = pd.read_parquet(job.study.truth_file)
+    keep = read_keep(job, keep_name)
+    removed = set(keep.loc[~keep["kept"], "photo_id"])
+    train = truth[truth["photo_id"].isin(keep["photo_id"]) & (truth["fault"] != "none")]
+    k = next((k for k, name in job.pruned_names().items() if name == keep_name), None)
+    control = job.control_names().get((k or 0, "random"))
+    at_random: set[str] | None = None
+    if control is not None:
+        other = read_keep(job, control)
+        at_random = set(other.loc[~other["kept"], "photo_id"])
+    rows = []
+    for (is_shortcut, fault), photos in train.groupby(["is_shortcut", "fault"]):
+        ids = set(photos["photo_id"])
+        name = f"{fault} (shortcut)" if is_shortcut else str(fault)
+        drawn = None if at_random is None else len(ids & at_random)
+        rows.append(data.PlantedFault(name, len(ids), len(ids & removed), drawn))
+    return tuple(rows)
+
+
+def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
+    settings: Any = job.settings
+    rows = []
+    for dotted in dotted_paths():
+        value = settings
+        for name in dotted.split("."):
+            value = getattr(value, name)
+        rows.append((dotted, str(list(value) if isinstance(value, tuple) else value)))
+    encoder = metrics["encoder"]
+    return data.Making(
+        command="grasp run",
+        made_at="",
+        settings=tuple(rows),
+        versions=tuple(sorted((versions() | {"weights licence": encoder["licence"]}).items())),
+        seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
+        limits=_LIMITS,
+        warnings=tuple(_warnings(job, metrics)),
+    )
+
+
+def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
+    found = []
+    if metrics["val_auc"] is None:
+        found.append(
+            "A class is missing from validation: epochs were chosen by validation loss, and k cannot be chosen."
+        )
+    empty = [one.name for one in read_sweep(job).empty]
+    if empty:
+        found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")
+    return found

@@ -1,0 +1,32 @@
+"""The printed summary at the end of a run: what was removed, what it changed, where the report lies."""
+
+import json
+
+from grasp_psonet.stages.job import Job
+
+
+def summary(job: Job) -> str:
+    """A few lines of plain words, from results.json."""
+    path = job.study.report / "results.json"
+    numbers = json.loads(path.read_text(encoding="utf-8"))
+    arms = {arm["name"]: arm for arm in numbers["arms"]}
+    chosen, baseline = arms[numbers["chosen"]], numbers["arms"][0]
+    lines = [f"{numbers['num_queries']} validation errors traced with formula {numbers['formula']}"]
+    if chosen is baseline:
+        lines.append("no pruning had a better validation AUC than the baseline: every photo stays (k = 0)")
+    else:
+        share = 100 * chosen["removed"] / numbers["train_photos"]
+        lines.append(
+            f"chosen k = {chosen['k']}: {chosen['removed']} of {numbers['train_photos']} photos removed ({share:.1f} %)"
+        )
+    for arm in numbers["arms"]:
+        words = [f"{arm['name']:>24}  removed {arm['removed']:>5}  validation AUC {_shown(arm['val_auc'])}"]
+        for reader, figures in zip(numbers["readers"], arm["figures"], strict=True):
+            words.append(f"{reader}: AUC {_shown(figures['auc']['value'])}, kappa {_shown(figures['kappa']['value'])}")
+        lines.append("  ".join(words))
+    lines.append(f"report: {job.study.report / 'report.html'}")
+    return "\n".join(lines)
+
+
+def _shown(value: float | None) -> str:
+    return "not estimable" if value is None else f"{value:.3f}"
