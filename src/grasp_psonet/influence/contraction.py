@@ -6,11 +6,12 @@ Axes: B examples, T positions, O outputs, K inputs, Q directions, M metrics, P p
 from collections import Counter
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from grasp_psonet.influence.rules import Gradient, Outer
 
-BLOCK_BYTES = 8 * 2**20  # materialised gradients are formed and used in blocks of about this size
+BLOCK_BYTES = 4 * 2**20  # a materialised gradient is formed and used in blocks of about this size, in one workspace
 ROUND_TRIP = 8  # cost of writing and reading one materialised number, in multiply-adds
 
 
@@ -25,12 +26,13 @@ class Sums:
         self.directions, self.metrics, self.wants_gram = directions, metrics, wants_gram
         self.num_directions = next((len(value) for value in directions.values()), 0)
         self.num_metrics = next((len(value) for value in metrics.values()), 0)
-        self.dot_BQ: Tensor | None = None
+        self.dot_QB: Tensor | None = None
         self.squared_BM: Tensor | None = None
         self.gram_MBB: Tensor | None = None
         self._open_uses: Counter[str] = Counter()
         self._partial: dict[str, Tensor] = {}
         self._is_shared: set[str] = set()
+        self._workspace: Tensor | None = None
 
     def expect(self, name: str) -> None:
         """The forward pass has used this parameter once more."""
@@ -64,12 +66,22 @@ class Sums:
         if not self.num_metrics and self._is_cheaper_contracted(num_positions):
             self._take_contracted(name, gradient)
             return
-        row_bytes = max(1, num_examples * num_inputs * gradient.left_BTO.element_size())
-        rows = max(1, min(num_outputs, BLOCK_BYTES // row_bytes))
+        num_bytes = num_examples * num_inputs * gradient.left_BTO.element_size()  # of one row of the gradient
+        rows = max(1, min(num_outputs, BLOCK_BYTES // max(1, num_bytes)))
+        workspace = self._room(num_examples * rows * num_inputs, gradient.left_BTO)
         for start in range(0, num_outputs, rows):
-            block = Outer(gradient.left_BTO[:, :, start : start + rows], gradient.right_BTK).dense()
-            part = slice(start * num_inputs, (start + block.shape[1]) * num_inputs)
-            self._take_dense(name, block.flatten(1), part)
+            left_BOT = gradient.left_BTO[:, :, start : start + rows].transpose(1, 2)
+            num_rows = left_BOT.shape[1]
+            block_BOK = workspace[: num_examples * num_rows * num_inputs].view(num_examples, num_rows, num_inputs)
+            torch.bmm(left_BOT, gradient.right_BTK, out=block_BOK)
+            part = slice(start * num_inputs, (start + num_rows) * num_inputs)
+            self._take_dense(name, block_BOK.view(num_examples, -1), part)
+
+    def _room(self, num_scalars: int, like: Tensor) -> Tensor:
+        """Scratch memory that is used again for every block: fresh pages cost more than the products formed in them."""
+        if self._workspace is None or len(self._workspace) < num_scalars:
+            self._workspace = like.new_empty(num_scalars)
+        return self._workspace
 
     def _is_cheaper_contracted(self, num_positions: int) -> bool:
         """Multiply-adds per example and weight: T for the gradient and Q for its products, or Q T without it."""
@@ -78,11 +90,11 @@ class Sums:
     def _take_contracted(self, name: str, gradient: Outer) -> None:
         for q, direction in enumerate(self.directions[name]):
             image_BTO = gradient.right_BTK @ direction.reshape(gradient.left_BTO.shape[2], -1).T
-            self._dot(gradient.left_BTO)[:, q] += (image_BTO * gradient.left_BTO).sum((1, 2))
+            self._dot(gradient.left_BTO)[q] += (image_BTO * gradient.left_BTO).sum((1, 2))
 
     def _take_dense(self, name: str, gradient_BP: Tensor, part: slice) -> None:
         if self.num_directions:
-            self._dot(gradient_BP).addmm_(gradient_BP, self.directions[name].flatten(1)[:, part].T)
+            self._dot(gradient_BP).addmm_(self.directions[name].flatten(1)[:, part], gradient_BP.T)
         if not self.num_metrics:
             return
         metric_MP = self.metrics[name].flatten(1)[:, part]
@@ -94,9 +106,9 @@ class Sums:
             self._gram(gradient_BP)[m] += gram_BB
 
     def _dot(self, like: Tensor) -> Tensor:
-        if self.dot_BQ is None:
-            self.dot_BQ = like.new_zeros(len(like), self.num_directions)
-        return self.dot_BQ
+        if self.dot_QB is None:
+            self.dot_QB = like.new_zeros(self.num_directions, len(like))
+        return self.dot_QB
 
     def _squared(self, like: Tensor) -> Tensor:
         if self.squared_BM is None:

@@ -61,7 +61,7 @@ def products(
     sums.finish()
     size = len(loss_B) if num_examples is None else num_examples
     like = next(iter(directions.values()), loss_B)
-    dot_BQ = like.new_zeros(size, sums.num_directions) if sums.dot_BQ is None else sums.dot_BQ
+    dot_BQ = like.new_zeros(size, sums.num_directions) if sums.dot_QB is None else sums.dot_QB.T.contiguous()
     gram_MBB, squared_BM = sums.gram_MBB, sums.squared_BM
     if wants_gram and gram_MBB is None:
         gram_MBB = like.new_zeros(sums.num_metrics, size, size)

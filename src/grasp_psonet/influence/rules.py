@@ -89,6 +89,8 @@ def conv2d(use: Use) -> dict[str, Gradient]:
     is_patches = conv.kernel_size == conv.stride and padding == (0, 0) and conv.dilation == (1, 1) and conv.groups == 1
     if is_patches and len(use.delta) == use.num_examples:
         gradients["weight"] = _patches_kernel(conv, activation, use.delta)
+    elif conv.groups == conv.in_channels:
+        gradients["weight"] = use.per_example(_depthwise_kernel(conv, activation, use.delta, padding))
     else:
         gradients["weight"] = use.per_example(_grouped_kernel(conv, activation, use.delta, padding))
     return gradients
@@ -103,6 +105,23 @@ def _patches_kernel(conv: nn.Conv2d, activation: Tensor, delta: Tensor) -> Outer
     cropped = activation[:, :, : height * kernel_h, : width * kernel_w]
     windows = cropped.view(*cropped.shape[:2], height, kernel_h, width, kernel_w)
     return Outer(left_BTO, windows.permute(0, 2, 4, 1, 3, 5).reshape(len(delta), height * width, -1))
+
+
+def _depthwise_kernel(conv: nn.Conv2d, activation: Tensor, delta: Tensor, padding: tuple[int, ...]) -> Tensor:
+    """Gradient [rows, O, 1, kh, kw] of one kernel per channel: every channel of every row is convolved with its own
+    output gradient as the kernel (stride and dilation change places), a pass as fast as the layer's forward."""
+    (kernel_h, kernel_w), (rows, num_outputs) = conv.kernel_size, delta.shape[:2]
+    if num_outputs != activation.shape[1]:
+        activation = activation.repeat_interleave(num_outputs // activation.shape[1], dim=1)
+    kernel = functional.conv2d(
+        activation.reshape(1, rows * num_outputs, *activation.shape[2:]),
+        delta.reshape(rows * num_outputs, 1, *delta.shape[2:]),
+        stride=conv.dilation,
+        padding=tuple(padding),
+        dilation=conv.stride,
+        groups=rows * num_outputs,
+    )
+    return kernel[:, :, :kernel_h, :kernel_w].reshape(rows, num_outputs, 1, kernel_h, kernel_w)
 
 
 def _grouped_kernel(conv: nn.Conv2d, activation: Tensor, delta: Tensor, padding: tuple[int, ...]) -> Tensor:
