@@ -11,14 +11,15 @@ import pytest
 
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.cohort.severity import SEVERITIES, severity_of
-from grasp_psonet.cohort.synthetic.cohort import draw_cohort
+from grasp_psonet.cohort.synthetic.cohort import draw_cohort, plans_of
 from grasp_psonet.cohort.synthetic.pasi import area_score, pasi_of
-from grasp_psonet.cohort.synthetic.patients import PAPER_FITZPATRICK, fitzpatrick_counts
+from grasp_psonet.cohort.synthetic.patients import fitzpatrick_counts
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
 from grasp_psonet.cohort.synthetic.skin import FITZPATRICK
 from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
 from grasp_psonet.errors import TableError
 
+PAPER_FITZPATRICK = (60, 163, 85, 22, 12, 2)  # patients of types I to VI, section 3.1 of the paper
 TINY = SyntheticSettings(num_patients=12, num_visits=24, num_views=4, edge_px=64, val_visits=6, test_visits=6)
 LARGE = SyntheticSettings(num_patients=344, num_visits=844, num_views=8, val_visits=64, test_visits=170)
 SEVERITY = SeveritySettings()
@@ -52,6 +53,19 @@ def test_same_seed_gives_the_same_bytes_for_any_number_of_processes(tmp_path):
     assert shared_photos
     assert all(other[name] != alone[name] for name in shared_photos)
     assert {"visits.csv", "photos.csv", "views.csv", "truth.parquet", "truth_visits.parquet"} < set(alone)
+
+
+def test_another_seed_draws_every_photo_with_other_chance():
+    keys = [
+        {
+            key
+            for plan in plans_of(draw_tables(TINY, SEVERITY, seed), 64, seed).values()
+            for key in (plan.body_key, plan.photo_key)
+        }
+        for seed in (0, 1)
+    ]
+    assert keys[0]
+    assert not keys[0] & keys[1]
 
 
 def test_tables_name_the_files_and_the_columns_of_a_study(tmp_path):

@@ -16,6 +16,7 @@ from grasp_psonet.cohort.synthetic.skin import FITZPATRICK
 VISIT_DAYS = (0, 14, 28, 56)
 # Types I to VI of the paper's 344 patients.
 PAPER_FITZPATRICK = (60, 163, 85, 22, 12, 2)
+_PAPER_SEX = (220 / 344, 124 / 344)  # female, male
 _MIN_DARK = 3  # patients of types IV-VI, one of each type, in a cohort of at least 12
 # PASI at fractions of the visits ordered by severity: 37.5 % up to 5, 32.5 % up to 10, 30 % above.
 _PASI_AT = ((0.0, 0.10, 0.375, 0.70, 0.85, 0.95, 1.0), (0.8, 2.0, 5.0, 10.0, 17.0, 27.0, 42.0))
@@ -52,7 +53,7 @@ def draw_visits(settings: SyntheticSettings, seed: int) -> pd.DataFrame:
     visits_P = _visits_per_patient(rng, num_patients, settings.num_visits)
     level_P = rng.normal(0, 0.8, num_patients)
     response_P = rng.beta(2.0, 1.8, num_patients)
-    sex_P = rng.choice(["female", "male"], num_patients)
+    sex_P = rng.choice(["female", "male"], num_patients, p=_PAPER_SEX)
     age_P = np.clip(np.round(rng.normal(47, 14, num_patients)), 18, 85).astype(int)
     site_P = rng.integers(1, 7, num_patients)
     device_P = rng.integers(0, len(DEVICES), num_patients)

@@ -140,12 +140,14 @@ def _with_moles(plan: PhotoPlan, seen: tuple[Plane, Plane], rgb_CHW: Plane) -> P
     """A few brown spots that belong to the body."""
     rng = chance.generator(*plan.body_key, "moles")
     x_HW, y_HW = seen
+    rgb_CHW = rgb_CHW.copy()
     for _ in range(int(rng.integers(0, 5))):
         cx, cy = rng.uniform(-0.7, 0.7, 2)
         radius = rng.uniform(0.012, 0.030)
         reach_HW = (x_HW - np.float32(cx)) ** 2 + (y_HW - np.float32(cy)) ** 2
-        alpha_HW = np.clip(2.2 - reach_HW * np.float32(2.2 / radius**2), 0, 1)
-        rgb_CHW = rgb_CHW * (1 - np.array([0.40, 0.52, 0.55], np.float32)[:, None, None] * alpha_HW[None])
+        spot = reach_HW < radius**2
+        alpha_N = np.clip(2.2 - reach_HW[spot] * np.float32(2.2 / radius**2), 0, 1)
+        rgb_CHW[:, spot] *= 1 - np.array([0.40, 0.52, 0.55], np.float32)[:, None] * alpha_N
     return rgb_CHW
 
 
