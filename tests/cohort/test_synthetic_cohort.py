@@ -174,6 +174,15 @@ def test_skin_types_come_in_the_papers_proportions(large):
     assert [int((per_patient["first"] == name).sum()) for name in FITZPATRICK] == list(PAPER_FITZPATRICK)
 
 
+def test_small_cohorts_keep_every_class_in_every_split():
+    demo = SyntheticSettings(missing_views=0.0, num_views=4)
+    for seed in range(4):
+        tables = draw_tables(demo, SEVERITY, seed)
+        counts = pd.crosstab(tables.visits["split"], tables.truth_visits["severity_true"])
+        assert counts.shape == (3, 3)
+        assert counts.to_numpy().min() >= 12
+
+
 def test_splits_hold_whole_patients_and_about_the_visits_asked(large):
     assert large.visits.groupby("patient_id")["split"].agg(lambda splits: len(set(splits))).max() == 1
     counts = large.visits["split"].value_counts()

@@ -1,7 +1,6 @@
 """Patients, their visits, and the disease at each visit. Axes: P patients, V visits, Q candidates, R regions, S sub-scores."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ VISIT_DAYS = (0, 14, 28, 56)
 # Types I to VI of the paper's 344 patients.
 PAPER_FITZPATRICK = (60, 163, 85, 22, 12, 2)
 _PAPER_SEX = (220 / 344, 124 / 344)  # female, male
+_SPLITS_TRIED = 40
 _MIN_DARK = 3  # patients of types IV-VI, one of each type, in a cohort of at least 12
 # PASI at fractions of the visits ordered by severity: 37.5 % up to 5, 32.5 % up to 10, 30 % above.
 _PASI_AT = ((0.0, 0.10, 0.375, 0.70, 0.85, 0.95, 1.0), (0.8, 2.0, 5.0, 10.0, 17.0, 27.0, 42.0))
@@ -89,25 +89,41 @@ def draw_disease(visits: pd.DataFrame, seed: int) -> Disease:
     return Disease(np.stack([scores for scores, _ in chosen]), np.stack([fraction for _, fraction in chosen]))
 
 
-def split_patients(visits: pd.DataFrame, val_visits: int, test_visits: int) -> npt.NDArray[np.str_]:
-    """The split of each visit: whole patients, spread evenly over skin types and severity, about as many visits as asked."""
+def split_patients(visits: pd.DataFrame, val_visits: int, test_visits: int, seed: int) -> npt.NDArray[np.str_]:
+    """The split of each visit: whole patients, spread evenly over skin types, about as many visits as asked.
+
+    Of several such splits, the one whose parts are nearest in size and in severity: small cohorts keep every class.
+    """
     patients = visits.groupby("patient_id", sort=False).agg(
-        fitzpatrick=("fitzpatrick", "first"), burden=("burden", "mean"), num_visits=("visit_id", "size")
+        skin=("fitzpatrick", "first"), num_visits=("visit_id", "size")
     )
-    patients = patients.sort_values(["fitzpatrick", "burden"], key=_in_order, ascending=False, kind="stable")
-    wanted = {"train": len(visits) - val_visits - test_visits, "val": val_visits, "test": test_visits}
-    given, seen, split_of = dict.fromkeys(wanted, 0.0), 0, {}
-    for patient, num_visits in zip(patients.index, patients["num_visits"], strict=True):
-        seen += num_visits
-        # The split that lags most behind its share of the visits so far.
-        lagging = max(wanted, key=lambda name: wanted[name] * seen / len(visits) - given[name])
-        given[lagging] += num_visits
+    skin_P = patients["skin"].map(FITZPATRICK.index).to_numpy()
+    share = {"train": 1 - (val_visits + test_visits) / len(visits)}
+    share |= {"val": val_visits / len(visits), "test": test_visits / len(visits)}
+    wanted = visits["burden"].rank(pct=True).to_numpy()
+    class_V = np.searchsorted(_PASI_AT[0][2:4], wanted)
+    rng = chance.generator("split", seed)
+    best, least = np.empty(0, dtype=np.str_), np.inf
+    for _ in range(_SPLITS_TRIED):
+        shuffled = patients.iloc[np.argsort(skin_P + rng.normal(0, 0.5, len(patients)), kind="stable")[::-1]]
+        split_V = visits["patient_id"].map(_dealt(shuffled["num_visits"], share)).to_numpy(dtype=np.str_)
+        counts = np.array([[np.sum((split_V == name) & (class_V == kind)) for kind in range(3)] for name in share])
+        ideal = np.outer(list(share.values()), np.bincount(class_V, minlength=3))
+        distance = float((np.abs(counts - ideal) / ideal).sum())
+        if distance < least:
+            best, least = split_V, distance
+    return best
+
+
+def _dealt(num_visits: "pd.Series[int]", share: dict[str, float]) -> dict[str, str]:
+    """Patients dealt to the splits in the order given, each to the split that lags most behind its share of the visits."""
+    given, seen, split_of = dict.fromkeys(share, 0), 0, {}
+    for patient, count in zip(num_visits.index.tolist(), num_visits.tolist(), strict=True):
+        seen += count
+        lagging = max(share, key=lambda name: share[name] * seen - given[name])
+        given[lagging] += count
         split_of[patient] = lagging
-    return visits["patient_id"].map(split_of).to_numpy(dtype=np.str_)
-
-
-def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    return column.map(FITZPATRICK.index) if column.name == "fitzpatrick" else column
+    return split_of
 
 
 def _visits_per_patient(rng: np.random.Generator, num_patients: int, num_visits: int) -> npt.NDArray[np.int64]:

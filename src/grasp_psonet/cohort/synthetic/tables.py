@@ -37,7 +37,7 @@ def draw_tables(settings: SyntheticSettings, severity: SeveritySettings, seed: i
     """Every table of the cohort of this seed."""
     visits = draw_visits(settings, seed)
     disease = draw_disease(visits, seed)
-    visits["split"] = split_patients(visits, settings.val_visits, settings.test_visits)
+    visits["split"] = split_patients(visits, settings.val_visits, settings.test_visits, seed)
     readings = readings_of(visits, disease.scores_VRS, severity, seed, settings.reader_noise, settings.gross_errors)
     rng = chance.generator("who reads", seed)
     is_read_twice = (visits["split"] != "train") | (rng.random(len(visits)) < settings.doubly_read)
