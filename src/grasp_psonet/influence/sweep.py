@@ -99,8 +99,8 @@ class _Watch:
 
         def watch(value: Tensor) -> Tensor:
             self._expect(site)
-            activation = taken.pop() if site.activation is not None else None
-            return self._watched([value], lambda deltas: self._apply(site, activation, deltas[0]))[0]
+            held = [taken.pop()] if site.activation is not None else []
+            return self._watched([value], lambda deltas: self._apply(site, held, deltas[0]))[0]
 
         first = [self._at(site.activation, take)] if site.activation is not None else []
         return [*first, self._at(site.delta, watch)]
@@ -188,11 +188,11 @@ class _Watch:
             self.sink.add(site.parameters[local], gradient)
 
     @torch.no_grad()
-    def _apply(self, site: Site, activation: Any, delta: Tensor | None) -> None:
+    def _apply(self, site: Site, held: list[tuple[Tensor, int]], delta: Tensor | None) -> None:
         assert site.rule is not None
         assert delta is not None
         module = self.network.get_submodule(site.module)
-        value, version = activation if activation is not None else (delta, delta._version)
+        value, version = held.pop() if held else (delta, delta._version)  # popped: freed as backward goes along
         with _named(site):
             if value._version != version:
                 raise TraceError("its input was overwritten in place after it was used")

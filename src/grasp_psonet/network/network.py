@@ -52,11 +52,13 @@ class BagNetwork(nn.Module):
         """
         is_stored_BN = is_photo_BN if is_stored_BN is None else is_stored_BN
         is_read_BN = is_stored_BN if self.masks_as_paper else is_photo_BN
+        # photo by photo, not bag by bag: dimension 0 of every layer up to the pool is the photo
         feature_MD = self.features(photos_BNCHW[is_read_BN])
+        logit_M = self.attention(feature_MD)
         feature_BND = feature_MD.new_zeros(*is_read_BN.shape, feature_MD.shape[-1]).masked_scatter(
             is_read_BN[..., None], feature_MD
         )
-        logit_BN = self.attention(feature_BND).masked_fill(~is_read_BN, -torch.inf)
+        logit_BN = feature_MD.new_full(is_read_BN.shape, -torch.inf).masked_scatter(is_read_BN, logit_M)
         if self.masks_as_paper:
             bag_BD, attention_BN = pool_bag_as_paper(feature_BND, logit_BN, is_photo_BN, is_stored_BN)
         else:

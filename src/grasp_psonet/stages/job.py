@@ -85,8 +85,10 @@ class Job:
         return self.settings.trace.formula
 
     def pruned_names(self) -> dict[int, str]:
-        """Name of the pruned run by k."""
-        return {k: f"{self.trace_name()}-k{k}" for k in sorted(self.settings.prune.k)}
+        """Name of the pruned run by k, e.g. cosine-k40; the end of the ranking is in it where it is not the harmful one."""
+        end = self.settings.prune.end
+        head = self.trace_name() + ("" if end == "harmful" else f"-{end}")
+        return {k: f"{head}-k{k}" for k in sorted(self.settings.prune.k)}
 
     def control_names(self) -> dict[tuple[int, str], str]:
         """Name of each control run by (k, control)."""
