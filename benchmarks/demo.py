@@ -128,7 +128,7 @@ def arm_rows(folder: Path, seed: int, **overrides: Any) -> Iterable[dict[str, An
 def chosen_row(rows: pd.DataFrame, arm: str, control: str) -> "pd.Series[Any]":
     """The row that validation AUC chooses among the k of an arm, the baseline included."""
     own = pd.concat([rows[rows["arm"] == BASELINE], rows[(rows["arm"] == arm) & (rows["control"] == control)]])
-    k = choose_k(dict(zip(own["k"], own["val"], strict=True)))
+    k = choose_k(dict(zip(own["k"].tolist(), own["val"].tolist(), strict=True)))
     return own[own["k"] == k].iloc[0]
 
 

@@ -199,7 +199,7 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
         case "cohort":
             from grasp_psonet.stages.cohort import make_cohort
 
-            _init_if_absent(known.study, known.preset)
+            _init_if_absent(known.study, known.preset, overrides)
             make_cohort(_job(known.study, overrides))
         case "demo":
             _demo(known, overrides)
@@ -252,7 +252,8 @@ def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     )
 
 
-def _init_if_absent(study: Path, chosen: str | None) -> None:
+def _init_if_absent(study: Path, chosen: str | None, overrides: dict[str, str]) -> None:
+    """A study.yaml of the preset and the settings given here, unless there is one."""
     from grasp_psonet.presets import preset
     from grasp_psonet.settings import load, to_yaml
 
@@ -261,7 +262,7 @@ def _init_if_absent(study: Path, chosen: str | None) -> None:
         if chosen is not None:
             sys.stderr.write(f"{target} is there already; --preset {chosen} is not applied\n")
         return
-    text = to_yaml(load(target, preset=preset(chosen or "demo")))
+    text = to_yaml(load(target, overrides, preset(chosen or "demo")))
     study.mkdir(parents=True, exist_ok=True)
     target.write_text(text + "\n", encoding="utf-8")
 
@@ -270,7 +271,7 @@ def _demo(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     from grasp_psonet.stages.cohort import make_cohort
     from grasp_psonet.stages.pipeline import run_all
 
-    _init_if_absent(known.study, None if (known.study / "study.yaml").exists() else known.preset)
+    _init_if_absent(known.study, None if (known.study / "study.yaml").exists() else known.preset, overrides)
     job = _job(known.study, overrides)
     make_cohort(job)
     run_all(job)

@@ -1,0 +1,46 @@
+# Every target makes its own environment: git, Python 3.11 or newer and make are all that a machine needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(VENV)-uv/bin/uv
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check bench bench-demo bench-trace lock clean
+
+demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
+	$(BIN)/grasp demo demo-study
+
+test: check              ## everything that has to hold: lint, types, import contracts, tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(READY)          ## lint, format, strict types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: bench-demo bench-trace
+
+bench-demo: $(READY)     ## what pruning wins back from a planted shortcut, over five seeds
+	$(BIN)/python -m benchmarks.demo
+
+bench-trace: $(READY)    ## what tracing costs beside a plain forward and backward pass
+	$(BIN)/python -m benchmarks.trace
+
+lock: $(UV)              ## pins the versions; no index address is written
+	$(UV) pip compile pyproject.toml --group dev --universal --no-emit-index-url --no-header --no-annotate \
+		--python-version 3.11 -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml $(UV)
+	test -x $(BIN)/python || $(UV) venv --python $(PYTHON) $(VENV)
+	$(UV) pip install --python $(BIN)/python -r requirements.lock
+	$(UV) pip install --python $(BIN)/python --no-deps -e .
+	touch $@
+
+# plain pip would pick a CPU-only torch that torchvision cannot use; uv resolves the ordinary one
+$(UV):
+	$(PYTHON) -m venv $(VENV)-uv
+	$(VENV)-uv/bin/python -m pip install --quiet uv
+
+clean:
+	rm -rf $(VENV) $(VENV)-uv demo-study work-*

@@ -1,0 +1,1 @@
+"""Measurements: ratios and gains, each written as a dated file."""

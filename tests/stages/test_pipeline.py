@@ -1,0 +1,205 @@
+"""The whole pipeline on the tiny cohort: what it leaves, what it skips, and that an interruption changes nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from grasp_psonet.cli import main
+
+QUICK = ["--train.epochs", "2", "--prune.k", "[3]", "--evaluate.replicates", "50", "--cohort.num_views", "3"]
+
+
+def _demo(study: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grasp_psonet", "demo", str(study), "--preset", "tiny", *QUICK, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = tmp_path_factory.mktemp("pipeline") / "study"
+    done = _demo(study)
+    assert done.returncode == 0, done.stderr
+    assert "report.html" in done.stdout
+    return study
+
+
+def _content(study: Path) -> dict[str, bytes]:
+    """Every file of the study but the clocks."""
+    return {
+        path.relative_to(study).as_posix(): path.read_bytes()
+        for path in sorted(study.rglob("*"))
+        if path.is_file() and path.name != "clock.json"
+    }
+
+
+@pytest.mark.process
+def test_every_stage_leaves_its_tables(finished: Path) -> None:
+    for file in (
+        "truth.parquet",
+        "store/photos.npy",
+        "runs/baseline/plan.parquet",
+        "runs/baseline/steps.parquet",
+        "runs/baseline/predictions.parquet",
+        "runs/baseline/attention.parquet",
+        "runs/baseline/metrics.json",
+        "traces/cosine/scores.parquet",
+        "traces/cosine/queries.parquet",
+        "traces/cosine/coverage.json",
+        "prunings/cosine-k3/keep.parquet",
+        "prunings/cosine-k3/overlap.json",
+        "runs/cosine-k3/metrics.json",
+        "runs/cosine-k3-random/metrics.json",
+        "evaluation/figures.parquet",
+        "audit/visits.parquet",
+        "audit/curve.parquet",
+        "explain/index.parquet",
+        "report/report.html",
+        "report/results.json",
+    ):
+        assert (finished / file).stat().st_size > 0, file
+    assert not list(finished.rglob("*.partial"))
+
+
+@pytest.mark.process
+def test_coverage_counts_every_parameter(finished: Path) -> None:
+    counted = json.loads((finished / "traces/cosine/coverage.json").read_text())
+    metrics = json.loads((finished / "runs/baseline/metrics.json").read_text())
+    assert sum(counted.values()) == metrics["num_parameters"]
+
+
+@pytest.mark.process
+def test_a_second_run_makes_nothing(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("stage.json")}
+    assert main(["run", str(finished), "--dry-run"]) == 0
+    assert "would run" not in capsys.readouterr().out
+    assert main(["run", str(finished)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("stage.json")} == before
+
+
+@pytest.mark.process
+def test_a_changed_setting_redoes_what_depends_on_it_and_says_why(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(finished), "--dry-run", "--audit.inspected", "0.5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "audit: would run (setting changed: audit.inspected)" in lines
+    assert "train baseline: stands" in lines
+    assert any(line.startswith("report: would run") for line in lines)
+    assert main(["run", str(finished), "--dry-run", "--train.optimizer.lr", "0.5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "train baseline: would run (setting changed: train.optimizer.lr)" in lines
+    assert "prepare: stands" in lines
+    assert "trace: would run (after train baseline)" in lines
+
+
+@pytest.mark.process
+def test_a_keep_everything_list_gives_the_baseline_bitwise(finished: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    keep = pd.read_parquet(study / "prunings/cosine-k3/keep.parquet")
+    keep.assign(kept=True).to_parquet(study / "prunings/cosine-k3/keep.parquet", index=False)
+    note = json.loads((study / "prunings/cosine-k3/stage.json").read_text())
+    note["outputs"]["keep.parquet"] = "all kept"
+    (study / "prunings/cosine-k3/stage.json").write_text(json.dumps(note))
+    _train_again(study)
+    for name in ("steps.parquet", "predictions.parquet", "attention.parquet", "epochs.parquet"):
+        assert (study / "runs/cosine-k3" / name).read_bytes() == (study / "runs/baseline" / name).read_bytes(), name
+    pruned = (finished / "runs/cosine-k3/steps.parquet").read_bytes()
+    assert pruned != (finished / "runs/baseline/steps.parquet").read_bytes(), "pruning changed nothing at all"
+
+
+def _train_again(study: Path) -> None:
+    from grasp_psonet.settings import load
+    from grasp_psonet.stage import run_task
+    from grasp_psonet.stages.job import Job
+    from grasp_psonet.stages.train import train_task
+    from grasp_psonet.study import Study
+
+    job = Job(Study(study), load(study / "study.yaml"))
+    assert run_task(train_task(job, "cosine-k3", job.study.pruning("cosine-k3")))
+
+
+@pytest.mark.process
+def test_killed_again_and_again_it_ends_with_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    for stage in ("store", "runs", "traces", "prunings", "evaluation", "audit", "explain", "report"):
+        shutil.rmtree(study / stage)
+    command = [sys.executable, "-m", "grasp_psonet", "run", str(study)]
+    kills = 0
+    patience_s = 4.0
+    while True:
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process:
+            try:
+                code = process.wait(timeout=patience_s)
+                break
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
+                patience_s += 2.0
+    assert code == 0
+    assert kills >= 2, "it was never interrupted: the comparison would prove little"
+    ended, whole = _content(study), _content(finished)
+    assert ended.keys() == whole.keys()
+    assert [name for name in whole if ended[name] != whole[name]] == []
+
+
+@pytest.mark.process
+def test_ctrl_c_says_how_to_go_on(finished: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    shutil.rmtree(study / "runs")
+    command = [sys.executable, "-m", "grasp_psonet", "run", str(study), "--train.epochs", "500"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (study / "runs/baseline.partial/epochs.parquet").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command again to go on" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.process
+def test_the_vision_transformer_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
+    done = _demo(tmp_path / "study", "--network.encoder", "demo_vit")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "study/report/results.json").read_text())
+    assert results["encoder"] == "demo_vit"
+    maps = pd.read_parquet(tmp_path / "study/explain/index.parquet")
+    assert len(maps) > 0
+
+
+@pytest.mark.process
+@pytest.mark.real_size
+def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
+    done = _demo(
+        tmp_path / "study",
+        *("--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"),
+        *("--cohort.edge_px", "224", "--cohort.num_visits", "18", "--cohort.val_visits", "6"),
+        *("--cohort.test_visits", "6", "--train.epochs", "1", "--prune.controls", "[]", "--machine.threads", "2"),
+    )
+    assert done.returncode == 0, done.stderr
+    counted = json.loads((tmp_path / "study/traces/cosine/coverage.json").read_text())
+    assert sum(counted.values()) > 28_000_000
+
+
+@pytest.mark.process
+def test_predict_agrees_with_the_runs_own_predictions(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(finished / "runs/baseline"), str(finished / "photos")]) == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    found = {row[0]: float(row[2]) for row in rows[1:]}
+    recorded = pd.read_parquet(finished / "runs/baseline/predictions.parquet").set_index("visit_id")["p_mild"]
+    assert found.keys() == set(recorded.index)
+    assert max(abs(found[visit_id] - recorded[visit_id]) for visit_id in found) < 1e-3

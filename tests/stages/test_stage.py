@@ -1,0 +1,105 @@
+"""A stage is missing, partial or complete; it knows what made it, and leaves all or nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from grasp_psonet.errors import StageError
+from grasp_psonet.stage import Task, judge, read_note, run_task
+
+
+class _Work:
+    """A task that writes its settings into one file, and counts how often it ran."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "source.txt"
+        self.source.write_text("one")
+        self.place = folder / "stage"
+        self.made = 0
+        self.fail_after_writing = False
+
+    def task(self, value: int = 1, resumable: bool = False) -> Task:
+        def make(folder: Path) -> None:
+            self.made += 1
+            self.left_before = sorted(path.name for path in folder.iterdir())
+            (folder / "out.txt").write_text(f"{value} {self.source.read_text()}")
+            if self.fail_after_writing:
+                raise KeyboardInterrupt
+
+        return Task("work", self.place, {"group": {"value": value}}, {"source": self.source}, make, resumable)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> _Work:
+    return _Work(tmp_path)
+
+
+def test_a_complete_stage_stands_and_a_second_run_skips_it(work: _Work) -> None:
+    assert judge(work.task()).state == "missing"
+    assert run_task(work.task())
+    assert judge(work.task()).state == "valid"
+    assert not run_task(work.task())
+    assert work.made == 1
+
+
+def test_a_changed_setting_or_input_is_named_and_redone(work: _Work) -> None:
+    run_task(work.task())
+    assert judge(work.task(2)).why == "setting changed: group.value"
+    work.source.write_text("two")
+    assert judge(work.task()).why == "input changed: source"
+    assert run_task(work.task())
+    assert (work.place / "out.txt").read_text() == "1 two"
+
+
+def test_an_interrupted_stage_leaves_its_place_empty_and_starts_afresh(work: _Work) -> None:
+    work.fail_after_writing = True
+    with pytest.raises(KeyboardInterrupt):
+        run_task(work.task())
+    assert not work.place.exists()
+    assert judge(work.task()).state == "partial"
+    work.fail_after_writing = False
+    run_task(work.task())
+    assert work.left_before == ["identity.json"]
+    assert judge(work.task()).state == "valid"
+
+
+def test_a_resumable_stage_gets_back_what_it_left_but_not_from_other_settings(work: _Work) -> None:
+    work.fail_after_writing = True
+    with pytest.raises(KeyboardInterrupt):
+        run_task(work.task(resumable=True))
+    with pytest.raises(KeyboardInterrupt):
+        run_task(work.task(resumable=True))
+    assert work.left_before == ["identity.json", "out.txt"]
+    with pytest.raises(KeyboardInterrupt):
+        run_task(work.task(2, resumable=True))
+    assert work.left_before == ["identity.json"]
+
+
+def test_a_failed_redo_keeps_the_old_stage(work: _Work) -> None:
+    run_task(work.task())
+    work.fail_after_writing = True
+    with pytest.raises(KeyboardInterrupt):
+        run_task(work.task(2))
+    assert (work.place / "out.txt").read_text() == "1 one"
+
+
+def test_a_missing_input_is_named(work: _Work) -> None:
+    work.source.unlink()
+    assert judge(work.task()).state == "waiting"
+    with pytest.raises(StageError, match="needs source first"):
+        run_task(work.task())
+
+
+def test_nothing_in_the_note_depends_on_the_clock(work: _Work) -> None:
+    run_task(work.task())
+    first = (work.place / "stage.json").read_bytes()
+    run_task(work.task(2))
+    run_task(work.task(1))
+    assert (work.place / "stage.json").read_bytes() == first
+
+
+def test_a_damaged_note_is_told(work: _Work) -> None:
+    run_task(work.task())
+    (work.place / "stage.json").write_text("{")
+    with pytest.raises(StageError, match=r"(?s)is damaged.*delete"):
+        read_note(work.place)
