@@ -1,5 +1,7 @@
 """Products of per-example gradients against a loop of autograd, over the layer kinds of the encoders we support."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,10 +9,12 @@ import pytest
 import timm
 import torch
 from tests.reference import photo_gradients as reference
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional
 
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence import contraction
 from grasp_psonet.influence.coverage import Scope, cover, refuse_coupling
 from grasp_psonet.influence.products import Products, products, query_blocks
 
@@ -43,6 +47,29 @@ class Exotic(nn.Module):
         return self.conv(x.transpose(1, 2)).flatten(1)
 
 
+class Convolutions(nn.Module):
+    """The corners of convolution and of group normalisation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1, dilation=2),
+            nn.GELU(),
+            nn.Conv2d(8, 8, 3, padding=1, groups=2),
+            nn.GroupNorm(4, 8),
+            nn.Conv2d(8, 16, (3, 5), stride=2, padding=(0, 3), dilation=(2, 1), groups=8),
+            nn.GELU(),
+            nn.Conv2d(16, 6, (3, 5), padding="same", bias=False),
+            nn.Conv2d(6, 6, 3, padding=1, padding_mode="reflect"),
+            Conv2dSame(6, 6, 3, stride=2, groups=6),
+            nn.GELU(),
+            nn.Conv2d(6, 5, 2, stride=2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).mean((2, 3))
+
+
 def timm_model(name: str, **options: object) -> Callable[[], nn.Module]:
     return lambda: timm.create_model(name, pretrained=False, **options)
 
@@ -69,6 +96,7 @@ NETWORKS = {
     "swin": (timm_model("swin_tiny_patch4_window7_224", num_classes=3, **SWIN), 32),
     "demo convnext": (timm_model("convnext_atto", num_classes=3, **DEMO_CONVNEXT), 64),
     "demo vit": (timm_model("vit_tiny_patch16_224", num_classes=3, **DEMO_VIT), 64),
+    "convolutions": (Convolutions, 37),
     "exotic": (Exotic, 4),
 }
 
@@ -251,6 +279,53 @@ def test_nothing_is_left_on_the_network() -> None:
         assert set(vars(module)) == before[name]
     assert all(p.grad is None and p.requires_grad for p in c.network.parameters())
     assert {name: id(parameter) for name, parameter in c.network.named_parameters()} == identities
+
+
+def test_a_sweep_keeps_no_activation_alive() -> None:
+    c = case("demo convnext", torch.float32)
+    scope, outputs = c.scope(), []
+    handle = c.network.stages[2].register_forward_hook(lambda _, __, output: outputs.append(weakref.ref(output)))
+    gc.disable()
+    try:
+        products(c.network, c.losses(), scope, c.directions, c.metrics)
+    finally:
+        gc.enable()
+        handle.remove()
+    assert outputs
+    assert all(output() is None for output in outputs)
+
+
+def test_the_slower_path_refuses_to_draw_anew() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.TransformerEncoderLayer(6, 2, 8, dropout=0.1)).eval()
+    photos = torch.randn(3, 3, 2, 2)
+
+    def losses(network: nn.Module) -> Tensor:
+        return network[2](network[:2](photos)[None])[0].square().sum(1)
+
+    def by_rows(network: nn.Module) -> Tensor:
+        return network[2](network[:2](photos)[:, None])[:, 0].square().sum(1)
+
+    directions = {n: torch.ones(1, *p.shape) for n, p in network.named_parameters()}
+    with pytest.raises(TraceError, match="no exact per-example gradient"):
+        cover(network, losses)
+    network[2].self_attn.batch_first = True
+    scope = cover(network, by_rows)
+    assert torch.isfinite(products(network, by_rows, scope, directions).dot_BQ).all()
+    network.train()
+    with pytest.raises(TraceError, match="draws anew"):
+        products(network, by_rows, scope, directions)
+
+
+def test_large_layers_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    c = case("convnextv2 linear")
+    whole = c.products(wants_gram=True)
+    monkeypatch.setattr(contraction, "CPU_BLOCK_BYTES", 700)
+    blocked = c.products(wants_gram=True)
+    assert gap(blocked.dot_BQ, whole.dot_BQ) < 1e-12
+    assert whole.gram_MBB is not None
+    assert blocked.gram_MBB is not None
+    assert gap(blocked.gram_MBB, whole.gram_MBB) < 1e-12
 
 
 def test_some_parameters_only() -> None:

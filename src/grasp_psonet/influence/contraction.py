@@ -11,7 +11,8 @@ from torch import Tensor
 
 from grasp_psonet.influence.rules import Gradient, Outer
 
-BLOCK_BYTES = 4 * 2**20  # a materialised gradient is formed and used in blocks of about this size, in one workspace
+CPU_BLOCK_BYTES = 2 * 2**20  # a materialised gradient is formed and used in blocks of this size, in one workspace
+DEVICE_BLOCK_BYTES = 256 * 2**20  # elsewhere than on a CPU: few large products instead of many that fit its cache
 ROUND_TRIP = 8  # cost of writing and reading one materialised number, in multiply-adds
 
 
@@ -67,7 +68,8 @@ class Sums:
             self._take_contracted(name, gradient)
             return
         num_bytes = num_examples * num_inputs * gradient.left_BTO.element_size()  # of one row of the gradient
-        rows = max(1, min(num_outputs, BLOCK_BYTES // max(1, num_bytes)))
+        block_bytes = CPU_BLOCK_BYTES if gradient.left_BTO.device.type == "cpu" else DEVICE_BLOCK_BYTES
+        rows = max(1, min(num_outputs, block_bytes // max(1, num_bytes)))
         workspace = self._room(num_examples * rows * num_inputs, gradient.left_BTO)
         for start in range(0, num_outputs, rows):
             left_BOT = gradient.left_BTO[:, :, start : start + rows].transpose(1, 2)

@@ -1,6 +1,7 @@
 """The slower exact path: run one module again and differentiate it for each example by itself.
 
-Exact for any module that treats examples independently, whatever it does with its parameters.
+Exact for any module that treats examples independently, whatever it does with its parameters; a module that draws at
+random is refused.
 
 Axes: B examples, S rows of one example.
 """
@@ -10,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from timm.layers.drop import DropPath
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
@@ -33,10 +33,6 @@ def local_vjp(
     split into examples, everything else is shared. ``deltas`` are aligned with the tensors among the outputs; None
     where an output did not reach the loss.
     """
-    if chance := [name for name, part in module.named_modules() if _draws(part)]:
-        raise TraceError(
-            f"{', '.join(chance)} would draw anew when {type(module).__name__} is run again; use eval mode"
-        )
     leaves, structure = pytree.tree_flatten(arguments)
     rows = next((leaf.shape[0] for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), 0)
     if not rows or rows % num_examples:
@@ -66,6 +62,8 @@ def local_vjp(
 
     inputs_BS = [leaves[index].reshape(num_examples, -1, *leaves[index].shape[1:]) for index in split]
     deltas_BS = [delta.reshape(num_examples, -1, *delta.shape[1:]) for delta in deltas if delta is not None]
+    device = next(iter(values.values())).device
+    chance = _chance_state(device)
     try:
         with sdpa_kernel(SDPBackend.MATH):  # the fused attention kernels have no batching rule
             return torch.vmap(gradients_of_one, randomness="error")(inputs_BS, deltas_BS)
@@ -74,15 +72,14 @@ def local_vjp(
     except RuntimeError as fault:
         log.debug("local gradient of %s: one example at a time (%s)", type(module).__name__, fault)
     each = [gradients_of_one([x[b] for x in inputs_BS], [d[b] for d in deltas_BS]) for b in range(num_examples)]
+    if not torch.equal(chance, _chance_state(device)):
+        raise TraceError(f"{type(module).__name__} draws anew (dropout) when it is run again; trace it in eval mode")
     return {name: torch.stack([gradients[name] for gradients in each]) for name in values}
 
 
-def _draws(module: nn.Module) -> bool:
-    if not module.training:
-        return False
-    if isinstance(module, DropPath):
-        return float(module.drop_prob) > 0
-    return isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
+def _chance_state(device: torch.device) -> Tensor:
+    """State of the generator that dropout on this device draws from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def tensors_in(value: Any) -> list[Tensor]:

@@ -21,6 +21,8 @@ from torch import Tensor, bmm, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
+FEW_POSITIONS = 64  # up to so many, spreading windows is cheaper than the grouped product
+
 
 @dataclass(frozen=True)
 class Outer:
@@ -73,7 +75,8 @@ def linear(use: Use) -> dict[str, Gradient]:
 
 
 def conv2d(use: Use) -> dict[str, Gradient]:
-    """``nn.Conv2d`` with zero padding: patches (1 x 1 too) as a linear layer, the rest as one grouped product."""
+    """``nn.Conv2d`` with zero padding: patches (1 x 1 too) and small maps as a linear layer over spread windows,
+    depthwise kernels by a forward pass, the rest as one grouped product."""
     conv, activation = use.module, use.activation
     assert isinstance(conv, nn.Conv2d)
     gradients: dict[str, Gradient] = {}
@@ -87,8 +90,9 @@ def conv2d(use: Use) -> dict[str, Gradient]:
         activation = functional.pad(activation, conv._reversed_padding_repeated_twice)
     padding = (0, 0) if isinstance(conv.padding, str) else conv.padding
     is_patches = conv.kernel_size == conv.stride and padding == (0, 0) and conv.dilation == (1, 1) and conv.groups == 1
-    if is_patches and len(use.delta) == use.num_examples:
-        gradients["weight"] = _patches_kernel(conv, activation, use.delta)
+    is_small = conv.groups == 1 and use.delta.shape[2:].numel() <= FEW_POSITIONS
+    if (is_patches or is_small) and len(use.delta) == use.num_examples:
+        gradients["weight"] = _spread_kernel(conv, activation, use.delta, None if is_patches else padding)
     elif conv.groups == conv.in_channels:
         gradients["weight"] = use.per_example(_depthwise_kernel(conv, activation, use.delta, padding))
     else:
@@ -96,14 +100,17 @@ def conv2d(use: Use) -> dict[str, Gradient]:
     return gradients
 
 
-def _patches_kernel(conv: nn.Conv2d, activation: Tensor, delta: Tensor) -> Outer:
-    """Gradient of a kernel whose windows touch without overlap."""
+def _spread_kernel(conv: nn.Conv2d, activation: Tensor, delta: Tensor, padding: tuple[int, ...] | None) -> Outer:
+    """Gradient of a kernel from its windows side by side; ``padding`` None: they touch without overlap."""
     (kernel_h, kernel_w), (height, width) = conv.kernel_size, delta.shape[2:]
     left_BTO = delta.flatten(2).transpose(1, 2)
+    if padding is not None:
+        windows = functional.unfold(activation, conv.kernel_size, conv.dilation, padding, conv.stride)
+        return Outer(left_BTO, windows.transpose(1, 2))
     if conv.kernel_size == (1, 1):
         return Outer(left_BTO, activation.flatten(2).transpose(1, 2))
     cropped = activation[:, :, : height * kernel_h, : width * kernel_w]
-    windows = cropped.view(*cropped.shape[:2], height, kernel_h, width, kernel_w)
+    windows = cropped.unflatten(3, (width, kernel_w)).unflatten(2, (height, kernel_h))  # type: ignore[no-untyped-call]
     return Outer(left_BTO, windows.permute(0, 2, 4, 1, 3, 5).reshape(len(delta), height * width, -1))
 
 

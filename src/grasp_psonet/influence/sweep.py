@@ -161,8 +161,10 @@ class _Watch:
         ]
         at = [index for index, value in enumerate(joined) if value.requires_grad]
 
+        num_values = len(joined)  # the closure must not hold the tensors: their graph holds the closure
+
         def act_on_all(deltas: Sequence[Tensor | None]) -> None:
-            aligned: list[Tensor | None] = [None] * len(joined)
+            aligned: list[Tensor | None] = [None] * num_values
             for index, delta in zip(at, deltas, strict=True):
                 aligned[index] = delta
             act(aligned)
