@@ -166,7 +166,6 @@ def fake_report() -> ReportData:
         chosen="cosine-k30",
         making=Making(
             command="grasp run demo",
-            made_at="2025-01-31 14:05 UTC",
             settings=(("train.optimizer.lr", "0.0003"), ("trace.formula", "cosine"), ("prune.k", "[10, 30, 60]")),
             versions=(("python", "3.12.8"), ("torch", "2.11.0"), ("timm", "1.0.20")),
             seeds=(("training", 0), ("cohort", 0)),

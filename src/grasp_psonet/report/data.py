@@ -182,7 +182,6 @@ class Making:
     """How the report came about: settings by dotted path, versions, seeds, limits and warnings in plain words."""
 
     command: str
-    made_at: str
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     seeds: tuple[tuple[str, int], ...]

@@ -1,13 +1,10 @@
 """``grasp report``: what the stages found, as one page and one file of numbers."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
 
 from grasp_psonet.pruning.overlap import removal_rates
 from grasp_psonet.report import data
@@ -16,12 +13,11 @@ from grasp_psonet.report.results import results
 from grasp_psonet.settings import dotted_paths
 from grasp_psonet.stage import Task, versions
 from grasp_psonet.stages.cohort import is_synthetic
-from grasp_psonet.stages.explain import flagged_photos
+from grasp_psonet.stages.gallery import error_gallery, flagged_gallery, number_or_none
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.retrain import read_sweep
 
-_THUMBNAIL_PX = 160
 _READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 _NUM_REVIEW = 20
 _LIMITS = (
@@ -101,9 +97,9 @@ def gather(job: Job) -> data.ReportData:
             for run in dict.fromkeys((BASELINE, chosen))
             for reader in readers
         ),
-        flagged=_flagged(job, shown_list),
+        flagged=flagged_gallery(job, shown_list),
         removal=_removal(job, shown_list),
-        errors=_errors(job, queries),
+        errors=error_gallery(job, queries),
         audit=_audit(job),
         subgroups=_subgroups(evaluation["figures"], chosen, readers),
         truth=_truth(job, shown_list),
@@ -167,11 +163,9 @@ def _estimate(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:
         table = table[table[name] == value]
     assert len(table) == 1, f"{len(table)} rows for {where}"
     row = table.iloc[0]
-    return data.Estimate(_number(row[column]), _number(row["low"]), _number(row["high"]), str(row["why_not"]))
-
-
-def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
+    return data.Estimate(
+        number_or_none(row[column]), number_or_none(row["low"]), number_or_none(row["high"]), str(row["why_not"])
+    )
 
 
 def _confusion(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
@@ -179,52 +173,6 @@ def _confusion(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
     counts = rows["num_visits"].to_numpy(dtype=int).reshape(3, 3)
     a, b, c = ((int(row[0]), int(row[1]), int(row[2])) for row in counts)
     return data.Confusion(run, reader, (a, b, c))
-
-
-def _thumbnails(job: Job) -> dict[str, bytes]:
-    """JPEG thumbnails by photo id of every photo that has a map, drawn from the original files."""
-    maps = pd.read_parquet(job.study.explanations / "index.parquet")
-    paths = job.cohort.photos.set_index("photo_id")["path"]
-    found = {}
-    for photo_id in maps["photo_id"].unique():
-        with Image.open(job.photo_root / paths[photo_id]) as image:
-            found[photo_id] = _jpeg(image)
-    return found
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    upright = ImageOps.exif_transpose(image).convert("RGB").resize((_THUMBNAIL_PX, _THUMBNAIL_PX))
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(upright)).save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
-
-
-def _flagged(job: Job, keep_name: str) -> tuple[data.FlaggedPhoto, ...]:
-    study = job.study
-    maps = pd.read_parquet(study.explanations / "index.parquet")
-    maps = maps[maps["reason"] == "flagged"].set_index("photo_id")
-    attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
-    keep = read_keep(job, keep_name).set_index("photo_id")
-    photos = job.cohort.photos.set_index("photo_id")
-    severity = job.cohort.visits.set_index("visit_id")["severity_reader1"]
-    faults = pd.read_parquet(study.truth_file).set_index("photo_id")["fault"] if is_synthetic(job) else None
-    thumbnails = _thumbnails(job)
-    return tuple(
-        data.FlaggedPhoto(
-            photo_id=photo_id,
-            visit_id=visit_id,
-            photo=thumbnails[photo_id],
-            cam=(study.explanations / str(maps.loc[photo_id, "file"])).read_bytes(),
-            cam_largest=_number(maps.loc[photo_id, "cam_largest"]),
-            score=float(score),
-            attention=_number(attention.get(photo_id)),
-            view=None if pd.isna(photos.loc[photo_id, "view"]) else str(photos.loc[photo_id, "view"]),
-            severity=int(severity[visit_id]),
-            num_errors=int(keep.loc[photo_id, "num_queries"]),
-            fault=None if faults is None else str(faults[photo_id]),
-        )
-        for photo_id, visit_id, score in flagged_photos(job).itertuples(index=False, name=None)
-    )
 
 
 def _removal(job: Job, keep_name: str) -> tuple[data.RemovalRate, ...]:
@@ -236,36 +184,6 @@ def _removal(job: Job, keep_name: str) -> tuple[data.RemovalRate, ...]:
             index=False, name=None
         )
     )
-
-
-def _errors(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...]:
-    study = job.study
-    maps = pd.read_parquet(study.explanations / "index.parquet")
-    maps = maps[maps["reason"] == "error"].set_index("visit_id")
-    attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
-    pasi = job.cohort.visits.set_index("visit_id")["pasi_reader1"]
-    thumbnails = _thumbnails(job)
-    shown = queries[queries["query_id"].isin(maps.index)].sort_values(["loss", "query_id"], ascending=[False, True])
-    errors = []
-    for row in shown.to_dict("records"):
-        doubts = ["the readers disagree"] if row["readers_disagree"] else []
-        doubts += ["PASI close to a cut-off"] if row["near_cutoff"] else []
-        errors.append(
-            data.ErrorVisit(
-                visit_id=row["query_id"],
-                photo_id=row["photo_id"],
-                photo=thumbnails[row["photo_id"]],
-                cam=(study.explanations / str(maps.loc[row["query_id"], "file"])).read_bytes(),
-                cam_largest=_number(maps.loc[row["query_id"], "cam_largest"]),
-                label=int(row["label"]),
-                predicted=int(row["predicted"]),
-                pasi=_number(pasi[row["query_id"]]),
-                attention=_number(attention[row["photo_id"]]),
-                doubts=tuple(doubts),
-                used=bool(row["used"]),
-            )
-        )
-    return tuple(errors)
 
 
 def _audit(job: Job) -> data.Audit:
@@ -298,9 +216,9 @@ def _audit(job: Job) -> data.Audit:
                 score=float(row[settings.ranking]),
                 severity_reader1=int(row["label_reader1"]),
                 severity_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
-                pasi_reader1=_number(row["pasi_reader1"]),
-                pasi_reader2=_number(row["pasi_reader2"]),
-                cutoff_distance=_number(row["cutoff_distance"]),
+                pasi_reader1=number_or_none(row["pasi_reader1"]),
+                pasi_reader2=number_or_none(row["pasi_reader2"]),
+                cutoff_distance=number_or_none(row["cutoff_distance"]),
             )
             for row in review.head(_NUM_REVIEW).to_dict("records")
         ),
@@ -362,7 +280,6 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
     encoder = metrics["encoder"]
     return data.Making(
         command="grasp run",
-        made_at="",
         settings=tuple(rows),
         versions=tuple(sorted((versions() | {"weights licence": encoder["licence"]}).items())),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),

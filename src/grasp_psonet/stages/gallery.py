@@ -1,0 +1,98 @@
+"""The pictures of the report: flagged photos and the photos that errors looked at, with their Grad-CAM and captions."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+from grasp_psonet.report import data
+from grasp_psonet.stages.cohort import is_synthetic
+from grasp_psonet.stages.explain import flagged_photos
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.prune import read_keep
+
+_THUMBNAIL_PX = 160
+
+
+def flagged_gallery(job: Job, keep_name: str) -> tuple[data.FlaggedPhoto, ...]:
+    """The most harmful training photos, worst first; how many errors took each is of the keep list of this name."""
+    study = job.study
+    maps = pd.read_parquet(study.explanations / "index.parquet")
+    maps = maps[maps["reason"] == "flagged"].set_index("photo_id")
+    attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
+    keep = read_keep(job, keep_name).set_index("photo_id")
+    photos = job.cohort.photos.set_index("photo_id")
+    severity = job.cohort.visits.set_index("visit_id")["severity_reader1"]
+    faults = pd.read_parquet(study.truth_file).set_index("photo_id")["fault"] if is_synthetic(job) else None
+    thumbnails = _thumbnails(job)
+    return tuple(
+        data.FlaggedPhoto(
+            photo_id=photo_id,
+            visit_id=visit_id,
+            photo=thumbnails[photo_id],
+            cam=(study.explanations / str(maps.loc[photo_id, "file"])).read_bytes(),
+            cam_largest=number_or_none(maps.loc[photo_id, "cam_largest"]),
+            score=float(score),
+            attention=number_or_none(attention.get(photo_id)),
+            view=None if pd.isna(photos.loc[photo_id, "view"]) else str(photos.loc[photo_id, "view"]),
+            severity=int(severity[visit_id]),
+            num_errors=int(keep.loc[photo_id, "num_queries"]),
+            fault=None if faults is None else str(faults[photo_id]),
+        )
+        for photo_id, visit_id, score in flagged_photos(job).itertuples(index=False, name=None)
+    )
+
+
+def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...]:
+    """The misclassified validation visits of highest loss, each with its most-attended photo."""
+    study = job.study
+    maps = pd.read_parquet(study.explanations / "index.parquet")
+    maps = maps[maps["reason"] == "error"].set_index("visit_id")
+    attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
+    pasi = job.cohort.visits.set_index("visit_id")["pasi_reader1"]
+    thumbnails = _thumbnails(job)
+    shown = queries[queries["query_id"].isin(maps.index)].sort_values(["loss", "query_id"], ascending=[False, True])
+    errors = []
+    for row in shown.to_dict("records"):
+        doubts = ["the readers disagree"] if row["readers_disagree"] else []
+        doubts += ["PASI close to a cut-off"] if row["near_cutoff"] else []
+        errors.append(
+            data.ErrorVisit(
+                visit_id=row["query_id"],
+                photo_id=row["photo_id"],
+                photo=thumbnails[row["photo_id"]],
+                cam=(study.explanations / str(maps.loc[row["query_id"], "file"])).read_bytes(),
+                cam_largest=number_or_none(maps.loc[row["query_id"], "cam_largest"]),
+                label=int(row["label"]),
+                predicted=int(row["predicted"]),
+                pasi=number_or_none(pasi[row["query_id"]]),
+                attention=number_or_none(attention[row["photo_id"]]),
+                doubts=tuple(doubts),
+                used=bool(row["used"]),
+            )
+        )
+    return tuple(errors)
+
+
+def number_or_none(value: float | None) -> float | None:
+    """A table's value as the report holds it: None where it is missing."""
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _thumbnails(job: Job) -> dict[str, bytes]:
+    """JPEG thumbnails by photo id of every photo that has a map, drawn from the original files."""
+    maps = pd.read_parquet(job.study.explanations / "index.parquet")
+    paths = job.cohort.photos.set_index("photo_id")["path"]
+    found = {}
+    for photo_id in maps["photo_id"].unique():
+        with Image.open(job.photo_root / paths[photo_id]) as image:
+            found[photo_id] = _jpeg(image)
+    return found
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    upright = ImageOps.exif_transpose(image).convert("RGB").resize((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(upright)).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
