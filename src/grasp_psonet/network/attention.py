@@ -1,6 +1,6 @@
 """Attention over the photos of a visit (Ilse, Tomczak and Welling 2018, equations 7 to 9)."""
 
-# Axes: B bags, N photos per bag (padded), D feature length.
+# Axes: B bags, N photos per bag (padded), M photos of the whole batch, D feature length.
 
 import torch
 from torch import Tensor, nn
@@ -26,27 +26,57 @@ class AttentionScorer(nn.Module):
         return logit.squeeze(-1)
 
 
-def pool_bag(feature_BND: Tensor, logit_BN: Tensor, is_photo_BN: Tensor) -> tuple[Tensor, Tensor]:
-    """Bag feature [B, D] and attention [B, N]. Attention is exactly 0 on absent photos and sums to 1 over a bag's photos.
+def attend(logit_BN: Tensor, is_photo_BN: Tensor) -> Tensor:
+    """Attention [B, N]: exactly 0 on absent photos, sums to 1 over a bag's photos.
 
     Raises EmptyBag naming the rows without a photo.
     """
     _refuse_empty(is_photo_BN)
-    attention_BN = logit_BN.masked_fill(~is_photo_BN, -torch.inf).softmax(dim=1)
+    return logit_BN.masked_fill(~is_photo_BN, -torch.inf).softmax(dim=1)
+
+
+def attend_as_paper(logit_BN: Tensor, is_photo_BN: Tensor, is_stored_BN: Tensor) -> Tensor:
+    """The paper's order (section 2.3): softmax over all stored photos, then times the presence mask.
+
+    Attention [B, N] is 0 on removed photos but not renormalised: it sums to at most 1, and removed photos still shape the
+    denominator. Padding is never read.
+    """
+    _refuse_empty(is_photo_BN)
+    return logit_BN.masked_fill(~is_stored_BN, -torch.inf).softmax(dim=1) * is_photo_BN
+
+
+def pool_bag(feature_BND: Tensor, logit_BN: Tensor, is_photo_BN: Tensor) -> tuple[Tensor, Tensor]:
+    """Bag feature [B, D] and attention [B, N] (see ``attend``)."""
+    attention_BN = attend(logit_BN, is_photo_BN)
     return torch.einsum("bn,bnd->bd", attention_BN, feature_BND), attention_BN
 
 
 def pool_bag_as_paper(
     feature_BND: Tensor, logit_BN: Tensor, is_photo_BN: Tensor, is_stored_BN: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The paper's order (section 2.3): softmax over all stored photos, then times the presence mask.
-
-    Attention is 0 on removed photos but not renormalised: it sums to at most 1, and removed photos still shape the
-    denominator. Padding is never read.
-    """
-    _refuse_empty(is_photo_BN)
-    attention_BN = logit_BN.masked_fill(~is_stored_BN, -torch.inf).softmax(dim=1) * is_photo_BN
+    """Bag feature [B, D] and attention [B, N] (see ``attend_as_paper``)."""
+    attention_BN = attend_as_paper(logit_BN, is_photo_BN, is_stored_BN)
     return torch.einsum("bn,bnd->bd", attention_BN, feature_BND), attention_BN
+
+
+def pool_read(
+    feature_MD: Tensor, logit_M: Tensor, is_photo_BN: Tensor, is_stored_BN: Tensor, as_paper: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Bag feature [B, D], attention [B, N] and attention logit [B, N] (-inf where nothing was read).
+
+    Features [M, D] and logits [M] are those of the photos that are read, bag by bag: the stored ones under the paper's
+    mask, else the present ones.
+    """
+    is_read_BN = is_stored_BN if as_paper else is_photo_BN
+    feature_BND = feature_MD.new_zeros(*is_read_BN.shape, feature_MD.shape[-1]).masked_scatter(
+        is_read_BN[..., None], feature_MD
+    )
+    logit_BN = feature_MD.new_full(is_read_BN.shape, -torch.inf).masked_scatter(is_read_BN, logit_M)
+    if as_paper:
+        bag_BD, attention_BN = pool_bag_as_paper(feature_BND, logit_BN, is_photo_BN, is_stored_BN)
+    else:
+        bag_BD, attention_BN = pool_bag(feature_BND, logit_BN, is_photo_BN)
+    return bag_BD, attention_BN, logit_BN
 
 
 def _refuse_empty(is_photo_BN: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grasp_psonet.chance import seed_of
-from grasp_psonet.network.attention import AttentionScorer, pool_bag, pool_bag_as_paper
+from grasp_psonet.network.attention import AttentionScorer, pool_read
 from grasp_psonet.network.encoder import EncoderCard, build_encoder
 from grasp_psonet.network.settings import NetworkSettings
 
@@ -54,15 +54,9 @@ class BagNetwork(nn.Module):
         is_read_BN = is_stored_BN if self.masks_as_paper else is_photo_BN
         # photo by photo, not bag by bag: dimension 0 of every layer up to the pool is the photo
         feature_MD = self.features(photos_BNCHW[is_read_BN])
-        logit_M = self.attention(feature_MD)
-        feature_BND = feature_MD.new_zeros(*is_read_BN.shape, feature_MD.shape[-1]).masked_scatter(
-            is_read_BN[..., None], feature_MD
+        bag_BD, attention_BN, logit_BN = pool_read(
+            feature_MD, self.attention(feature_MD), is_photo_BN, is_stored_BN, self.masks_as_paper
         )
-        logit_BN = feature_MD.new_full(is_read_BN.shape, -torch.inf).masked_scatter(is_read_BN, logit_M)
-        if self.masks_as_paper:
-            bag_BD, attention_BN = pool_bag_as_paper(feature_BND, logit_BN, is_photo_BN, is_stored_BN)
-        else:
-            bag_BD, attention_BN = pool_bag(feature_BND, logit_BN, is_photo_BN)
         return BagOutput(self.head(bag_BD), attention_BN, logit_BN)
 
     def features(self, photos_MCHW: Tensor) -> Tensor:
