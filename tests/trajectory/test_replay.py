@@ -52,12 +52,12 @@ def test_replay_from_an_anchor_gives_the_next_anchor_bitwise(tmp_path: Path) -> 
     network, rebuild, steps = _train(tmp_path / "run")
     first, second, *_ = anchor_steps(tmp_path / "run" / "anchors")
     start, end = (read_anchor(anchor_path(tmp_path / "run" / "anchors", step)) for step in (first, second))
-    states = list(replay(network, start, steps, second, rebuild, SETTINGS.optimizer))
-    assert len(states) == second - first > 1
+    replayed = list(replay(network, start, steps, second, rebuild, SETTINGS.optimizer))
+    assert len(replayed) == second - first > 1
     for name, weight in weights_of(network).items():
         assert torch.equal(weight, end.weights[name])
-        assert torch.equal(states[-1].exp_avg[name], end.state.exp_avg[name])
-        assert torch.equal(states[-1].exp_avg_sq[name], end.state.exp_avg_sq[name])
+        assert torch.equal(replayed[-1].state.exp_avg[name], end.state.exp_avg[name])
+        assert torch.equal(replayed[-1].state.exp_avg_sq[name], end.state.exp_avg_sq[name])
     assert any(not torch.equal(start.weights[name], end.weights[name]) for name in end.weights), "nothing moved"
 
 

@@ -75,6 +75,13 @@ def read_anchor(path: Path, device: torch.device | None = None) -> Anchor:
     return Anchor(step, note["epoch"], note["lr"], note["presence_digest"], groups["weight"], groups["buffer"], state)
 
 
+def start_anchor(network: nn.Module) -> Anchor:
+    """Training as it stands before step 1 with the network's present weights; runs keep none, they draw it again."""
+    weights = {name: weight.clone() for name, weight in weights_of(network).items()}
+    buffers = {name: buffer.clone() for name, buffer in _saved_buffers(network).items()}
+    return Anchor(0, 0, 0.0, "", weights, buffers, AdamState.at_start(weights))
+
+
 @torch.no_grad()
 def load_weights(network: nn.Module, anchor: Anchor) -> None:
     """Gives the network the anchor's weights and buffers. Raises StageError naming parameters that do not match."""

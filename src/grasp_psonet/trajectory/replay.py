@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import ReplayMismatch
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import Anchor, load_weights
+from grasp_psonet.trajectory.adam import AdamState, adam_step
+from grasp_psonet.trajectory.anchors import Anchor, load_weights, weights_of
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.step import train_step
+from grasp_psonet.trajectory.step import BatchGradient, batch_gradient
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,23 @@ class Rebuild:
         return collate(bags, self.pixels, keys).to(device)
 
 
+@dataclass(frozen=True)
+class ReplayedStep:
+    """One step as it was taken; its tensors are its own, so that steps may be kept.
+
+    ``weights`` are those before the step (where its gradients were taken), ``weights_after`` and ``state`` those after it.
+    """
+
+    step: int
+    lr: float
+    draws: pd.DataFrame
+    batch: BagBatch
+    gradient: BatchGradient
+    weights: dict[str, Tensor]
+    weights_after: dict[str, Tensor]
+    state: AdamState
+
+
 def replay(
     network: BagNetwork,
     anchor: Anchor,
@@ -46,29 +64,46 @@ def replay(
     rebuild: Rebuild,
     optimizer: OptimizerSettings,
     tolerance: float = 0.0,
-) -> Iterator[AdamState]:
-    """Repeats the recorded steps after the anchor up to ``until``; yields the state after each step.
+) -> Iterator[ReplayedStep]:
+    """Repeats the recorded steps after the anchor up to ``until`` and yields each.
 
-    The network holds the weights after the step while a state is yielded. Raises ReplayMismatch at the first loss that
-    differs from the record by more than ``tolerance`` (0: bitwise, as on the same machine, versions and threads).
+    While a step is yielded the network holds the weights before it (evaluate there what the step's gradients saw); after
+    the last one it holds the weights after it. Raises ReplayMismatch at the first loss that differs from the record by
+    more than ``tolerance`` (0: bitwise, as on the same machine, versions and threads).
     """
     load_weights(network, anchor)
-    state = AdamState(
-        {name: moment.clone() for name, moment in anchor.state.exp_avg.items()},
-        {name: moment.clone() for name, moment in anchor.state.exp_avg_sq.items()},
-        anchor.step,
-    )
+    held = weights_of(network)
+    weights, state = _copy(held), anchor.state
     device = next(network.parameters()).device
     window = steps[(steps["step"] > anchor.step) & (steps["step"] <= until)]
-    for step, draws in window.groupby("step"):
-        outcome = train_step(network, rebuild.batch(draws, device), state, optimizer, float(draws["lr"].iloc[0]))
-        recorded = torch.tensor(draws["loss"].to_numpy())
-        difference = (outcome.loss_B.cpu() - recorded).abs()
-        if not bool((difference <= tolerance).all()):
-            worst = int(difference.argmax())
-            raise ReplayMismatch(
-                f"step {step} replays to loss {float(outcome.loss_B[worst]):.9g}; the trajectory says "
-                f"{float(recorded[worst]):.9g} (draw {worst} of {len(draws)}, tolerance {tolerance:g})\n"
-                "  next: replay with the settings, versions and threads of the run (its stage.json), or train again"
-            )
-        yield state
+    for _, draws in window.groupby("step"):
+        batch, lr = rebuild.batch(draws, device), float(draws["lr"].iloc[0])
+        gradient = batch_gradient(network, batch, optimizer.clip_norm)
+        _compare(state.step + 1, gradient.outcome.loss_B.cpu(), torch.tensor(draws["loss"].to_numpy()), tolerance)
+        weights_after, state = _copy(weights), AdamState(_copy(state.exp_avg), _copy(state.exp_avg_sq), state.step)
+        adam_step(weights_after, gradient.clipped, state, optimizer, lr)
+        yield ReplayedStep(state.step, lr, draws, batch, gradient, weights, weights_after, state)
+        give_weights(network, weights_after)
+        weights = weights_after
+
+
+@torch.no_grad()
+def give_weights(network: BagNetwork, weights: dict[str, Tensor]) -> None:
+    """Copies these weights into the network."""
+    for name, weight in weights_of(network).items():
+        weight.copy_(weights[name])
+
+
+def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def _compare(step: int, loss_B: Tensor, recorded_B: Tensor, tolerance: float) -> None:
+    difference_B = (loss_B - recorded_B).abs()
+    if not bool((difference_B <= tolerance).all()):
+        worst = int(difference_B.argmax())
+        raise ReplayMismatch(
+            f"step {step} replays to loss {float(loss_B[worst]):.9g}; the trajectory says "
+            f"{float(recorded_B[worst]):.9g} (draw {worst} of {len(loss_B)}, tolerance {tolerance:g})\n"
+            "  next: replay with the settings, versions and threads of the run (its stage.json), or train again"
+        )

@@ -15,17 +15,32 @@ from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
 class StepOutcome(NamedTuple):
-    """What the step saw before it changed the weights."""
+    """What the step saw before it changed the weights; ``grad_norm`` is that before clipping."""
 
     logits_BC: Tensor
     loss_B: Tensor
     grad_norm: float
 
 
+class BatchGradient(NamedTuple):
+    """The clipped gradient of a step's mean loss by parameter, and the factor ``clip`` (1: not clipped) that clipped it."""
+
+    outcome: StepOutcome
+    clipped: dict[str, Tensor]
+    clip: float
+
+
 def train_step(
     network: BagNetwork, batch: BagBatch, state: AdamState, settings: OptimizerSettings, lr: float
 ) -> StepOutcome:
     """Mean cross-entropy over the draws, backward, clipping, one Adam step; weights and state change in place."""
+    found = batch_gradient(network, batch, settings.clip_norm)
+    adam_step(weights_of(network), found.clipped, state, settings, lr)
+    return found.outcome
+
+
+def batch_gradient(network: BagNetwork, batch: BagBatch, clip_norm: float | None) -> BatchGradient:
+    """The gradient that a step on this batch takes; a parameter that the loss does not reach has gradient 0."""
     output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
     loss_B = visit_loss(output.logits_BC, batch.label_B)
     parameters = dict(network.named_parameters())
@@ -35,8 +50,7 @@ def train_step(
         for (name, parameter), gradient in zip(parameters.items(), found, strict=True)
     }
     norm = float(gradient_norm(gradients))
-    clip = clip_coefficient(norm, settings.clip_norm)
+    clip = clip_coefficient(norm, clip_norm)
     if clip < 1:
         gradients = {name: gradient * clip for name, gradient in gradients.items()}
-    adam_step(weights_of(network), gradients, state, settings, lr)
-    return StepOutcome(output.logits_BC.detach(), loss_B.detach(), norm)
+    return BatchGradient(StepOutcome(output.logits_BC.detach(), loss_B.detach(), norm), gradients, clip)
