@@ -1,0 +1,51 @@
+"""What only reads tables starts without torch, and help answers at once."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+LIGHT = [
+    "grasp_psonet",
+    "grasp_psonet.cli",
+    "grasp_psonet.settings",
+    "grasp_psonet.stages.check",
+    "grasp_psonet.cohort.synthetic.cohort",
+    "grasp_psonet.photos.store",
+    "grasp_psonet.pruning.selection",
+    "grasp_psonet.evidence.evaluate",
+    "grasp_psonet.audit.curves",
+    "grasp_psonet.report.page",
+]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_do_not_load_torch(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('torch', 'timm', 'torchvision') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.process
+def test_help_loads_nothing_heavy() -> None:
+    """Half a second is the promise; what a shared machine can check is that no heavy package is loaded for it."""
+    code = (
+        "import sys; from grasp_psonet.cli import main; main([]);"
+        "print([m for m in ('torch', 'pandas', 'pydantic', 'numpy', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+    bare = _fastest("pass")
+    ours = _fastest("from grasp_psonet.cli import main; main([])")
+    assert ours < 10 * bare
+
+
+def _fastest(code: str) -> float:
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        times.append(time.perf_counter() - started)
+    return min(times)

@@ -1,0 +1,84 @@
+"""The settings tree: defaults, files, overrides, and letters for what cannot be."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grasp_psonet.errors import SettingsError
+from grasp_psonet.presets import PRESETS, preset
+from grasp_psonet.settings import StudySettings, as_tree, dotted_paths, load, merged, parse, to_yaml
+
+
+@pytest.mark.parametrize("name", [None, *PRESETS])
+def test_written_settings_read_back_the_same(name: str | None, tmp_path: Path) -> None:
+    settings = parse(preset(name) if name else {}, "preset")
+    file = tmp_path / "study.yaml"
+    file.write_text(to_yaml(settings))
+    assert load(file) == settings
+    for dotted, (text, _) in dotted_paths().items():
+        assert text, f"{dotted} has no help"
+        assert f"# {text}" in file.read_text()
+
+
+def test_the_paper_preset_is_the_papers_recipe() -> None:
+    settings = parse(preset("paper"), "preset")
+    optimizer = settings.train.optimizer
+    assert (optimizer.kind, optimizer.lr, optimizer.weight_decay) == ("adam", 1e-6, 1e-4)
+    assert (settings.train.epochs, settings.train.visits_per_step) == (100, 4)
+    assert settings.train.sampling == "class_weighted"
+    assert (settings.photos.edge_px, settings.network.feature_length) == (224, 768)
+    assert settings.prune.k == (100, 200, 300, 400, 500)
+    assert (settings.trace.formula, settings.network.mask) == ("paper", "paper")
+
+
+def test_an_unknown_setting_is_told_with_the_nearest_name() -> None:
+    with pytest.raises(
+        SettingsError, match=r"train\.optimizer\.lrr: no such setting; did you mean train\.optimizer\.lr\?"
+    ):
+        parse({"train": {"optimizer": {"lrr": 1}}}, "study.yaml")
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse({"train": {"epochs": "many"}, "prune": {"k": [0]}, "zebra": 1}, "study.yaml")
+    letter = str(caught.value)
+    assert letter.startswith("3 setting(s) of study.yaml")
+    for part in ("train.epochs is 'many'", "setting prune.k is (0,)", "zebra: no such setting"):
+        assert part in letter
+
+
+def test_overrides_go_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("train: {epochs: 7, optimizer: {lr: 0.1}}\n")
+    settings = load(file, {"train.optimizer.lr": "1e-5", "prune.k": "[4, 8]", "network.encoder": "demo_vit"})
+    assert settings.train.epochs == 7
+    assert settings.train.optimizer.lr == 1e-5
+    assert settings.prune.k == (4, 8)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
+def test_a_file_that_is_no_settings_is_told(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match="study.yaml"):
+        load(file)
+
+
+def test_a_group_given_a_value_and_a_value_given_a_group_are_told() -> None:
+    with pytest.raises(SettingsError, match="train"):
+        parse({"train": 3}, "study.yaml")
+    with pytest.raises(SettingsError, match="seed"):
+        parse({"seed": {"a": 1}}, "study.yaml")
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.integers() | st.dictionaries(st.sampled_from("abc"), st.integers())))
+def test_merging_nothing_changes_nothing(tree: dict[str, object]) -> None:
+    assert merged(tree, {}) == tree
+    assert merged({}, tree) == tree
+    assert merged(tree, tree) == tree
+
+
+def test_equal_settings_have_equal_trees() -> None:
+    assert as_tree(StudySettings()) == as_tree(parse({}, "nothing"))
