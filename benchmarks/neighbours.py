@@ -32,7 +32,7 @@ class Task:
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Photos and labels in batches."""
-        return zip(self.photos.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+        return zip(torch.split(self.photos, self.batch_size), torch.split(self.labels, self.batch_size), strict=True)
 
 
 def ours(task: Task) -> Tensor:
