@@ -86,7 +86,9 @@ def test_demo_encoders_come_with_weights_and_the_same_start(name: str) -> None:
     first, second, other = (build_network(ours, 64, seed) for seed in (0, 0, 1))
     for (parameter, a), b, c in zip(first.named_parameters(), second.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
-        assert torch.equal(a, c) == (parameter.startswith("encoder.") or "bias" in parameter and not c.any()), parameter
+        assert torch.equal(a, c) == (parameter.startswith("encoder.") or ("bias" in parameter and not c.any())), (
+            parameter
+        )
     assert first.card.licence == "Apache-2.0"
 
 
