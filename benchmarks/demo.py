@@ -27,7 +27,7 @@ from grasp_psonet.evidence.evaluate import auc_of_split
 from grasp_psonet.presets import preset
 from grasp_psonet.progress import show_plainly
 from grasp_psonet.settings import merged, parse
-from grasp_psonet.stage import Task, run_task
+from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prepare import prepare_task
@@ -49,13 +49,15 @@ ARMS: tuple[tuple[str, Literal["harmful", "helpful"]], ...] = (
 ORACLE = "oracle"
 
 
-def job_of(folder: Path, seed: int, formula: str = "cosine", end: str = "harmful", **overrides: Any) -> Job:
-    """The demo preset at this seed, with one formula and end of the ranking; controls only where the end is harmful."""
+def job_of(
+    folder: Path, seed: int, formula: str = "cosine", end: str = "harmful", has_control: bool = False, **overrides: Any
+) -> Job:
+    """The demo preset at this seed, with one formula and end of the ranking, with or without the random control."""
     own = {
         "seed": seed,
         "cohort_seed": seed,
         "trace": {"formula": formula},
-        "prune": {"end": end, "controls": ["random"] if end == "harmful" else []},
+        "prune": {"end": end, "controls": ["random"] if has_control else []},
     }
     settings = parse(merged(merged(preset("demo"), own), overrides), "the benchmark")
     return Job(Study(folder / f"seed-{seed}"), settings)
@@ -94,20 +96,28 @@ def train_all(folder: Path, seed: int, only_recipe: bool, **overrides: Any) -> N
     if only_recipe:
         return
     for formula, end in ARMS:
-        one = job_of(folder, seed, formula, end, **overrides)
-        run_task(trace_task(one))
-        for task in prune_tasks(one):
-            run_task(task)
-        train_together(one, [arm.name for arm in read_sweep(one).trained])
+        train_arm(job_of(folder, seed, formula, end, **overrides))
 
 
-def arm_rows(folder: Path, seed: int, **overrides: Any) -> Iterable[dict[str, Any]]:
-    """Validation and test AUC of every run of one seed: formula, end, k, control ("" for the pruning itself)."""
+def train_arm(job: Job) -> None:
+    """Trace, keep lists and retrainings of one formula and end of the ranking, as far as they do not stand."""
+    run_task(trace_task(job))
+    for task in prune_tasks(job):
+        run_task(task)
+    tasks = {arm.name: train_task(job, arm.name, job.study.pruning(arm.name)) for arm in read_sweep(job).trained}
+    train_together(job, [name for name, task in tasks.items() if judge(task).state != "valid"])
+
+
+def arm_rows(folder: Path, seed: int, controlled: str, **overrides: Any) -> Iterable[dict[str, Any]]:
+    """Validation and test AUC of every run of one seed: formula, end, k, control ("" for the pruning itself).
+
+    ``controlled`` names the arm whose random control was trained too.
+    """
     job = job_of(folder, seed, **overrides)
     yield {"arm": BASELINE, "k": 0, "control": "", "val": auc(job, BASELINE, "val"), "test": auc(job, BASELINE, "test")}
     yield {"arm": ORACLE, "k": 0, "control": "", "val": auc(job, ORACLE, "val"), "test": auc(job, ORACLE, "test")}
     for formula, end in ARMS:
-        one = job_of(folder, seed, formula, end, **overrides)
+        one = job_of(folder, seed, formula, end, f"{formula} {end}" == controlled, **overrides)
         empty = {arm.name for arm in read_sweep(one).empty}
         for arm in keep_lists(one):
             run = BASELINE if arm.name in empty else arm.name
@@ -128,7 +138,8 @@ def arm_rows(folder: Path, seed: int, **overrides: Any) -> Iterable[dict[str, An
 def chosen_row(rows: pd.DataFrame, arm: str, control: str) -> "pd.Series[Any]":
     """The row that validation AUC chooses among the k of an arm, the baseline included."""
     own = pd.concat([rows[rows["arm"] == BASELINE], rows[(rows["arm"] == arm) & (rows["control"] == control)]])
-    k = choose_k(dict(zip(own["k"].tolist(), own["val"].tolist(), strict=True)))
+    ks: list[int] = [int(str(k)) for k in own["k"]]
+    k = choose_k(dict(zip(ks, own["val"].tolist(), strict=True)))
     return own[own["k"] == k].iloc[0]
 
 
@@ -146,7 +157,7 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
             "mean_val_auc": float(picked["val"].astype(float).mean()),
             "auc_gain": float(gain.mean()),
             "auc_gain_by_seed": gain.round(4).tolist(),
-            "k_by_seed": picked["k"].astype(int).tolist(),
+            "k_by_seed": picked["k"].astype(int).to_list(),
             "gap_recovered": float(gain.sum() / (oracle - baseline).sum()),
             "mean_test_auc_by_k": _by_k(table, arm, ""),
         }
@@ -159,9 +170,8 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
                 "seeds_better_than_random": int((gain > random_gain).sum()),
                 "random_mean_test_auc_by_k": _by_k(table, arm, "random"),
             }
-    best = max(
-        (arm for arm in arms if "auc_gain_random" in formulas[arm]), key=lambda arm: formulas[arm]["mean_val_auc"]
-    )
+    best = best_arm(formulas)
+    of_best = ("auc_gain", "auc_gain_random", "seeds_better_than_random", "gap_recovered")
     return {
         "formula_chosen_by_validation": best,
         "seeds": [int(seed) for seed in by_seed],
@@ -169,17 +179,26 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
         "shortcut_cost_by_seed": (oracle - baseline).round(4).tolist(),
         "baseline_auc_by_seed": baseline.round(4).tolist(),
         "oracle_auc_by_seed": oracle.round(4).tolist(),
-        **{
-            key: formulas[best][key]
-            for key in ("auc_gain", "auc_gain_random", "seeds_better_than_random", "gap_recovered")
-        },
+        **{key: formulas[best][key] for key in of_best if key in formulas[best]},
         "formulas": formulas,
     }
+
+
+def best_arm(formulas: dict[str, Any]) -> str:
+    """The formula for all seeds: the highest mean validation AUC at the harmful end."""
+    harmful = [arm for arm in formulas if arm.endswith(" harmful")]
+    return max(harmful, key=lambda arm: float(formulas[arm]["mean_val_auc"]))
 
 
 def _by_k(table: pd.DataFrame, arm: str, control: str) -> dict[str, float]:
     rows = table[(table["arm"] == arm) & (table["control"] == control)]
     return {str(k): float(value) for k, value in rows.groupby("k")["test"].mean().items()}
+
+
+def table_of(folder: Path, seeds: list[int], controlled: str, **overrides: Any) -> pd.DataFrame:
+    """Every run of every seed."""
+    rows = [pd.DataFrame(arm_rows(folder, seed, controlled, **overrides)).assign(seed=seed) for seed in seeds]
+    return pd.concat(rows, ignore_index=True)
 
 
 def time_the_demo(folder: Path) -> dict[str, float]:
@@ -220,8 +239,6 @@ def main() -> None:
     words = parser.parse_args()
     show_plainly()
     overrides = merged({"network": {"encoder": words.encoder}}, words.overrides)
-    timing = {} if words.only_recipe else time_the_demo(words.folder / "timed")
-    tables = []
     for seed in words.seeds:
         log.info("seed %d", seed)
         train_all(words.folder, seed, words.only_recipe, **overrides)
@@ -229,10 +246,13 @@ def main() -> None:
             job = job_of(words.folder, seed, **overrides)
             found = {run: (auc(job, run, "val"), auc(job, run, "test")) for run in (BASELINE, ORACLE)}
             sys.stdout.write(json.dumps({"seed": seed, "val_test_auc": found}) + "\n")
-            continue
-        tables.append(pd.DataFrame(arm_rows(words.folder, seed, **overrides)).assign(seed=seed))
     if not words.only_recipe:
-        figures = summarise(pd.concat(tables, ignore_index=True)) | timing
+        chosen = summarise(table_of(words.folder, words.seeds, "", **overrides))["formula_chosen_by_validation"]
+        formula, end = chosen.split()
+        for seed in words.seeds:
+            train_arm(job_of(words.folder, seed, formula, end, True, **overrides))
+        figures = summarise(table_of(words.folder, words.seeds, chosen, **overrides))
+        figures |= time_the_demo(words.folder / "timed")
         write_result("demo" if words.encoder == "demo_convnext" else f"demo-{words.encoder}", figures)
 
 

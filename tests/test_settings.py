@@ -62,7 +62,7 @@ def test_overrides_go_over_the_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_settings_is_told(text: str, tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(text)
-    with pytest.raises(SettingsError, match="study.yaml"):
+    with pytest.raises(SettingsError, match=r"study\.yaml"):
         load(file)
 
 

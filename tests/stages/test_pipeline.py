@@ -135,7 +135,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(finished: Path, tmp_
         shutil.rmtree(study / stage)
     command = [sys.executable, "-m", "grasp_psonet", "run", str(study)]
     kills = 0
-    patience_s = 4.0
+    patience_s = 6.0
     while True:
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -146,7 +146,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(finished: Path, tmp_
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 kills += 1
-                patience_s += 2.0
+                patience_s *= 1.7
     assert code == 0
     assert kills >= 2, "it was never interrupted: the comparison would prove little"
     ended, whole = _content(study), _content(finished)

@@ -1,5 +1,7 @@
 """The Adam law against torch's own optimizers."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -53,5 +55,5 @@ def test_schedule_warms_up_then_falls_to_nearly_zero() -> None:
     rates = [learning_rate(settings, step, 20) for step in range(1, 21)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4] == 1.0
-    assert all(a > b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[4:]))
     assert rates[-1] < 0.02

@@ -76,8 +76,9 @@ class Job:
 
     @cached_property
     def tables_digest(self) -> str:
-        """Names the contents of the tables."""
+        """Names the contents of the tables, which are checked first."""
         study = self.study
+        assert len(self.cohort.visits)
         files = [file for file in (study.visits_file, study.photos_file, study.views_file) if file.exists()]
         return hashlib.sha256("".join(digest(file) for file in files).encode()).hexdigest()[:32]
 

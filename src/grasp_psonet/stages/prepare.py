@@ -17,7 +17,7 @@ def prepare_task(job: Job) -> Task:
             job.cohort.photos, job.photo_root, job.settings.photos.edge_px, folder, job.settings.machine.processes
         )
 
-    inputs = {"photos.csv": digest(job.study.photos_file), "photo files": _photo_files_digest(job)}
+    inputs = {"photo files": _photo_files_digest(job), "photos.csv": digest(job.study.photos_file)}
     return job.task("prepare", job.study.store, ("photos.edge_px",), inputs, make)
 
 

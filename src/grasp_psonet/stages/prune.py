@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from grasp_psonet.errors import StageError
 from grasp_psonet.pruning.controls import loss_control, random_control
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
 from grasp_psonet.pruning.selection import select
-from grasp_psonet.stage import Task
+from grasp_psonet.stage import Task, is_complete
 from grasp_psonet.stages.job import Job
 
 log = logging.getLogger("grasp_psonet")
@@ -54,7 +55,10 @@ def prune_tasks(job: Job) -> list[Task]:
 
 def read_keep(job: Job, name: str) -> pd.DataFrame:
     """A keep list: photo_id, visit_id, kept, reason, num_queries, min_score."""
-    return pd.read_parquet(job.study.pruning(name) / "keep.parquet")
+    folder = job.study.pruning(name)
+    if not is_complete(folder):
+        raise StageError(f"the keep list {name} is not made yet\n  next: `grasp run` makes everything in order")
+    return pd.read_parquet(folder / "keep.parquet")
 
 
 @dataclass(frozen=True)
