@@ -217,12 +217,12 @@ def vit_tokens(use: Use) -> dict[str, Gradient]:
     vit = use.module
     assert isinstance(vit, VisionTransformer)
     num_class = 0 if vit.cls_token is None else 1
-    gradients: dict[str, Gradient] = {
+    gradients = {
         "cls_token": use.delta[:, None, :num_class],
         "reg_token": use.delta[:, None, num_class : vit.num_prefix_tokens],
         "pos_embed": use.delta[:, None, vit.num_prefix_tokens :] if vit.no_embed_class else use.delta[:, None],
     }
-    return {name: gradients[name] for name in use.wanted}
+    return {name: use.per_example(gradients[name]) for name in use.wanted}
 
 
 def _affine(use: Use, normal: Tensor, delta: Tensor, dims: tuple[int, ...]) -> dict[str, Gradient]:

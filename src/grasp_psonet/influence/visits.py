@@ -1,0 +1,112 @@
+"""How a network reads a batch of visits: whole, photo by photo, and its parts before and after the pool.
+
+Networks that are not ``BagNetwork`` are called as ``network(photos_BN, is_photo_BN) -> logits_BC``. A network *offers its
+parts* when it has ``features`` (photos [M, ...] -> [M, D]), ``attention`` (a module, [M, D] -> logits [M]) and ``head`` (a
+module, [B, D] -> logits [B, C]), and its own forward is softmax pooling between them.
+"""
+
+# Axes: B bags (visits), N photos per bag (padded), M photos that are read, P present photos, D feature length, C classes.
+
+import torch
+from torch import Tensor, nn
+
+from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.errors import TraceError
+from grasp_psonet.network.attention import pool_read
+from grasp_psonet.network.network import BagNetwork, visit_loss
+
+
+def fitted(network: nn.Module, batch: BagBatch) -> BagBatch:
+    """The batch on the network's device, photos in the network's precision."""
+    weight = next(network.parameters())
+    moved = batch.to(weight.device)
+    return BagBatch(moved.photos_BNCHW.to(weight.dtype), moved.is_photo_BN, moved.is_stored_BN, moved.label_B)
+
+
+def reads_removed(network: nn.Module) -> bool:
+    """Whether removed photos still shape the attention (the paper's mask)."""
+    return bool(getattr(network, "masks_as_paper", False))
+
+
+def read_mask(network: nn.Module, batch: BagBatch) -> Tensor:
+    """Which photos [B, N] the network reads: the stored ones under the paper's mask, else the present ones."""
+    return batch.is_stored_BN if reads_removed(network) else batch.is_photo_BN
+
+
+def visit_losses(network: nn.Module, batch: BagBatch) -> Tensor:
+    """Cross-entropy of each visit [B]."""
+    if isinstance(network, BagNetwork):
+        return visit_loss(network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC, batch.label_B)
+    logits_BC = network(batch.photos_BNCHW, batch.is_photo_BN)
+    if not isinstance(logits_BC, Tensor) or logits_BC.ndim != 2 or len(logits_BC) != len(batch.label_B):
+        seen = tuple(logits_BC.shape) if isinstance(logits_BC, Tensor) else type(logits_BC).__name__
+        raise TraceError(
+            f"{type(network).__name__} returned {seen} for {len(batch.label_B)} bags; wanted: class logits [bags, classes]\n"
+            "  next: wrap it in a module whose forward(photos, mask) returns the logits alone"
+        )
+    return visit_loss(logits_BC, batch.label_B)
+
+
+def pooled(network: nn.Module, batch: BagBatch) -> Tensor:
+    """Bag features [B, D] of a network that offers its parts."""
+    feature_MD = features_of(network, batch.photos_BNCHW[read_mask(network, batch)])
+    logit_M = part(network, "attention")(feature_MD)
+    return pool_read(feature_MD, logit_M, batch.is_photo_BN, batch.is_stored_BN, reads_removed(network))[0]
+
+
+def features_of(network: nn.Module, photos_M: Tensor) -> Tensor:
+    """Features [M, D] of photos by themselves."""
+    feature_MD: Tensor = network.features(photos_M)  # type: ignore[operator]
+    return feature_MD
+
+
+def part(network: nn.Module, name: str) -> nn.Module:
+    """The attention or the head of a network that offers its parts."""
+    module: nn.Module = getattr(network, name)
+    return module
+
+
+def refuse_without_parts(network: nn.Module, unit: str, batch: BagBatch) -> None:
+    """Raises TraceError naming the parts that the network lacks, or where its forward is not made of them."""
+    lacking = [name for name in ("attention", "head") if not isinstance(getattr(network, name, None), nn.Module)]
+    if not callable(getattr(network, "features", None)):
+        lacking.insert(0, "features")
+    if lacking:
+        raise TraceError(
+            f"unit {unit} needs a network that offers its parts; {type(network).__name__} has no {', '.join(lacking)}\n"
+            "  next: unit single or visit, or give the network features(photos), attention(features) and head(bag)"
+        )
+    with torch.no_grad():
+        by_parts_B = visit_loss(part(network, "head")(pooled(network, batch)), batch.label_B)
+        whole_B = visit_losses(network, batch)
+    if not torch.allclose(by_parts_B, whole_B, rtol=1e-3, atol=1e-4):
+        raise TraceError(
+            f"unit {unit} needs the network's forward to be its parts: features, softmax attention, head; "
+            f"{type(network).__name__} gives losses {whole_B.tolist()}, its parts {by_parts_B.tolist()}\n"
+            "  next: unit single or visit"
+        )
+
+
+def photos_alone(batch: BagBatch) -> BagBatch:
+    """Every present photo as a bag of one with its visit's label, in row order [P, 1, ...]; nothing else is stored."""
+    is_there_P1 = batch.is_photo_BN[batch.is_photo_BN][:, None]
+    return BagBatch(
+        batch.photos_BNCHW[batch.is_photo_BN][:, None], is_there_P1, is_there_P1, batch.label_B[visit_of_photos(batch)]
+    )
+
+
+def visit_of_photos(batch: BagBatch) -> Tensor:
+    """The row of the visit of each present photo [P]."""
+    return batch.is_photo_BN.nonzero()[:, 0]
+
+
+def only_visits(batch: BagBatch, rows: Tensor, is_read_BN: Tensor) -> BagBatch:
+    """These visits with the photos that are read moved together, all of which must read equally many: no padding left."""
+    count = int(is_read_BN[rows[0]].sum())
+    is_read_RN = is_read_BN[rows]
+    return BagBatch(
+        batch.photos_BNCHW[rows][is_read_RN].view(len(rows), count, *batch.photos_BNCHW.shape[2:]),
+        batch.is_photo_BN[rows][is_read_RN].view(-1, count),
+        batch.is_stored_BN[rows][is_read_RN].view(-1, count),
+        batch.label_B[rows],
+    )

@@ -1,0 +1,282 @@
+"""What one photo means inside a bag: every unit against a loop of whole gradients, and the laws between them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import timm
+import torch
+from tests.reference import units as reference
+from tests.tiny_study import tiny_network
+from torch import Tensor
+
+from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.unit_scope import Unit, UnitScope, unit_scope
+from grasp_psonet.influence.units import UnitProducts, query_gradients, summed, unit_products
+from grasp_psonet.network.encoder import EncoderCard
+from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.network.settings import NetworkSettings
+
+UNITS: tuple[Unit, ...] = ("single", "share", "edit", "visit")
+NUM_DIRECTIONS, NUM_METRICS = 3, 2
+
+
+def timm_network(name: str, **options: object) -> Callable[[str], BagNetwork]:
+    def build(mask: str) -> BagNetwork:
+        torch.manual_seed(4)
+        encoder = timm.create_model(name, pretrained=False, num_classes=0, **options)
+        card = EncoderCard(name, int(encoder.num_features), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "none")
+        settings = NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5, projection="mlp", mask=mask)  # type: ignore[arg-type]
+        network = BagNetwork(encoder, card, settings).double()
+        with torch.no_grad():
+            for weight in network.parameters():
+                if weight.ndim <= 1 or weight.shape[0] == 1:
+                    weight.uniform_(0.3, 1.2)
+        return network
+
+    return build
+
+
+CONVNEXT = {"depths": (1, 1, 2, 1), "dims": (8, 12, 16, 20), "ls_init_value": 0.1}
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
+NETWORKS = {
+    "tiny": (lambda mask: tiny_network(mask=mask), 8),
+    "convnext": (timm_network("convnext_atto", **CONVNEXT), 32),
+    "vit": (timm_network("vit_tiny_patch16_224", **VIT), 32),
+}
+SHAPES = {"mixed": (3, 1, 4), "alike": (3, 3), "one photo": (1,), "ones": (1, 1, 1), "two and five": (5, 2)}
+
+
+class Case:
+    """A network, a padded batch with an absent photo in the middle of its largest visit, and random directions."""
+
+    def __init__(self, name: str, counts: tuple[int, ...] = (3, 1, 4), mask: str = "before", seed: int = 0) -> None:
+        build, edge_px = NETWORKS[name]
+        self.network = build(mask)
+        torch.manual_seed(seed)
+        num_slots = max(counts) + 1
+        photos = torch.rand(len(counts), num_slots, 3, edge_px, edge_px, dtype=torch.float64)
+        stored = torch.arange(num_slots) < torch.tensor(counts)[:, None]
+        present = stored.clone()
+        if max(counts) > 2:
+            present[counts.index(max(counts)), 1] = False
+        self.batch = BagBatch(photos, present, stored, torch.arange(len(counts)) % 3)
+        parameters = dict(self.network.named_parameters())
+        self.directions = {n: torch.randn(NUM_DIRECTIONS, *p.shape, dtype=p.dtype) for n, p in parameters.items()}
+        self.metrics = {n: torch.rand(NUM_METRICS, *p.shape, dtype=p.dtype) for n, p in parameters.items()}
+
+    def scope(self, unit: Unit, traced: str = "all") -> UnitScope:
+        return unit_scope(unit, self.network, self.batch, traced)
+
+    def products(self, unit: Unit, batch: BagBatch | None = None, metrics: bool = True) -> UnitProducts:
+        found = self.metrics if metrics else None
+        return unit_products(unit, self.network, batch or self.batch, self.scope(unit), self.directions, found)
+
+
+def gap(found: Tensor, wanted: Tensor) -> float:
+    assert found.shape == wanted.shape
+    return float((found - wanted).abs().max() / wanted.abs().max())
+
+
+def assert_equals_the_loop(case: Case, unit: Unit) -> None:
+    slow = reference.photo_gradients(case.network, unit, case.batch)
+    wanted_dot, wanted_square = reference.dots(slow, case.directions), reference.squares(slow, case.metrics)
+    assert wanted_dot.abs().amin(dim=0).min() > 1e-9, "a photo's gradient vanishes: nothing would be compared"
+    found = case.products(unit)
+    assert gap(found.dot_PQ, wanted_dot) < 1e-10
+    assert found.squared_PM is not None
+    assert gap(found.squared_PM, wanted_square) < 1e-10
+    assert gap(case.products(unit, metrics=False).dot_PQ, wanted_dot) < 1e-10
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_units_equal_the_loop(unit: Unit, shape: str) -> None:
+    assert_equals_the_loop(Case("tiny", SHAPES[shape]), unit)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", ["convnext", "vit"])
+def test_units_equal_the_loop_for_encoders(unit: Unit, name: str) -> None:
+    assert_equals_the_loop(Case(name, (2, 3)), unit)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_equal_the_loop_under_the_papers_mask(unit: Unit) -> None:
+    assert_equals_the_loop(Case("tiny", (3, 1, 4), mask="paper"), unit)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", ["tiny", "convnext", "vit"])
+def test_float32_stays_close(unit: Unit, name: str) -> None:
+    case = Case(name, (2, 3))
+    wanted = case.products(unit)
+    case.network.float()
+    case.directions = {n: d.float() for n, d in case.directions.items()}
+    case.metrics = {n: m.float() for n, m in case.metrics.items()}
+    found = case.products(unit)
+    assert found.dot_PQ.dtype == torch.float32
+    assert gap(found.dot_PQ.double(), wanted.dot_PQ) < 1e-4
+    assert wanted.squared_PM is not None
+    assert found.squared_PM is not None
+    assert gap(found.squared_PM.double(), wanted.squared_PM) < 1e-4
+
+
+@pytest.mark.parametrize("mask", ["before", "paper"])
+@pytest.mark.parametrize("name", ["tiny", "convnext", "vit"])
+def test_shares_and_rest_add_up_to_the_visit(name: str, mask: str) -> None:
+    case = Case(name, (3, 1, 4), mask=mask)
+    found = case.products("share", metrics=False)
+    assert found.rest_BQ is not None
+    whole = found.rest_BQ.index_add(0, case.batch.is_photo_BN.nonzero()[:, 0], found.dot_PQ)
+    wanted = reference.dots(reference.visit_gradients(case.network, case.batch), case.directions)
+    assert gap(whole, wanted) < 1e-10
+    assert gap(whole - found.rest_BQ, wanted) > 1e-3, "the head takes no part: nothing was shown"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_order_split_padding_and_neighbours_change_nothing(unit: Unit) -> None:
+    case = Case("tiny", (3, 1, 4, 4))
+    whole = case.products(unit)
+    visit_P = case.batch.is_photo_BN.nonzero()[:, 0]
+
+    def check(batch: BagBatch, photos: Tensor) -> None:
+        found = case.products(unit, batch)
+        assert gap(found.dot_PQ, whole.dot_PQ[photos]) < 1e-11
+        assert whole.squared_PM is not None
+        assert found.squared_PM is not None
+        assert gap(found.squared_PM, whole.squared_PM[photos]) < 1e-11
+
+    every = torch.arange(len(visit_P))
+    order = torch.tensor([2, 0, 3, 1])
+    check(rows(case.batch, order), torch.cat([every[visit_P == v] for v in order.tolist()]))
+    for part in (slice(0, 1), slice(1, 4)):
+        check(rows(case.batch, torch.arange(4)[part]), every[torch.isin(visit_P, torch.arange(4)[part])])
+    backwards = BagBatch(
+        case.batch.photos_BNCHW.flip(1),
+        case.batch.is_photo_BN.flip(1),
+        case.batch.is_stored_BN.flip(1),
+        case.batch.label_B,
+    )
+    check(backwards, torch.cat([every[visit_P == v].flip(0) for v in range(4)]))
+    junk = torch.where(case.batch.is_photo_BN[..., None, None, None], case.batch.photos_BNCHW, 7.0)
+    check(replace(case.batch, photos_BNCHW=junk), every)
+    other = case.batch.photos_BNCHW.clone()
+    other[3] = 1 - other[3]
+    changed = case.products(unit, replace(case.batch, photos_BNCHW=other))
+    assert gap(changed.dot_PQ[visit_P < 3], whole.dot_PQ[visit_P < 3]) < 1e-11
+    assert gap(changed.dot_PQ[visit_P == 3], whole.dot_PQ[visit_P == 3]) > 1e-3, "the neighbour did not change"
+
+
+def rows(batch: BagBatch, chosen: Tensor) -> BagBatch:
+    return BagBatch(
+        *(getattr(batch, name)[chosen] for name in ("photos_BNCHW", "is_photo_BN", "is_stored_BN", "label_B"))
+    )
+
+
+def test_single_gives_attention_no_gradient_and_share_does() -> None:
+    case = Case("tiny")
+    assert case.scope("single", "attention.*").names
+    of_attention = {n: d for n, d in case.directions.items() if n.startswith("attention.")}
+    for unit, is_zero in (("single", True), ("share", False)):
+        scope = case.scope(unit, "attention.*")  # type: ignore[arg-type]
+        found = unit_products(unit, case.network, case.batch, scope, of_attention)  # type: ignore[arg-type]
+        assert bool((found.dot_PQ.abs() < 1e-15).all()) == is_zero
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_coverage_counts_every_parameter(unit: Unit) -> None:
+    case = Case("vit", (2, 2))
+    total = sum(p.numel() for p in case.network.parameters())
+    assert sum(case.scope(unit).coverage.values()) == total
+    assert "not traced" not in case.scope(unit).coverage
+    assert str(case.scope(unit)).startswith(f"{total:,} of {total:,} parameters in unit {unit} (")
+    assert "local_vjp" not in case.scope(unit).coverage, "the slow path would do, but the rules should"
+    head = case.scope(unit, "head")
+    assert sum(head.coverage.values()) == total
+    assert head.names == {n for n, _ in case.network.named_parameters() if n.startswith(("attention.", "head."))}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("traced", ["head", "head.*", "encoder.0.*,projection.*", "encoder.5.weight"])
+def test_some_parameters_only(unit: Unit, traced: str) -> None:
+    case = Case("tiny")
+    scope = case.scope(unit, traced)
+    directions, metrics = scope.of(case.directions), scope.of(case.metrics)
+    assert 0 < len(directions) < len(case.directions)
+    slow = reference.photo_gradients(case.network, unit, case.batch)
+    found = unit_products(unit, case.network, case.batch, scope, directions, metrics)
+    assert found.squared_PM is not None
+    wanted_dot, wanted_square = reference.dots(slow, directions), reference.squares(slow, metrics)
+    if wanted_dot.abs().max() == 0:
+        assert (unit, traced) == ("share", "head.*")
+        assert (found.dot_PQ == 0).all()
+        assert (found.squared_PM == 0).all()
+        return
+    assert gap(found.dot_PQ, wanted_dot) < 1e-10
+    assert gap(found.squared_PM, wanted_square) < 1e-10
+
+
+def test_no_directions_gives_squares_alone() -> None:
+    case = Case("tiny")
+    for unit in UNITS:
+        found = unit_products(unit, case.network, case.batch, case.scope(unit), {}, case.metrics)
+        assert found.dot_PQ.shape == (7, 0)
+        assert found.squared_PM is not None
+        assert gap(found.squared_PM, case.products(unit).squared_PM) < 1e-12  # type: ignore[arg-type]
+
+
+def test_query_gradients_are_those_of_the_bag_or_its_one_photo() -> None:
+    case = Case("tiny", (3, 1, 4))
+    whole = query_gradients(case.network, [case.batch], "visit")
+    wanted = reference.visit_gradients(case.network, case.batch)
+    one = torch.zeros_like(case.batch.is_photo_BN)
+    one[:, 0] = True
+    queries = replace(case.batch, is_photo_BN=one)
+    photo = query_gradients(
+        case.network, [rows(queries, torch.tensor([0])), rows(queries, torch.tensor([1, 2]))], "photo"
+    )
+    wanted_photo = reference.photo_gradients(case.network, "single", queries)
+    for name in case.directions:
+        assert torch.allclose(whole[name], torch.stack([g[name] for g in wanted]), atol=1e-12)
+        assert torch.allclose(photo[name], torch.stack([g[name] for g in wanted_photo]), atol=1e-12)
+    assert query_gradients(case.network, [case.batch], "visit", ["head.2.bias"]).keys() == {"head.2.bias"}
+    with pytest.raises(TraceError, match=r"rows \[0, 2\]"):
+        query_gradients(case.network, [case.batch], "photo")
+
+
+def test_summed_queries_score_the_sum() -> None:
+    case = Case("tiny")
+    each = case.products("edit", metrics=False).dot_PQ
+    scope, one = case.scope("edit"), summed(case.directions)
+    assert gap(unit_products("edit", case.network, case.batch, scope, one).dot_PQ, each.sum(1, keepdim=True)) < 1e-12
+
+
+def test_what_cannot_be_asked_is_refused_by_name() -> None:
+    case = Case("tiny")
+    with pytest.raises(TraceError, match="proven for unit share, and unit edit was asked"):
+        unit_products("edit", case.network, case.batch, case.scope("share"), case.directions)
+    with pytest.raises(TraceError, match=r"directions and scope differ by .*head\.0\.weight"):
+        unit_products(
+            "share", case.network, case.batch, case.scope("share"),
+            {n: d for n, d in case.directions.items() if n != "head.0.weight"},
+        )  # fmt: skip
+    with pytest.raises(TraceError, match=r"\['backbone\.\*'\] fit no parameter"):
+        case.scope("single", "head.*, backbone.*")
+    case.network.train()
+    with pytest.raises(TraceError, match="BatchNorm in training mode"):
+        case.products("edit")
+
+
+def test_nothing_is_left_on_the_network() -> None:
+    case = Case("vit", (2, 1))
+    before = {name: set(vars(module)) for name, module in case.network.named_modules()}
+    fused = [torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.mem_efficient_sdp_enabled()]
+    for unit in UNITS:
+        case.products(unit)
+    assert fused == [torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.mem_efficient_sdp_enabled()]
+    for name, module in case.network.named_modules():
+        assert set(vars(module)) == before[name]
+        assert not module._forward_hooks
+    assert all(p.grad is None and p.requires_grad for p in case.network.parameters())
