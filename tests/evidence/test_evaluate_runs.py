@@ -129,7 +129,7 @@ def test_what_does_not_exist_says_why_and_is_never_zero(visits, runs) -> None:
     assert nobody["why_not"].startswith("no visits of this group")
     one_class = row(figures, run="baseline", reader="reader1", group="V", metric="auc")
     assert np.isnan(one_class["value"])
-    assert one_class["why_not"] == "no moderate and no severe visit among the labels of reader1"
+    assert one_class["why_not"] == "no moderate and no severe visit among the labels of Reader 1"
     unread = figures.loc[figures["reader"] == "reader2"]
     assert unread["value"].isna().all()
     assert (unread["why_not"] != "").all()

@@ -147,11 +147,12 @@ def _as_difference(paired: Figure, cell: _Cell) -> dict[str, object]:
 
 def _why_not(metric: str, cell: _Cell) -> str:
     """Why this figure does not exist here, should it not."""
+    reader = cell.place["reader"].replace("reader", "Reader ")
     if len(cell.answers) == 0:
-        return f"no visits of this group with a label of {cell.place['reader']}"
+        return f"no visits of this group with a label of {reader}"
     if metric == "auc" and not has_all_classes(cell.answers.label, np.ones((1, len(cell.answers))))[0]:
         missing = [name for c, name in enumerate(SEVERITIES) if c not in cell.answers.label]
-        return f"no {' and no '.join(missing)} visit among the labels of {cell.place['reader']}"
+        return f"no {' and no '.join(missing)} visit among the labels of {reader}"
     return "labels and predictions are all of one class"
 
 

@@ -13,7 +13,7 @@ from grasp_psonet.report.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axes, element, e
 
 _ROW_WIDTH, _ROW_MARGIN = 270, 16
 _OFFSETS_PX = {"baseline": 0.0, "pruned": 0.0, "random": 7.0, "loss": -7.0}
-NUM_LINE_STYLES = 8
+NUM_LINE_STYLES = 10
 
 
 def sweep_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
