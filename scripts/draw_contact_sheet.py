@@ -1,0 +1,62 @@
+"""The contact sheet of drawn photos in the documentation: the same plaques on six skin types, and the planted faults.
+
+python scripts/draw_contact_sheet.py docs/images/cohort.png
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from grasp_psonet import chance
+from grasp_psonet.cohort.synthetic.lesions import Lesion
+from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.skin import FITZPATRICK, random_person
+
+EDGE_PX = 128
+GAP_PX = 6
+TITLE_PX = 20
+GRADES = {
+    "mild": Lesion(erythema=1, induration=1, desquamation=1, area_fraction=0.05),
+    "moderate": Lesion(erythema=2, induration=2, desquamation=2, area_fraction=0.20),
+    "severe": Lesion(erythema=4, induration=3, desquamation=3, area_fraction=0.45),
+}
+FAULTS = ("colour_cast", "under_exposure", "blur", "background", "marker", "wrong_part")
+Cell = tuple[str, PhotoPlan]
+
+
+def plan_of(fitzpatrick: str, lesion: Lesion, view: str = "lower_back", fault: str = "none") -> PhotoPlan:
+    """A photo of one person of this skin type; its plaques keep their places on every type."""
+    person = random_person(chance.generator("contact sheet", fitzpatrick), fitzpatrick)
+    keys = ("contact sheet", view), ("contact sheet", view, fault)
+    return PhotoPlan(person, view, lesion, EDGE_PX, "phone-a", *keys, fault=fault)
+
+
+def rows() -> list[list[Cell]]:
+    """One row per severity with a column per skin type, then a row of faults."""
+    by_severity = [
+        [(f"{name}, type {kind}", plan_of(kind, lesion)) for kind in FITZPATRICK] for name, lesion in GRADES.items()
+    ]
+    faults = []
+    for fault, kind in zip(FAULTS, ("II", "III", "IV", "II", "I", "III"), strict=True):
+        plan = plan_of(kind, GRADES["moderate"], "forearm_left", fault)
+        faults.append((fault, replace(plan, drawn_view="knee_left") if fault == "wrong_part" else plan))
+    return [*by_severity, faults]
+
+
+def sheet(table: list[list[Cell]]) -> Image.Image:
+    """The photos side by side, each under its title."""
+    wide, high = EDGE_PX + GAP_PX, EDGE_PX + TITLE_PX + GAP_PX
+    page = Image.new("RGB", (wide * len(table[0]) + GAP_PX, high * len(table) + GAP_PX), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    for r, row in enumerate(table):
+        for c, (title, plan) in enumerate(row):
+            left, top = GAP_PX + c * wide, GAP_PX + r * high
+            draw.text((left, top), title, fill=(40, 40, 40), font=font)
+            page.paste(Image.fromarray(draw_photo(plan)), (left, top + TITLE_PX))
+    return page
+
+
+if __name__ == "__main__":
+    sheet(rows()).quantize(256).save(Path(sys.argv[1]), optimize=True)
