@@ -100,6 +100,8 @@ NETWORKS = {
     "exotic": (Exotic, 4),
 }
 
+WITHOUT_RULES = ("eva", "swin", "convolutions", "exotic")
+
 
 @dataclass
 class Case:
@@ -161,6 +163,9 @@ def test_products_equal_the_loop(name: str) -> None:
     assert all(n.startswith("never") for n in vanishing), f"gradients vanish, nothing would be compared: {vanishing}"
     scope = c.scope()
     assert sum(scope.coverage.values()) == sum(p.numel() for p in c.network.parameters())
+    assert name in WITHOUT_RULES or "local_vjp" not in scope.coverage, (
+        "a rule is wrong and was replaced by the slow path"
+    )
     wanted_dot, wanted_gram = reference.dots(slow, directions), reference.grams(slow, metrics)
     with_gram = products(c.network, c.losses(), scope, c.directions, c.metrics, wants_gram=True)
     with_squares = products(c.network, c.losses(), scope, c.directions, c.metrics)
@@ -281,10 +286,19 @@ def test_nothing_is_left_on_the_network() -> None:
     assert {name: id(parameter) for name, parameter in c.network.named_parameters()} == identities
 
 
+def test_convolutions_have_rules_but_for_reflected_borders() -> None:
+    slow = {n for site in case("convolutions").scope().sites if site.rule is None for n in site.parameters.values()}
+    assert slow == {"layers.7.weight", "layers.7.bias"}
+
+
 def test_a_sweep_keeps_no_activation_alive() -> None:
     c = case("demo convnext", torch.float32)
     scope, outputs = c.scope(), []
-    handle = c.network.stages[2].register_forward_hook(lambda _, __, output: outputs.append(weakref.ref(output)))
+    handle = (
+        c.network.stages[2]
+        .blocks[0]
+        .mlp.fc1.register_forward_hook(lambda _, __, output: outputs.append(weakref.ref(output)))
+    )
     gc.disable()
     try:
         products(c.network, c.losses(), scope, c.directions, c.metrics)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.grn import GlobalResponseNorm
 from timm.layers.layer_scale import LayerScale, LayerScale2d
+from timm.layers.linear import Linear
 from timm.layers.norm import GroupNorm, GroupNorm1, LayerNorm, LayerNorm2d
 from timm.layers.norm_act import BatchNormAct2d
 from timm.layers.padding import pad_same
@@ -233,6 +234,7 @@ def _affine(use: Use, normal: Tensor, delta: Tensor, dims: tuple[int, ...]) -> d
 
 RULES: dict[Callable[..., Tensor], Rule] = {
     nn.Linear.forward: linear,
+    Linear.forward: linear,
     nn.Conv2d.forward: conv2d,
     Conv2dSame.forward: conv2d,
     nn.LayerNorm.forward: layer_norm,
