@@ -5,14 +5,17 @@ depends on, the digests of its inputs, versions, and the digest of every file it
 What does stands in ``clock.json`` alone.
 """
 
+import fcntl
 import hashlib
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +27,7 @@ log = logging.getLogger("grasp_psonet")
 NOTE = "stage.json"
 CLOCK = "clock.json"
 _IDENTITY = "identity.json"
+_PATIENCE_S = 5.0  # a killed process may leave children that need a moment to notice
 _VERSIONS = ("grasp-psonet", "numpy", "pandas", "pillow", "scikit-learn", "timm", "torch")
 
 
@@ -81,17 +85,18 @@ def run_task(task: Task) -> bool:
     log.info("%s: %s", task.title, verdict.why)
     started = time.time()
     identity = _identity(task)
-    partial = _open_partial(task, identity)
-    task.make(partial)
-    (partial / _IDENTITY).unlink()
-    note = identity | {"versions": versions(), "outputs": _file_digests(partial)}
-    _write_json(partial / NOTE, note)
-    _write_json(
-        partial / CLOCK, {"started_unix_s": started, "elapsed_s": time.time() - started, "host": platform.node()}
-    )
-    if task.folder.exists():
-        shutil.rmtree(task.folder)
-    partial.rename(task.folder)
+    partial = _partial(task.folder)
+    with _held(partial, task.title):
+        _clear_unless_resumable(task, partial, identity)
+        task.make(partial)
+        (partial / _IDENTITY).unlink()
+        note = identity | {"versions": versions(), "outputs": _file_digests(partial)}
+        _write_json(partial / NOTE, note)
+        clock = {"started_unix_s": started, "elapsed_s": time.time() - started, "host": platform.node()}
+        _write_json(partial / CLOCK, clock)
+        if task.folder.exists():
+            shutil.rmtree(task.folder)
+        partial.rename(task.folder)
     return True
 
 
@@ -137,16 +142,49 @@ def _identity(task: Task) -> dict[str, Any]:
     return identity
 
 
-def _open_partial(task: Task, identity: dict[str, Any]) -> Path:
-    partial = _partial(task.folder)
-    claim = partial / _IDENTITY
-    if partial.exists() and not (task.resumable and claim.exists() and json.loads(claim.read_text()) == identity):
-        shutil.rmtree(partial)
+@contextmanager
+def _held(partial: Path, title: str) -> Iterator[None]:
+    """Holds the partial folder for this process alone: two that fill it at once would mix their files.
+
+    The lock goes with the process, however it ends. Raises StageError when another one keeps it.
+    """
     partial.mkdir(parents=True, exist_ok=True)
+    folder = os.open(partial, os.O_RDONLY)
+    try:
+        _lock(folder, partial, title)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, partial: Path, title: str) -> None:
+    patience_ends = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > patience_ends:
+                raise StageError(
+                    f"{title}: another process is at work on {partial}\n  next: wait for it, or stop it and run again"
+                ) from None
+            time.sleep(0.2)
+    if not partial.exists() or partial.stat().st_ino != os.fstat(folder).st_ino:
+        raise StageError(f"{title}: another process has just finished it\n  next: run again")
+
+
+def _clear_unless_resumable(task: Task, partial: Path, identity: dict[str, Any]) -> None:
+    """Empties the partial folder, unless a resumable task with this identity left it."""
+    claim = partial / _IDENTITY
+    if not (task.resumable and claim.exists() and json.loads(claim.read_text()) == identity):
+        for left in partial.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
     _write_json(claim, identity)
     for leftover in (NOTE, CLOCK):
         (partial / leftover).unlink(missing_ok=True)
-    return partial
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:

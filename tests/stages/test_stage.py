@@ -1,9 +1,11 @@
 """A stage is missing, partial or complete; it knows what made it, and leaves all or nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from grasp_psonet import stage
 from grasp_psonet.errors import StageError
 from grasp_psonet.stage import Task, judge, read_note, run_task
 
@@ -73,6 +75,19 @@ def test_a_resumable_stage_gets_back_what_it_left_but_not_from_other_settings(wo
     with pytest.raises(KeyboardInterrupt):
         run_task(work.task(2, resumable=True))
     assert work.left_before == ["identity.json"]
+
+
+def test_two_processes_never_fill_the_same_folder(work: _Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second holder of the folder is refused (flock tells two openings of a folder apart within a process too)."""
+    monkeypatch.setattr(stage, "_PATIENCE_S", 0.3)
+
+    def make_while_another_tries(folder: Path) -> None:
+        with pytest.raises(StageError, match="another process is at work"):
+            run_task(work.task())
+        (folder / "out.txt").write_text("first")
+
+    run_task(replace(work.task(), make=make_while_another_tries))
+    assert (work.place / "out.txt").read_text() == "first"
 
 
 def test_a_failed_redo_keeps_the_old_stage(work: _Work) -> None:

@@ -2,6 +2,9 @@
 
 import logging
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -61,7 +64,9 @@ def train_together(job: Job, names: Sequence[str]) -> None:
         return
     # "spawn": a forked child would inherit the threads of torch in an unusable state
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(job.settings.machine.processes, mp_context=spawn, initializer=show_plainly) as pool:
+    with ProcessPoolExecutor(
+        job.settings.machine.processes, mp_context=spawn, initializer=_start_worker, initargs=(os.getpid(),)
+    ) as pool:
         running = {pool.submit(_train_one, job, name): name for name in names}
         try:
             for done in track(as_completed(running), "retrain", len(names)):
@@ -91,6 +96,18 @@ def chosen_run(job: Job) -> str:
     k = chosen_k(job)
     empty = {one.name for one in read_sweep(job).empty}
     return BASELINE if k == 0 or job.pruned_names()[k] in empty else job.pruned_names()[k]
+
+
+def _start_worker(parent: int) -> None:
+    """Log lines as in the parent; and the worker ends when its parent does, however that ended."""
+    show_plainly()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _train_one(job: Job, name: str) -> str:
