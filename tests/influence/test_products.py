@@ -85,7 +85,7 @@ NETWORKS = {
     "convnextv2": (timm_model("convnextv2_atto", num_classes=3, **SMALL), 32),
     "convnextv2 linear": (timm_model("convnextv2_tiny", num_classes=3, **SMALL), 32),
     "vit": (timm_model("vit_tiny_patch16_224", init_values=0.1, reg_tokens=2, **VIT), 32),
-    "vit no_embed_class": (timm_model("deit3_small_patch16_224", **VIT), 32),
+    "vit no_embed_class": (timm_model("deit3_small_patch16_224", reg_tokens=2, **VIT), 32),
     "eva": (timm_model("eva02_tiny_patch14_224", **{**VIT, "img_size": 28, "patch_size": 14}), 28),
     "resnet10t": (timm_model("resnet10t", num_classes=3, channels=(8, 12, 16, 20)), 32),
     "resnet18": (timm_model("resnet18", num_classes=3, channels=(8, 12, 16, 20)), 32),
