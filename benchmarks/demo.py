@@ -174,7 +174,7 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
     of_best = ("auc_gain", "auc_gain_random", "seeds_better_than_random", "gap_recovered")
     return {
         "formula_chosen_by_validation": best,
-        "seeds": [int(seed) for seed in by_seed],
+        "seeds": sorted(table["seed"].unique().tolist()),
         "shortcut_cost": float((oracle - baseline).mean()),
         "shortcut_cost_by_seed": (oracle - baseline).round(4).tolist(),
         "baseline_auc_by_seed": baseline.round(4).tolist(),

@@ -1,7 +1,6 @@
 """``grasp train`` and every retraining: one run, from the store and a keep list to trajectory and predictions."""
 
 import json
-import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -12,14 +11,13 @@ from grasp_psonet.bags.bag import Bag, make_bags
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
+from grasp_psonet.progress import teller
 from grasp_psonet.stage import Task, digest
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.training.fit import RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import machine_note, use_machine
 from grasp_psonet.trajectory.replay import Rebuild
-
-log = logging.getLogger("grasp_psonet")
 
 RUN_SETTINGS = (
     "seed",
@@ -42,7 +40,12 @@ def train_task(job: Job, name: str = BASELINE, pruning: Path | None = None) -> T
     if weights.is_file():
         inputs["encoder weights"] = digest(weights)
     return job.task(
-        f"train {name}", job.study.run(name), RUN_SETTINGS, inputs, lambda folder: _make(job, pruning, folder), True
+        f"train {name}",
+        job.study.run(name),
+        RUN_SETTINGS,
+        inputs,
+        lambda folder: _make(job, pruning, folder, f"  {name}"),
+        True,
     )
 
 
@@ -82,7 +85,7 @@ def rebuild_of(job: Job, store: PhotoStore, removed: frozenset[str]) -> Rebuild:
     )
 
 
-def _make(job: Job, pruning: Path | None, folder: Path) -> None:
+def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
     settings = job.settings
     device = use_machine(settings.machine.device, settings.machine.threads)
     store = open_store(job.study.store)
@@ -97,7 +100,7 @@ def _make(job: Job, pruning: Path | None, folder: Path) -> None:
         settings.seed,
     )
     run = RunFolder(folder)
-    epochs = fit(network, plan, rebuild, split_bags(job, store, "val"), settings.train, run, _tell)
+    epochs = fit(network, plan, rebuild, split_bags(job, store, "val"), settings.train, run, teller(title))
     plan.to_parquet(folder / "plan.parquet", index=False)
     records = [pd.read_parquet(path) for path in sorted(run.records.glob("*.parquet"))]
     pd.concat(records, ignore_index=True).to_parquet(folder / "steps.parquet", index=False)
@@ -127,8 +130,3 @@ def _write_predictions(job: Job, network: BagNetwork, store: PhotoStore, rebuild
         attention.append(photos.assign(split=split))
     pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
     pd.concat(attention, ignore_index=True).to_parquet(folder / "attention.parquet", index=False)
-
-
-def _tell(done: int, total: int) -> None:
-    if done == total or done % max(1, total // 4) == 0:
-        log.info("  epoch %d of %d", done, total)
