@@ -1,8 +1,9 @@
 """How a network reads a batch of visits: whole, photo by photo, and its parts before and after the pool.
 
-Networks that are not ``BagNetwork`` are called as ``network(photos_BN, is_photo_BN) -> logits_BC``. A network *offers its
-parts* when it has ``features`` (photos [M, ...] -> [M, D]), ``attention`` (a module, [M, D] -> logits [M]) and ``head`` (a
-module, [B, D] -> logits [B, C]), and its own forward is softmax pooling between them.
+Networks that are not ``BagNetwork`` are called as ``network(photos_BN, is_photo_BN) -> logits_BC``, or logits [B] of the
+second of two classes (as with ``BCEWithLogitsLoss``). A network *offers its parts* when it has ``features`` (photos
+[M, ...] -> [M, D]), ``attention`` (a module, [M, D] -> logits [M]) and ``head`` (a module, [B, D] -> logits [B, C]), and its
+own forward is softmax pooling between them.
 """
 
 # Axes: B bags (visits), N photos per bag (padded), M photos that are read, P present photos, D feature length, C classes.
@@ -38,11 +39,13 @@ def visit_losses(network: nn.Module, batch: BagBatch) -> Tensor:
     if isinstance(network, BagNetwork):
         return visit_loss(network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC, batch.label_B)
     logits_BC = network(batch.photos_BNCHW, batch.is_photo_BN)
+    if isinstance(logits_BC, Tensor) and logits_BC.ndim == 1:
+        logits_BC = torch.stack([torch.zeros_like(logits_BC), logits_BC], dim=1)
     if not isinstance(logits_BC, Tensor) or logits_BC.ndim != 2 or len(logits_BC) != len(batch.label_B):
         seen = tuple(logits_BC.shape) if isinstance(logits_BC, Tensor) else type(logits_BC).__name__
         raise TraceError(
-            f"{type(network).__name__} returned {seen} for {len(batch.label_B)} bags; wanted: class logits [bags, classes]\n"
-            "  next: wrap it in a module whose forward(photos, mask) returns the logits alone"
+            f"{type(network).__name__} returned {seen} for {len(batch.label_B)} bags; wanted: logits [bags, classes], or "
+            "[bags] for two classes\n  next: wrap it in a module whose forward(photos, mask) returns the logits alone"
         )
     return visit_loss(logits_BC, batch.label_B)
 

@@ -1,0 +1,336 @@
+"""Tracing any network from Python: recordings of ordinary loops, scores against a plain loop, examples that run."""
+
+import copy
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import grasp_psonet
+from grasp_psonet.errors import StageError, TraceError
+from grasp_psonet.trajectory.anchors import read_anchor
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FORMULAS = ("paper", "sgd", "adam", "cosine")
+
+
+class Pooling(nn.Module):
+    """An attention network that is not ours; float64; one parameter that training never reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(6, 5), nn.Tanh())
+        self.scorer = nn.Linear(5, 1)
+        self.out = nn.Linear(5, 3)
+        self.unused = nn.Parameter(torch.zeros(2))
+        self.double()
+
+    def forward(self, photos: Tensor, mask: Tensor) -> Tensor:
+        features = self.inner(photos)
+        weight = self.scorer(features).squeeze(-1).masked_fill(~mask, -torch.inf).softmax(1)
+        return self.out(torch.einsum("bn,bnd->bd", weight, features))
+
+
+class WithParts(nn.Module):
+    """The same, offering its parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(6, 5), nn.Tanh())
+        self.attention = nn.Sequential(nn.Linear(5, 1), nn.Flatten(0))
+        self.head = nn.Linear(5, 3)
+        self.double()
+
+    def features(self, photos: Tensor) -> Tensor:
+        return self.inner(photos)
+
+    def forward(self, photos: Tensor, mask: Tensor) -> Tensor:
+        features = self.features(photos.flatten(0, 1))
+        weight = self.attention(features).view(mask.shape).masked_fill(~mask, -torch.inf).softmax(1)
+        return self.head(torch.einsum("bn,bnd->bd", weight, features.unflatten(0, mask.shape)))
+
+
+def bags_of(seed: int, sizes: tuple[int, ...]) -> list[tuple[Tensor, int]]:
+    chance = torch.Generator().manual_seed(seed)
+    return [(torch.randn(n, 6, dtype=torch.float64, generator=chance), i % 3) for i, n in enumerate(sizes)]
+
+
+TRAINING, QUERIES = bags_of(1, (2, 3, 1, 4, 2, 3)), bags_of(2, (2, 1, 3))
+STEPS = [[0, 1], [2, 2], [3, 0, 1], [1, 3], [4, 0], [2, 4]]  # bag 5 is never drawn
+
+
+def loss_of(network: nn.Module, bags: list[tuple[Tensor, int]]) -> Tensor:
+    longest = max(len(photos) for photos, _ in bags)
+    photos = torch.stack([functional.pad(p, (0, 0, 0, longest - len(p))) for p, _ in bags])
+    mask = torch.stack([torch.arange(longest) < len(p) for p, _ in bags])
+    return functional.cross_entropy(network(photos, mask), torch.tensor([label for _, label in bags]))
+
+
+def train(
+    network: nn.Module,
+    folder: Path,
+    kind: type[torch.optim.Adam] = torch.optim.Adam,
+) -> tuple[grasp_psonet.Trajectory, list[dict[str, Tensor]]]:
+    """A training with a falling lr and the parameters in an order of the optimizer's own; weights after each step."""
+    optimizer = kind(list(network.parameters())[::-1], lr=0.02, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8)
+    weights = []
+    with grasp_psonet.record(network, optimizer, folder, anchor_every=2) as recorder:
+        for drawn in STEPS:
+            recorder.draw(drawn[:1])
+            recorder.draw(drawn[1:])
+            optimizer.zero_grad()
+            loss_of(network, [TRAINING[b] for b in drawn]).backward()
+            optimizer.step()
+            schedule.step()
+            weights.append(copy.deepcopy(network.state_dict()))
+    return recorder.trajectory(), weights
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> tuple[Pooling, grasp_psonet.Trajectory]:
+    torch.manual_seed(0)
+    network = Pooling()
+    return network, train(network, tmp_path / "recording")[0]
+
+
+def plain_scores(network: nn.Module, trajectory: grasp_psonet.Trajectory, formula: str, unit: str) -> np.ndarray:
+    """Scores [Q, Z] by a loop over anchors, queries and photos, each gradient whole; lr and draws as they were."""
+    photos = [(b, n) for b, (bag, _) in enumerate(TRAINING) for n in range(len(bag))]
+    total = np.zeros((len(QUERIES), len(photos)))
+    network = copy.deepcopy(network)
+    for step in (2, 4, 6):
+        anchor = read_anchor(trajectory.anchors / f"step-{step:07d}.safetensors")
+        network.load_state_dict(anchor.weights)
+        for z, (b, n) in enumerate(photos):
+            weight = 0.0
+            for t in (step - 1, step):
+                share = 1 if formula == "cosine" else 1 / len(STEPS[t - 1])
+                weight += 0.02 * 0.8 ** (t - 1) * STEPS[t - 1].count(b) * share
+            bag, label = TRAINING[b]
+            ours = gradient(network, (bag[n : n + 1], label) if unit == "single" else (bag, label))
+            for q, query in enumerate(QUERIES):
+                theirs = gradient(network, query)
+                dot, ours2, theirs2 = 0.0, 0.0, 0.0
+                for name in ours:
+                    m, v = anchor.state.exp_avg[name], anchor.state.exp_avg_sq[name]
+                    diagonal = 1 / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
+                    diagonal = {"sgd": torch.ones_like(v), "paper": m / (v.sqrt() + 1e-8)}.get(formula, diagonal)
+                    dot += float((diagonal * ours[name] * theirs[name]).sum())
+                    ours2 += float((diagonal * ours[name] ** 2).sum())
+                    theirs2 += float((diagonal * theirs[name] ** 2).sum())
+                total[q, z] += weight * (dot / (ours2 * theirs2) ** 0.5 if formula == "cosine" else dot)
+    return total
+
+
+def gradient(network: nn.Module, bag: tuple[Tensor, int]) -> dict[str, Tensor]:
+    network.zero_grad()
+    loss_of(network, [bag]).backward()
+    return {name: w.grad.clone() for name, w in network.named_parameters() if w.grad is not None}
+
+
+@pytest.mark.parametrize("unit", ["single", "visit"])
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_scores_equal_the_loop(told: tuple[Pooling, grasp_psonet.Trajectory], formula: str, unit: str) -> None:
+    network, trajectory = told
+    table = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula=formula, unit=unit, photos_per_batch=5)
+    found = table["score"].to_numpy().reshape(len(QUERIES), -1)
+    wanted = plain_scores(network, trajectory, formula, unit)
+    assert np.abs(wanted).max() > 1e-4
+    assert np.abs(found - wanted).max() < 1e-10 * np.abs(wanted).max()
+    never = (table["visit_id"] == "5").to_numpy()
+    assert never.sum() == 3 * len(QUERIES)
+    assert (table["score"][never] == 0).all()
+    assert table["photo"].to_list()[:6] == [0, 1, 0, 1, 2, 0]
+    assert table.attrs["coverage"].startswith("59 of 61 parameters")
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_recording_reads_moments_by_name_and_changes_nothing(tmp_path: Path, kind: type[torch.optim.Adam]) -> None:
+    torch.manual_seed(0)
+    network = Pooling()
+    alone = copy.deepcopy(network)
+    trajectory, weights = train(network, tmp_path, kind)
+    optimizer = kind(list(alone.parameters()), lr=0.02, weight_decay=0.01)
+    for step, drawn in enumerate(STEPS, start=1):
+        optimizer.zero_grad()
+        loss_of(alone, [TRAINING[b] for b in drawn]).backward()
+        optimizer.step()
+        optimizer.param_groups[0]["lr"] *= 0.8
+        assert all(torch.equal(w, alone.state_dict()[name]) for name, w in weights[step - 1].items())
+        if step % 2 == 0:
+            anchor = trajectory.read(step, torch.device("cpu"))
+            assert anchor.state.exp_avg.keys() == {n for n, _ in alone.named_parameters()} - {"unused"}
+            for name, weight in alone.named_parameters():
+                assert torch.equal(anchor.weights[name], weight)
+                if name != "unused":
+                    assert torch.equal(anchor.state.exp_avg[name], optimizer.state[weight]["exp_avg"])
+                    assert torch.equal(anchor.state.exp_avg_sq[name], optimizer.state[weight]["exp_avg_sq"])
+    assert trajectory.optimizer.kind == ("adamw" if kind is torch.optim.AdamW else "adam")
+    assert trajectory.optimizer.weight_decay == 0.01
+    wanted = [(t, str(b), 0.02 * 0.8 ** (t - 1)) for t, drawn in enumerate(STEPS, start=1) for b in drawn]
+    told = list(trajectory.steps.itertuples(index=False, name=None))
+    assert [row[:2] for row in told] == [row[:2] for row in wanted]
+    np.testing.assert_allclose([row[2] for row in told], [row[2] for row in wanted])
+    again = grasp_psonet.read_recording(tmp_path, kept_step=4)
+    assert again.windows() == [(0, 2), (2, 4)]
+    pd.testing.assert_frame_equal(again.steps, trajectory.steps)
+    assert again.optimizer == trajectory.optimizer
+
+
+def test_the_users_network_is_left_as_it_is(told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+    network, trajectory = told
+    network.train()
+    before = copy.deepcopy(network.state_dict())
+    grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam")
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(weight.requires_grad for weight in network.parameters())
+
+
+def test_units_of_parts_need_the_parts(tmp_path: Path, told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+    network, trajectory = told
+    for unit in ("share", "edit"):
+        with pytest.raises(TraceError, match=f"unit {unit} needs .*Pooling has no features, attention, head"):
+            grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, unit=unit)
+    torch.manual_seed(0)
+    parted = WithParts()
+    trajectory, _ = train(parted, tmp_path / "parted")
+    asked = {"formula": "sgd", "traced": ["inner.*", "attention.*"]}
+    tables = {
+        unit: grasp_psonet.trace(parted, trajectory, TRAINING, QUERIES, unit=unit, **asked)
+        for unit in ("share", "edit", "visit")
+    }
+    shares = tables["share"].groupby(["query_id", "visit_id"])["score"].sum()
+    whole = tables["visit"].groupby(["query_id", "visit_id"])["score"].first()
+    assert whole.abs().max() > 1e-4
+    np.testing.assert_allclose(shares, whole, rtol=1e-9, atol=1e-15)
+    last = tables["edit"]["visit_id"] == "2"  # a bag of one photo
+    np.testing.assert_allclose(tables["edit"]["score"][last], tables["visit"]["score"][last], rtol=1e-9)
+
+    class Other(WithParts):
+        def forward(self, photos: Tensor, mask: Tensor) -> Tensor:
+            return super().forward(photos, mask) * 2
+
+    other = Other()
+    other.load_state_dict(parted.state_dict())
+    with pytest.raises(TraceError, match="forward to be its parts"):
+        grasp_psonet.trace(other, trajectory, TRAINING, QUERIES, unit="share")
+
+
+def test_summed_queries_and_memory_blocks_change_nothing(told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+    network, trajectory = told
+    each = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam")
+    blocks = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam", memory_mib=0)
+    np.testing.assert_allclose(blocks["score"], each["score"], rtol=1e-10, atol=1e-16)
+    one = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam", sum_queries=True, memory_mib=0)
+    assert set(one["query_id"]) == {"all"}
+    summed = each["score"].to_numpy().reshape(3, -1).sum(0)
+    np.testing.assert_allclose(one["score"], summed, rtol=1e-9, atol=1e-16)
+    by_name = grasp_psonet.trace(
+        network, trajectory, {str(b): bag for b, bag in enumerate(TRAINING)}, {"a": QUERIES[0]}, formula="adam"
+    )
+    assert set(by_name["query_id"]) == {"a"}
+    np.testing.assert_allclose(by_name["score"], each["score"][: len(by_name)], rtol=1e-10, atol=1e-16)
+
+
+def test_one_logit_a_bag_means_two_classes(tmp_path: Path) -> None:
+    class Binary(Pooling):
+        def forward(self, photos: Tensor, mask: Tensor) -> Tensor:
+            logits = super().forward(photos, mask)
+            return logits[:, 1] - logits[:, 0]
+
+    class Pair(Pooling):
+        def forward(self, photos: Tensor, mask: Tensor) -> Tensor:
+            return super().forward(photos, mask)[:, :2]
+
+    torch.manual_seed(0)
+    network = Pooling()
+    trajectory, _ = train(network, tmp_path)
+    tables = []
+    for kind in (Binary, Pair):
+        same = kind()
+        same.load_state_dict(network.state_dict())
+        bags = [(photos, label % 2) for photos, label in TRAINING]
+        tables.append(grasp_psonet.trace(same, trajectory, bags, bags[:2], formula="adam", unit="visit"))
+    np.testing.assert_allclose(tables[0]["score"], tables[1]["score"], rtol=1e-9, atol=1e-16)
+    assert tables[0]["score"].abs().max() > 1e-4
+
+
+def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
+    network = Pooling()
+    groups = [{"params": network.inner.parameters()}, {"params": network.out.parameters(), "weight_decay": 0.1}]
+    stranger = torch.nn.Parameter(torch.zeros(1))
+    refused = {
+        "optimizer is SGD": torch.optim.SGD(network.parameters(), lr=0.1),
+        "amsgrad is on": torch.optim.Adam(network.parameters(), amsgrad=True),
+        "weight_decay differs between its groups": torch.optim.Adam(groups),
+        "1 parameters of the optimizer are not in the network": torch.optim.Adam([*network.parameters(), stranger]),
+    }
+    for message, optimizer in refused.items():
+        with pytest.raises(TraceError, match=message):
+            grasp_psonet.record(network, optimizer, tmp_path)
+    optimizer = torch.optim.Adam(network.parameters())
+    recorder = grasp_psonet.record(network, optimizer, tmp_path / "undrawn")
+    loss_of(network, TRAINING[:2]).backward()
+    with pytest.raises(TraceError, match="step 1 was taken without its draws"), recorder:
+        optimizer.step()
+    with pytest.raises(StageError, match="no finished recording"):
+        recorder.trajectory()
+    with pytest.raises(TraceError, match="has taken steps before"):
+        grasp_psonet.record(network, optimizer, tmp_path / "late")
+
+
+def test_weights_loaded_before_the_end_are_not_taken_for_the_last_steps(tmp_path: Path) -> None:
+    network = Pooling()
+    optimizer = torch.optim.Adam(network.parameters())
+    start = copy.deepcopy(network.state_dict())
+    recorder = grasp_psonet.record(network, optimizer, tmp_path, anchor_every=5)
+
+    def train_and_go_back() -> None:
+        with recorder:
+            recorder.draw([0])
+            loss_of(network, TRAINING[:1]).backward()
+            optimizer.step()
+            network.load_state_dict(start)
+
+    with pytest.raises(TraceError, match="the weights changed after the last step"):
+        train_and_go_back()
+
+
+def test_what_cannot_be_traced_is_refused(told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+    network, trajectory = told
+    with pytest.raises(TraceError, match="formula unrolled is not defined at anchors"):
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="unrolled")
+    with pytest.raises(TraceError, match="of which 0 were drawn"):
+        grasp_psonet.trace(network, trajectory, {"a": TRAINING[0]}, QUERIES)
+    with pytest.raises(TraceError, match="moved none of the traced parameters"):
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, traced="unused")
+    with pytest.raises(StageError, match="already holds a recording"):
+        grasp_psonet.record(network, torch.optim.Adam(network.parameters()), trajectory.anchors.parent)
+
+
+def test_the_attention_example_finds_the_mislabelled_bags() -> None:
+    example = runpy.run_path(str(EXAMPLES / "someone_elses_network.py"))
+    most_harmful = set(example["main"]().index[:6])
+    assert len(most_harmful & {str(b) for b in example["MISLABELLED"]}) >= 5
+
+
+def test_the_classifier_example_finds_the_mislabelled_images() -> None:
+    example = runpy.run_path(str(EXAMPLES / "bare_classifier.py"))
+    assert set(example["main"]().index[:4]) == {str(n) for n in example["MISLABELLED"]}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, grasp_psonet; assert not {'torch', 'pandas', 'numpy'} & sys.modules.keys()\ngrasp_psonet.nothing"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "AttributeError: module 'grasp_psonet' has no attribute 'nothing'" in done.stderr
