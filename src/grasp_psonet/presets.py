@@ -47,7 +47,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "val_visits": 64,
             "test_visits": 170,
         },
-        "network": {"encoder": "convnext_tiny", "mask": "paper"},
+        "network": {"encoder": "convnext_tiny", "projection": "mlp", "mask": "paper"},
         "train": {
             "epochs": 100,
             "visits_per_step": 4,

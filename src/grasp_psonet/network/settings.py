@@ -13,7 +13,7 @@ class NetworkSettings:
     __pydantic_config__ = STRICT
 
     encoder: str = setting("convnext_tiny", "any timm model, or demo_convnext / demo_vit (drawn skin, 64 px)")
-    weights: str = setting("pretrained", "pretrained, random, or the path of a local .safetensors file")
+    weights: str = setting("pretrained", "pretrained, random, or a .safetensors file (its path from the study folder)")
     feature_length: int = setting(768, "length D of a photo's feature after the projection")
     projection: Literal["linear", "mlp"] = setting("linear", "encoder feature -> D: one layer, or two with GELU")
     attention: Literal["plain", "gated"] = setting("gated", "tanh attention, or tanh times sigmoid (Ilse et al. 2018)")

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +36,7 @@ def train_task(job: Job, name: str = BASELINE, pruning: Path | None = None) -> T
     inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest}
     if pruning is not None:
         inputs["pruning"] = pruning
-    weights = Path(job.settings.network.weights)
+    weights = job.study.folder / job.settings.network.weights
     if weights.is_file():
         inputs["encoder weights"] = digest(weights)
     return job.task(
@@ -69,8 +69,11 @@ def split_bags(job: Job, store: PhotoStore, split: str) -> list[Bag]:
 
 
 def fresh_network(job: Job, store: PhotoStore) -> BagNetwork:
-    """The network as it stands before the first step."""
-    return build_network(job.settings.network, store.edge_px, job.settings.seed)
+    """The network as it stands before the first step; a relative path of weights starts at the study folder."""
+    settings = job.settings.network
+    if settings.weights not in ("pretrained", "random"):
+        settings = replace(settings, weights=str(job.study.folder / settings.weights))
+    return build_network(settings, store.edge_px, job.settings.seed)
 
 
 def rebuild_of(job: Job, store: PhotoStore, removed: frozenset[str]) -> Rebuild:
