@@ -13,9 +13,10 @@ from tests.tiny_study import tiny_bags, tiny_network
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.self_influence import self_influence
-from grasp_psonet.influence.settings import Formula
-from grasp_psonet.influence.trace import Trajectory, photo_scope, trace_checkpoints
+from grasp_psonet.influence.self_influence import photo_scope, self_influence
+from grasp_psonet.influence.settings import Formula, TraceSettings
+from grasp_psonet.influence.trace import trace
+from grasp_psonet.influence.unit_scope import unit_scope
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
@@ -23,21 +24,10 @@ from grasp_psonet.trajectory.anchors import write_anchor
 from grasp_psonet.trajectory.records import step_rows
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.step import train_step
+from grasp_psonet.trajectory.trajectory import Trajectory
 
 FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
 OPTIMIZER = OptimizerSettings(lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup_steps=3)
-
-
-@pytest.fixture(autouse=True)
-def _double_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos become float64 like the network."""
-    import grasp_psonet.influence.trace as trace_module
-
-    def collate_double(bags: list[Bag], pixels: np.ndarray) -> object:
-        batch = collate(bags, pixels)
-        return replace(batch, photos_BNCHW=batch.photos_BNCHW.double())
-
-    monkeypatch.setattr(trace_module, "collate", collate_double)
 
 
 class _Story:
@@ -67,10 +57,18 @@ class _Story:
         self.queries = [self.bags[name].only(self.bags[name].photo_ids[-1]) for name in ("v6", "v7")]
 
     def trace(self, formulas: tuple[Formula, ...] = FORMULAS, per_batch: int = 4) -> dict[Formula, np.ndarray]:
-        scope = photo_scope(self.network, self.photos, self.pixels)
-        return trace_checkpoints(
-            self.network, self.trajectory, self.photos, self.queries, self.pixels, formulas, per_batch, scope
-        )
+        scope = unit_scope("single", self.network, collate(self.photos[:3], self.pixels))
+        settings = TraceSettings(photos_per_batch=per_batch)
+        return trace(
+            self.network,
+            self.trajectory,
+            self.photos,
+            self.queries,
+            self.pixels,
+            settings,
+            scope,
+            formulas=formulas,
+        ).by_formula
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from grasp_psonet.bags.bag import Bag, collate
-from grasp_psonet.influence.trace import Trajectory
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.trajectory.trajectory import Trajectory
 
 
 def gradient_of(network: BagNetwork, bag: Bag, pixels: np.ndarray) -> dict[str, Tensor]:

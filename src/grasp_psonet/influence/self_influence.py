@@ -5,17 +5,19 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from grasp_psonet.bags.bag import Bag, Pixels
+from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.coverage import Scope
+from grasp_psonet.influence.coverage import Scope, cover
 from grasp_psonet.influence.formulas import is_divided_by_batch, metric
 from grasp_psonet.influence.products import products
 from grasp_psonet.influence.settings import Formula
-from grasp_psonet.influence.trace import Trajectory, photo_losses
-from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.records import visit_weights
+from grasp_psonet.trajectory.trajectory import Trajectory
 
 
 def self_influence(
@@ -31,8 +33,13 @@ def self_influence(
 
     ``visits`` holds each visit's photos as bags of one. The diagonal is what training on a photo did to that photo's own
     loss: large where the label had to be memorised (TracIn, section 4.1). Visits never drawn score exactly 0. Raises
-    TraceError for ``cosine``, whose diagonal is the same for every photo.
+    TraceError for ``cosine``, whose diagonal is the same for every photo, and for formulas that need every step.
     """
+    if formula in ("adam-step", "unrolled"):
+        raise TraceError(
+            f"self-influence is summed over anchors, and formula {formula} needs every step\n"
+            "  next: set audit.formula to adam, sgd or paper"
+        )
     if formula == "cosine":
         raise TraceError(
             "self-influence with formula cosine is the same for every photo and ranks nothing\n"
@@ -53,3 +60,18 @@ def self_influence(
             matrices[visit_id] += weights[visit_id] * found.gram_MBB[0].double().cpu().numpy()
         after_anchor(done, len(windows))
     return matrices
+
+
+def photo_scope(network: BagNetwork, photos: Sequence[Bag], pixels: Pixels) -> Scope:
+    """The exact rule of every parameter for photos as bags of one, proven on the first three of these photos."""
+    return cover(network, photo_losses(network, photos[:3], pixels))
+
+
+def photo_losses(network: BagNetwork, bags: Sequence[Bag], pixels: Pixels) -> Callable[[torch.nn.Module], Tensor]:
+    """The loss [B] of these bags of one photo, as a function of the network."""
+    batch = collate(list(bags), pixels).to(next(network.parameters()).device)
+
+    def losses(module: torch.nn.Module) -> Tensor:
+        return visit_loss(module(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC, batch.label_B)
+
+    return losses

@@ -3,18 +3,46 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from grasp_psonet.errors import SettingsError
 from grasp_psonet.setting import STRICT, refuse_unless, setting
 
-Formula = Literal["paper", "sgd", "adam", "cosine"]
+Formula = Literal["paper", "sgd", "adam", "adam-step", "cosine", "unrolled"]
+Unit = Literal["single", "share", "edit", "visit"]
+Curvature = Literal["exact", "fisher", "none"]
 
 
 @dataclass(frozen=True)
 class TraceSettings:
-    """Which influence formula scores the training photos, on which queries."""
+    """Which influence formula scores the training photos, what a photo means in its visit, and on which queries."""
 
     __pydantic_config__ = STRICT
 
-    formula: Formula = setting("cosine", "paper, sgd, adam or cosine")
+    formula: Formula = setting("cosine", "paper, sgd, adam, adam-step, cosine or unrolled")
+    unit: Unit = setting(
+        "single",
+        "a training photo as a bag of its own (single), its share of its visit's gradient (share), the visit with it "
+        "against without it (edit), or every photo as its visit (visit)",
+    )
+    query: Literal["photo", "visit"] = setting(
+        "photo", "a validation error through its most-attended photo alone, or as the whole visit"
+    )
+    counting: Literal["checkpoints", "steps"] = setting(
+        "checkpoints",
+        "every photo at every anchor, or the photos of each step at that step, by replay (one more training)",
+    )
+    summed: bool = setting(False, "one score for all errors together instead of one for each")
+    scope: str | tuple[str, ...] = setting(
+        "all", "parameters whose gradients count: all, head (attention and head), or a list of name patterns"
+    )
+    curvature: Curvature = setting(
+        "exact", "formula unrolled only: exact Hessian-vector products, the empirical Fisher in their place, or none"
+    )
+    replay_tolerance: float = setting(
+        0.0, "how far a replayed loss may be from the recorded one (0: bitwise; other machines need e.g. 1e-4)"
+    )
+    memory_mib: int = setting(
+        4096, "memory for the directions of queries and for kept steps; more queries go in blocks"
+    )
     drop_doubtful_queries: bool = setting(
         False, "leave out validation errors where the readers disagree or PASI lies within near_cutoff of a cut-off"
     )
@@ -24,3 +52,35 @@ class TraceSettings:
     def __post_init__(self) -> None:
         refuse_unless(self.near_cutoff >= 0, "trace.near_cutoff", self.near_cutoff, "0 or more PASI points")
         refuse_unless(self.photos_per_batch >= 1, "trace.photos_per_batch", self.photos_per_batch, "at least 1")
+        refuse_unless(self.memory_mib >= 1, "trace.memory_mib", self.memory_mib, "at least 1 MiB")
+        refuse_unless(self.replay_tolerance >= 0, "trace.replay_tolerance", self.replay_tolerance, "0 or more")
+        refuse_unless(bool(self.scope), "trace.scope", self.scope, "all, head, or a list of parameter name patterns")
+        _refuse_combinations(self)
+
+
+def caveats(settings: TraceSettings) -> list[str]:
+    """What must be said beside the scores of these settings."""
+    if settings.formula == "unrolled" and settings.unit == "single":
+        return [
+            "formula unrolled with unit single: training never took the loss of a photo alone, so these scores are the "
+            "derivative of nothing that training did; unit edit or visit is"
+        ]
+    return []
+
+
+def _refuse_combinations(settings: TraceSettings) -> None:
+    if settings.formula in ("adam-step", "unrolled") and settings.counting == "checkpoints":
+        raise SettingsError(
+            f"trace.formula {settings.formula} with trace.counting checkpoints is undefined: it needs the batch gradient of "
+            "each step, which anchors do not hold\n  next: set trace.counting steps, or trace.formula adam"
+        )
+    if settings.formula == "unrolled" and settings.scope != "all":
+        raise SettingsError(
+            f"trace.formula unrolled with trace.scope {settings.scope!r}: a step carries every parameter into every other\n"
+            "  next: set trace.scope all"
+        )
+    if settings.formula != "unrolled" and settings.curvature != "exact":
+        raise SettingsError(
+            f"trace.curvature {settings.curvature!r} means something for trace.formula unrolled only; formula is "
+            f"{settings.formula!r}\n  next: leave trace.curvature at exact, or set trace.formula unrolled"
+        )

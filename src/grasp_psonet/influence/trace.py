@@ -1,125 +1,159 @@
-"""Tracing with the counting ``checkpoints``: every trained photo against every query at each anchor of the trajectory."""
+"""Tracing: every training photo against every query, by any formula, unit and counting.
 
-# Axes: Q queries, F formulas, Z training photos, B photos of one pass, C classes (in logits); P... the shape of a parameter.
+What is computed apart (an anchor, a window of steps, a block of queries) is one *part*; scores of parts add up. A caller that
+keeps parts hands in ``remember``, and an interrupted trace then goes on where it stopped.
+"""
 
+# Axes: Q queries, Z training photos.
+
+import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
-import pandas as pd
-import torch
-from torch import Tensor
-
-from grasp_psonet.bags.bag import Bag, Pixels, collate
+from grasp_psonet.bags.bag import Bag, Pixels
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.coverage import Scope, cover
-from grasp_psonet.influence.formulas import fold, is_divided_by_batch, metric
-from grasp_psonet.influence.products import products
-from grasp_psonet.influence.settings import Formula
-from grasp_psonet.network.network import BagNetwork, visit_loss
-from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, load_weights, read_anchor
-from grasp_psonet.trajectory.records import visit_weights
-from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.influence.checkpoints import anchor_scores
+from grasp_psonet.influence.request import Request, ScoresByFormula
+from grasp_psonet.influence.settings import Formula, TraceSettings, caveats
+from grasp_psonet.influence.steps import window_scores
+from grasp_psonet.influence.unit_scope import UnitScope
+from grasp_psonet.influence.unroll import COPIES, unrolled_scores
+from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+
+LINE_EVERY_S = 10.0
+ALL_QUERIES = "all errors"
+
+log = logging.getLogger("grasp_psonet")
+
+Remember = Callable[[str, Callable[[], ScoresByFormula]], ScoresByFormula]
 
 
 @dataclass(frozen=True)
-class Trajectory:
-    """What a run left behind, as far as tracing reads it."""
+class Traced:
+    """Scores [Q, Z] float64 by formula; **positive = training on the photo lowered the query's loss, negative = harmful**.
 
-    anchors: Path
-    steps: pd.DataFrame
-    kept_step: int
-    optimizer: OptimizerSettings
+    ``query_ids`` name the rows (one row ``all errors`` where queries are summed), ``photo_ids`` and ``visit_ids`` the
+    columns; ``caveats`` is what must be said wherever these scores are shown.
+    """
 
-    def windows(self) -> list[tuple[int, int]]:
-        """(previous anchor, anchor) steps up to the kept one: later steps did not make the prediction."""
-        steps = [step for step in anchor_steps(self.anchors) if step <= self.kept_step]
-        return list(pairwise([0, *steps]))
-
-    def read(self, step: int, device: torch.device) -> Anchor:
-        return read_anchor(anchor_path(self.anchors, step), device)
+    by_formula: ScoresByFormula
+    query_ids: tuple[str, ...]
+    photo_ids: tuple[str, ...]
+    visit_ids: tuple[str, ...]
+    caveats: tuple[str, ...]
 
 
-def trace_checkpoints(
+def trace(
     network: BagNetwork,
     trajectory: Trajectory,
-    training: Sequence[Bag],
+    visits: Sequence[Bag],
     queries: Sequence[Bag],
     pixels: Pixels,
-    formulas: Sequence[Formula],
-    photos_per_batch: int,
-    scope: Scope,
-    after_anchor: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[Formula, np.ndarray]:
-    """Scores [Q, Z] float64 by formula; positive = helpful, negative = harmful (unit ``single``).
+    settings: TraceSettings,
+    scope: UnitScope,
+    *,
+    formulas: Sequence[Formula] | None = None,
+    replaying: Replaying | None = None,
+    remember: Remember = lambda part, make: make(),
+    after_part: Callable[[int, int], None] = lambda done, total: None,
+) -> Traced:
+    """Scores of the present photos of ``visits`` for each query.
 
-    ``training`` and ``queries`` are bags of one photo each, with their visit's label. A photo weighs at an anchor what its
-    visit was drawn in the steps since the previous anchor (``sum lr n / b``); a photo never drawn scores exactly 0.
-    Evaluation mode, no augmentation. Anchors are the outer loop, each read once. Raises TraceError without anchors.
+    ``visits`` are bags as training had them, ``queries`` bags of one photo or whole (setting trace.query). ``formulas``
+    (default: that of the settings) are traced together in the same passes. Counting ``steps`` needs ``replaying``. The
+    network holds the kept weights afterwards. Raises TraceError without anchors, SettingsError for a combination without
+    meaning, ReplayMismatch where replay gives other losses than training did.
     """
+    wanted = tuple(formulas or (settings.formula,))
+    told = [note for formula in wanted for note in caveats(replace(settings, formula=formula))]
+    for note in told:
+        log.warning("  %s", note)
+    request = Request(tuple(visits), tuple(queries), pixels, wanted, settings, scope)
+    visit_of = {photo_id: bag.visit_id for bag in visits for photo_id in bag.photo_ids}
+    query_ids = (ALL_QUERIES,) if settings.summed else tuple(bag.visit_id for bag in queries)
+    scores = request.zeros()
+    if queries:
+        pace = _Pace(_amount(trajectory, request))
+        parts = list(_parts(network, trajectory, replaying, replace(request, did=pace.did)))
+        for done, (name, make) in enumerate(parts, start=1):
+            for formula, found in remember(name, make).items():
+                scores[formula] += found
+            after_part(done, len(parts))
+        step = trajectory.windows()[-1][1]
+        load_weights(network, trajectory.read(step, next(network.parameters()).device))
+    visit_ids = tuple(visit_of[photo_id] for photo_id in request.photo_ids)
+    return Traced(scores, query_ids, request.photo_ids, visit_ids, tuple(told))
+
+
+def _parts(
+    network: BagNetwork, trajectory: Trajectory, replaying: Replaying | None, request: Request
+) -> Iterator[tuple[str, Callable[[], ScoresByFormula]]]:
+    """Name and maker of every part."""
     windows = trajectory.windows()
     if not windows:
         raise TraceError(f"the run has no anchor up to its kept step {trajectory.kept_step}\n  next: train again")
-    scores = {formula: np.zeros((len(queries), len(training))) for formula in formulas}
-    device = next(network.parameters()).device
-    for done, (before, step) in enumerate(windows, start=1):
-        anchor = trajectory.read(step, device)
-        load_weights(network, anchor)
-        weight_by_visit = {divided: visit_weights(trajectory.steps, before, step, divided) for divided in (True, False)}
-        drawn = [z for z, bag in enumerate(training) if bag.visit_id in weight_by_visit[True]]
-        query_QP = query_gradients(network, queries, pixels)
-        folded = [fold(formula, query_QP, anchor.state, trajectory.optimizer) for formula in formulas]
-        direction_FQ = {name: torch.cat([direction[name] for direction in folded]) for name in query_QP}
-        metric_1 = {
-            name: value[None]
-            for name, value in (
-                metric("adam", anchor.state, trajectory.optimizer) if "cosine" in formulas else {}
-            ).items()
-        }
-        for block in _blocks(drawn, photos_per_batch):
-            losses = photo_losses(network, [training[z] for z in block], pixels)
-            found = products(network, losses, scope, direction_FQ, metric_1)
-            dot_FQB = found.dot_BQ.T.double().cpu().numpy().reshape(len(formulas), len(queries), len(block))
-            for f, formula in enumerate(formulas):
-                weights = weight_by_visit[is_divided_by_batch(formula)]
-                dot_QB = dot_FQB[f]
-                if formula == "cosine":
-                    norm_B = found.squared_BM[:, 0].double().clamp(min=0).sqrt().cpu().numpy()
-                    dot_QB = np.divide(dot_QB, norm_B, out=np.zeros_like(dot_QB), where=norm_B > 0)
-                scores[formula][:, block] += dot_QB * np.array([weights[training[z].visit_id] for z in block])
-        after_anchor(done, len(windows))
-    return scores
+    if request.settings.counting == "checkpoints":
+        for before, step in windows:
+            yield (
+                f"anchor-{step:07d}",
+                partial(anchor_scores, network, trajectory, before, step, request),
+            )
+        return
+    if replaying is None:
+        raise TraceError("counting steps replays training and needs what rebuilds its batches, and its start")
+    stepwise = replace(request, formulas=tuple(formula for formula in request.formulas if formula != "unrolled"))
+    if stepwise.formulas:
+        for before, until in windows:
+            yield (
+                f"steps-{before + 1:07d}-{until:07d}",
+                partial(window_scores, network, trajectory, replaying, before, until, stepwise),
+            )
+    if "unrolled" in request.formulas:
+        for rows in request.blocks(network, COPIES):
+            yield (
+                f"unrolled-{rows.start:05d}-{rows.stop:05d}",
+                partial(unrolled_scores, network, trajectory, replaying, rows, request),
+            )
 
 
-def photo_scope(network: BagNetwork, photos: Sequence[Bag], pixels: Pixels) -> Scope:
-    """The exact rule of every parameter for photos as bags of one, proven on the first three of these photos."""
-    return cover(network, photo_losses(network, photos[:3], pixels))
+def _amount(trajectory: Trajectory, request: Request) -> int:
+    """About how many passes of one photo the trace will take, as ``Request.did`` counts them."""
+    settings = request.settings
+    of_queries = sum(map(len, request.queries))
+    counts: Counter[str] = Counter()
+    for bag in request.visits:
+        counts[bag.visit_id] += sum(bag.is_present)
+    steps = trajectory.steps[trajectory.steps["step"] <= trajectory.kept_step]
+    if settings.counting == "checkpoints":
+        drawn = sum(counts[visit_id] for visit_id in steps["visit_id"].unique())
+        return len(trajectory.windows()) * (of_queries + drawn)
+    drawn = int(steps["visit_id"].map(counts).fillna(0).sum())
+    amount = 0
+    if stepwise := [formula for formula in request.formulas if formula != "unrolled"]:
+        sides = ("adam-step" in stepwise) + (set(stepwise) != {"adam-step"})
+        amount += drawn + sides * of_queries * steps["step"].nunique()
+    if "unrolled" in request.formulas:
+        amount += of_queries + drawn * 2 * (1 + request.num_rows)
+    return amount
 
 
-def query_gradients(network: BagNetwork, queries: Sequence[Bag], pixels: Pixels) -> dict[str, Tensor]:
-    """Gradient of each query's loss [Q, ...] by parameter; a parameter that the loss does not reach gets zeros."""
-    parameters = dict(network.named_parameters())
-    rows: dict[str, list[Tensor]] = {name: [] for name in parameters}
-    for bag in queries:
-        loss = photo_losses(network, [bag], pixels)(network).sum()
-        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-        for (name, parameter), gradient in zip(parameters.items(), found, strict=True):
-            rows[name].append(torch.zeros_like(parameter) if gradient is None else gradient)
-    return {name: torch.stack(gradients) for name, gradients in rows.items()}
+class _Pace:
+    """Tells after the first pass how long all will take, and now and then what is left."""
 
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._start = self._last = time.monotonic()
 
-def photo_losses(network: BagNetwork, bags: Sequence[Bag], pixels: Pixels) -> Callable[[torch.nn.Module], Tensor]:
-    """The loss [B] of these bags of one photo, as a function of the network."""
-    batch = collate(list(bags), pixels).to(next(network.parameters()).device)
-
-    def losses(module: torch.nn.Module) -> Tensor:
-        return visit_loss(module(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC, batch.label_B)
-
-    return losses
-
-
-def _blocks(items: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    def did(self, photos: int) -> None:
+        """So many photos more are done."""
+        first, now = self._done == 0, time.monotonic()
+        self._done += photos
+        left_s = (now - self._start) / max(1, self._done) * max(0, self._total - self._done)
+        if first or now - self._last >= LINE_EVERY_S:
+            log.info("  tracing: %.0f %%, about %.0f s left", 100 * min(1.0, self._done / max(1, self._total)), left_s)
+            self._last = now

@@ -3,24 +3,27 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from grasp_psonet.bags.bag import Bag
+from grasp_psonet.bags.bag import collate
 from grasp_psonet.influence.queries import find_queries
-from grasp_psonet.influence.settings import Formula
-from grasp_psonet.influence.trace import Trajectory, photo_scope, trace_checkpoints
+from grasp_psonet.influence.settings import Formula, TraceSettings
+from grasp_psonet.influence.trace import Traced, trace
+from grasp_psonet.influence.unit_scope import unit_scope
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.train import split_bags, training_bags
+from grasp_psonet.stages.train import fresh_network, rebuild_of, split_bags
 from grasp_psonet.training.predict import bags_of_photos, predict_bags
-from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor
+from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor, start_anchor
 from grasp_psonet.trajectory.machine import use_machine
+from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
 log = logging.getLogger("grasp_psonet")
 
@@ -56,38 +59,55 @@ def kept_network_of(job: Job, edge_px: int, trajectory: Trajectory, device: torc
     return network
 
 
+@dataclass(frozen=True)
+class QueryTrace:
+    """Score tables by formula (query_id, photo_id, visit_id, score), photo losses (photo_id, loss), coverage, caveats."""
+
+    tables: dict[Formula, pd.DataFrame]
+    photo_losses: pd.DataFrame
+    coverage: dict[str, int]
+    caveats: tuple[str, ...]
+
+
 def trace_queries(
-    job: Job, queries: pd.DataFrame, formulas: Sequence[Formula]
-) -> tuple[dict[Formula, pd.DataFrame], pd.DataFrame, dict[str, int]]:
-    """Score tables by formula (query_id, photo_id, visit_id, score), photo losses (photo_id, loss), and coverage."""
+    job: Job, queries: pd.DataFrame, formulas: Sequence[Formula], settings: TraceSettings | None = None
+) -> QueryTrace:
+    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and scope."""
     job = job.as_trained(job.study.run(BASELINE))
+    settings = settings or job.settings.trace
     device = use_machine(job.settings.machine.device, job.settings.machine.threads)
     store = open_store(job.study.store)
     trajectory = read_trajectory(job)
     network = kept_network(job, store, trajectory, device)
-    photos = list(bags_of_photos(training_bags(job, store, frozenset()).values()))
+    rebuild = rebuild_of(job, store, frozenset())
+    visits = list(rebuild.bags.values())
+    photos = list(bags_of_photos(visits))
     losses, _ = predict_bags(network, photos, store.pixels)
     photo_losses = pd.DataFrame({"photo_id": [bag.photo_ids[0] for bag in photos], "loss": losses["loss"]})
     used = queries[queries["used"]]
     val_bags = {bag.visit_id: bag for bag in split_bags(job, store, "val")}
-    query_bags = [
-        val_bags[query_id].only(photo_id) for query_id, photo_id in zip(used["query_id"], used["photo_id"], strict=True)
-    ]
-    scope = photo_scope(network, photos, store.pixels)
+    query_bags = [val_bags[query_id] for query_id in used["query_id"]]
+    if settings.query == "photo":
+        query_bags = [bag.only(photo_id) for bag, photo_id in zip(query_bags, used["photo_id"], strict=True)]
+    replaying = None
+    if settings.counting == "steps":
+        start = start_anchor(fresh_network(job, store).to(device))
+        replaying = Replaying(rebuild, start, settings.replay_tolerance)
+    scope = unit_scope(settings.unit, network, collate(visits[:3], store.pixels), settings.scope)
     log.info("  %d queries over %s", len(query_bags), scope)
-    scores = trace_checkpoints(
+    traced = trace(
         network,
         trajectory,
-        photos,
+        visits,
         query_bags,
         store.pixels,
-        formulas,
-        job.settings.trace.photos_per_batch,
+        settings,
         scope,
-        lambda done, total: log.info("  anchor %d of %d", done, total),
+        formulas=formulas,
+        replaying=replaying,
+        after_part=lambda done, total: log.info("  part %d of %d", done, total),
     )
-    tables = {formula: _score_table(table, query_bags, photos) for formula, table in scores.items()}
-    return tables, photo_losses, scope.coverage
+    return QueryTrace(_score_tables(traced), photo_losses, scope.coverage, traced.caveats)
 
 
 def baseline_queries(job: Job) -> pd.DataFrame:
@@ -96,15 +116,19 @@ def baseline_queries(job: Job) -> pd.DataFrame:
     return find_queries(predictions, job.cohort.visits, job.settings.severity.cutoffs, job.settings.trace)
 
 
-def _score_table(score_QZ: np.ndarray, queries: list[Bag], photos: list[Bag]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "query_id": np.repeat([bag.visit_id for bag in queries], len(photos)).astype(object),
-            "photo_id": [bag.photo_ids[0] for bag in photos] * len(queries),
-            "visit_id": [bag.visit_id for bag in photos] * len(queries),
-            "score": score_QZ.reshape(-1),
-        }
-    )
+def _score_tables(traced: Traced) -> dict[Formula, pd.DataFrame]:
+    photo_ids, num_queries = traced.photo_ids, len(traced.query_ids)
+    return {
+        formula: pd.DataFrame(
+            {
+                "query_id": np.repeat(np.array(traced.query_ids, dtype=object), len(photo_ids)),
+                "photo_id": list(photo_ids) * num_queries,
+                "visit_id": list(traced.visit_ids) * num_queries,
+                "score": score_QZ.reshape(-1),
+            }
+        )
+        for formula, score_QZ in traced.by_formula.items()
+    }
 
 
 def _make(job: Job, folder: Path) -> None:
@@ -115,8 +139,10 @@ def _make(job: Job, folder: Path) -> None:
             len(queries),
             int((~queries["used"].astype(bool)).sum()),
         )
-    tables, photo_losses, covered = trace_queries(job, queries, [job.settings.trace.formula])
+    formula = job.settings.trace.formula
+    traced = trace_queries(job, queries, [formula])
     queries.to_parquet(folder / "queries.parquet", index=False)
-    tables[job.settings.trace.formula].to_parquet(folder / "scores.parquet", index=False)
-    photo_losses.to_parquet(folder / "photo_losses.parquet", index=False)
-    (folder / "coverage.json").write_text(json.dumps(covered, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    traced.tables[formula].to_parquet(folder / "scores.parquet", index=False)
+    traced.photo_losses.to_parquet(folder / "photo_losses.parquet", index=False)
+    for name, value in (("coverage", traced.coverage), ("caveats", traced.caveats)):
+        (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,65 @@
+"""Counting ``checkpoints``: every trained photo at each anchor, weighted by what its visit was drawn since the last one."""
+
+# Axes: Q queries, Z training photos, P present photos of one batch.
+
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+
+from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.influence.formulas import fold, metric
+from grasp_psonet.influence.request import Request, ScoresByFormula, add_scores, present_photos
+from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.trajectory.records import visit_weights
+from grasp_psonet.trajectory.trajectory import Trajectory
+
+
+def anchor_scores(
+    network: BagNetwork, trajectory: Trajectory, before: int, step: int, request: Request
+) -> ScoresByFormula:
+    """What the anchor of ``step`` adds to the scores [Q, Z], positive = helpful; those of all anchors add up.
+
+    A photo weighs what its visit was drawn in the steps after ``before`` up to ``step`` (``sum lr n / b``; cosine without
+    ``/ b``); a photo never drawn scores exactly 0. Evaluation mode, no augmentation. The network holds the anchor's
+    weights afterwards.
+    """
+    scores = request.zeros()
+    device = next(network.parameters()).device
+    anchor = trajectory.read(step, device)
+    load_weights(network, anchor)
+    weights = {divided: visit_weights(trajectory.steps, before, step, divided) for divided in (True, False)}
+    bags = drawn_bags(request, weights[True].keys())
+    for rows in request.blocks(network, len(request.formulas) + 1):
+        query_QP = request.gradients(network, rows)
+        folded = {formula: fold(formula, query_QP, anchor.state, trajectory.optimizer) for formula in request.formulas}
+        cosine_metric = metric("cosine", anchor.state, trajectory.optimizer) if "cosine" in request.formulas else {}
+        for block in _blocks(bags, request.settings.photos_per_batch):
+            batch = collate(block, request.pixels).to(device)
+            visit_ids = [bag.visit_id for bag in block for _ in present_photos([bag])]
+
+            def weight_of(divided: bool, visit_ids: Sequence[str] = visit_ids) -> np.ndarray:
+                return np.array([weights[divided][visit_id] for visit_id in visit_ids])
+
+            add_scores(scores, request, rows, network, batch, present_photos(block), folded, weight_of, cosine_metric)
+    return scores
+
+
+def drawn_bags(request: Request, drawn: Collection[str]) -> list[Bag]:
+    """The bags to evaluate: those of drawn visits; for unit single each photo by itself, so that batches are full."""
+    bags = [bag for bag in request.visits if bag.visit_id in drawn]
+    if request.settings.unit != "single":
+        return bags
+    return [bag.only(photo_id) for bag in bags for photo_id in present_photos([bag])]
+
+
+def _blocks(bags: list[Bag], num_photos: int) -> Iterator[list[Bag]]:
+    """Runs of bags with at most so many photos together, or of one bag."""
+    block: list[Bag] = []
+    for bag in bags:
+        if block and sum(map(len, block)) + len(bag) > num_photos:
+            yield block
+            block = []
+        block.append(bag)
+    if block:
+        yield block

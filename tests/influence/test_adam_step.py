@@ -1,0 +1,107 @@
+"""Formula adam-step against the derivative of one real step of torch's Adam."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.reference import real_training
+from tests.tiny_run import OPTIMIZER, TinyRun
+
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence import adjoint, formulas, steps
+from grasp_psonet.influence.formulas import fold
+from grasp_psonet.influence.settings import TraceSettings, Unit
+
+ADAM_STEP = TraceSettings(formula="adam-step", counting="steps", query="visit", unit="visit")
+PHOTOS = ("v2-p0", "v1-p0", "v3-p1")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return TinyRun.train(tmp_path_factory.mktemp("anchors"))
+
+
+@pytest.fixture(scope="module")
+def run_adamw(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return TinyRun.train(tmp_path_factory.mktemp("anchors"), replace(OPTIMIZER, kind="adamw"))
+
+
+def _scores(run: TinyRun, unit: Unit) -> np.ndarray:
+    traced = run.trace(replace(ADAM_STEP, unit=unit))
+    found: np.ndarray = traced.by_formula["adam-step"][0, [traced.photo_ids.index(name) for name in PHOTOS]]
+    return found
+
+
+def _truth(run: TinyRun, unit: Unit) -> np.ndarray:
+    query = run.queries("visit")[0]
+    at = [(photo_id[:2], int(photo_id[-1])) for photo_id in PHOTOS]
+    return np.array([real_training.minus_derivative(run, unit, name, n, query, one_by_one=True) for name, n in at])
+
+
+@pytest.mark.parametrize("unit", ["visit", "edit"])
+@pytest.mark.parametrize("kind", ["run", "run_adamw"])
+def test_scores_are_the_sum_of_each_steps_derivative(request: pytest.FixtureRequest, kind: str, unit: Unit) -> None:
+    run: TinyRun = request.getfixturevalue(kind)
+    truth = _truth(run, unit)
+    assert np.abs(truth).min() > 1e-4, "scores vanish: the comparison would prove nothing"
+    assert np.abs(_scores(run, unit) / truth - 1).max() < 1e-6
+
+
+def _before_the_step(gradients: Callable[..., Any]) -> Callable[..., Any]:
+    def found(network: Any, request: Any, rows: slice, step: Any) -> Any:
+        return gradients(network, request, rows, replace(step, weights_after=step.weights))
+
+    return found
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "replacement"),
+    [
+        (formulas, "unclipped", lambda r, step, optimizer: dict(r)),
+        (
+            formulas,
+            "unclipped",
+            lambda r, step, optimizer: {name: step.gradient.clip * value for name, value in r.items()},
+        ),
+        (adjoint, "curvature_of_root", lambda step, name, optimizer: torch.zeros_like(step.weights[name])),
+        (adjoint, "moment_gradient", lambda step, name, optimizer: step.gradient.clipped[name]),
+        (steps, "_gradients_for", _before_the_step(steps._gradients_for)),
+    ],
+    ids=["clipping", "direction of clipping", "bend of the root", "decay", "query after the step"],
+)
+def test_every_ingredient_is_needed(
+    run: TinyRun, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, replacement: Any
+) -> None:
+    whole = _scores(run, "visit")
+    monkeypatch.setattr(module, name, replacement)
+    assert np.abs(_scores(run, "visit") - whole).max() / np.abs(whole).max() > 1e-3
+
+
+def test_the_second_moments_bend_is_zero_where_nothing_was_ever_felt(run: TinyRun) -> None:
+    network = run.network()
+    step = next(
+        iter(steps.replay(network, run.replaying.start, run.trajectory.steps, 1, run.rebuild, run.trajectory.optimizer))
+    )
+    name = "head.0.weight"
+    still = {name: torch.zeros_like(step.weights[name])}
+    silent = replace(
+        step,
+        state=replace(step.state, exp_avg=still, exp_avg_sq=still),
+        gradient=step.gradient._replace(clipped=still),
+        weights=still,
+    )
+    assert (adjoint.curvature_of_root(silent, name, OPTIMIZER) == 0).all()
+    expected = torch.full_like(step.weights[name], 1 / OPTIMIZER.eps)
+    torch.testing.assert_close(adjoint.fall_of_weight(silent, name, OPTIMIZER), expected, rtol=1e-12, atol=0)
+
+
+def test_without_a_step_it_is_refused(run: TinyRun) -> None:
+    anchor = run.trajectory.read(3, torch.device("cpu"))
+    query = {name: weight[None] for name, weight in anchor.weights.items()}
+    with pytest.raises(TraceError, match="needs the batch gradient of the step"):
+        fold("adam-step", query, anchor.state, OPTIMIZER)
+    with pytest.raises(TraceError, match="a sweep over all steps"):
+        fold("unrolled", query, anchor.state, OPTIMIZER)

@@ -1,0 +1,140 @@
+"""Training again with torch's own optimizer while one photo or visit weighs a little more: what influence must foretell."""
+
+import copy
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+from tests.tiny_run import TinyRun
+from torch import Tensor, nn
+
+from grasp_psonet.bags.bag import Bag, BagBatch, collate
+from grasp_psonet.network.network import BagNetwork
+
+STEP = 1e-3  # of the weight; the four-point rule's error is of its fourth power
+Extra = Callable[[BagNetwork, BagBatch], Tensor]
+
+
+def loss_of(network: BagNetwork, batch: BagBatch) -> Tensor:
+    """Cross-entropy of the one visit of this batch."""
+    logits = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC
+    return nn.functional.cross_entropy(logits, batch.label_B)
+
+
+def of_visit(network: BagNetwork, batch: BagBatch, _: int) -> Tensor:
+    """The visit's loss once more."""
+    return loss_of(network, batch)
+
+
+def of_edit(network: BagNetwork, batch: BagBatch, n: int) -> Tensor:
+    """The visit's loss, less its loss without photo n; nothing is subtracted for its only photo."""
+    keep = [m for m in range(batch.is_photo_BN.shape[1]) if m != n]
+    loss = loss_of(network, batch)
+    return loss - loss_of(network, _with(batch, keep)) if keep else loss
+
+
+def of_single(network: BagNetwork, batch: BagBatch, n: int) -> Tensor:
+    """The loss of photo n alone."""
+    return loss_of(network, _with(batch, [n]))
+
+
+def of_share(network: BagNetwork, batch: BagBatch, n: int) -> Tensor:
+    """The visit's loss, with everything held fixed but the way through photo n's encoder, projection and attention."""
+    feature_ND = network.features(batch.photos_BNCHW[0])
+    logit_N = network.attention(feature_ND)
+    is_other_N = torch.arange(len(feature_ND)) != n
+    feature_ND = torch.where(is_other_N[:, None], feature_ND.detach(), feature_ND)
+    logit_N = torch.where(is_other_N, logit_N.detach(), logit_N)
+    fixed = {name: weight.detach() for name, weight in network.head.named_parameters()}
+    logits = torch.func.functional_call(network.head, fixed, (logit_N.softmax(0) @ feature_ND,))
+    return nn.functional.cross_entropy(logits[None], batch.label_B)
+
+
+UNITS = {"visit": of_visit, "edit": of_edit, "single": of_single, "share": of_share}
+
+
+def minus_derivative(run: TinyRun, unit: str, visit_id: str, n: int, query: Bag, one_by_one: bool = False) -> float:
+    """Minus the derivative of the query's loss after training with respect to the weight of the unit of photo n.
+
+    ``one_by_one``: of the query's loss right after each step with respect to the weight in that step alone, summed.
+    """
+
+    def after(weight: float) -> float:
+        def extra(network: BagNetwork, batch: BagBatch) -> Tensor:
+            return weight * UNITS[unit](network, batch, n)
+
+        return train(run, visit_id, extra, query, one_by_one)
+
+    difference = 8 * (after(STEP) - after(-STEP)) - (after(2 * STEP) - after(-2 * STEP))
+    return -difference / (12 * STEP)
+
+
+def train(run: TinyRun, visit_id: str, extra: Extra, query: Bag, one_by_one: bool) -> float:
+    """Query's loss after the kept step, each draw of the visit having the extra loss; or the sum of those of each step."""
+    steps, network = run.trajectory.steps, run.network()
+    optimizer = optimizer_of(run, network)
+    total = 0.0
+    for _, draws in steps[steps["step"] <= run.trajectory.kept_step].groupby("step"):
+        if one_by_one:
+            aside, of_aside = copy.deepcopy((network, optimizer))
+            take_step(run, aside, of_aside, draws, visit_id, extra)
+            total += _query_loss(run, aside, query)
+            take_step(run, network, optimizer, draws, "", extra)
+        else:
+            take_step(run, network, optimizer, draws, visit_id, extra)
+    return total if one_by_one else _query_loss(run, network, query)
+
+
+def optimizer_of(run: TinyRun, network: BagNetwork) -> torch.optim.Optimizer:
+    """Torch's optimizer with the run's settings; each step sets its lr."""
+    settings = run.trajectory.optimizer
+    kind = torch.optim.Adam if settings.kind == "adam" else torch.optim.AdamW
+    return kind(
+        network.parameters(),
+        lr=1.0,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+        foreach=False,
+    )
+
+
+def take_step(
+    run: TinyRun,
+    network: BagNetwork,
+    optimizer: torch.optim.Optimizer,
+    draws: pd.DataFrame,
+    visit_id: str,
+    extra: Extra,
+) -> None:
+    """One step on these draws, as training took it but for the extra loss of each draw of the visit."""
+    terms = []
+    for at in range(len(draws)):
+        batch = double(run.rebuild.batch(draws.iloc[[at]], torch.device("cpu")))
+        terms.append(loss_of(network, batch))
+        if draws["visit_id"].iloc[at] == visit_id:
+            terms.append(extra(network, batch))
+    optimizer.zero_grad()
+    (torch.stack(terms).sum() / len(draws)).backward()
+    for weight in network.parameters():
+        weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+    if run.trajectory.optimizer.clip_norm is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), run.trajectory.optimizer.clip_norm)
+    for group in optimizer.param_groups:
+        group["lr"] = float(draws["lr"].iloc[0])
+    optimizer.step()
+
+
+def _query_loss(run: TinyRun, network: BagNetwork, query: Bag) -> float:
+    return float(loss_of(network, double(collate([query], run.pixels))).detach())
+
+
+def double(batch: BagBatch) -> BagBatch:
+    """The batch with float64 photos."""
+    return BagBatch(batch.photos_BNCHW.double(), batch.is_photo_BN, batch.is_stored_BN, batch.label_B)
+
+
+def _with(batch: BagBatch, photos: list[int]) -> BagBatch:
+    return BagBatch(
+        batch.photos_BNCHW[:, photos], batch.is_photo_BN[:, photos], batch.is_stored_BN[:, photos], batch.label_B
+    )
