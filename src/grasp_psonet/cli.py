@@ -213,10 +213,10 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
                 run_all(job)
                 _say_summary(job)
         case name:
-            from grasp_psonet.stages.pipeline import step_of
+            from grasp_psonet.stages.pipeline import make_step
 
             job = _job(known.study, overrides)
-            step_of(name).make(job)
+            make_step(job, name)
             _say_next(name)
     return 0
 

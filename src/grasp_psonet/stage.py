@@ -87,13 +87,13 @@ def run_task(task: Task) -> bool:
     identity = _identity(task)
     partial = _partial(task.folder)
     with _held(partial, task.title):
-        _clear_unless_resumable(task, partial, identity)
-        task.make(partial)
-        (partial / _IDENTITY).unlink()
-        note = identity | {"versions": versions(), "outputs": _file_digests(partial)}
-        _write_json(partial / NOTE, note)
-        clock = {"started_unix_s": started, "elapsed_s": time.time() - started, "host": platform.node()}
-        _write_json(partial / CLOCK, clock)
+        if not _is_whole(partial, identity):
+            _clear_unless_resumable(task, partial, identity)
+            task.make(partial)
+            clock = {"started_unix_s": started, "elapsed_s": time.time() - started, "host": platform.node()}
+            _write_json(partial / CLOCK, clock)
+            _write_json(partial / NOTE, identity | {"versions": versions(), "outputs": _file_digests(partial)})
+        (partial / _IDENTITY).unlink(missing_ok=True)
         if task.folder.exists():
             shutil.rmtree(task.folder)
         partial.rename(task.folder)
@@ -173,16 +173,24 @@ def _lock(folder: int, partial: Path, title: str) -> None:
         raise StageError(f"{title}: another process has just finished it\n  next: run again")
 
 
+def _is_whole(partial: Path, identity: dict[str, Any]) -> bool:
+    """Whether an interruption left a finished stage that only has to be put in its place."""
+    if not (partial / NOTE).exists():
+        return False
+    note = read_note(partial)
+    return all(note[kind] == identity[kind] for kind in ("settings", "inputs"))
+
+
 def _clear_unless_resumable(task: Task, partial: Path, identity: dict[str, Any]) -> None:
-    """Empties the partial folder, unless a resumable task with this identity left it."""
-    claim = partial / _IDENTITY
-    if not (task.resumable and claim.exists() and json.loads(claim.read_text()) == identity):
+    """Empties the partial folder, unless a resumable task with this identity and these versions left it."""
+    claim, now = partial / _IDENTITY, identity | {"versions": versions()}
+    if not (task.resumable and claim.exists() and json.loads(claim.read_text()) == now):
         for left in partial.iterdir():
             if left.is_dir():
                 shutil.rmtree(left)
             else:
                 left.unlink()
-    _write_json(claim, identity)
+    _write_json(claim, now)
     for leftover in (NOTE, CLOCK):
         (partial / leftover).unlink(missing_ok=True)
 
@@ -199,7 +207,8 @@ def _changed(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> l
 
 
 def _file_digests(folder: Path) -> dict[str, str]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    apart = {_IDENTITY, CLOCK, NOTE}
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in apart)
     return {path.relative_to(folder).as_posix(): _file_digest(path) for path in paths}
 
 

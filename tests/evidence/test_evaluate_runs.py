@@ -184,3 +184,22 @@ def test_k_is_the_best_on_validation_and_ties_go_to_the_smaller() -> None:
     assert choose_k({0: None, 100: None}) == 0
     with pytest.raises(EvidenceError, match="baseline"):
         choose_k({100: 0.9})
+
+
+def test_visits_that_a_run_had_in_another_split_are_refused() -> None:
+    visits = cohort()
+    run = predicted(visits, 1.0, 0)
+    moved = run.assign(
+        split=run["split"].mask(run["visit_id"] == run["visit_id"][visits["split"] == "test"].iloc[0], "train")
+    )
+    with pytest.raises(EvidenceError, match="1 of these visits in its train split"):
+        evaluate_runs({"baseline": moved}, visits, SETTINGS, 0)
+
+
+def test_ages_read_as_text_are_cut_at_quartiles() -> None:
+    visits = cohort()
+    as_text = visits.assign(age=visits["age"].astype("string"))
+    groups = [evaluate_runs({"baseline": predicted(v, 1.0, 0)}, v, SETTINGS, 0).figures for v in (visits, as_text)]
+    of_age = [set(figures.loc[figures["group_column"] == "age", "group"]) for figures in groups]
+    assert of_age[0] == of_age[1]
+    assert 1 < len(of_age[1]) <= 4

@@ -264,9 +264,12 @@ def test_what_cannot_be_asked_is_refused_by_name() -> None:
         )  # fmt: skip
     with pytest.raises(TraceError, match=r"\['backbone\.\*'\] fit no parameter"):
         case.scope("single", "head.*, backbone.*")
+    scope = case.scope("edit")
     case.network.train()
     with pytest.raises(TraceError, match="BatchNorm in training mode"):
-        case.products("edit")
+        unit_products("edit", case.network, case.batch, scope, case.directions)
+    with pytest.raises(TraceError, match="BatchNorm in training mode"):
+        case.scope("edit")
 
 
 def test_nothing_is_left_on_the_network() -> None:

@@ -9,6 +9,8 @@ from grasp_psonet.pruning.controls import loss_control, random_control
 from grasp_psonet.pruning.selection import KEEP_COLUMNS
 from grasp_psonet.pruning.settings import PruneSettings
 
+VISITS = pd.DataFrame({"visit_id": [f"v{v}" for v in range(8)], "skin": ["I", "II"] * 4})
+
 
 def keep_list(seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
@@ -57,7 +59,9 @@ def test_loss_control_takes_the_highest_losses_that_may_leave(keep_at_least: int
     loss = pd.DataFrame(
         {"photo_id": keep["photo_id"], "loss": np.random.default_rng(1).integers(0, 9, len(keep)) / 1.0}
     )
-    control = loss_control(keep, loss.sample(frac=1, random_state=2), PruneSettings(keep_at_least=keep_at_least))
+    control = loss_control(
+        keep, loss.sample(frac=1, random_state=2), VISITS, PruneSettings(keep_at_least=keep_at_least)
+    )
     budget = int((~keep["kept"]).sum())
     left = keep.groupby("visit_id").size().to_dict()
     expected: set[str] = set()
@@ -77,10 +81,22 @@ def test_loss_control_takes_the_highest_losses_that_may_leave(keep_at_least: int
 def test_nothing_pruned_means_nothing_removed() -> None:
     keep = keep_list().assign(kept=True)
     assert random_control(keep, 0, 100)["kept"].all()
-    assert loss_control(keep, keep.assign(loss=1.0)[["photo_id", "loss"]], PruneSettings())["kept"].all()
+    assert loss_control(keep, keep.assign(loss=1.0)[["photo_id", "loss"]], VISITS, PruneSettings())["kept"].all()
 
 
 def test_photos_without_loss_are_told() -> None:
     keep = keep_list()
     with pytest.raises(StageError, match="1 of 36 training photos have no loss"):
-        loss_control(keep, keep.assign(loss=1.0).iloc[1:], PruneSettings())
+        loss_control(keep, keep.assign(loss=1.0).iloc[1:], VISITS, PruneSettings())
+
+
+def test_loss_control_keeps_the_cap_of_the_pruning_it_stands_beside() -> None:
+    keep = keep_list()
+    protected = keep["visit_id"].isin(["v1", "v3", "v5", "v7"])
+    loss = keep.assign(loss=np.where(protected, 9.0, 1.0))
+    without = loss_control(keep, loss, VISITS, PruneSettings())
+    assert (~without.sort_values("photo_id")["kept"])[protected.to_numpy()].mean() > 0.5
+    capped = loss_control(keep, loss, VISITS, PruneSettings(cap_per_group=0.3, cap_column="skin"))
+    rate = (~capped["kept"]).groupby(capped["visit_id"].map(VISITS.set_index("visit_id")["skin"])).mean()
+    assert rate.max() <= 0.3
+    assert (~capped["kept"]).sum() > 0

@@ -87,7 +87,7 @@ def test_a_study_without_tables(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_stage_asked_for_before_its_inputs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "needs store first" in _told(["train", str(study)], capsys)
+    assert "prepare comes first: not made yet" in _told(["train", str(study)], capsys)
     assert "grasp run" in _told(["trace", str(study)], capsys)
     for command in ("prune", "retrain", "evaluate", "audit", "explain", "report"):
         assert "grasp run" in _told([command, str(study)], capsys), command
@@ -153,3 +153,25 @@ def test_predict_refuses_what_is_no_run_and_what_holds_no_photos(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "is not a complete run" in _told(["predict", str(study), str(tmp_path)], capsys)
+
+
+def test_a_cohort_of_other_settings_is_not_taken_for_this_one(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = _told(["run", str(study), "--cohort_seed", "7"], capsys)
+    assert "made with other settings" in told
+    assert "grasp cohort" in told
+
+
+def test_a_cohort_interrupted_while_it_was_put_in_place_is_drawn_again(study: Path) -> None:
+    before = {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()}
+    (study / "cohort.json").write_text("{}")
+    (study / "truth.parquet").unlink()
+    (study / "cohort.partial").mkdir()
+    assert main(["cohort", str(study)]) == 0
+    assert {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()} == before
+    assert not (study / "cohort.partial").exists()
+
+
+def test_a_stage_is_not_made_from_what_other_settings_made(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", str(study)]) == 0
+    told = _told(["train", str(study), "--photos.edge_px", "96"], capsys)
+    assert "prepare comes first: setting changed: photos.edge_px" in told

@@ -118,3 +118,16 @@ def test_a_damaged_note_is_told(work: _Work) -> None:
     (work.place / "stage.json").write_text("{")
     with pytest.raises(StageError, match=r"(?s)is damaged.*delete"):
         read_note(work.place)
+
+
+def test_a_stage_killed_between_its_note_and_its_place_is_only_moved(work: _Work) -> None:
+    run_task(work.task())
+    whole = {path.name: path.read_bytes() for path in work.place.iterdir()}
+    work.place.rename(work.place.with_name("stage.partial"))
+    assert judge(work.task()).state == "partial"
+    assert run_task(work.task())
+    assert work.made == 1
+    assert {path.name: path.read_bytes() for path in work.place.iterdir()} == whole
+    work.place.rename(work.place.with_name("stage.partial"))
+    run_task(work.task(2))
+    assert work.made == 2

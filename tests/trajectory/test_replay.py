@@ -112,3 +112,11 @@ def test_a_damaged_anchor_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(StageError, match="cannot be read as an anchor"):
         read_anchor(path)
+
+
+def test_a_run_that_lost_an_early_record_starts_over(tmp_path: Path) -> None:
+    _train(tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    (tmp_path / "broken" / "steps" / "epoch-00001.parquet").unlink()
+    _train(tmp_path / "broken")
+    assert _bytes(tmp_path / "broken") == _bytes(tmp_path / "whole")

@@ -94,6 +94,13 @@ def evaluate_runs(
 def aligned_to(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.DataFrame:
     """The run's predictions in the order and with the index of ``visits``. Raises EvidenceError on gaps and repeats."""
     table = predictions.set_index("visit_id")
+    elsewhere = table.loc[table.index.isin(visits["visit_id"]), "split"] if "split" in table else None
+    if elsewhere is not None and not elsewhere.isin(visits["split"].unique()).all():
+        wrong = elsewhere[~elsewhere.isin(visits["split"].unique())]
+        raise EvidenceError(
+            f"run {run} had {len(wrong)} of these visits in its {wrong.iloc[0]} split, and may have trained on them"
+            "\n  next: `grasp run` trains again on the splits of now"
+        )
     missing = visits.loc[~visits["visit_id"].isin(table.index), "visit_id"]
     if len(missing) or table.index.has_duplicates:
         raise EvidenceError(

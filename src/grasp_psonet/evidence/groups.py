@@ -43,6 +43,9 @@ def group_names(visits: pd.DataFrame, column: str) -> "pd.Series[str]":
             + f"\n  next: choose among {', '.join(sorted(str(name) for name in visits.columns))}"
         )
     values = visits[column]
+    if pd.api.types.is_string_dtype(values):  # further columns are read as text
+        numbers = pd.to_numeric(values, errors="coerce")
+        values = numbers if numbers.notna().equals(values.notna()) else values
     if (
         pd.api.types.is_numeric_dtype(values)
         and not pd.api.types.is_bool_dtype(values)

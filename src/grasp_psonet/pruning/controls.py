@@ -1,10 +1,11 @@
 """Controls: removals of the same size that know nothing of influence. Both take a keep list and return one like it."""
 
+import numpy as np
 import pandas as pd
 
 from grasp_psonet.chance import generator
 from grasp_psonet.errors import StageError
-from grasp_psonet.pruning.selection import KEEP_COLUMNS
+from grasp_psonet.pruning.selection import KEEP_COLUMNS, cap_groups
 from grasp_psonet.pruning.settings import PruneSettings
 
 
@@ -23,21 +24,33 @@ def random_control(keep: pd.DataFrame, seed: int, k: int) -> pd.DataFrame:
     return _list_of(keep, removed, "random control")
 
 
-def loss_control(keep: pd.DataFrame, photo_loss: pd.DataFrame, settings: PruneSettings) -> pd.DataFrame:
+def loss_control(
+    keep: pd.DataFrame, photo_loss: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings
+) -> pd.DataFrame:
     """Removes as many photos as ``keep`` does, those of the highest loss (photo_id, loss), equal ones by photo id.
 
-    With unit photo every visit keeps ``keep_at_least``, as in the pruning it is compared with; the next in line leaves
-    instead. Raises StageError where photos have no loss or NaN.
+    It keeps the promises of the pruning it is compared with: with unit photo every visit keeps ``keep_at_least``, and
+    no group of the cap column loses more than the cap; the next in line leaves instead. ``visits`` holds visit_id and
+    the cap column. Raises StageError where photos have no loss or NaN.
     """
     keep = keep.sort_values("photo_id").reset_index(drop=True)
     loss = keep["photo_id"].map(photo_loss.set_index("photo_id")["loss"])
     if loss.isna().any():
         raise StageError(f"{int(loss.isna().sum())} of {len(keep)} training photos have no loss\n  next: trace again")
-    order = keep.assign(loss=loss).sort_values("loss", ascending=False, kind="stable")
-    if settings.unit == "photo":
-        may_leave = order.groupby("visit_id")["visit_id"].transform("size") - settings.keep_at_least
-        order = order.loc[order.groupby("visit_id").cumcount() < may_leave]
-    removed = set(order["photo_id"].head(int((~keep["kept"]).sum())))
+    group = cap_groups(keep, visits, settings)
+    may_leave_group = np.floor(np.bincount(group) * (settings.cap_per_group or 1.0) + 1e-9).astype(np.int64)
+    kept_back = settings.keep_at_least if settings.unit == "photo" else 0
+    may_leave_visit = (keep.groupby("visit_id").size() - kept_back).to_dict()
+    num_left = int((~keep["kept"]).sum())
+    removed: set[str] = set()
+    for row in loss.sort_values(ascending=False, kind="stable").index:
+        if len(removed) == num_left:
+            break
+        visit_id = keep["visit_id"][row]
+        if may_leave_group[group[row]] > 0 and may_leave_visit[visit_id] > 0:
+            may_leave_group[group[row]] -= 1
+            may_leave_visit[visit_id] -= 1
+            removed.add(keep["photo_id"][row])
     return _list_of(keep, removed, "highest loss")
 
 

@@ -125,6 +125,13 @@ def _groups(photos: pd.DataFrame, visits: pd.DataFrame, column: str) -> tuple[ND
     return codes, np.bincount(codes)
 
 
+def cap_groups(photos: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings) -> NDArray[np.int64]:
+    """The cap group of each photo (photo_id, visit_id); one group for all without a cap."""
+    if settings.cap_column is None:
+        return np.zeros(len(photos), dtype=np.int64)
+    return _groups(photos, visits, settings.cap_column)[0]
+
+
 def _within_cap(
     removed_U: Flags,
     strength_U: Floats,

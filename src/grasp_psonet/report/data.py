@@ -70,7 +70,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class FlaggedPhoto:
-    """A removed training photo. ``cam_largest`` is None without a map and 0 where no place speaks for the class.
+    """One of the most harmful training photos. ``cam_largest`` is None without a map and 0 where no place speaks for the class.
 
     ``score`` is its most negative one, ``num_errors`` the number of validation errors that took it, ``fault`` what was
     planted on it (synthetic cohorts only).
@@ -86,6 +86,7 @@ class FlaggedPhoto:
     view: str | None
     severity: int
     num_errors: int
+    is_removed: bool = True
     fault: str | None = None
 
 
@@ -152,6 +153,7 @@ class Audit:
     inspected: float
     review: tuple[ReviewVisit, ...]
     rankings: tuple[Ranking, ...] = ()
+    why_not: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,8 @@ class ReportData:
     audit: Audit | None = None
     subgroups: tuple[Subgroup, ...] = ()
     truth: tuple[PlantedFault, ...] | None = None
+    end: Literal["harmful", "helpful", "largest"] = "harmful"
+    unit: Literal["photo", "visit", "patient"] = "photo"
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -42,7 +42,7 @@ def results(report: ReportData) -> dict[str, Any]:
     for arm, plain in zip(report.arms, tree["arms"], strict=True):
         plain["is_chosen"] = arm.name == report.chosen
         plain["removed_fraction"] = arm.removed / report.train_photos
-        plain["most_possible"] = arm.k * report.num_queries
+        plain["most_possible"] = arm.k * report.num_queries if report.unit == "photo" else None
     for split, plain in zip(report.splits, tree["splits"], strict=True):
         plain.update(_class_mix(split))
     for confusion, plain in zip(report.confusions, tree["confusions"], strict=True):

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from typing import Any
 
 from grasp_psonet.cohort.synthetic.cohort import draw_cohort
 from grasp_psonet.errors import StudyError
@@ -19,8 +20,7 @@ _NOTE = "cohort.json"
 def make_cohort(job: Job) -> bool:
     """Draws the cohort unless it stands; True if it was drawn. Raises StudyError where tables of another origin lie."""
     folder = job.study.folder
-    tree = as_tree(job.settings)
-    identity = {"cohort": tree["cohort"], "cohort_seed": tree["cohort_seed"], "severity": tree["severity"]}
+    identity = _identity(job)
     note = folder / _NOTE
     before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
     if before is not None and before.get("settings") == identity:
@@ -51,6 +51,21 @@ def make_cohort(job: Job) -> bool:
     return True
 
 
+def refuse_other_cohort(job: Job) -> None:
+    """Raises StudyError where the study was drawn with other cohort settings than the ones at hand."""
+    note = job.study.folder / _NOTE
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")).get("settings") != _identity(job):
+        raise StudyError(
+            "the drawn cohort in this study was made with other settings (cohort, cohort_seed or severity), or was interrupted"
+            "\n  next: `grasp cohort STUDY` draws it again with the settings of now"
+        )
+
+
 def is_synthetic(job: Job) -> bool:
     """Whether the study's tables and photos were drawn by ``grasp cohort``."""
     return (job.study.folder / _NOTE).exists()
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    tree = as_tree(job.settings)
+    return {name: tree[name] for name in ("cohort", "cohort_seed", "severity")}

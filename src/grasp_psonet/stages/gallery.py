@@ -15,13 +15,13 @@ from grasp_psonet.stages.prune import read_keep
 _THUMBNAIL_PX = 160
 
 
-def flagged_gallery(job: Job, keep_name: str) -> tuple[data.FlaggedPhoto, ...]:
-    """The most harmful training photos, worst first; how many errors took each is of the keep list of this name."""
+def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto, ...]:
+    """The most harmful training photos, worst first; ``keep_name`` is the list that removed photos, if any."""
     study = job.study
     maps = pd.read_parquet(study.explanations / "index.parquet")
     maps = maps[maps["reason"] == "flagged"].set_index("photo_id")
     attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
-    keep = read_keep(job, keep_name).set_index("photo_id")
+    keep = None if keep_name is None else read_keep(job, keep_name).set_index("photo_id")
     photos = job.cohort.photos.set_index("photo_id")
     severity = job.cohort.visits.set_index("visit_id")["severity_reader1"]
     faults = pd.read_parquet(study.truth_file).set_index("photo_id")["fault"] if is_synthetic(job) else None
@@ -37,7 +37,8 @@ def flagged_gallery(job: Job, keep_name: str) -> tuple[data.FlaggedPhoto, ...]:
             attention=number_or_none(attention.get(photo_id)),
             view=None if pd.isna(photos.loc[photo_id, "view"]) else str(photos.loc[photo_id, "view"]),
             severity=int(severity[visit_id]),
-            num_errors=int(keep.loc[photo_id, "num_queries"]),
+            num_errors=0 if keep is None else int(str(keep.loc[photo_id, "num_queries"])),
+            is_removed=keep is not None and not bool(keep.loc[photo_id, "kept"]),
             fault=None if faults is None else str(faults[photo_id]),
         )
         for photo_id, visit_id, score in flagged_photos(job).itertuples(index=False, name=None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from grasp_psonet.errors import StageError
 from grasp_psonet.stage import Task, is_complete, judge, run_task
 from grasp_psonet.stages.audit import audit_task
+from grasp_psonet.stages.cohort import refuse_other_cohort
 from grasp_psonet.stages.evaluate import evaluate_task
 from grasp_psonet.stages.explain import explain_task
 from grasp_psonet.stages.job import Job
@@ -46,12 +47,14 @@ STEPS = (
 
 def run_all(job: Job) -> None:
     """Makes everything that does not stand."""
+    refuse_other_cohort(job)
     for step in STEPS:
         step.make(job)
 
 
 def plan(job: Job) -> list[str]:
     """One line per task of what ``run_all`` would do and why; nothing is made."""
+    refuse_other_cohort(job)
     lines: list[str] = []
     remade: dict[Path, str] = {}
     for step in STEPS:
@@ -77,9 +80,16 @@ def _lists_stand(job: Job, remade: dict[Path, str]) -> bool:
     return all(is_complete(folder) and folder not in remade for folder in folders)
 
 
-def step_of(name: str) -> Step:
-    """The step of this name. Raises StageError for an unknown one."""
+def make_step(job: Job, name: str) -> None:
+    """Makes one step if all before it stands under the settings of now. Raises StageError naming what does not."""
+    refuse_other_cohort(job)
     for step in STEPS:
         if step.name == name:
-            return step
-    raise StageError(f"there is no step {name!r}; there are: {', '.join(step.name for step in STEPS)}")
+            step.make(job)
+            return
+        for task in step.tasks(job):
+            verdict = judge(task)
+            if verdict.state != "valid":
+                raise StageError(
+                    f"{name}: {task.title} comes first: {verdict.why}\n  next: `grasp run` makes everything in order"
+                )

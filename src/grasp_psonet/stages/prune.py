@@ -42,14 +42,16 @@ def prune_tasks(job: Job) -> list[Task]:
     for one in keep_lists(job):
         folder = job.study.pruning(one.name)
         if one.control:
-            inputs = {"pruning": job.study.pruning(names[one.k]), "trace": job.study.trace(job.trace_name())}
+            inputs: dict[str, Path | str] = {
+                "pruning": job.study.pruning(names[one.k]),
+                "trace": job.study.trace(job.trace_name()),
+                "tables": job.tables_digest,
+            }
             make = _Control(job, one)
-            tasks.append(
-                job.task(f"prune {one.name}", folder, ("seed", "prune.keep_at_least", "prune.unit"), inputs, make)
-            )
+            tasks.append(job.task(f"prune {one.name}", folder, ("seed", *_RULE), inputs, make))
         else:
-            sources: dict[str, Path | str] = {"trace": job.study.trace(job.trace_name()), "tables": job.tables_digest}
-            tasks.append(job.task(f"prune {one.name}", folder, _RULE, sources, _Pruning(job, one.k)))
+            inputs = {"trace": job.study.trace(job.trace_name()), "tables": job.tables_digest}
+            tasks.append(job.task(f"prune {one.name}", folder, _RULE, inputs, _Pruning(job, one.k)))
     return tasks
 
 
@@ -91,7 +93,7 @@ class _Control:
             keep = random_control(pruned, job.settings.seed, self.one.k)
         else:
             losses = pd.read_parquet(job.study.trace(job.trace_name()) / "photo_losses.parquet")
-            keep = loss_control(pruned, losses, job.settings.prune)
+            keep = loss_control(pruned, losses, job.visits_of("train"), job.settings.prune)
         keep.to_parquet(folder / "keep.parquet", index=False)
         _write_overlap(job, self.one.k, keep, 0, folder)
 

@@ -10,8 +10,8 @@ from grasp_psonet.pruning.overlap import removal_rates
 from grasp_psonet.report import data
 from grasp_psonet.report.page import render
 from grasp_psonet.report.results import results
-from grasp_psonet.settings import dotted_paths
-from grasp_psonet.stage import Task, versions
+from grasp_psonet.settings import as_tree, dotted_paths
+from grasp_psonet.stage import Task, read_note
 from grasp_psonet.stages.cohort import is_synthetic
 from grasp_psonet.stages.gallery import error_gallery, flagged_gallery, number_or_none
 from grasp_psonet.stages.job import BASELINE, Job
@@ -42,7 +42,10 @@ def report_task(job: Job) -> Task:
         "tables": job.tables_digest,
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
-    parts = ("seed", "cohort_seed", "trace", "prune", "evaluate", "audit", "train", "network")
+    if is_synthetic(job):
+        inputs["truth"] = study.truth_file
+    inputs |= {f"run {name}": study.run(name) for name in names}
+    parts = tuple(as_tree(job.settings))  # the page prints every setting
     return job.task("report", study.report, parts, inputs, lambda folder: _make(job, folder))
 
 
@@ -69,7 +72,7 @@ def gather(job: Job) -> data.ReportData:
         if visits.loc[visits["split"] == "test", f"severity_{column}"].notna().any()
     )
     chosen = choice["run"]
-    shown_list = chosen if chosen != BASELINE else next(iter(job.pruned_names().values()))
+    removed_by = None if chosen == BASELINE else chosen
     train_photos = job.cohort.photos["visit_id"].isin(job.visits_of("train")["visit_id"])
     against = evaluation["against_random"]
     return data.ReportData(
@@ -77,6 +80,8 @@ def gather(job: Job) -> data.ReportData:
         is_synthetic=is_synthetic(job),
         encoder=metrics["encoder"]["name"],
         formula=job.settings.trace.formula,
+        end=job.settings.prune.end,
+        unit=job.settings.prune.unit,
         confidence=job.settings.evaluate.confidence,
         readers=readers,
         splits=tuple(_split(job, split) for split in ("train", "val", "test")),
@@ -97,12 +102,12 @@ def gather(job: Job) -> data.ReportData:
             for run in dict.fromkeys((BASELINE, chosen))
             for reader in readers
         ),
-        flagged=flagged_gallery(job, shown_list),
-        removal=_removal(job, shown_list),
+        flagged=flagged_gallery(job, removed_by),
+        removal=() if removed_by is None else _removal(job, removed_by),
         errors=error_gallery(job, queries),
         audit=_audit(job),
         subgroups=_subgroups(evaluation["figures"], chosen, readers),
-        truth=_truth(job, shown_list),
+        truth=_truth(job, removed_by),
     )
 
 
@@ -218,11 +223,12 @@ def _audit(job: Job) -> data.Audit:
                 severity_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
                 pasi_reader1=number_or_none(row["pasi_reader1"]),
                 pasi_reader2=number_or_none(row["pasi_reader2"]),
-                cutoff_distance=number_or_none(row["cutoff_distance"]),
+                cutoff_distance=number_or_none(row["cutoff_distance_reader1"]),
             )
             for row in review.head(_NUM_REVIEW).to_dict("records")
         ),
         rankings=rankings,
+        why_not=(folder / "why_not.txt").read_text(encoding="utf-8"),
     )
 
 
@@ -247,26 +253,30 @@ def _subgroups(figures: pd.DataFrame, chosen: str, readers: tuple[str, ...]) -> 
     return tuple(found)
 
 
-def _truth(job: Job, keep_name: str) -> tuple[data.PlantedFault, ...] | None:
+def _truth(job: Job, keep_name: str | None) -> tuple[data.PlantedFault, ...] | None:
+    """What was planted on training photos, and how much of it left with this keep list (None: nothing left)."""
     if not is_synthetic(job):
         return None
     truth = pd.read_parquet(job.study.truth_file)
-    keep = read_keep(job, keep_name)
-    removed = set(keep.loc[~keep["kept"], "photo_id"])
-    train = truth[truth["photo_id"].isin(keep["photo_id"]) & (truth["fault"] != "none")]
-    k = next((k for k, name in job.pruned_names().items() if name == keep_name), None)
-    control = job.control_names().get((k or 0, "random"))
-    at_random: set[str] | None = None
-    if control is not None:
-        other = read_keep(job, control)
-        at_random = set(other.loc[~other["kept"], "photo_id"])
+    truth = truth[truth["visit_id"].isin(job.visits_of("train")["visit_id"]) & (truth["fault"] != "none")]
+    removed = _removed(job, keep_name)
+    k = next((k for k, name in job.pruned_names().items() if name == keep_name), 0)
+    control = job.control_names().get((k, "random"))
+    at_random = None if control is None else _removed(job, control)
     rows = []
-    for (is_shortcut, fault), photos in train.groupby(["is_shortcut", "fault"]):
+    for (is_shortcut, fault), photos in truth.groupby(["is_shortcut", "fault"]):
         ids = set(photos["photo_id"])
         name = f"{fault} (shortcut)" if is_shortcut else str(fault)
         drawn = None if at_random is None else len(ids & at_random)
         rows.append(data.PlantedFault(name, len(ids), len(ids & removed), drawn))
     return tuple(rows)
+
+
+def _removed(job: Job, keep_name: str | None) -> set[str]:
+    if keep_name is None:
+        return set()
+    keep = read_keep(job, keep_name)
+    return set(keep.loc[~keep["kept"], "photo_id"])
 
 
 def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
@@ -281,7 +291,9 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
     return data.Making(
         command="grasp run",
         settings=tuple(rows),
-        versions=tuple(sorted((versions() | {"weights licence": encoder["licence"]}).items())),
+        versions=tuple(
+            sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
+        ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
         limits=_LIMITS,
         warnings=tuple(_warnings(job, metrics)),

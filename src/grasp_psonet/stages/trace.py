@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def trace_task(job: Job) -> Task:
         "store": job.study.store,
         "tables": job.tables_digest,
     }
-    parts = ("trace", "severity.cutoffs", "machine.device", "machine.threads")
+    parts = ("trace", "severity", "machine.device", "machine.threads")
     return job.task("trace", job.study.trace(job.trace_name()), parts, inputs, lambda folder: _make(job, folder))
 
 
@@ -54,7 +54,8 @@ def kept_network(job: Job, store: PhotoStore, trajectory: Trajectory, device: to
 
 def kept_network_of(job: Job, edge_px: int, trajectory: Trajectory, device: torch.device) -> BagNetwork:
     """The same for photos of this edge, without a store."""
-    network = build_network(job.settings.network, edge_px, job.settings.seed).to(device)
+    settings = replace(job.settings.network, weights="random")  # the anchor holds every weight
+    network = build_network(settings, edge_px, job.settings.seed).to(device)
     load_weights(network, read_anchor(anchor_path(trajectory.anchors, trajectory.kept_step), device))
     return network
 

@@ -16,7 +16,8 @@ from grasp_psonet.stage import Task, digest
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.training.fit import RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
-from grasp_psonet.trajectory.machine import machine_note, use_machine
+from grasp_psonet.trajectory.machine import machine_note, resolved_device, use_machine
+from grasp_psonet.trajectory.records import epoch_file
 from grasp_psonet.trajectory.replay import Rebuild
 
 RUN_SETTINGS = (
@@ -33,7 +34,8 @@ RUN_SETTINGS = (
 
 def train_task(job: Job, name: str = BASELINE, pruning: Path | None = None) -> Task:
     """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
-    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest}
+    device = resolved_device(job.settings.machine.device)
+    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
     if pruning is not None:
         inputs["pruning"] = pruning
     weights = job.study.folder / job.settings.network.weights
@@ -103,6 +105,7 @@ def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
         settings.seed,
     )
     run = RunFolder(folder)
+    _restore_records(run, folder / "steps.parquet")
     epochs = fit(network, plan, rebuild, split_bags(job, store, "val"), settings.train, run, teller(title))
     plan.to_parquet(folder / "plan.parquet", index=False)
     records = [pd.read_parquet(path) for path in sorted(run.records.glob("*.parquet"))]
@@ -122,6 +125,14 @@ def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
     }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(run.records)
+
+
+def _restore_records(run: RunFolder, table: Path) -> None:
+    """Epoch records from the whole table, where an earlier attempt had already put them together."""
+    if table.exists():
+        run.records.mkdir(exist_ok=True)
+        for epoch, rows in pd.read_parquet(table).groupby("epoch"):
+            rows.reset_index(drop=True).to_parquet(epoch_file(run.records, int(str(epoch))), index=False)
 
 
 def _write_predictions(job: Job, network: BagNetwork, store: PhotoStore, rebuild: Rebuild, folder: Path) -> None:

@@ -143,7 +143,7 @@ def _resume(network: BagNetwork, run: RunFolder) -> tuple[list[dict[str, float]]
     if run.epochs.exists():
         rows = pd.read_parquet(run.epochs).drop(columns="kept").to_dict("records")  # type: ignore[assignment]  # named columns
     anchored, recorded = set(anchor_steps(run.anchors)), set(recorded_epochs(run.records))
-    while rows and (rows[-1]["step"] not in anchored or rows[-1]["epoch"] not in recorded):
+    while rows and (rows[-1]["step"] not in anchored or not set(range(1, len(rows) + 1)) <= recorded):
         rows.pop()
     for epoch in recorded:
         if epoch > len(rows):

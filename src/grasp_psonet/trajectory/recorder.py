@@ -105,7 +105,9 @@ class Recorder:
             )
         lr = float(optimizer.param_groups[0]["lr"])
         if replace(_settings_of(optimizer), lr=self.settings.lr) != self.settings:
-            raise TraceError(f"betas, eps or weight decay changed at step {self.num_steps}; only lr may change in training")
+            raise TraceError(
+                f"betas, eps or weight decay changed at step {self.num_steps}; only lr may change in training"
+            )
         self._rows.append(pd.DataFrame({"step": self.num_steps, "visit_id": self._drawn, "lr": lr}))
         self._drawn = []
         self._versions = {name: weight._version for name, weight in self.network.named_parameters()}
