@@ -12,7 +12,8 @@ from torch import Tensor
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.unit_scope import Unit, UnitScope, unit_scope
+from grasp_psonet.influence.settings import Unit
+from grasp_psonet.influence.unit_scope import UnitScope, unit_scope
 from grasp_psonet.influence.units import UnitProducts, query_gradients, summed, unit_products
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork

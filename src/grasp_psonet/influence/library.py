@@ -16,8 +16,8 @@ from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.formulas import fold, is_divided_by_batch, metric
 from grasp_psonet.influence.products import query_blocks
-from grasp_psonet.influence.settings import Formula
-from grasp_psonet.influence.unit_scope import Unit, UnitScope, traced_names, unit_scope
+from grasp_psonet.influence.settings import Formula, Unit
+from grasp_psonet.influence.unit_scope import UnitScope, traced_names, unit_scope
 from grasp_psonet.influence.units import QueryKind, query_gradients, summed, unit_products
 from grasp_psonet.trajectory.anchors import Anchor, load_weights
 from grasp_psonet.trajectory.records import visit_weights

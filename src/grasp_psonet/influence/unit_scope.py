@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +14,9 @@ from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.coverage import Scope, cover, refuse_batch_statistics
 from grasp_psonet.influence.edit import tangent_bags
+from grasp_psonet.influence.settings import Unit
 from grasp_psonet.influence.visits import features_of, fitted, part, pooled, refuse_without_parts, visit_losses
 from grasp_psonet.network.network import visit_loss
-
-Unit = Literal["single", "share", "edit", "visit"]
 
 NOTHING = Scope(frozenset(), (), frozenset(), {})
 VISIBLE = 1e-3  # of the largest gradient norm of a parameter: smaller ones are rounding when a derivative is proven

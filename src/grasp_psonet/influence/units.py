@@ -31,7 +31,8 @@ from grasp_psonet.influence.coverage import refuse_batch_statistics
 from grasp_psonet.influence.edit import tangent_bags
 from grasp_psonet.influence.edit_squares import edit_squares
 from grasp_psonet.influence.products import Products, products
-from grasp_psonet.influence.unit_scope import Unit, UnitScope
+from grasp_psonet.influence.settings import Unit
+from grasp_psonet.influence.unit_scope import UnitScope
 from grasp_psonet.influence.visits import (
     fitted,
     only_visits,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort, read_cohort
 from grasp_psonet.errors import StudyError
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.settings import StudySettings, as_tree, parse
 from grasp_psonet.stage import NOTE, Task, digest, read_note
 from grasp_psonet.study import Study
@@ -83,7 +84,18 @@ class Job:
         return hashlib.sha256("".join(digest(file) for file in files).encode()).hexdigest()[:32]
 
     def trace_name(self) -> str:
-        return self.settings.trace.formula
+        """Names a trace: the formula, and whatever else of its settings is not the default, e.g. adam-edit-steps."""
+        trace, usual = self.settings.trace, TraceSettings()
+        parts: list[str] = [trace.formula]
+        parts += [trace.unit] if trace.unit != usual.unit else []
+        parts += [f"{trace.query}-query"] if trace.query != usual.query else []
+        parts += [trace.counting] if trace.counting != usual.counting else []
+        parts += ["summed"] if trace.summed else []
+        parts += [trace.curvature] if trace.curvature != usual.curvature else []
+        if trace.scope != usual.scope:
+            patterns = trace.scope if isinstance(trace.scope, str) else "\n".join(trace.scope)
+            parts.append("head" if patterns == "head" else f"scope{hashlib.sha256(patterns.encode()).hexdigest()[:6]}")
+        return "-".join(parts)
 
     def pruned_names(self) -> dict[int, str]:
         """Name of the pruned run by k, e.g. cosine-k40; the end of the ranking is in it where it is not the harmful one."""

@@ -301,7 +301,8 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
 
 
 def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
-    found = []
+    caveats = job.study.trace(job.trace_name()) / "caveats.json"
+    found: list[str] = json.loads(caveats.read_text(encoding="utf-8"))
     if metrics["val_auc"] is None:
         found.append(
             "A class is missing from validation: epochs were chosen by validation loss, and k cannot be chosen."
