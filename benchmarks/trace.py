@@ -1,7 +1,7 @@
 # ruff: noqa: A005  a script, never imported
 """What tracing costs: products of per-photo gradients against a plain forward and backward pass, in one process.
 
-    python benchmarks/trace.py [--short] [--threads 1] [--neighbours captum dattri vmap]
+    python -m benchmarks.trace [--short] [--threads 1] [--neighbours captum dattri vmap]
 
 Random weights and photos (speed does not depend on them). The directions have the form the ``adam`` formula folds into:
 dense tensors, one per query; folding them is timed apart. Rounds alternate between the contestants, and medians are
@@ -10,18 +10,13 @@ backward (which fills ``.grad``) by key, and for neighbours their time over ours
 """
 
 import argparse
-import datetime
 import importlib.metadata
 import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -29,9 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.neighbours import NEIGHBOURS, Task, ours
+from benchmarks.record import write_result
 from grasp_psonet.influence.coverage import Scope, cover
 from grasp_psonet.influence.products import products
-from neighbours import NEIGHBOURS, Task, ours  # type: ignore[import-not-found]
 
 NUM_CLASSES = 3
 DEMO_CONVNEXT = {"depths": (1, 1, 3, 1), "dims": (16, 32, 64, 128), "ls_init_value": 0.1}
@@ -154,22 +150,6 @@ def measure_neighbours(names: list[str], rounds: int, device: str) -> dict[str, 
     }
 
 
-def setting_of_run(options: argparse.Namespace) -> dict[str, Any]:
-    """Hardware, versions and command, without which a number says little."""
-    cpu = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": "python benchmarks/trace.py " + " ".join(sys.argv[1:]),
-        "cpu": f"{cpu[0]}, {os.cpu_count()} cores, {options.threads} threads used, shared machine",
-        "device": options.device if options.device == "cpu" else torch.cuda.get_device_name(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "timm": timm.__version__,
-    }
-
-
 def main() -> None:
     """Measures, writes a dated file to ``benchmarks/results``, prints the ratios as the last line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -194,11 +174,12 @@ def main() -> None:
         details["neighbours"] = measure_neighbours(options.neighbours, min(3, options.rounds), options.device)
         print("neighbours", json.dumps(details["neighbours"]), flush=True)
         ratios |= {name: round(ratio, 2) for name, ratio in details["neighbours"]["ratio"].items()}
-    if not options.short:
-        run = setting_of_run(options)
-        file = Path(__file__).parent / "results" / f"trace-{run['date']}-{options.label}.json"
-        file.write_text(json.dumps({"run": run, "ratios": ratios, "details": details}, indent=1) + "\n")
-    print(json.dumps(ratios))
+    device = "cpu" if options.device == "cpu" else torch.cuda.get_device_name()
+    about = {"device": device, "threads": options.threads, "details": details}
+    if options.short:
+        print(json.dumps(ratios))
+    else:
+        write_result(f"trace-{options.label}", ratios | about)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,21 @@ def test_an_unknown_setting_is_told_with_the_nearest_name() -> None:
         parse({"train": {"optimizer": {"lrr": 1}}}, "study.yaml")
 
 
+def test_the_right_name_in_the_wrong_group_is_found() -> None:
+    with pytest.raises(SettingsError, match=r"did you mean train\.optimizer\.lr\?"):
+        parse({"train": {"lr": 1}}, "study.yaml")
+
+
+@pytest.mark.parametrize(("text", "ks"), [("3", (3,)), ("3,6", (3, 6)), ("[3, 6]", (3, 6))])
+def test_lists_can_be_given_plainly_on_the_command_line(text: str, ks: tuple[int, ...], tmp_path: Path) -> None:
+    assert load(tmp_path / "study.yaml", {"prune.k": text}).prune.k == ks
+
+
+def test_a_value_that_is_no_yaml_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"photos\.root is '\['"):
+        load(tmp_path / "study.yaml", {"photos.root": "["})
+
+
 def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         parse({"train": {"epochs": "many"}, "prune": {"k": [0]}, "zebra": 1}, "study.yaml")

@@ -37,7 +37,7 @@ _PARTS = {
     "audit": ("audit",),
     "explain": ("explain",),
     "report": (),
-    "check": ("severity", "split", "photos.root"),
+    "check": ("seed", "severity", "split", "photos.root"),
 }
 _OVERVIEW = """\
 start here:
@@ -58,16 +58,24 @@ def main(words: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     overrides = _overrides(parser, rest)
+    if overrides and known.command in ("doctor", "predict"):
+        parser.error(f"{known.command} takes no settings (--{next(iter(overrides))})")
     try:
         return _run(known, overrides)
     except GraspError as error:
         sys.stderr.write(f"grasp {known.command}: {error}\n")
         return 1
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        sys.stderr.write(
+            f"grasp {known.command}: {error.strerror or error}{where}\n  next: check the path, rights and free space\n"
+        )
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; run the same command again to go on\n")
         return 130
-    except BrokenPipeError:
-        return 0
 
 
 def entry() -> NoReturn:
@@ -119,8 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "study", metavar="STUDY", type=Path, nargs="?", default=Path("demo-study"), help="default: demo-study"
     )
-    demo.add_argument("--preset", default="demo", help="demo (default), tiny or paper")
-    predict = command("predict", "severity of new visits by a run", "grasp explain STUDY")
+    demo.add_argument("--preset", help="demo (default), tiny or paper")
+    predict = command("predict", "severity of new visits by a run", "read the table as research, not as a diagnosis")
     predict.add_argument("run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline")
     predict.add_argument("photos", metavar="PHOTOS", type=Path, help="photos of one visit, or one folder per visit")
     predict.add_argument("--out", type=Path, help="write a CSV here instead of printing it")
@@ -236,12 +244,13 @@ def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     from grasp_psonet.presets import preset
     from grasp_psonet.settings import load, to_yaml
 
-    text = to_yaml(load(Path("no study.yaml"), overrides, preset(known.preset) if known.preset else {})) + "\n"
+    text = to_yaml(load(Path("the preset"), overrides, preset(known.preset) if known.preset else {})) + "\n"
     if known.only_print:
         sys.stdout.write(text)
         return
     if known.study is None:
-        raise GraspError("no folder was named\n  next: grasp init STUDY, or grasp init --print")
+        sys.stderr.write("grasp init: no folder was named\n  next: grasp init STUDY, or grasp init --print\n")
+        raise SystemExit(2)
     target = known.study / "study.yaml"
     if target.exists():
         raise GraspError(f"{target} is there already and is left alone\n  next: edit it, or choose another folder")
@@ -271,7 +280,7 @@ def _demo(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     from grasp_psonet.stages.cohort import make_cohort
     from grasp_psonet.stages.pipeline import run_all
 
-    _init_if_absent(known.study, None if (known.study / "study.yaml").exists() else known.preset, overrides)
+    _init_if_absent(known.study, known.preset, overrides)
     job = _job(known.study, overrides)
     make_cohort(job)
     run_all(job)

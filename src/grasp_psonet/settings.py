@@ -48,7 +48,7 @@ class StudySettings:
 
     __pydantic_config__ = STRICT
 
-    seed: int = setting(0, "names every random choice of training, controls and intervals")
+    seed: int = setting(0, "names every random choice of training, drawn splits, controls and intervals")
     cohort_seed: int = setting(0, "names every random choice of the synthetic cohort")
     machine: MachineSettings = group(MachineSettings)
     cohort: SyntheticSettings = group(SyntheticSettings)
@@ -157,7 +157,13 @@ def _put(tree: dict[str, Any], dotted: str, text: str) -> None:
         below = place.get(name)
         place[name] = dict(below) if isinstance(below, dict) else {}
         place = place[name]
-    place[last] = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SettingsError(f"setting {dotted} is {text!r}, which is no YAML value\n  next: quote it") from None
+    if isinstance(dotted_paths().get(dotted, ("", None))[1], tuple) and not isinstance(value, list):
+        value = [yaml.safe_load(part) for part in text.split(",")]  # 3 or 3,6 for [3, 6]
+    place[last] = value
 
 
 def _letter(location: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
@@ -165,6 +171,9 @@ def _letter(location: tuple[int | str, ...], kind: str, message: str, value: Any
     if kind == "value_error":  # raised by the settings themselves, which name their path
         return message.removeprefix("Value error, ")
     if kind == "unexpected_keyword_argument":
-        near = difflib.get_close_matches(path, dotted_paths(), n=1, cutoff=0.5)
+        same_end = [known for known in dotted_paths() if known.rpartition(".")[2] == path.rpartition(".")[2]]
+        near = difflib.get_close_matches(path, same_end or dotted_paths(), n=1, cutoff=0.4)
         return f"{path}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    if kind == "dataclass_type":
+        return f"{path} is {value!r}; wanted: a group of settings by name"
     return f"{path} is {value!r}: {message}"

@@ -86,7 +86,7 @@ def run_task(task: Task) -> bool:
     started = time.time()
     identity = _identity(task)
     partial = _partial(task.folder)
-    with _held(partial, task.title):
+    with held(partial, task.title):
         if not _is_whole(partial, identity):
             _clear_unless_resumable(task, partial, identity)
             task.make(partial)
@@ -143,7 +143,7 @@ def _identity(task: Task) -> dict[str, Any]:
 
 
 @contextmanager
-def _held(partial: Path, title: str) -> Iterator[None]:
+def held(partial: Path, title: str) -> Iterator[None]:
     """Holds the partial folder for this process alone: two that fill it at once would mix their files.
 
     The lock goes with the process, however it ends. Raises StageError when another one keeps it.

@@ -100,8 +100,45 @@ def test_tables_of_ones_own_are_never_drawn_over(study: Path, capsys: pytest.Cap
     assert (study / "visits.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize("own", ["visits.csv", "photos/mine.jpg"])
+def test_what_was_drawn_and_then_changed_is_never_drawn_over(
+    study: Path, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (study / own).open("a") as file:
+        file.write("mine")
+    told = _told(["cohort", str(study), "--cohort_seed", "5"], capsys)
+    assert own in told
+    assert "left alone" in told
+    assert (study / own).read_text(errors="replace").endswith("mine")
+
+
+def test_a_drawn_cohort_left_as_it_is_can_be_drawn_anew(study: Path) -> None:
+    before = (study / "visits.csv").read_bytes()
+    assert main(["cohort", str(study), "--cohort_seed", "5"]) == 0
+    assert (study / "visits.csv").read_bytes() != before
+
+
+def test_faults_of_the_file_system_are_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (study / "study.yaml").unlink()
+    (study / "study.yaml").mkdir()
+    assert "check the path" in _told(["check", str(study)], capsys)
+    assert "check the path" in _told(["init", str(study / "visits.csv")], capsys)
+
+
+def test_a_damaged_note_of_the_cohort_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (study / "cohort.json").write_text("{bad")
+    assert "is damaged" in _told(["cohort", str(study)], capsys)
+
+
 def test_usage_errors_end_with_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["nonsense"], ["train"], ["train", "STUDY", "--train.epochs"], ["train", "STUDY", "word"]):
+    for words in (
+        ["nonsense"],
+        ["train"],
+        ["train", "STUDY", "--train.epochs"],
+        ["train", "STUDY", "word"],
+        ["doctor", "--foo", "3"],
+        ["init"],
+    ):
         with pytest.raises(SystemExit) as stopped:
             main(words)
         assert stopped.value.code == 2
@@ -163,7 +200,7 @@ def test_a_cohort_of_other_settings_is_not_taken_for_this_one(study: Path, capsy
 
 def test_a_cohort_interrupted_while_it_was_put_in_place_is_drawn_again(study: Path) -> None:
     before = {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()}
-    (study / "cohort.json").write_text("{}")
+    (study / "cohort.json").write_text(json.dumps({"interrupted": {}}))
     (study / "truth.parquet").unlink()
     (study / "cohort.partial").mkdir()
     assert main(["cohort", str(study)]) == 0

@@ -3,18 +3,22 @@
 import json
 import logging
 import shutil
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from grasp_psonet.cohort.synthetic.cohort import draw_cohort
 from grasp_psonet.errors import StudyError
 from grasp_psonet.progress import track
 from grasp_psonet.settings import as_tree
-from grasp_psonet.stage import versions
+from grasp_psonet.stage import digest, held, versions
 from grasp_psonet.stages.job import Job
 
 log = logging.getLogger("grasp_psonet")
 
 _NOTE = "cohort.json"
+_TABLES = ("visits.csv", "photos.csv", "views.csv")
 
 
 def make_cohort(job: Job) -> bool:
@@ -22,39 +26,57 @@ def make_cohort(job: Job) -> bool:
     folder = job.study.folder
     identity = _identity(job)
     note = folder / _NOTE
-    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
+    before = _read(note)
     if before is not None and before.get("settings") == identity:
         log.info("cohort: stands")
         return False
-    if before is None and job.study.visits_file.exists():
+    if job.study.visits_file.exists():
+        _refuse_to_draw_over(job, before)
+    partial = folder / "cohort.partial"
+    settings = job.settings
+    with held(partial, "cohort"):
+        for left in partial.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        log.info("cohort: drawing %d visits", settings.cohort.num_visits)
+        draw_cohort(
+            settings.cohort, settings.severity, settings.cohort_seed, partial, settings.machine.processes, track
+        )
+        made = {"settings": identity, "tables": {name: digest(partial / name) for name in _TABLES}}
+        # an interrupted move leaves this note: the next call knows these tables for drawn ones and draws anew
+        _write(note, {"interrupted": made})
+        for drawn in sorted(partial.iterdir()):
+            place = folder / drawn.name
+            if place.is_dir():
+                shutil.rmtree(place)
+            drawn.replace(place)
+        partial.rmdir()
+        _write(note, made | {"versions": versions()})
+    return True
+
+
+def _refuse_to_draw_over(job: Job, before: dict[str, Any] | None) -> None:
+    """Raises StudyError unless what lies there was drawn and never touched since."""
+    if before is not None and "interrupted" in before:
+        return
+    folder = job.study.folder
+    drawn = {} if before is None else before.get("tables", {})
+    touched = [name for name in _TABLES if not (folder / name).exists() or digest(folder / name) != drawn.get(name)]
+    if not touched:
+        named = set(pd.read_csv(job.study.photos_file, dtype=str)["path"])
+        there = {path.relative_to(folder).as_posix() for path in (folder / "photos").rglob("*") if path.is_file()}
+        touched = sorted(there - named)
+    if touched:
         raise StudyError(
-            f"{folder} holds a visits.csv that was not drawn here; it is left alone\n"
+            f"{folder} holds {touched[0]}, which was not drawn here or was changed since; it is left alone\n"
             "  next: draw the cohort in another folder"
         )
-    partial = folder / "cohort.partial"
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
-    log.info("cohort: drawing %d visits", job.settings.cohort.num_visits)
-    settings = job.settings
-    draw_cohort(settings.cohort, settings.severity, settings.cohort_seed, partial, settings.machine.processes, track)
-    # an interrupted move leaves a note without settings: the next call knows these tables for its own and draws anew
-    note.write_text("{}\n", encoding="utf-8")
-    for made in sorted(partial.iterdir()):
-        place = folder / made.name
-        if place.is_dir():
-            shutil.rmtree(place)
-        made.replace(place)
-    partial.rmdir()
-    written = {"settings": identity, "versions": versions()}
-    note.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return True
 
 
 def refuse_other_cohort(job: Job) -> None:
     """Raises StudyError where the study was drawn with other cohort settings than the ones at hand."""
     note = job.study.folder / _NOTE
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")).get("settings") != _identity(job):
+    before = _read(note)
+    if before is not None and before.get("settings") != _identity(job):
         raise StudyError(
             "the drawn cohort in this study was made with other settings (cohort, cohort_seed or severity), or was interrupted"
             "\n  next: `grasp cohort STUDY` draws it again with the settings of now"
@@ -69,3 +91,19 @@ def is_synthetic(job: Job) -> bool:
 def _identity(job: Job) -> dict[str, Any]:
     tree = as_tree(job.settings)
     return {name: tree[name] for name in ("cohort", "cohort_seed", "severity")}
+
+
+def _read(note: Path) -> dict[str, Any] | None:
+    if not note.exists():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise StudyError(f"{note} is damaged: {error}\n  next: delete it if the tables are your own") from None
+    return found
+
+
+def _write(note: Path, value: dict[str, Any]) -> None:
+    partial = note.with_suffix(".writing")
+    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(note)

@@ -2,10 +2,10 @@
 
 import io
 
-import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
+from grasp_psonet.photos.decode import decode_photo
 from grasp_psonet.report import data
 from grasp_psonet.stages.cohort import is_synthetic
 from grasp_psonet.stages.explain import flagged_photos
@@ -82,18 +82,13 @@ def number_or_none(value: float | None) -> float | None:
 
 
 def _thumbnails(job: Job) -> dict[str, bytes]:
-    """JPEG thumbnails by photo id of every photo that has a map, drawn from the original files."""
+    """JPEG thumbnails by photo id of every photo that has a map, from the original files, decoded as for the store."""
     maps = pd.read_parquet(job.study.explanations / "index.parquet")
     paths = job.cohort.photos.set_index("photo_id")["path"]
     found = {}
     for photo_id in maps["photo_id"].unique():
-        with Image.open(job.photo_root / paths[photo_id]) as image:
-            found[photo_id] = _jpeg(image)
+        buffer = io.BytesIO()
+        pixels = decode_photo(job.photo_root / paths[photo_id], _THUMBNAIL_PX).pixels
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
+        found[photo_id] = buffer.getvalue()
     return found
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    upright = ImageOps.exif_transpose(image).convert("RGB").resize((_THUMBNAIL_PX, _THUMBNAIL_PX))
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(upright)).save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()

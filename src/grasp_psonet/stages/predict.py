@@ -1,5 +1,6 @@
 """``grasp predict``: severity of new visits by a run's kept network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def predict_folder(run: Path, photos: Path) -> pd.DataFrame:
     if run.parent.name != "runs" or not is_complete(run):
         raise StageError(f"{run} is not a complete run\n  next: name a folder such as STUDY/runs/baseline")
     job = Job(Study(run.parent.parent), parse({}, "the defaults")).as_trained(run)
+    job = Job(job.study, replace(job.settings, machine=replace(job.settings.machine, device="auto")))
     device = use_machine(job.settings.machine.device, job.settings.machine.threads)
     edge_px = job.settings.photos.edge_px
     network = kept_network_of(job, edge_px, read_trajectory(job, run.name), device)

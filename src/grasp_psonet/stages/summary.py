@@ -13,7 +13,9 @@ def summary(job: Job) -> str:
     chosen, baseline = arms[numbers["chosen"]], numbers["arms"][0]
     lines = [f"{numbers['num_queries']} validation errors traced with formula {numbers['formula']}"]
     if chosen is baseline:
-        lines.append("no pruning had a better validation AUC than the baseline: every photo stays (k = 0)")
+        tried = any(arm["kind"] == "pruned" for arm in numbers["arms"])
+        why = "no pruning had a better validation AUC than the baseline" if tried else "no keep list removes a photo"
+        lines.append(f"{why}: every photo stays (k = 0)")
     else:
         share = 100 * chosen["removed"] / numbers["train_photos"]
         lines.append(
