@@ -159,15 +159,11 @@ def test_ctrl_c_says_how_to_go_on(finished: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     shutil.copytree(finished, study)
     shutil.rmtree(study / "runs")
-    command = [sys.executable, "-m", "grasp_psonet", "run", str(study), "--train.epochs", "500"]
     # a test run in the background inherits an ignored SIGINT; a person's terminal does not
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listening}; from grasp_psonet.cli import entry; entry()"
+    command = [sys.executable, "-c", code, "run", str(study), "--train.epochs", "500"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while not (study / "runs/baseline.partial/epochs.parquet").exists() and time.monotonic() < deadline:
             time.sleep(0.2)
