@@ -28,7 +28,7 @@ bench-trace: $(READY)    ## what tracing costs beside a plain forward and backwa
 	$(BIN)/python -m benchmarks.trace
 
 lock: $(UV)              ## pins the versions; no index address is written
-	$(UV) pip compile pyproject.toml --group dev --universal --no-emit-index-url --no-header --no-annotate \
+	$(UV) pip compile pyproject.toml --group dev --universal --no-header --no-annotate \
 		--python-version 3.11 -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml $(UV)

@@ -32,11 +32,6 @@ class Study:
         return self.folder / "truth.parquet"
 
     @property
-    def visit_truth_file(self) -> Path:
-        """True PASI, sub-scores and the cause of each disagreement, one row per visit; only in synthetic cohorts."""
-        return self.folder / "truth_visits.parquet"
-
-    @property
     def store(self) -> Path:
         return self.folder / "store"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -54,7 +55,7 @@ def build_encoder(name: str, weights: str, edge_px: int) -> tuple[nn.Module, Enc
 def _create(name: str, pretrained: bool, **arguments: Any) -> Any:
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, **arguments)
-    except Exception as error:
+    except Exception as error:  # whatever the hub's client raises of the day
         if not pretrained:
             raise
         raise NetworkError(
@@ -90,7 +91,7 @@ def _load(encoder: nn.Module, path: Path) -> None:
         )
     try:
         weights = load_file(path)
-    except Exception as error:
+    except (OSError, SafetensorError) as error:
         raise NetworkError(f"{path} is not a safetensors file: {error}") from error
     wanted: dict[str, Tensor] = encoder.state_dict()
     missing = sorted(wanted.keys() - weights.keys())
