@@ -31,6 +31,9 @@ class BagOutput(NamedTuple):
 class BagNetwork(nn.Module):
     """Photos [B, N, 3, H, W] in [0, 1] and their presence [B, N] -> class logits and attention."""
 
+    mean_3: Tensor
+    std_3: Tensor
+
     def __init__(self, encoder: nn.Module, card: EncoderCard, settings: NetworkSettings) -> None:
         super().__init__()
         length, hidden = settings.feature_length, settings.head_hidden
@@ -61,7 +64,7 @@ class BagNetwork(nn.Module):
 
     def features(self, photos_MCHW: Tensor) -> Tensor:
         """Projected features [M, D] of photos [M, 3, H, W] in [0, 1]."""
-        normal_MCHW = (photos_MCHW - self.mean_3[:, None, None]) / self.std_3[:, None, None]  # type: ignore[index]
+        normal_MCHW = (photos_MCHW - self.mean_3[:, None, None]) / self.std_3[:, None, None]
         feature_MD: Tensor = self.projection(self.encoder(normal_MCHW))
         return feature_MD
 

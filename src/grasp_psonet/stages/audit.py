@@ -22,13 +22,8 @@ log = logging.getLogger("grasp_psonet")
 
 def audit_task(job: Job) -> Task:
     """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
-    inputs: dict[str, Path | str] = {
-        "run": job.study.run(BASELINE),
-        "store": job.study.store,
-        "tables": job.tables_digest,
-    }
     parts = ("audit", "evaluate", "severity", "seed", "machine.device", "machine.threads")
-    return job.task("audit", job.study.audit, parts, inputs, lambda folder: _make(job, folder))
+    return job.task("audit", job.study.audit, parts, job.baseline_inputs(), lambda folder: _make(job, folder))
 
 
 def _make(job: Job, folder: Path) -> None:

@@ -18,12 +18,7 @@ from grasp_psonet.trajectory.machine import use_machine
 
 def explain_task(job: Job) -> Task:
     """Maps of the baseline, the network whose errors were traced."""
-    inputs: dict[str, Path | str] = {
-        "run": job.study.run(BASELINE),
-        "trace": job.study.trace(job.trace_name()),
-        "store": job.study.store,
-        "tables": job.tables_digest,
-    }
+    inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
     parts = ("explain", "machine.device", "machine.threads")
     return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))
 

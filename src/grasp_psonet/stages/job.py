@@ -83,6 +83,10 @@ class Job:
         files = [file for file in (study.visits_file, study.photos_file, study.views_file) if file.exists()]
         return hashlib.sha256("".join(digest(file) for file in files).encode()).hexdigest()[:32]
 
+    def baseline_inputs(self) -> dict[str, Path | str]:
+        """What every stage reads that looks at the baseline and its photos."""
+        return {"run": self.study.run(BASELINE), "store": self.study.store, "tables": self.tables_digest}
+
     def trace_name(self) -> str:
         """Names a trace: the formula, and whatever else of its settings is not the default, e.g. adam-edit-steps."""
         trace, usual = self.settings.trace, TraceSettings()

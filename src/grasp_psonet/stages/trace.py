@@ -30,13 +30,10 @@ log = logging.getLogger("grasp_psonet")
 
 def trace_task(job: Job) -> Task:
     """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
-    inputs: dict[str, Path | str] = {
-        "run": job.study.run(BASELINE),
-        "store": job.study.store,
-        "tables": job.tables_digest,
-    }
     parts = ("trace", "severity", "machine.device", "machine.threads")
-    return job.task("trace", job.study.trace(job.trace_name()), parts, inputs, lambda folder: _make(job, folder))
+    return job.task(
+        "trace", job.study.trace(job.trace_name()), parts, job.baseline_inputs(), lambda folder: _make(job, folder)
+    )
 
 
 def read_trajectory(job: Job, name: str = BASELINE) -> Trajectory:
