@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch, Pixels, collate
 from grasp_psonet.influence.formulas import is_divided_by_batch
@@ -16,14 +16,15 @@ from grasp_psonet.influence.products import query_blocks
 from grasp_psonet.influence.settings import Formula, TraceSettings
 from grasp_psonet.influence.unit_scope import UnitScope
 from grasp_psonet.influence.units import query_gradients, unit_products
-from grasp_psonet.network.network import BagNetwork
 
 ScoresByFormula = dict[Formula, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Request:
-    """Training visits whose photos are scored, queries as bags, formulas, and how; ``did(photos)`` hears of work done."""
+    """Training visits whose photos are scored, queries as bags, formulas, and how; ``did(passes)`` hears of work done,
+    counted in passes of one photo.
+    """
 
     visits: tuple[Bag, ...]
     queries: tuple[Bag, ...]
@@ -31,7 +32,7 @@ class Request:
     formulas: tuple[Formula, ...]
     settings: TraceSettings
     scope: UnitScope
-    did: Callable[[int], None] = lambda photos: None
+    did: Callable[[int], None] = lambda passes: None
 
     @cached_property
     def photo_ids(self) -> tuple[str, ...]:
@@ -54,13 +55,17 @@ class Request:
         """Scores [rows, Z] before anything counted."""
         return {formula: np.zeros((self.num_rows, len(self.photo_ids))) for formula in self.formulas}
 
-    def blocks(self, network: BagNetwork, copies: int) -> list[slice]:
+    def blocks(self, network: nn.Module, copies: int) -> list[slice]:
         """Slices of the rows whose gradients fit the memory when ``copies`` of each are held."""
         weights = [weight for name, weight in network.named_parameters() if name in self.scope.names]
         num_bytes = copies * sum(weight.numel() * weight.element_size() for weight in weights)
         return query_blocks(self.num_rows, num_bytes, self.settings.memory_mib * 2**20)
 
-    def gradients(self, network: BagNetwork, rows: slice) -> dict[str, Tensor]:
+    def passes(self, num_photos: int, num_directions: int) -> int:
+        """About how many passes of one photo the products of these photos cost: unit edit takes one for each direction."""
+        return num_photos * (num_directions if self.settings.unit == "edit" else 1)
+
+    def gradients(self, network: nn.Module, rows: slice) -> dict[str, Tensor]:
         """Gradients [rows, ...] of these rows' queries at the network's weights, by parameter of the scope."""
         device = next(network.parameters()).device
         found: list[dict[str, Tensor]] = []
@@ -86,7 +91,7 @@ def add_scores(
     scores: ScoresByFormula,
     request: Request,
     rows: slice,
-    network: BagNetwork,
+    network: nn.Module,
     batch: BagBatch,
     photo_ids: Sequence[str],
     folded: Mapping[Formula, Mapping[str, Tensor]],
@@ -103,7 +108,7 @@ def add_scores(
     directions = {name: torch.cat([folded[f][name] for f in formulas]) for name in folded[formulas[0]]}
     metrics = {name: cosine_metric[name][None] for name in directions} if "cosine" in formulas else None
     found = unit_products(request.settings.unit, network, batch, request.scope, directions, metrics)
-    request.did(len(photo_ids))
+    request.did(request.passes(len(photo_ids), len(next(iter(directions.values())))))
     dot_FQP = found.dot_PQ.T.double().cpu().numpy().reshape(len(formulas), -1, len(photo_ids))
     traced = np.array([p for p, photo_id in enumerate(photo_ids) if photo_id in request.column], dtype=int)
     columns = np.array([request.column[photo_ids[p]] for p in traced], dtype=int)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +11,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from grasp_psonet.bags.bag import collate
+from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.influence.queries import find_queries
 from grasp_psonet.influence.settings import Formula, TraceSettings
-from grasp_psonet.influence.trace import Traced, trace
+from grasp_psonet.influence.trace import Remember, Traced, trace
 from grasp_psonet.influence.unit_scope import unit_scope
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.trace_parts import kept_parts
 from grasp_psonet.stages.train import fresh_network, rebuild_of, split_bags
 from grasp_psonet.training.predict import bags_of_photos, predict_bags
 from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor, start_anchor
@@ -27,13 +29,14 @@ from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
 log = logging.getLogger("grasp_psonet")
 
+_PARTS = "parts"
+
 
 def trace_task(job: Job) -> Task:
     """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
     parts = ("trace", "severity", "machine.device", "machine.threads")
-    return job.task(
-        "trace", job.study.trace(job.trace_name()), parts, job.baseline_inputs(), lambda folder: _make(job, folder)
-    )
+    folder = job.study.trace(job.trace_name())
+    return job.task("trace", folder, parts, job.baseline_inputs(), lambda folder: _make(job, folder), resumable=True)
 
 
 def read_trajectory(job: Job, name: str = BASELINE) -> Trajectory:
@@ -68,9 +71,16 @@ class QueryTrace:
 
 
 def trace_queries(
-    job: Job, queries: pd.DataFrame, formulas: Sequence[Formula], settings: TraceSettings | None = None
+    job: Job,
+    queries: pd.DataFrame,
+    formulas: Sequence[Formula],
+    settings: TraceSettings | None = None,
+    parts: Path | None = None,
 ) -> QueryTrace:
-    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and scope."""
+    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and scope.
+
+    With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them.
+    """
     job = job.as_trained(job.study.run(BASELINE))
     settings = settings or job.settings.trace
     device = use_machine(job.settings.machine.device, job.settings.machine.threads)
@@ -103,9 +113,24 @@ def trace_queries(
         scope,
         formulas=formulas,
         replaying=replaying,
-        after_part=lambda done, total: log.info("  part %d of %d", done, total),
+        remember=_remembering(parts, formulas, settings, visits, query_bags),
     )
     return QueryTrace(_score_tables(traced), photo_losses, scope.coverage, traced.caveats)
+
+
+def _remembering(
+    folder: Path | None,
+    formulas: Sequence[Formula],
+    settings: TraceSettings,
+    visits: Sequence[Bag],
+    queries: Sequence[Bag],
+) -> Remember:
+    if folder is None:
+        return lambda part, make: make()
+    parts = kept_parts(folder, formulas, settings, visits, queries)
+    if len(parts):
+        log.info("  going on from %d finished part%s", len(parts), "" if len(parts) == 1 else "s")
+    return parts.remember
 
 
 def baseline_queries(job: Job) -> pd.DataFrame:
@@ -138,9 +163,11 @@ def _make(job: Job, folder: Path) -> None:
             int((~queries["used"].astype(bool)).sum()),
         )
     formula = job.settings.trace.formula
-    traced = trace_queries(job, queries, [formula])
+    traced = trace_queries(job, queries, [formula], parts=folder / _PARTS)
     queries.to_parquet(folder / "queries.parquet", index=False)
     traced.tables[formula].to_parquet(folder / "scores.parquet", index=False)
     traced.photo_losses.to_parquet(folder / "photo_losses.parquet", index=False)
     for name, value in (("coverage", traced.coverage), ("caveats", traced.caveats)):
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if (folder / _PARTS).exists():
+        shutil.rmtree(folder / _PARTS)

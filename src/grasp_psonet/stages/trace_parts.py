@@ -1,0 +1,77 @@
+"""Finished parts of a trace, kept in its partial folder until the trace is whole: an interrupted one goes on from them."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from grasp_psonet.bags.bag import Bag
+from grasp_psonet.influence.request import ScoresByFormula
+from grasp_psonet.influence.settings import Formula, TraceSettings
+
+log = logging.getLogger("grasp_psonet")
+
+
+@dataclass(frozen=True)
+class TraceParts:
+    """A folder of score files, one a part: float64 [Q, Z] by formula, with the digest of their bytes and of ``asked``.
+
+    ``asked`` names what was traced (``kept_parts``), so that parts of another trace are never taken for these.
+    """
+
+    folder: Path
+    asked: str
+
+    def __len__(self) -> int:
+        return len(list(self.folder.glob("*.safetensors")))
+
+    def remember(self, part: str, make: Callable[[], ScoresByFormula]) -> ScoresByFormula:
+        """Scores of this part, read where they were kept, else made and kept; what is damaged is told and made again."""
+        path = self.folder / f"{part}.safetensors"
+        if path.exists():
+            kept = self._read(path, part)
+            if kept is not None:
+                return kept
+            log.warning("  %s is damaged or of another trace: this part is made again", path)
+        scores = make()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        writing = path.with_name(path.name + ".writing")
+        arrays = {formula: np.ascontiguousarray(score_QZ) for formula, score_QZ in scores.items()}
+        save_file(arrays, writing, {"digest": self._digest(part, arrays)})  # type: ignore[arg-type]
+        writing.replace(path)
+        return scores
+
+    def _read(self, path: Path, part: str) -> ScoresByFormula | None:
+        try:
+            with safe_open(path, "numpy") as file:
+                told = (file.metadata() or {}).get("digest")
+                scores: ScoresByFormula = {formula: file.get_tensor(formula) for formula in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError):
+            return None
+        return scores if told == self._digest(part, scores) else None
+
+    def _digest(self, part: str, scores: ScoresByFormula) -> str:
+        found = hashlib.sha256(f"{self.asked}\n{part}\n".encode())
+        for formula in sorted(scores):
+            found.update(f"{formula} {scores[formula].dtype} {scores[formula].shape}\n".encode())
+            found.update(scores[formula].tobytes())
+        return found.hexdigest()
+
+
+def kept_parts(
+    folder: Path,
+    formulas: Sequence[Formula],
+    settings: TraceSettings,
+    visits: Sequence[Bag],
+    queries: Sequence[Bag],
+) -> TraceParts:
+    """Parts of the trace of these visits and queries by these formulas; each set of formulas has a folder of its own."""
+    bags = [[(bag.visit_id, bag.label, bag.photo_ids, bag.is_present) for bag in of] for of in (visits, queries)]
+    asked = json.dumps([sorted(formulas), asdict(settings), bags])
+    return TraceParts(folder / "+".join(sorted(formulas)), asked)

@@ -1,0 +1,165 @@
+"""``grasp trace`` interrupted goes on where it stopped, with the same bytes; parts on disk are proven before they count."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grasp_psonet.bags.bag import Bag
+from grasp_psonet.cli import main
+from grasp_psonet.influence import trace as tracing
+from grasp_psonet.influence.request import ScoresByFormula
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.stages.trace_parts import TraceParts, kept_parts
+
+SMALL = ["--cohort.num_views", "2", "--cohort.num_visits", "24", "--cohort.test_visits", "6", "--train.epochs", "1"]
+# one part a query: a query's directions are larger than the memory
+TRACE = ["--trace.formula", "unrolled", "--trace.counting", "steps", "--trace.unit", "visit"]
+TRACE += ["--trace.curvature", "none", "--trace.memory_mib", "1"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = tmp_path_factory.mktemp("trace") / "study"
+    assert main(["cohort", str(study), "--preset", "tiny", *SMALL]) == 0
+    for command in ("prepare", "train"):
+        assert main([command, str(study)]) == 0
+    return study
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "clock.json"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+class Sweeps:
+    """The sweeps that were made, by the first row of each; interrupts the one of row ``stops_at``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows: list[int] = []
+        self.stops_at = -1
+        real: Callable[..., ScoresByFormula] = tracing.unrolled_scores  # type: ignore[attr-defined]
+
+        def made(network: Any, trajectory: Any, replaying: Any, rows: slice, request: Any) -> ScoresByFormula:
+            if rows.start == self.stops_at:
+                raise KeyboardInterrupt
+            self.rows.append(rows.start)
+            return real(network, trajectory, replaying, rows, request)
+
+        monkeypatch.setattr(tracing, "unrolled_scores", made)
+
+
+def test_an_interrupted_trace_goes_on_with_the_same_bytes(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "grasp_psonet")
+    whole, study = tmp_path / "whole", tmp_path / "study"
+    for copy in (whole, study):
+        shutil.copytree(trained, copy)
+    sweeps = Sweeps(monkeypatch)
+    assert main(["trace", str(whole), *TRACE]) == 0
+    queries = list(sweeps.rows)
+    assert queries == list(range(len(queries)))
+    assert len(queries) >= 3, "too few parts: an interruption would prove nothing"
+    name = "traces/unrolled-visit-steps-none"
+    assert not (whole / name / "parts").exists()
+
+    sweeps.rows, sweeps.stops_at = [], 2
+    assert main(["trace", str(study), *TRACE]) == 130
+    assert sweeps.rows == [0, 1]
+    kept = sorted((study / f"{name}.partial").rglob("*.safetensors"))
+    assert [path.parent.name for path in kept] == ["unrolled", "unrolled"]
+    kept[0].write_bytes(kept[0].read_bytes()[:-8])
+
+    sweeps.rows, sweeps.stops_at = [], -1
+    caplog.clear()
+    assert main(["trace", str(study), *TRACE]) == 0
+    assert sweeps.rows == [0, *queries[2:]], "only the damaged part and those not yet made are made"
+    assert "trace: was interrupted; goes on where it stopped" in caplog.messages
+    assert "  going on from 2 finished parts" in caplog.messages
+    assert sum("is damaged or of another trace" in line for line in caplog.messages) == 1
+    assert _bytes(study / name) == _bytes(whole / name)
+
+
+def test_parts_of_other_settings_are_not_taken(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(trained, study)
+    sweeps = Sweeps(monkeypatch)
+    sweeps.stops_at = 1
+    assert main(["trace", str(study), *TRACE]) == 130
+    sweeps.rows, sweeps.stops_at = [], -1
+    assert main(["trace", str(study), *TRACE, "--trace.photos_per_batch", "7"]) == 0
+    assert sweeps.rows[0] == 0
+
+
+def _bag(name: str, label: int = 0) -> Bag:
+    return Bag(name, label, (f"{name}-p0", f"{name}-p1"), (0, 1), (True, True))
+
+
+def _parts(folder: Path, formulas: Any = ("adam", "cosine"), label: int = 0, **changes: Any) -> TraceParts:
+    return kept_parts(folder, formulas, TraceSettings(**changes), [_bag("v0")], [_bag("q0", label)])
+
+
+class Maker:
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self) -> ScoresByFormula:
+        self.made += 1
+        chance = np.random.default_rng(self.made)
+        return {"adam": chance.normal(size=(3, 4)), "cosine": chance.normal(size=(4, 3)).T}
+
+
+def test_parts_come_back_bit_for_bit(tmp_path: Path) -> None:
+    make, parts = Maker(), _parts(tmp_path)
+    first = parts.remember("anchor-1", make)
+    again = parts.remember("anchor-1", make)
+    assert make.made == 1
+    assert again.keys() == first.keys()
+    for formula, scores in first.items():
+        assert again[formula].dtype == np.float64
+        assert (again[formula] == scores).all()
+    assert (parts.remember("anchor-2", make)["adam"] != first["adam"]).all()
+    assert len(parts) == 2
+
+
+def test_no_trace_takes_the_parts_of_another(tmp_path: Path) -> None:
+    make = Maker()
+    _parts(tmp_path).remember("anchor-1", make)
+    others = [
+        _parts(tmp_path, formulas=("adam",)),
+        _parts(tmp_path, label=1),
+        _parts(tmp_path, photos_per_batch=5),
+    ]
+    for made, other in enumerate(others, start=2):
+        other.remember("anchor-1", make)
+        assert make.made == made
+    renamed = _parts(tmp_path / "renamed")
+    renamed.remember("anchor-1", make)
+    (renamed.folder / "anchor-1.safetensors").rename(renamed.folder / "anchor-2.safetensors")
+    made = make.made
+    renamed.remember("anchor-2", make)
+    assert make.made == made + 1
+
+
+@pytest.mark.parametrize("at", [0.0, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("harm", ["flipped", "cut"])
+def test_a_damaged_part_is_made_again_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, at: float, harm: str
+) -> None:
+    make, parts = Maker(), _parts(tmp_path)
+    parts.remember("anchor-1", make)
+    path = parts.folder / "anchor-1.safetensors"
+    content = bytearray(path.read_bytes())
+    place = int(at * len(content))
+    content[place] ^= 0x40
+    path.write_bytes(bytes(content) if harm == "flipped" else bytes(content)[:place])
+    found = parts.remember("anchor-1", make)
+    assert make.made == 2
+    assert "this part is made again" in caplog.text
+    assert (parts.remember("anchor-1", make)["adam"] == found["adam"]).all()
+    assert make.made == 2
