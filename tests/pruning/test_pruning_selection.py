@@ -229,3 +229,13 @@ def test_jaccard_of_removals() -> None:
     assert table["seed 0", "seed 1"] == 2 / 5
     assert table["seed 0", "nothing"] == 0
     assert np.isnan(table["nothing", "nothing again"])
+
+
+def test_reasons_say_where_all_errors_were_scored_together() -> None:
+    scores, photos, visits = study(num_queries=1)
+    apart, together = (select(scores, photos, visits, 5, PLAIN, are_summed) for are_summed in (False, True))
+    assert removed(apart) == removed(together)
+    assert set(apart.loc[~apart["kept"], "reason"]) == {"harmful for 1 error"}
+    assert set(together.loc[~together["kept"], "reason"]) == {"harmful for all errors together"}
+    rest = [column for column in KEEP_COLUMNS if column != "reason"]
+    pd.testing.assert_frame_equal(apart[rest], together[rest])

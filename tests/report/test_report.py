@@ -120,6 +120,28 @@ def test_bars_are_proportional_to_their_rates(report, html):
     assert [float(x) / overall for x in marks] == pytest.approx([per_rate[0]] * len(shown), rel=0.01)
 
 
+def test_errors_scored_together_are_told_as_one_ranking(report, page):
+    together = dataclasses.replace(
+        report,
+        is_summed=True,
+        flagged=tuple(dataclasses.replace(photo, num_errors=None) for photo in report.flagged),
+    )
+    tree = results(together)
+    assert [arm["most_possible"] for arm in tree["arms"]] == [arm.k for arm in report.arms]
+    assert [arm["most_possible"] for arm in results(report)["arms"]] == [9 * arm.k for arm in report.arms]
+    words = Page(render(together)).words()
+    for sentence in (
+        "The 9 validation errors are traced together, and the k training photos most harmful to them are removed",
+        "One ranking serves all errors together.",
+        "Removed for all 9 errors together",
+    ):
+        assert sentence in words
+        assert sentence not in page.words()
+    for sentence in ("per error", "errors that took it", "Overlap between the", "Errors share photos"):
+        assert sentence not in words
+        assert sentence in page.words()
+
+
 def test_derived_numbers():
     tree = results(fake_report())
     assert tree["overall_removal"] == {"removed": 212, "photos": 2640, "rate": 212 / 2640}

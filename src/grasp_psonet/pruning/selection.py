@@ -19,7 +19,12 @@ _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "o
 
 
 def select(
-    scores: pd.DataFrame, photos: pd.DataFrame, visits: pd.DataFrame, k: int, settings: PruneSettings
+    scores: pd.DataFrame,
+    photos: pd.DataFrame,
+    visits: pd.DataFrame,
+    k: int,
+    settings: PruneSettings,
+    are_summed: bool = False,
 ) -> pd.DataFrame:
     """The keep list: one row per training photo, sorted by photo_id.
 
@@ -30,6 +35,7 @@ def select(
     scores go by id. The score of a visit or patient is the sum over its photos (influence adds up to first order), and
     k then counts visits or patients. Afterwards photos are kept after all, weakest first: by the cap per group, and
     (unit photo) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
+    ``are_summed``: the one query stands for all errors together, and the reasons say so.
 
     Columns: photo_id, visit_id, kept, reason, num_queries (queries that chose the photo, kept after all or not),
     min_score (most harmful score over all queries; NaN without queries). Raises TraceError on NaN scores, StageError
@@ -60,7 +66,7 @@ def select(
     num_queries_P = chosen.num_queries[unit_P]
     return photos.assign(
         kept=~removed_P,
-        reason=_reasons(removed_P, capped_P, kept_back_P, num_queries_P, settings),
+        reason=_reasons(removed_P, capped_P, kept_back_P, num_queries_P, settings, are_summed),
         num_queries=num_queries_P,
         min_score=score_QP.min(axis=0) if len(score_QP) else np.nan,
     )[KEEP_COLUMNS]
@@ -162,14 +168,20 @@ def _last_of_visit(removed_P: Flags, strength_P: Floats, visit_id: "pd.Series[st
 
 
 def _reasons(
-    removed_P: Flags, capped_P: Flags, kept_back_P: Flags, num_queries_P: NDArray[np.int64], settings: PruneSettings
+    removed_P: Flags,
+    capped_P: Flags,
+    kept_back_P: Flags,
+    num_queries_P: NDArray[np.int64],
+    settings: PruneSettings,
+    are_summed: bool,
 ) -> list[str]:
     """Why each photo leaves, or stays although chosen; "" where nothing chose it."""
     one = settings.keep_at_least == 1
     last = "last photo of its visit" if one else f"last {settings.keep_at_least} photos of its visit"
     reasons = []
     for removed, capped, kept_back, num_queries in zip(removed_P, capped_P, kept_back_P, num_queries_P, strict=True):
-        why = f"{_FOR_ERRORS[settings.end]} {num_queries} error{'s' if num_queries > 1 else ''}" if removed else ""
+        errors = "all errors together" if are_summed else f"{num_queries} error{'s' if num_queries > 1 else ''}"
+        why = f"{_FOR_ERRORS[settings.end]} {errors}" if removed else ""
         why = f"kept: cap on {settings.cap_column}" if capped else why
         reasons.append(f"kept: {last}" if kept_back else why)
     return reasons

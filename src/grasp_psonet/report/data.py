@@ -46,7 +46,7 @@ class ReaderFigures:
 
 @dataclass(frozen=True)
 class Arm:
-    """One trained network: ``k`` photos taken per error (0 for the baseline), ``removed`` training photos in all.
+    """One trained network: ``k`` photos taken per error, or for all together (0 for the baseline), ``removed`` photos in all.
 
     ``figures`` stand in the order of ``ReportData.readers``. A control (random, loss) has the k of the removal it matches.
     """
@@ -72,8 +72,8 @@ class Confusion:
 class FlaggedPhoto:
     """One of the most harmful training photos. ``cam_largest`` is None without a map and 0 where no place speaks for the class.
 
-    ``score`` is its most negative one, ``num_errors`` the number of validation errors that took it, ``fault`` what was
-    planted on it (synthetic cohorts only).
+    ``score`` is its most negative one, ``num_errors`` the number of validation errors that took it (None where they are
+    scored together), ``fault`` what was planted on it (synthetic cohorts only).
     """
 
     photo_id: str
@@ -85,7 +85,7 @@ class FlaggedPhoto:
     attention: float | None
     view: str | None
     severity: int
-    num_errors: int
+    num_errors: int | None
     is_removed: bool = True
     fault: str | None = None
 
@@ -196,7 +196,8 @@ class ReportData:
     """Everything that the page and results.json hold. ``chosen`` names an arm; the baseline's name where nothing is pruned.
 
     ``arms`` are in table order, the baseline first. ``against_random``: paired AUC difference of the chosen run minus its
-    random control, per reader. ``reader_kappa``: Reader 2 against Reader 1 on the test split, the ceiling.
+    random control, per reader. ``reader_kappa``: Reader 2 against Reader 1 on the test split, the ceiling. ``is_summed``: the
+    ``num_queries`` errors were scored together, in one ranking.
     """
 
     study: str
@@ -222,6 +223,7 @@ class ReportData:
     truth: tuple[PlantedFault, ...] | None = None
     end: Literal["harmful", "helpful", "largest"] = "harmful"
     unit: Literal["photo", "visit", "patient"] = "photo"
+    is_summed: bool = False
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

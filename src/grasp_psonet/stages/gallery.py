@@ -37,12 +37,18 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
             attention=number_or_none(attention.get(photo_id)),
             view=None if pd.isna(photos.loc[photo_id, "view"]) else str(photos.loc[photo_id, "view"]),
             severity=int(severity[visit_id]),
-            num_errors=0 if keep is None else int(str(keep.loc[photo_id, "num_queries"])),
+            num_errors=_num_errors(job, keep, photo_id),
             is_removed=keep is not None and not bool(keep.loc[photo_id, "kept"]),
             fault=None if faults is None else str(faults[photo_id]),
         )
         for photo_id, visit_id, score in flagged_photos(job).itertuples(index=False, name=None)
     )
+
+
+def _num_errors(job: Job, keep: pd.DataFrame | None, photo_id: str) -> int | None:
+    if job.settings.trace.summed:
+        return None
+    return 0 if keep is None else int(str(keep.loc[photo_id, "num_queries"]))
 
 
 def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...]:

@@ -76,7 +76,7 @@ class _Pruning:
             log.warning(
                 "  k = %d is more than the %d training photos: all that are eligible are taken", self.k, len(photos)
             )
-        keep = select(scores, photos, visits, self.k, job.settings.prune)
+        keep = select(scores, photos, visits, self.k, job.settings.prune, job.settings.trace.summed)
         keep.to_parquet(folder / "keep.parquet", index=False)
         _write_overlap(job, self.k, keep, scores["query_id"].nunique(), folder)
 

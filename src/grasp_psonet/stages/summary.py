@@ -11,7 +11,8 @@ def summary(job: Job) -> str:
     numbers = json.loads(path.read_text(encoding="utf-8"))
     arms = {arm["name"]: arm for arm in numbers["arms"]}
     chosen, baseline = arms[numbers["chosen"]], numbers["arms"][0]
-    lines = [f"{numbers['num_queries']} validation errors traced with formula {numbers['formula']}"]
+    together = " together" if numbers["is_summed"] else ""
+    lines = [f"{numbers['num_queries']} validation errors traced{together} with formula {numbers['formula']}"]
     if chosen is baseline:
         tried = any(arm["kind"] == "pruned" for arm in numbers["arms"])
         why = "no pruning had a better validation AUC than the baseline" if tried else "no keep list removes a photo"
