@@ -124,8 +124,15 @@ def digest(source: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _VERSIONS}
+    """Versions of Python and of the packages that results depend on; "not installed" for what runs from its source."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in _VERSIONS}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _is_there(source: Path) -> bool:

@@ -1,5 +1,6 @@
 """A stage is missing, partial or complete; it knows what made it, and leaves all or nothing."""
 
+import importlib.metadata
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,3 +132,20 @@ def test_a_stage_killed_between_its_note_and_its_place_is_only_moved(work: _Work
     work.place.rename(work.place.with_name("stage.partial"))
     run_task(work.task(2))
     assert work.made == 2
+
+
+def test_a_package_that_runs_from_its_source_has_no_version_and_still_leaves_its_note(
+    work: _Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "grasp-psonet":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert run_task(work.task())
+    noted = read_note(work.place)["versions"]
+    assert noted["grasp-psonet"] == "not installed"
+    assert noted["numpy"] == real("numpy")
