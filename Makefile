@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(VENV)-uv/bin/uv
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-demo bench-trace lock clean
+.PHONY: demo test check bench bench-demo bench-trace bench-paper lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -26,6 +26,9 @@ bench-demo: $(READY)     ## what pruning wins back from a planted shortcut, over
 
 bench-trace: $(READY)    ## what tracing costs beside a plain forward and backward pass
 	$(BIN)/python -m benchmarks.trace
+
+bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
+	$(BIN)/python -m benchmarks.paper_preset
 
 lock: $(UV)              ## pins the versions; no index address is written
 	$(UV) pip compile pyproject.toml --group dev --universal --no-header --no-annotate \
