@@ -16,9 +16,11 @@ from grasp_psonet.errors import StudyError
 
 
 class Pixels(Protocol):
-    """Store of photos: uint8 [photos, edge, edge, 3] (a memory map, or an array)."""
+    """Store of photos: uint8 [photos, edge, edge, 3] (a memory map, or an array), or tensors as
+    a network reads them, which are never augmented.
+    """
 
-    def __getitem__(self, row: int) -> np.ndarray: ...
+    def __getitem__(self, row: int) -> np.ndarray | Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -103,20 +105,22 @@ def make_bags(
 def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None = None) -> BagBatch:
     """One batch of these bags; with ``keys`` (one a bag) each photo is augmented by its own random choices."""
     longest = max(len(bag) for bag in bags)
-    edge = pixels[bags[0].rows[0]].shape[0]
-    photos_BNHWC = torch.zeros(len(bags), longest, edge, edge, 3)
+    first = pixels[bags[0].rows[0]]
+    like = first if isinstance(first, Tensor) else torch.zeros(0)
+    photos_BN = like.new_zeros(len(bags), longest, *first.shape)
     is_photo_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
     is_stored_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
     for b, bag in enumerate(bags):
         is_stored_BN[b, : len(bag)] = True
         is_photo_BN[b, : len(bag)] = torch.tensor(bag.is_present, dtype=torch.bool)
         for n, (row, photo_id) in enumerate(zip(bag.rows, bag.photo_ids, strict=True)):
-            photo_HWC = torch.from_numpy(np.array(pixels[row])).float() / 255
+            stored = pixels[row]
+            photo = stored if isinstance(stored, Tensor) else torch.from_numpy(np.array(stored)).float() / 255
             if keys is not None:
                 key = keys[b]
-                photo_HWC = augment(
-                    photo_HWC, key.settings, ("augment", key.seed, key.epoch, key.draw, bag.visit_id, photo_id)
-                )
-            photos_BNHWC[b, n] = photo_HWC
+                photo = augment(photo, key.settings, ("augment", key.seed, key.epoch, key.draw, bag.visit_id, photo_id))
+            photos_BN[b, n] = photo
     label_B = torch.tensor([bag.label for bag in bags], dtype=torch.long)
-    return BagBatch(photos_BNHWC.permute(0, 1, 4, 2, 3), is_photo_BN, is_stored_BN, label_B)
+    if not isinstance(first, Tensor):
+        photos_BN = photos_BN.permute(0, 1, 4, 2, 3)
+    return BagBatch(photos_BN, is_photo_BN, is_stored_BN, label_B)

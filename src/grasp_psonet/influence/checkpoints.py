@@ -3,28 +3,40 @@
 # Axes: Q queries, Z training photos, P present photos of one batch.
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor, nn
 
-from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.influence.formulas import fold, metric
 from grasp_psonet.influence.request import Request, ScoresByFormula, add_scores, present_photos
-from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.influence.settings import Formula
+from grasp_psonet.trajectory.anchors import Anchor, load_weights
 from grasp_psonet.trajectory.records import visit_weights
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 
-def anchor_scores(
-    network: BagNetwork, trajectory: Trajectory, before: int, step: int, request: Request
-) -> ScoresByFormula:
-    """What the anchor of ``step`` adds to the scores [Q, Z], positive = helpful; those of all anchors add up.
+@dataclass(frozen=True)
+class AtAnchor:
+    """One batch of drawn visits at an anchor whose weights the network holds.
 
-    A photo weighs what its visit was drawn in the steps after ``before`` up to ``step`` (``sum lr n / b``; cosine without
-    ``/ b``); a photo never drawn scores exactly 0. Evaluation mode, no augmentation. The network holds the anchor's
-    weights afterwards.
+    ``rows`` are the queries of this block and ``folded`` their directions by formula; ``weights[divided]`` holds what each
+    visit was drawn (``records.visit_weights``).
     """
-    scores = request.zeros()
+
+    anchor: Anchor
+    rows: slice
+    folded: dict[Formula, dict[str, Tensor]]
+    weights: dict[bool, dict[str, float]]
+    bags: list[Bag]
+    batch: BagBatch
+
+
+def at_anchor(
+    network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request
+) -> Iterator[AtAnchor]:
+    """Every batch of visits drawn in the steps after ``before`` up to ``step``, against every block of queries."""
     device = next(network.parameters()).device
     anchor = trajectory.read(step, device)
     load_weights(network, anchor)
@@ -33,15 +45,30 @@ def anchor_scores(
     for rows in request.blocks(network, len(request.formulas) + 1):
         query_QP = request.gradients(network, rows)
         folded = {formula: fold(formula, query_QP, anchor.state, trajectory.optimizer) for formula in request.formulas}
-        cosine_metric = metric("cosine", anchor.state, trajectory.optimizer) if "cosine" in request.formulas else {}
         for block in _blocks(bags, request.settings.photos_per_batch):
-            batch = collate(block, request.pixels).to(device)
-            visit_ids = [bag.visit_id for bag in block for _ in present_photos([bag])]
+            yield AtAnchor(anchor, rows, folded, weights, block, collate(block, request.pixels).to(device))
 
-            def weight_of(divided: bool, visit_ids: Sequence[str] = visit_ids) -> np.ndarray:
-                return np.array([weights[divided][visit_id] for visit_id in visit_ids])
 
-            add_scores(scores, request, rows, network, batch, present_photos(block), folded, weight_of, cosine_metric)
+def anchor_scores(
+    network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request
+) -> ScoresByFormula:
+    """What the anchor of ``step`` adds to the scores [Q, Z], positive = helpful; those of all anchors add up.
+
+    A photo weighs what its visit was drawn in the steps after ``before`` up to ``step`` (``sum lr n / b``; cosine without
+    ``/ b``); a photo never drawn scores exactly 0. Evaluation mode, no augmentation. The network holds the anchor's
+    weights afterwards.
+    """
+    scores = request.zeros()
+    for work in at_anchor(network, trajectory, before, step, request):
+        state = work.anchor.state
+        cosine_metric = metric("cosine", state, trajectory.optimizer) if "cosine" in request.formulas else {}
+        visit_ids = [bag.visit_id for bag in work.bags for _ in present_photos([bag])]
+
+        def weight_of(divided: bool, work: AtAnchor = work, visit_ids: Sequence[str] = visit_ids) -> np.ndarray:
+            return np.array([work.weights[divided][visit_id] for visit_id in visit_ids])
+
+        photo_ids = present_photos(work.bags)
+        add_scores(scores, request, work.rows, network, work.batch, photo_ids, work.folded, weight_of, cosine_metric)
     return scores
 
 

@@ -5,29 +5,29 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.influence.settings import Curvature
-from grasp_psonet.network.network import BagNetwork, visit_loss
+from grasp_psonet.influence.visits import visit_losses
+from grasp_psonet.trajectory.step import trained_parameters
 
 ByName = Mapping[str, Tensor]
 
 
-def curvature_products(kind: Curvature, network: BagNetwork, batch: BagBatch, vectors_QP: ByName) -> dict[str, Tensor]:
+def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vectors_QP: ByName) -> dict[str, Tensor]:
     """``H v`` [Q, ...] by parameter, H the Hessian of the batch's mean loss at the network's weights.
 
     ``exact``: double backward, one a vector, through attention's plain kernel. ``fisher``: mean of ``g_z (g_z . v)`` over
-    the draws. ``none``: 0. ``vectors_QP`` holds every parameter of the network.
+    the draws. ``none``: 0. ``vectors_QP`` holds every trained parameter.
     """
-    parameters = dict(network.named_parameters())
+    parameters = trained_parameters(network)
     assert parameters.keys() == vectors_QP.keys()
     if kind == "none":
         return {name: torch.zeros_like(vector_QP) for name, vector_QP in vectors_QP.items()}
     with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
-        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
-        loss_B = visit_loss(output.logits_BC, batch.label_B)
+        loss_B = visit_losses(network, batch)
         rows = _hessian_rows if kind == "exact" else _fisher_rows
         columns = zip(*rows(loss_B, list(parameters.values()), [vectors_QP[name] for name in parameters]), strict=True)
     return {name: torch.stack(column) for name, column in zip(parameters, columns, strict=True)}

@@ -3,18 +3,17 @@
 # Axes: Q queries, Z training photos, P present photos of one batch.
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from grasp_psonet.influence.formulas import fold, metric
 from grasp_psonet.influence.request import Request, ScoresByFormula, add_scores, present_photos
 from grasp_psonet.influence.settings import Formula
-from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.replay import ReplayedStep, give_weights, replay
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
 
 def window_scores(
-    network: BagNetwork, trajectory: Trajectory, replaying: Replaying, before: int, until: int, request: Request
+    network: nn.Module, trajectory: Trajectory, replaying: Replaying, before: int, until: int, request: Request
 ) -> ScoresByFormula:
     """What the steps after anchor ``before`` up to ``until`` add to the scores [Q, Z], positive = helpful.
 
@@ -39,7 +38,7 @@ def photos_of_step(replaying: Replaying, step: ReplayedStep) -> list[str]:
 
 def _add_step(
     scores: ScoresByFormula,
-    network: BagNetwork,
+    network: nn.Module,
     trajectory: Trajectory,
     replaying: Replaying,
     step: ReplayedStep,
@@ -61,7 +60,7 @@ def _add_step(
 
 
 def _gradients_for(
-    network: BagNetwork, request: Request, rows: slice, step: ReplayedStep
+    network: nn.Module, request: Request, rows: slice, step: ReplayedStep
 ) -> dict[bool, dict[str, Tensor]]:
     """The queries' gradients after the step (True) and before it (False), as far as the formulas need them."""
     found = {}

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from torch import nn
+
 from grasp_psonet.bags.bag import Bag, Pixels
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.checkpoints import anchor_scores
@@ -20,7 +22,6 @@ from grasp_psonet.influence.settings import Formula, TraceSettings, caveats
 from grasp_psonet.influence.steps import window_scores
 from grasp_psonet.influence.unit_scope import UnitScope
 from grasp_psonet.influence.unroll import COPIES, unrolled_scores
-from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
@@ -47,7 +48,7 @@ class Traced:
 
 
 def trace(
-    network: BagNetwork,
+    network: nn.Module,
     trajectory: Trajectory,
     visits: Sequence[Bag],
     queries: Sequence[Bag],
@@ -100,7 +101,7 @@ class _Part:
 
 
 def _parts(
-    network: BagNetwork, trajectory: Trajectory, replaying: Replaying | None, request: Request
+    network: nn.Module, trajectory: Trajectory, replaying: Replaying | None, request: Request
 ) -> Iterator[_Part]:
     windows = trajectory.windows()
     if not windows:

@@ -13,30 +13,31 @@ each replayed step that is kept, besides its batch. Steps that do not fit are re
 from collections.abc import Iterator
 
 import numpy as np
+from torch import nn
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.adjoint import Adjoint, earlier, gradient_adjoint, unclipped
 from grasp_psonet.influence.curvature import curvature_products
 from grasp_psonet.influence.request import Request, ScoresByFormula, add_scores
 from grasp_psonet.influence.steps import photos_of_step
-from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.anchors import Anchor, load_weights
 from grasp_psonet.trajectory.replay import ReplayedStep, give_weights, replay
+from grasp_psonet.trajectory.step import trained_parameters
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
 COPIES = 8  # of the parameters, held for each query
 
 
 def unrolled_scores(
-    network: BagNetwork, trajectory: Trajectory, replaying: Replaying, rows: slice, request: Request
+    network: nn.Module, trajectory: Trajectory, replaying: Replaying, rows: slice, request: Request
 ) -> ScoresByFormula:
     """Scores [Q, Z] of these rows of queries, the others 0; blocks of rows add up.
 
     The whole trajectory up to the kept step is swept once. Steps after it did not make the prediction and do not count.
     Raises TraceError when the scope leaves parameters out or the kept step has no anchor, and ReplayMismatch.
     """
-    if request.scope.names != {name for name, _ in network.named_parameters()}:
-        raise TraceError("formula unrolled needs every parameter of the network\n  next: set trace.scope all")
+    if request.scope.names != trained_parameters(network).keys():
+        raise TraceError("formula unrolled needs every trained parameter of the network\n  next: set trace.scope all")
     windows = trajectory.windows()
     if not windows or windows[-1][1] != trajectory.kept_step:
         raise TraceError(f"the run has no anchor at its kept step {trajectory.kept_step}\n  next: train again")
@@ -54,7 +55,7 @@ def unrolled_scores(
 
 def _before_step(
     scores: ScoresByFormula,
-    network: BagNetwork,
+    network: nn.Module,
     trajectory: Trajectory,
     replaying: Replaying,
     after: Adjoint,
@@ -79,7 +80,7 @@ def _before_step(
 
 
 def _backward(
-    network: BagNetwork, trajectory: Trajectory, replaying: Replaying, anchor: Anchor, until: int, memory_bytes: int
+    network: nn.Module, trajectory: Trajectory, replaying: Replaying, anchor: Anchor, until: int, memory_bytes: int
 ) -> Iterator[ReplayedStep]:
     """The steps after the anchor up to ``until``, last first, keeping no more of them at once than fit the memory."""
     fitting = max(1, memory_bytes // _step_bytes(network, trajectory, replaying))
@@ -101,10 +102,11 @@ def _backward(
     yield from _backward(network, trajectory, replaying, anchor, middle, memory_bytes)
 
 
-def _step_bytes(network: BagNetwork, trajectory: Trajectory, replaying: Replaying) -> int:
+def _step_bytes(network: nn.Module, trajectory: Trajectory, replaying: Replaying) -> int:
     """Most bytes that one kept step holds: weights, gradient, two moments, and its batch of float photos."""
     bags = replaying.rebuild.bags.values()
     weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
-    photo = 4 * int(np.prod(replaying.rebuild.pixels[next(iter(bags)).rows[0]].shape))
+    shape = replaying.rebuild.pixels[next(iter(bags)).rows[0]].shape
+    photo = next(network.parameters()).element_size() * int(np.prod(shape))
     most_draws = int(trajectory.steps.groupby("step").size().max())
     return 4 * weights + most_draws * max(map(len, bags)) * photo

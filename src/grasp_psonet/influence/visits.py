@@ -1,9 +1,8 @@
 """How a network reads a batch of visits: whole, photo by photo, and its parts before and after the pool.
 
-Networks that are not ``BagNetwork`` are called as ``network(photos_BN, is_photo_BN) -> logits_BC``, or logits [B] of the
-second of two classes (as with ``BCEWithLogitsLoss``). A network *offers its parts* when it has ``features`` (photos
-[M, ...] -> [M, D]), ``attention`` (a module, [M, D] -> logits [M]) and ``head`` (a module, [B, D] -> logits [B, C]), and its
-own forward is softmax pooling between them.
+Networks that are not ``BagNetwork`` are called as ``trajectory.logits`` says. A network *offers its parts* when it has
+``features`` (photos [M, ...] -> [M, D]), ``attention`` (a module, [M, D] -> logits [M]) and ``head`` (a module, [B, D] ->
+logits [B, C]), and its own forward is softmax pooling between them.
 """
 
 # Axes: B bags (visits), N photos per bag (padded), M photos that are read, P present photos, D feature length, C classes.
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.network.attention import pool_read
-from grasp_psonet.network.network import BagNetwork, visit_loss
+from grasp_psonet.network.network import visit_loss
+from grasp_psonet.trajectory.logits import logits_of
 
 
 def fitted(network: nn.Module, batch: BagBatch) -> BagBatch:
@@ -36,18 +36,7 @@ def read_mask(network: nn.Module, batch: BagBatch) -> Tensor:
 
 def visit_losses(network: nn.Module, batch: BagBatch) -> Tensor:
     """Cross-entropy of each visit [B]."""
-    if isinstance(network, BagNetwork):
-        return visit_loss(network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC, batch.label_B)
-    logits_BC = network(batch.photos_BNCHW, batch.is_photo_BN)
-    if isinstance(logits_BC, Tensor) and logits_BC.ndim == 1:
-        logits_BC = torch.stack([torch.zeros_like(logits_BC), logits_BC], dim=1)
-    if not isinstance(logits_BC, Tensor) or logits_BC.ndim != 2 or len(logits_BC) != len(batch.label_B):
-        seen = tuple(logits_BC.shape) if isinstance(logits_BC, Tensor) else type(logits_BC).__name__
-        raise TraceError(
-            f"{type(network).__name__} returned {seen} for {len(batch.label_B)} bags; wanted: logits [bags, classes], or "
-            "[bags] for two classes\n  next: wrap it in a module whose forward(photos, mask) returns the logits alone"
-        )
-    return visit_loss(logits_BC, batch.label_B)
+    return visit_loss(logits_of(network, batch), batch.label_B)
 
 
 def pooled(network: nn.Module, batch: BagBatch) -> Tensor:
@@ -80,7 +69,13 @@ def refuse_without_parts(network: nn.Module, unit: str, batch: BagBatch) -> None
             "  next: unit single or visit, or give the network features(photos), attention(features) and head(bag)"
         )
     with torch.no_grad():
-        by_parts_B = visit_loss(part(network, "head")(pooled(network, batch)), batch.label_B)
+        logits_BC = part(network, "head")(pooled(network, batch))
+        if logits_BC.ndim != 2 or logits_BC.shape[1] < 2:
+            raise TraceError(
+                f"unit {unit} needs a head that returns logits [bags, classes]; that of {type(network).__name__} returns "
+                f"{tuple(logits_BC.shape)} for {len(batch.label_B)} bags\n  next: unit single or visit, or a head of two logits"
+            )
+        by_parts_B = visit_loss(logits_BC, batch.label_B)
         whole_B = visit_losses(network, batch)
     if not torch.allclose(by_parts_B, whole_B, rtol=1e-3, atol=1e-4):
         raise TraceError(

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import ReplayMismatch
-from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.trajectory.adam import AdamState, adam_step
+from grasp_psonet.trajectory.adam import AdamState, adam_step, gradient_norm
 from grasp_psonet.trajectory.anchors import Anchor, load_weights, weights_of
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.step import BatchGradient, batch_gradient
@@ -28,14 +27,16 @@ class Rebuild:
     reads_removed: bool
 
     def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
-        """The batch of one step from its rows of the batch plan."""
+        """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented)."""
         bags = [self.bags[visit_id] for visit_id in draws["visit_id"]]
         if not self.reads_removed:
             bags = [bag.without_removed() for bag in bags]
-        keys = [
-            AugmentationKey(self.augmentation, self.seed, int(epoch), int(draw))
-            for epoch, draw in zip(draws["epoch"], draws["draw"], strict=True)
-        ]
+        keys = None
+        if self.augmentation != AugmentationSettings():
+            keys = [
+                AugmentationKey(self.augmentation, self.seed, int(epoch), int(draw))
+                for epoch, draw in zip(draws["epoch"], draws["draw"], strict=True)
+            ]
         return collate(bags, self.pixels, keys).to(device)
 
 
@@ -57,7 +58,7 @@ class ReplayedStep:
 
 
 def replay(
-    network: BagNetwork,
+    network: nn.Module,
     anchor: Anchor,
     steps: pd.DataFrame,
     until: int,
@@ -68,8 +69,9 @@ def replay(
     """Repeats the recorded steps after the anchor up to ``until`` and yields each.
 
     While a step is yielded the network holds the weights before it (evaluate there what the step's gradients saw); after
-    the last one it holds the weights after it. Raises ReplayMismatch at the first loss that differs from the record by
-    more than ``tolerance`` (0: bitwise, as on the same machine, versions and threads).
+    the last one it holds the weights after it. Parameters that require no gradient stand still. Raises ReplayMismatch at
+    the first loss that differs from the record by more than ``tolerance`` (0: bitwise, as on the same machine, versions and
+    threads), and at such a norm of the clipped gradient, where ``steps`` has a column ``clipped_norm`` of it.
     """
     load_weights(network, anchor)
     held = weights_of(network)
@@ -80,15 +82,17 @@ def replay(
         batch, lr = rebuild.batch(draws, device), float(draws["lr"].iloc[0])
         gradient = batch_gradient(network, batch, optimizer.clip_norm)
         _compare(state.step + 1, gradient.outcome.loss_B.cpu(), torch.tensor(draws["loss"].to_numpy()), tolerance)
+        if "clipped_norm" in draws:
+            _compare_norm(state.step + 1, gradient.clipped, float(draws["clipped_norm"].iloc[0]), tolerance)
         weights_after, state = _copy(weights), AdamState(_copy(state.exp_avg), _copy(state.exp_avg_sq), state.step)
-        adam_step(weights_after, gradient.clipped, state, optimizer, lr)
+        adam_step({name: weights_after[name] for name in gradient.clipped}, gradient.clipped, state, optimizer, lr)
         yield ReplayedStep(state.step, lr, draws, batch, gradient, weights, weights_after, state)
         give_weights(network, weights_after)
         weights = weights_after
 
 
 @torch.no_grad()
-def give_weights(network: BagNetwork, weights: dict[str, Tensor]) -> None:
+def give_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Copies these weights into the network."""
     for name, weight in weights_of(network).items():
         weight.copy_(weights[name])
@@ -106,4 +110,15 @@ def _compare(step: int, loss_B: Tensor, recorded_B: Tensor, tolerance: float) ->
             f"step {step} replays to loss {float(loss_B[worst]):.9g}; the trajectory says "
             f"{float(recorded_B[worst]):.9g} (draw {worst} of {len(loss_B)}, tolerance {tolerance:g})\n"
             "  next: replay with the settings, versions and threads of the run (its stage.json), or train again"
+        )
+
+
+def _compare_norm(step: int, clipped: dict[str, Tensor], recorded: float, tolerance: float) -> None:
+    """The same for the gradient's norm, ``tolerance`` times the norm where that is above 1."""
+    norm = float(gradient_norm(clipped))
+    if not abs(norm - recorded) <= tolerance * max(1.0, recorded):
+        raise ReplayMismatch(
+            f"step {step} replays to a gradient of norm {norm:.9g}; the trajectory says {recorded:.9g} (after clipping, "
+            f"tolerance {tolerance:g})\n"
+            "  next: replay with the loss and clipping of the run: the mean cross-entropy of the draws"
         )

@@ -5,12 +5,13 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm
 from grasp_psonet.trajectory.anchors import weights_of
+from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
@@ -39,11 +40,16 @@ def train_step(
     return found.outcome
 
 
-def batch_gradient(network: BagNetwork, batch: BagBatch, clip_norm: float | None) -> BatchGradient:
-    """The gradient that a step on this batch takes; a parameter that the loss does not reach has gradient 0."""
-    output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
-    loss_B = visit_loss(output.logits_BC, batch.label_B)
-    parameters = dict(network.named_parameters())
+def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that a step moves, by name: those that require a gradient."""
+    return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+
+
+def batch_gradient(network: nn.Module, batch: BagBatch, clip_norm: float | None) -> BatchGradient:
+    """The gradient that a step on this batch takes; a trained parameter that the loss does not reach has gradient 0."""
+    logits_BC = logits_of(network, batch)
+    loss_B = visit_loss(logits_BC, batch.label_B)
+    parameters = trained_parameters(network)
     found = torch.autograd.grad(loss_B.mean(), list(parameters.values()), allow_unused=True)
     gradients = {
         name: torch.zeros_like(parameter) if gradient is None else gradient
@@ -53,4 +59,4 @@ def batch_gradient(network: BagNetwork, batch: BagBatch, clip_norm: float | None
     clip = clip_coefficient(norm, clip_norm)
     if clip < 1:
         gradients = {name: gradient * clip for name, gradient in gradients.items()}
-    return BatchGradient(StepOutcome(output.logits_BC.detach(), loss_B.detach(), norm), gradients, clip)
+    return BatchGradient(StepOutcome(logits_BC.detach(), loss_B.detach(), norm), gradients, clip)

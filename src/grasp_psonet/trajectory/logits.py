@@ -1,0 +1,50 @@
+"""Class logits of a batch of visits from any network: what training, replay and tracing take losses of.
+
+Networks that are not ``BagNetwork`` are called as ``network(photos_BN, is_photo_BN) -> logits_BC``, or logits [B] of the
+second of two classes (as with ``BCEWithLogitsLoss``).
+"""
+
+# Axes: B bags, N photos per bag (padded), R bags of equally many photos, C classes (in logits).
+
+import torch
+from torch import Tensor, nn
+
+from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.errors import TraceError
+from grasp_psonet.network.network import BagNetwork
+
+
+def logits_of(network: nn.Module, batch: BagBatch) -> Tensor:
+    """Logits [B, C] of each visit. Networks that are not ours see bags of equally many photos together: no padding.
+
+    Raises TraceError where the network returns something else than logits.
+    """
+    if isinstance(network, BagNetwork):
+        ours: Tensor = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC
+        return ours
+    if bool(batch.is_photo_BN.all()):
+        return class_logits(network, network(batch.photos_BNCHW, batch.is_photo_BN), len(batch.label_B))
+    count_B = batch.is_photo_BN.sum(dim=1)
+    parts: list[Tensor] = []
+    order: list[Tensor] = []
+    for count in sorted(set(count_B.tolist())):
+        rows = (count_B == count).nonzero().flatten()
+        photos_M = batch.photos_BNCHW[rows][batch.is_photo_BN[rows]]
+        photos_RN = photos_M.view(len(rows), count, *photos_M.shape[1:])
+        is_photo_RN = torch.ones(len(rows), count, dtype=torch.bool, device=rows.device)
+        parts.append(class_logits(network, network(photos_RN, is_photo_RN), len(rows)))
+        order.append(rows)
+    return torch.cat(parts)[torch.cat(order).argsort()]
+
+
+def class_logits(network: nn.Module, output: object, num_bags: int) -> Tensor:
+    """What a network returned, as logits [B, C]; one number a bag is the logit of the second of two classes."""
+    if isinstance(output, Tensor) and output.ndim == 1:
+        output = torch.stack([torch.zeros_like(output), output], dim=1)
+    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != num_bags or output.shape[1] < 2:
+        seen = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise TraceError(
+            f"{type(network).__name__} returned {seen} for {num_bags} bags; wanted: logits [bags, classes], or "
+            "[bags] for two classes\n  next: wrap it in a module whose forward(photos, mask) returns the logits alone"
+        )
+    return output
