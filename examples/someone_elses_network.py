@@ -82,8 +82,8 @@ def train(network: nn.Module, bags: list[tuple[Tensor, int]], folder: Path) -> g
     return recorder.trajectory()
 
 
-def main() -> pd.Series:
-    """Mean score of each training bag over the validation bags, most harmful first."""
+def main() -> tuple[pd.Series, pd.Series]:
+    """Score of each training bag on the validation bags, most harmful first: at anchors, and through the whole training."""
     torch.manual_seed(0)
     network = ABMIL((12,), 8, nn.Sequential(nn.Linear(12, 16), nn.ReLU()))
     training = draw_bags(48, seed=1)
@@ -91,15 +91,18 @@ def main() -> pd.Series:
         training[b] = (training[b][0], 1 - training[b][1])
     with TemporaryDirectory() as folder:
         trajectory = train(network, training, Path(folder))
-        scores = grasp_psonet.trace(
-            network, trajectory, training, draw_bags(24, seed=2), formula="adam", unit="visit", query="visit"
-        )
+        asked = (network, trajectory, training, draw_bags(24, seed=2))
+        scores = grasp_psonet.trace(*asked, formula="adam", unit="visit")
+        # the derivative of what training did, by replaying it: one query, for each has a backward sweep of its own
+        exact = grasp_psonet.trace(*asked, formula="unrolled", counting="steps", unit="visit", sum_queries=True)
     print(scores.attrs["coverage"])
-    by_bag = scores.groupby("visit_id")["score"].mean().sort_values()
     print(f"mislabelled: {', '.join(map(str, MISLABELLED))}")
-    print("most harmful training bags (negative = harmful):")
-    print(by_bag.head(8).to_string())
-    return by_bag
+    by_bag = scores.groupby("visit_id")["score"].mean().sort_values()
+    by_bag_exact = exact.groupby("visit_id")["score"].mean().sort_values()
+    for formula, scores_of_bags in (("adam", by_bag), ("unrolled", by_bag_exact)):
+        print(f"most harmful training bags by formula {formula} (negative = harmful):")
+        print(scores_of_bags.head(8).to_string())
+    return by_bag, by_bag_exact
 
 
 if __name__ == "__main__":

@@ -1,24 +1,27 @@
 """GRASP-PsONet: which training photos caused each validation error, and what pruning them changes.
 
-From Python, for any network: ``record`` a training loop, ``trace`` its trajectory (see ``examples/``).
+From Python, for any network: ``record`` a training loop, ``trace`` its trajectory, and ask ``what_if`` a photo had not
+been there or a bag had borne another label (see ``examples/``).
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grasp_psonet.influence.library import trace
-    from grasp_psonet.trajectory.recorder import read_recording, record
+    from grasp_psonet.influence.library import trace, what_if
+    from grasp_psonet.trajectory.recorder import record
+    from grasp_psonet.trajectory.recording import read_recording
     from grasp_psonet.trajectory.trajectory import Trajectory
 
 __version__ = "0.1.0"
-__all__ = ["Trajectory", "__version__", "read_recording", "record", "trace"]
+__all__ = ["Trajectory", "__version__", "read_recording", "record", "trace", "what_if"]
 
 _HOME = {
     "Trajectory": "grasp_psonet.trajectory.trajectory",
     "trace": "grasp_psonet.influence.library",
+    "what_if": "grasp_psonet.influence.library",
     "record": "grasp_psonet.trajectory.recorder",
-    "read_recording": "grasp_psonet.trajectory.recorder",
+    "read_recording": "grasp_psonet.trajectory.recording",
 }
 
 

@@ -10,146 +10,51 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.foreign_run import QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train
+from tests.reference.foreign_scores import Law, counted
 from torch import Tensor, nn
-from torch.nn import functional
 
 import grasp_psonet
-from grasp_psonet.errors import StageError, TraceError
-from grasp_psonet.trajectory.anchors import read_anchor
+from grasp_psonet.errors import SettingsError, StageError, TraceError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORMULAS = ("paper", "sgd", "adam", "cosine")
 
 
-class Pooling(nn.Module):
-    """An attention network that is not ours; float64; one parameter that training never reaches."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(nn.Linear(6, 5), nn.Tanh())
-        self.scorer = nn.Linear(5, 1)
-        self.out = nn.Linear(5, 3)
-        self.unused = nn.Parameter(torch.zeros(2))
-        self.double()
-
-    def forward(self, photos: Tensor, mask: Tensor) -> Tensor:
-        features = self.inner(photos)
-        weight = self.scorer(features).squeeze(-1).masked_fill(~mask, -torch.inf).softmax(1)
-        return self.out(torch.einsum("bn,bnd->bd", weight, features))
-
-
-class WithParts(nn.Module):
-    """The same, offering its parts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(nn.Linear(6, 5), nn.Tanh())
-        self.attention = nn.Sequential(nn.Linear(5, 1), nn.Flatten(0))
-        self.head = nn.Linear(5, 3)
-        self.double()
-
-    def features(self, photos: Tensor) -> Tensor:
-        return self.inner(photos)
-
-    def forward(self, photos: Tensor, mask: Tensor) -> Tensor:
-        features = self.features(photos.flatten(0, 1))
-        weight = self.attention(features).view(mask.shape).masked_fill(~mask, -torch.inf).softmax(1)
-        return self.head(torch.einsum("bn,bnd->bd", weight, features.unflatten(0, mask.shape)))
-
-
-def bags_of(seed: int, sizes: tuple[int, ...]) -> list[tuple[Tensor, int]]:
-    chance = torch.Generator().manual_seed(seed)
-    return [(torch.randn(n, 6, dtype=torch.float64, generator=chance), i % 3) for i, n in enumerate(sizes)]
-
-
-TRAINING, QUERIES = bags_of(1, (2, 3, 1, 4, 2, 3)), bags_of(2, (2, 1, 3))
-STEPS = [[0, 1], [2, 2], [3, 0, 1], [1, 3], [4, 0], [2, 4]]  # bag 5 is never drawn
-
-
-def loss_of(network: nn.Module, bags: list[tuple[Tensor, int]]) -> Tensor:
-    longest = max(len(photos) for photos, _ in bags)
-    photos = torch.stack([functional.pad(p, (0, 0, 0, longest - len(p))) for p, _ in bags])
-    mask = torch.stack([torch.arange(longest) < len(p) for p, _ in bags])
-    return functional.cross_entropy(network(photos, mask), torch.tensor([label for _, label in bags]))
-
-
-def train(
-    network: nn.Module,
-    folder: Path,
-    kind: type[torch.optim.Adam] = torch.optim.Adam,
-) -> tuple[grasp_psonet.Trajectory, list[dict[str, Tensor]]]:
-    """A training with a falling lr and the parameters in an order of the optimizer's own; weights after each step."""
-    optimizer = kind(list(network.parameters())[::-1], lr=0.02, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8)
-    weights = []
-    with grasp_psonet.record(network, optimizer, folder, anchor_every=2) as recorder:
-        for drawn in STEPS:
-            recorder.draw(drawn[:1])
-            recorder.draw(drawn[1:])
-            optimizer.zero_grad()
-            loss_of(network, [TRAINING[b] for b in drawn]).backward()
-            optimizer.step()
-            schedule.step()
-            weights.append(copy.deepcopy(network.state_dict()))
-    return recorder.trajectory(), weights
+def seeded(kind: type[nn.Module]) -> nn.Module:
+    torch.manual_seed(0)
+    return kind()
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> tuple[Pooling, grasp_psonet.Trajectory]:
-    torch.manual_seed(0)
-    network = Pooling()
+def told(tmp_path: Path) -> tuple[nn.Module, grasp_psonet.Trajectory]:
+    network = seeded(Pooling)
     return network, train(network, tmp_path / "recording")[0]
 
 
-def plain_scores(network: nn.Module, trajectory: grasp_psonet.Trajectory, formula: str, unit: str) -> np.ndarray:
-    """Scores [Q, Z] by a loop over anchors, queries and photos, each gradient whole; lr and draws as they were."""
-    photos = [(b, n) for b, (bag, _) in enumerate(TRAINING) for n in range(len(bag))]
-    total = np.zeros((len(QUERIES), len(photos)))
-    network = copy.deepcopy(network)
-    for step in (2, 4, 6):
-        anchor = read_anchor(trajectory.anchors / f"step-{step:07d}.safetensors")
-        network.load_state_dict(anchor.weights)
-        for z, (b, n) in enumerate(photos):
-            weight = 0.0
-            for t in (step - 1, step):
-                share = 1 if formula == "cosine" else 1 / len(STEPS[t - 1])
-                weight += 0.02 * 0.8 ** (t - 1) * STEPS[t - 1].count(b) * share
-            bag, label = TRAINING[b]
-            ours = gradient(network, (bag[n : n + 1], label) if unit == "single" else (bag, label))
-            for q, query in enumerate(QUERIES):
-                theirs = gradient(network, query)
-                dot, ours2, theirs2 = 0.0, 0.0, 0.0
-                for name in ours:
-                    m, v = anchor.state.exp_avg[name], anchor.state.exp_avg_sq[name]
-                    diagonal = 1 / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
-                    diagonal = {"sgd": torch.ones_like(v), "paper": m / (v.sqrt() + 1e-8)}.get(formula, diagonal)
-                    dot += float((diagonal * ours[name] * theirs[name]).sum())
-                    ours2 += float((diagonal * ours[name] ** 2).sum())
-                    theirs2 += float((diagonal * theirs[name] ** 2).sum())
-                total[q, z] += weight * (dot / (ours2 * theirs2) ** 0.5 if formula == "cosine" else dot)
-    return total
-
-
-def gradient(network: nn.Module, bag: tuple[Tensor, int]) -> dict[str, Tensor]:
-    network.zero_grad()
-    loss_of(network, [bag]).backward()
-    return {name: w.grad.clone() for name, w in network.named_parameters() if w.grad is not None}
-
-
-@pytest.mark.parametrize("unit", ["single", "visit"])
-@pytest.mark.parametrize("formula", FORMULAS)
-def test_scores_equal_the_loop(told: tuple[Pooling, grasp_psonet.Trajectory], formula: str, unit: str) -> None:
-    network, trajectory = told
-    table = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula=formula, unit=unit, photos_per_batch=5)
-    found = table["score"].to_numpy().reshape(len(QUERIES), -1)
-    wanted = plain_scores(network, trajectory, formula, unit)
-    assert np.abs(wanted).max() > 1e-4
-    assert np.abs(found - wanted).max() < 1e-10 * np.abs(wanted).max()
-    never = (table["visit_id"] == "5").to_numpy()
-    assert never.sum() == 3 * len(QUERIES)
-    assert (table["score"][never] == 0).all()
-    assert table["photo"].to_list()[:6] == [0, 1, 0, 1, 2, 0]
-    assert table.attrs["coverage"].startswith("59 of 61 parameters")
+@pytest.mark.parametrize("counting", ["checkpoints", "steps"])
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [(Pooling, "single"), (Pooling, "visit"), *((WithParts, unit) for unit in ("single", "share", "edit", "visit"))],
+)
+def test_scores_equal_the_loop(tmp_path: Path, kind: type[nn.Module], unit: str, counting: str) -> None:
+    network = seeded(kind)
+    trajectory, _ = train(network, tmp_path)
+    wanted = counted(seeded(kind), Law(), unit, FORMULAS, counting)
+    for formula in FORMULAS:
+        asked = {"formula": formula, "unit": unit, "counting": counting}
+        table = grasp_psonet.trace(
+            network, trajectory, TRAINING, QUERIES, **asked, photos_per_batch=5, replay_tolerance=1e-12
+        )
+        found = table["score"].to_numpy().reshape(len(QUERIES), -1)
+        assert np.abs(wanted[formula]).max() > 1e-4
+        assert np.abs(found - wanted[formula]).max() < 1e-9 * np.abs(wanted[formula]).max()
+        never = (table["visit_id"] == "5").to_numpy()
+        assert never.sum() == 3 * len(QUERIES)
+        assert (table["score"][never] == 0).all()
+        assert table["photo"].to_list()[:6] == [0, 1, 0, 1, 2, 0]
+        covered = "59 of 61" if kind is Pooling else "59 of 59"
+        assert table.attrs["coverage"].startswith(f"{covered} parameters in unit {unit}")
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
@@ -185,7 +90,7 @@ def test_recording_reads_moments_by_name_and_changes_nothing(tmp_path: Path, kin
     assert again.optimizer == trajectory.optimizer
 
 
-def test_the_users_network_is_left_as_it_is(told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+def test_the_users_network_is_left_as_it_is(told: tuple[nn.Module, grasp_psonet.Trajectory]) -> None:
     network, trajectory = told
     network.train()
     before = copy.deepcopy(network.state_dict())
@@ -195,7 +100,7 @@ def test_the_users_network_is_left_as_it_is(told: tuple[Pooling, grasp_psonet.Tr
     assert all(weight.requires_grad for weight in network.parameters())
 
 
-def test_units_of_parts_need_the_parts(tmp_path: Path, told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+def test_units_of_parts_need_the_parts(tmp_path: Path, told: tuple[nn.Module, grasp_psonet.Trajectory]) -> None:
     network, trajectory = told
     for unit in ("share", "edit"):
         with pytest.raises(TraceError, match=f"unit {unit} needs .*Pooling has no features, attention, head"):
@@ -225,12 +130,16 @@ def test_units_of_parts_need_the_parts(tmp_path: Path, told: tuple[Pooling, gras
         grasp_psonet.trace(other, trajectory, TRAINING, QUERIES, unit="share")
 
 
-def test_summed_queries_and_memory_blocks_change_nothing(told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+def test_summed_queries_and_memory_blocks_change_nothing(
+    told: tuple[nn.Module, grasp_psonet.Trajectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, trajectory = told
     each = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam")
-    blocks = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam", memory_mib=0)
+    with monkeypatch.context() as patch:
+        patch.setattr("grasp_psonet.influence.request.query_blocks", lambda count, *_: [slice(0, 1), slice(1, 3)])
+        blocks = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam")
     np.testing.assert_allclose(blocks["score"], each["score"], rtol=1e-10, atol=1e-16)
-    one = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam", sum_queries=True, memory_mib=0)
+    one = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam", sum_queries=True)
     assert set(one["query_id"]) == {"all"}
     summed = each["score"].to_numpy().reshape(3, -1).sum(0)
     np.testing.assert_allclose(one["score"], summed, rtol=1e-9, atol=1e-16)
@@ -305,27 +214,33 @@ def test_weights_loaded_before_the_end_are_not_taken_for_the_last_steps(tmp_path
         train_and_go_back()
 
 
-def test_what_cannot_be_traced_is_refused(told: tuple[Pooling, grasp_psonet.Trajectory]) -> None:
+def test_what_cannot_be_traced_is_refused(told: tuple[nn.Module, grasp_psonet.Trajectory]) -> None:
     network, trajectory = told
-    with pytest.raises(TraceError, match="formula unrolled is not defined at anchors"):
+    with pytest.raises(SettingsError, match=r"formula unrolled with trace\.counting checkpoints is undefined"):
         grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="unrolled")
     with pytest.raises(TraceError, match="of which 0 were drawn"):
         grasp_psonet.trace(network, trajectory, {"a": TRAINING[0]}, QUERIES)
     with pytest.raises(TraceError, match="moved none of the traced parameters"):
         grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, traced="unused")
+    with pytest.raises(TraceError, match="photos have shapes"):
+        grasp_psonet.trace(network, trajectory, TRAINING, [(QUERIES[0][0][:, :5], 0)])
+    with pytest.raises(TraceError, match="2 bags have 1 different ids"):
+        grasp_psonet.trace(network, trajectory, {1: TRAINING[1], "1": TRAINING[1]}, QUERIES)  # type: ignore[dict-item]
     with pytest.raises(StageError, match="already holds a recording"):
         grasp_psonet.record(network, torch.optim.Adam(network.parameters()), trajectory.anchors.parent)
 
 
 def test_the_attention_example_finds_the_mislabelled_bags() -> None:
     example = runpy.run_path(str(EXAMPLES / "someone_elses_network.py"))
-    most_harmful = set(example["main"]().index[:6])
-    assert len(most_harmful & {str(b) for b in example["MISLABELLED"]}) >= 5
+    for by_bag in example["main"]():
+        assert len(set(by_bag.index[:6]) & {str(b) for b in example["MISLABELLED"]}) >= 5
 
 
 def test_the_classifier_example_finds_the_mislabelled_images() -> None:
     example = runpy.run_path(str(EXAMPLES / "bare_classifier.py"))
-    assert set(example["main"]().index[:4]) == {str(n) for n in example["MISLABELLED"]}
+    by_image, best_label = example["main"]()
+    assert set(by_image.index[:4]) == {str(n) for n in example["MISLABELLED"]}
+    assert best_label.to_dict() == {str(n): n % 3 for n in example["MISLABELLED"]}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

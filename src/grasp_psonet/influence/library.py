@@ -1,33 +1,33 @@
-"""Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, a table of scores."""
-
-# Axes: Q queries, Z training photos, P present photos of one batch, B bags, N photos per bag (padded).
+"""Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, tables of answers."""
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from grasp_psonet.bags.bag import BagBatch
-from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.formulas import fold, is_divided_by_batch, metric
-from grasp_psonet.influence.products import query_blocks
-from grasp_psonet.influence.settings import Formula, Unit
+from grasp_psonet.bags.bag import collate
+from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.errors import ReplayMismatch, TraceError
+from grasp_psonet.influence.answers import change_table, score_table
+from grasp_psonet.influence.changes import predicted_changes
+from grasp_psonet.influence.plain_bags import Bags, PlainBags, plain_bags
+from grasp_psonet.influence.request import Request
+from grasp_psonet.influence.settings import Curvature, Formula, TraceSettings, Unit
+from grasp_psonet.influence.trace import trace as trace_bags
 from grasp_psonet.influence.unit_scope import UnitScope, traced_names, unit_scope
-from grasp_psonet.influence.units import QueryKind, query_gradients, summed, unit_products
-from grasp_psonet.trajectory.anchors import Anchor, load_weights
-from grasp_psonet.trajectory.records import visit_weights
-from grasp_psonet.trajectory.trajectory import Trajectory
+from grasp_psonet.influence.units import QueryKind
+from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.trajectory.recording import read_start, with_losses
+from grasp_psonet.trajectory.replay import Rebuild
+from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+
+ALL = "all"
 
 log = logging.getLogger("grasp_psonet")
-
-PhotosAndLabel = tuple[Tensor, int]
-Bags = Sequence[PhotosAndLabel] | Mapping[str, PhotosAndLabel]
-CHECKPOINT_FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
 
 
 def trace(
@@ -39,8 +39,11 @@ def trace(
     formula: Formula = "cosine",
     unit: Unit = "single",
     query: QueryKind = "visit",
+    counting: Literal["checkpoints", "steps"] = "checkpoints",
+    curvature: Curvature = "exact",
     traced: str | Sequence[str] = "all",
     sum_queries: bool = False,
+    replay_tolerance: float = 1e-4,
     photos_per_batch: int = 48,
     memory_mib: int = 4096,
 ) -> pd.DataFrame:
@@ -49,154 +52,136 @@ def trace(
     **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``network(photos, mask)``
     takes photos [B, N, ...] and presence [B, N] and returns logits [B, classes], or [B] for two classes; no padding ever
     reaches it. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
-    ``Recorder.draw``. Bags never drawn score exactly 0. Photos count at each anchor (method ``checkpoints``), in evaluation
-    mode; the network itself is left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``).
-    ``query`` photo takes queries of one photo. ``traced``: all trained parameters, ``head``, or name patterns. With
-    ``sum_queries`` all queries are one, named "all". The table's ``attrs["coverage"]`` says which parameters were covered.
+    ``Recorder.draw``. Bags never drawn score exactly 0. Everything is evaluated in evaluation mode; the network itself is
+    left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``). ``query`` photo takes
+    queries of one photo. ``traced``: all trained parameters, ``head``, or name patterns. With ``sum_queries`` all queries
+    are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
 
-    Raises TraceError for combinations without meaning, and for parameters that no rule covers exactly.
+    Counting ``checkpoints`` takes photos at each anchor. Counting ``steps`` takes those of each step at that step, by
+    replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it. Each
+    replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm by as much of itself.
+
+    Raises TraceError and SettingsError for combinations without meaning, TraceError for parameters that no rule covers
+    exactly and for what the recording does not hold, and ReplayMismatch where replay differs: training augmented, dropped
+    out, clipped or weighted its losses in ways that the recording does not know.
     """
-    if formula not in CHECKPOINT_FORMULAS:
-        raise TraceError(f"formula {formula} is not defined at anchors; choose from {', '.join(CHECKPOINT_FORMULAS)}")
-    training, asked = _by_id(training_bags), _by_id(queries)
-    windows = trajectory.windows()
-    drawn = set(trajectory.steps["visit_id"].astype(str))
-    if not windows or not training or not asked or not drawn & training.keys():
-        raise TraceError(
-            f"nothing to trace: {len(windows)} anchors up to step {trajectory.kept_step}, {len(training)} training bags, of "
-            f"which {len(drawn & training.keys())} were drawn, {len(asked)} queries\n"
-            "  next: name bags in draw() as here: by their keys, or by their places in the list"
+    settings = TraceSettings(
+        formula=formula,
+        unit=unit,
+        query=query,
+        counting=counting,
+        summed=sum_queries,
+        scope=traced if isinstance(traced, str) else tuple(traced),
+        curvature=curvature,
+        replay_tolerance=replay_tolerance,
+        memory_mib=memory_mib,
+        photos_per_batch=photos_per_batch,
+    )
+    asked = _asked(network, trajectory, training_bags, queries, settings)
+    replaying, steps = None, trajectory
+    if counting == "steps":
+        steps = with_losses(trajectory, {bag_id: bag.label for bag_id, bag in asked.bags.training.items()})
+        rebuild = Rebuild(asked.bags.training, asked.bags.photos, AugmentationSettings(), 0, False)
+        start = read_start(trajectory, next(network.parameters()).device)
+        replaying = Replaying(rebuild, start, replay_tolerance)
+    bags, visits = asked.bags, tuple(asked.bags.training.values())
+    try:
+        found = trace_bags(
+            asked.network, steps, visits, bags.queries, bags.photos, settings, asked.scope, replaying=replaying
         )
-    network = copy.deepcopy(network).eval()
-    scope = _scope(network, trajectory, training, unit, traced)
-    log.info("tracing %d queries over %s", len(asked), scope)
-    asking = _Asking(network, trajectory, scope, formula, tuple(asked.values()), query, sum_queries, memory_mib * 2**20)
-    columns = _columns(training)
-    score_QZ = np.zeros((1 if sum_queries else len(asked), sum(map(len, columns.values()))))
-    for before, step in windows:
-        anchor = trajectory.read(step, next(network.parameters()).device)
-        load_weights(network, anchor)
-        weights = visit_weights(trajectory.steps, before, step, is_divided_by_batch(formula))
-        counted = {bag_id: bag for bag_id, bag in training.items() if bag_id in weights}
-        for rows, direction_QP in asking.directions(anchor):
-            for ids in _batches(counted, photos_per_batch):
-                dot_QP = asking.dots(anchor, _collate([training[bag_id] for bag_id in ids]), direction_QP)
-                weight_P = np.concatenate([np.full(len(columns[bag_id]), weights[bag_id]) for bag_id in ids])
-                score_QZ[rows, np.concatenate([columns[bag_id] for bag_id in ids])] += dot_QP * weight_P
-    return _table(score_QZ, ["all"] if sum_queries else list(asked), columns, str(scope))
+    except ReplayMismatch as fault:
+        raise ReplayMismatch(
+            f"{str(fault).splitlines()[0]}\n"
+            "  next: replay takes the bags and labels as given, in the order of draw(), without augmentation or dropout, and "
+            "the mean cross-entropy\n  of the draws, clipped as record(clip_norm=...) says; what rounds otherwise than "
+            "training did needs a larger\n  replay_tolerance. Otherwise trace with counting checkpoints"
+        ) from fault
+    query_ids = (ALL,) if sum_queries else found.query_ids
+    table = score_table(found.by_formula[formula], query_ids, visits)
+    table.attrs |= {"coverage": str(asked.scope), "caveats": list(found.caveats)}
+    return table
+
+
+def what_if(
+    network: nn.Module,
+    trajectory: Trajectory,
+    training_bags: Bags,
+    queries: Bags,
+    *,
+    formula: Formula = "adam",
+    query: QueryKind = "visit",
+    traced: str | Sequence[str] = "all",
+    sum_queries: bool = False,
+    photos_per_batch: int = 48,
+    memory_mib: int = 4096,
+) -> pd.DataFrame:
+    """How each query's loss would change, to first order, had a training bag been another in all its draws.
+
+    One row per query and edit: query_id, visit_id, edit, photo, label, change. ``removed``: the photo left out (the last one
+    of a bag: the bag not trained on); ``alone``: the bag reduced to the photo; ``relabelled``: the bag under another label.
+    **Positive change = the query's loss is predicted to rise; negative = to fall.** Where an edit names no photo or no
+    label, that column is missing (NA). Counted at anchors, by formula adam, sgd or paper; other arguments as in ``trace``.
+    The network must offer its parts (``influence.visits``); all edits of a bag share one pass of what lies below them.
+
+    Raises TraceError as ``trace`` does, and for formulas whose score is no change of a loss.
+    """
+    if formula not in ("paper", "sgd", "adam"):
+        raise TraceError(
+            f"what if: formula {formula} at anchors is no change of a loss\n  next: formula adam, sgd or paper"
+        )
+    settings = TraceSettings(
+        formula=formula,
+        unit="edit",
+        query=query,
+        summed=sum_queries,
+        scope=traced if isinstance(traced, str) else tuple(traced),
+        memory_mib=memory_mib,
+        photos_per_batch=photos_per_batch,
+    )
+    asked = _asked(network, trajectory, training_bags, queries, settings)
+    bags, visits = asked.bags, tuple(asked.bags.training.values())
+    request = Request(visits, bags.queries, bags.photos, (formula,), settings, asked.scope)
+    found = predicted_changes(asked.network, trajectory, request)
+    query_ids = (ALL,) if sum_queries else tuple(bag.visit_id for bag in bags.queries)
+    table = change_table(found, query_ids, visits)
+    table.attrs["coverage"] = str(asked.scope)
+    return table
 
 
 @dataclass(frozen=True)
-class _Asking:
-    """What stays the same from anchor to anchor."""
+class _Asked:
+    """What was asked: a copy of the network that may be changed, the bags, and the parameters with their proven rules."""
 
     network: nn.Module
-    trajectory: Trajectory
+    bags: PlainBags
     scope: UnitScope
-    formula: Formula
-    queries: tuple[PhotosAndLabel, ...]
-    kind: QueryKind
-    sum_queries: bool
-    budget_bytes: int
-
-    def directions(self, anchor: Anchor) -> Iterator[tuple[slice, dict[str, Tensor]]]:
-        """Folded directions of blocks of queries, as many at once as the budget allows."""
-        weights = [weight for name, weight in self.network.named_parameters() if name in self.scope.names]
-        num_bytes = 2 * sum(weight.numel() * weight.element_size() for weight in weights)
-        total: dict[str, Tensor] = {}
-        for rows in query_blocks(len(self.queries), num_bytes, self.budget_bytes):
-            batches = [_collate([bag]) for bag in self.queries[rows]]
-            gradient_QP = query_gradients(self.network, batches, self.kind, self.scope.names)
-            if self.sum_queries:
-                one = summed(gradient_QP)
-                total = {name: total[name] + value for name, value in one.items()} if total else one
-            else:
-                yield rows, fold(self.formula, gradient_QP, anchor.state, self.trajectory.optimizer)
-        if self.sum_queries:
-            yield slice(0, 1), fold(self.formula, total, anchor.state, self.trajectory.optimizer)
-
-    def dots(self, anchor: Anchor, batch: BagBatch, direction_QP: Mapping[str, Tensor]) -> np.ndarray:
-        """What each photo's gradient gives along each direction [Q, P]; for cosine, over the photo's own norm."""
-        metrics = None
-        if self.formula == "cosine":
-            diagonal = self.scope.of(metric("adam", anchor.state, self.trajectory.optimizer))
-            metrics = {name: value[None] for name, value in diagonal.items()}
-        found = unit_products(self.scope.unit, self.network, batch, self.scope, direction_QP, metrics)
-        dot_QP: np.ndarray = found.dot_PQ.T.double().cpu().numpy()
-        if found.squared_PM is None:
-            return dot_QP
-        norm_P = found.squared_PM[:, 0].double().clamp(min=0).sqrt().cpu().numpy()
-        cosine_QP: np.ndarray = np.divide(dot_QP, norm_P, out=np.zeros_like(dot_QP), where=norm_P > 0)
-        return cosine_QP
 
 
-def _by_id(bags: Bags) -> dict[str, PhotosAndLabel]:
-    items = bags.items() if isinstance(bags, Mapping) else enumerate(bags)
-    found = {str(bag_id): (photos, int(label)) for bag_id, (photos, label) in items}
-    if empty := [bag_id for bag_id, (photos, _) in found.items() if not len(photos)]:
-        raise TraceError(f"bags {', '.join(empty)} hold no photo")
-    return found
-
-
-def _scope(
-    network: nn.Module,
-    trajectory: Trajectory,
-    training: Mapping[str, PhotosAndLabel],
-    unit: Unit,
-    traced: str | Sequence[str],
-) -> UnitScope:
-    """The traced parameters among those that training moved, proven at the first anchor's weights."""
-    anchor = trajectory.read(trajectory.windows()[0][1], next(network.parameters()).device)
+def _asked(
+    network: nn.Module, trajectory: Trajectory, training_bags: Bags, queries: Bags, settings: TraceSettings
+) -> _Asked:
+    """Checks that there is something to trace, and proves the scope at the first anchor among what training moved."""
+    bags = plain_bags(training_bags, queries, next(network.parameters()).dtype)
+    windows = trajectory.windows()
+    drawn = set(trajectory.steps["visit_id"].astype(str)) & bags.training.keys()
+    if not windows or not bags.training or not bags.queries or not drawn:
+        raise TraceError(
+            f"nothing to trace: {len(windows)} anchors up to step {trajectory.kept_step}, {len(bags.training)} training bags, "
+            f"of which {len(drawn)} were drawn, {len(bags.queries)} queries\n"
+            "  next: name bags in draw() as here: by their keys, or by their places in the list"
+        )
+    network = copy.deepcopy(network).eval()
+    anchor = trajectory.read(windows[0][1], next(network.parameters()).device)
     load_weights(network, anchor)
-    names = traced_names(network, traced) & anchor.state.exp_avg_sq.keys()
+    moved = anchor.state.exp_avg_sq.keys()
+    names = traced_names(network, settings.scope) & moved
     if not names:
-        raise TraceError(f"training moved none of the traced parameters {traced!r}\n  next: trace all, or train them")
+        raise TraceError(
+            f"training moved none of the traced parameters {settings.scope!r}\n  next: trace all, or train them"
+        )
     for name, weight in network.named_parameters():
-        weight.requires_grad_(name in names)
-    return unit_scope(unit, network, _collate(list(training.values())[:4]), sorted(names))
-
-
-def _collate(bags: Sequence[PhotosAndLabel]) -> BagBatch:
-    longest = max(len(photos) for photos, _ in bags)
-    is_photo_BN = torch.arange(longest) < torch.tensor([len(photos) for photos, _ in bags])[:, None]
-    photos_BN = bags[0][0].new_zeros(len(bags), longest, *bags[0][0].shape[1:])
-    for b, (photos, _) in enumerate(bags):
-        photos_BN[b, : len(photos)] = photos
-    return BagBatch(photos_BN, is_photo_BN, is_photo_BN, torch.tensor([label for _, label in bags]))
-
-
-def _batches(bags: Mapping[str, PhotosAndLabel], num_photos: int) -> Iterator[list[str]]:
-    """Ids of bags with at most so many photos together, or of one bag."""
-    ids: list[str] = []
-    held = 0
-    for bag_id, (photos, _) in bags.items():
-        if ids and held + len(photos) > num_photos:
-            yield ids
-            ids, held = [], 0
-        ids.append(bag_id)
-        held += len(photos)
-    if ids:
-        yield ids
-
-
-def _columns(bags: Mapping[str, PhotosAndLabel]) -> dict[str, np.ndarray]:
-    """The columns of each bag's photos in the score table."""
-    ends = np.cumsum([len(photos) for photos, _ in bags.values()])
-    return {bag_id: np.arange(end - len(bags[bag_id][0]), end) for bag_id, end in zip(bags, ends, strict=True)}
-
-
-def _table(
-    score_QZ: np.ndarray, query_ids: list[str], columns: Mapping[str, np.ndarray], coverage: str
-) -> pd.DataFrame:
-    visit_id = [bag_id for bag_id, places in columns.items() for _ in places]
-    photo = [n for places in columns.values() for n in range(len(places))]
-    table = pd.DataFrame(
-        {
-            "query_id": np.repeat(np.array(query_ids, dtype=object), len(visit_id)),
-            "visit_id": visit_id * len(query_ids),
-            "photo": photo * len(query_ids),
-            "score": score_QZ.reshape(-1),
-        }
-    )
-    table.attrs["coverage"] = coverage
-    return table
+        weight.requires_grad_(name in moved)
+    few = collate(list(bags.training.values())[:4], bags.photos)
+    scope = unit_scope(settings.unit, network, few, sorted(names))
+    log.info("tracing %d queries over %s", len(bags.queries), scope)
+    return _Asked(network, bags, scope)

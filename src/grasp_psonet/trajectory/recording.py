@@ -1,0 +1,72 @@
+"""Reading what a recorder left: the trajectory, the start of training, and the losses of its draws."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from grasp_psonet.errors import StageError, TraceError
+from grasp_psonet.network.network import visit_loss
+from grasp_psonet.trajectory.adam import AdamState
+from grasp_psonet.trajectory.anchors import Anchor, anchor_path, read_anchor
+from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.trajectory import Trajectory
+
+STEPS, FACTS, ANCHORS, START = "steps.parquet", "recording.json", "anchors", "start"
+LOGIT = "logit"  # column of the one logit a bag of two classes; of several: logit_0, logit_1, ...
+
+
+def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajectory:
+    """What a recorder left in this folder; ``kept_step`` as in ``Recorder.trajectory``. Raises StageError if unfinished."""
+    folder = Path(folder)
+    if not (folder / FACTS).is_file():
+        raise StageError(f"{folder} holds no finished recording\n  next: record a training (grasp_psonet.record)")
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    facts["betas"] = tuple(facts["betas"])
+    steps = pd.read_parquet(folder / STEPS)
+    last = int(steps["step"].max())
+    if kept_step is not None and not 1 <= kept_step <= last:
+        raise TraceError(f"kept_step is {kept_step}; the recording holds steps 1 to {last}")
+    return Trajectory(folder / ANCHORS, steps, last if kept_step is None else kept_step, OptimizerSettings(**facts))
+
+
+def read_start(trajectory: Trajectory, device: torch.device) -> Anchor:
+    """The anchor before step 1, moments 0 for the parameters that training moved. Raises TraceError if none was kept."""
+    path = anchor_path(trajectory.anchors.parent / START, 0)
+    if not path.is_file():
+        raise TraceError(
+            f"{path} is missing: replay begins at the weights before step 1\n"
+            "  next: record the training again (grasp_psonet.record), or trace with counting checkpoints"
+        )
+    start = read_anchor(path, device)
+    moved = trajectory.read(trajectory.windows()[0][1], device).state.exp_avg
+    return replace(start, state=AdamState.at_start({name: start.weights[name] for name in moved}))
+
+
+def with_losses(trajectory: Trajectory, labels: Mapping[str, int]) -> Trajectory:
+    """The trajectory up to its kept step with the cross-entropy of each draw, from its recorded logits and these labels.
+
+    Raises TraceError where a drawn bag has no label here, and where a step holds no logits of its draws.
+    """
+    steps = trajectory.steps[trajectory.steps["step"] <= trajectory.kept_step]
+    drawn = steps["visit_id"].astype(str)
+    if lacking := sorted(set(drawn) - labels.keys()):
+        raise TraceError(
+            f"replay needs every bag that was drawn; {len(lacking)} of {drawn.nunique()} are not among the training bags "
+            f"(first: {lacking[0]})\n  next: give them all, or trace with counting checkpoints"
+        )
+    columns = [name for name in map(str, steps.columns) if name == LOGIT or name.startswith(f"{LOGIT}_")]
+    is_complete = steps[columns].notna().all(axis=1) if columns else pd.Series(False, index=steps.index)
+    if not is_complete.all():
+        raise TraceError(
+            f"step {steps['step'][~is_complete].iloc[0]} holds no logits of its draws, and replay has nothing to be compared "
+            "with\n  next: in every step call the recorded module itself, once on each bag drawn and in the order of draw(), "
+            "and let it return finite logits alone; or trace with counting checkpoints"
+        )
+    logits = torch.from_numpy(steps[columns].to_numpy(copy=True))
+    logits_BC = torch.cat([torch.zeros_like(logits), logits], dim=1) if columns == [LOGIT] else logits
+    loss_B = visit_loss(logits_BC, torch.tensor([labels[visit_id] for visit_id in drawn]))
+    return replace(trajectory, steps=steps.assign(visit_id=drawn, loss=loss_B.numpy()))

@@ -1,0 +1,132 @@
+"""Scores of the run in ``tests.foreign_run`` as they are defined: loops over steps, queries and photos, whole gradients."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from tests.foreign_run import DECAY, LR, QUERIES, STEPS, TRAINING, Bag, loss_of
+from torch import Tensor, nn
+
+ByName = dict[str, Tensor]
+PHOTOS = [(b, n) for b, (photos, _) in enumerate(TRAINING) for n in range(len(photos))]
+STEP = 1e-3  # of the weight of an extra loss, in finite differences
+
+
+def without(bag: Bag, n: int) -> Bag:
+    photos, label = bag
+    return torch.cat([photos[:n], photos[n + 1 :]]), label
+
+
+def photo_loss(network: nn.Module, bag: Bag, n: int, unit: str) -> Tensor:
+    """The loss whose gradient the unit takes for photo n."""
+    photos, label = bag
+    match unit:
+        case "single":
+            return loss_of(network, [(photos[n : n + 1], label)])
+        case "visit":
+            return loss_of(network, [bag])
+        case "edit":
+            whole = loss_of(network, [bag])
+            return whole if len(photos) == 1 else whole - loss_of(network, [without(bag, n)])
+    features: Any = network.features(photos)  # type: ignore[operator]
+    logits: Any = network.attention(features)  # type: ignore[operator]
+    own = torch.arange(len(photos)) == n
+    features = torch.where(own[:, None], features, features.detach())
+    weight = torch.where(own, logits, logits.detach()).softmax(0)
+    head: Any = network.head
+    logits = (weight @ features) @ head.weight.detach().T + head.bias.detach()
+    return -logits.log_softmax(0)[label]
+
+
+def gradient(network: nn.Module, loss: Tensor) -> ByName:
+    weights = dict(network.named_parameters())
+    found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(weights, found, strict=True))
+
+
+@dataclass
+class Law:
+    """The optimizer of a run."""
+
+    kind: type[torch.optim.Adam] = torch.optim.Adam
+    clip_norm: float | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, network: nn.Module) -> torch.optim.Adam:
+        return self.kind(network.parameters(), **{"lr": LR, "weight_decay": 0.01, **self.settings})
+
+    def take(self, network: nn.Module, optimizer: torch.optim.Adam, t: int, extra: Callable[[int], Tensor]) -> None:
+        """Step t (from 1), every draw of bag b with ``extra(b)`` added to its loss."""
+        drawn = STEPS[t - 1]
+        terms = [loss_of(network, [TRAINING[b]]) + extra(b) for b in drawn]
+        optimizer.zero_grad()
+        (torch.stack(terms).sum() / len(drawn)).backward()
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), self.clip_norm)
+        optimizer.param_groups[0]["lr"] = LR * DECAY ** (t - 1)
+        optimizer.step()
+
+
+def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], counting: str) -> dict[str, np.ndarray]:
+    """Scores [Q, Z] by formula. ``steps``: draws at the weights before each step; ``checkpoints``: at steps 2, 4 and 6."""
+    network = copy.deepcopy(start)
+    optimizer = law.start(network)
+    total = {formula: np.zeros((len(QUERIES), len(PHOTOS))) for formula in formulas}
+    for t in range(1, len(STEPS) + 1):
+        before = copy.deepcopy(network)
+        law.take(network, optimizer, t, lambda b: torch.zeros(()))
+        if counting == "checkpoints" and t % 2:
+            continue
+        at, window = (before, (t,)) if counting == "steps" else (network, (t - 1, t))
+        moments = {name: optimizer.state[w] for name, w in network.named_parameters() if optimizer.state.get(w)}
+        theirs = [gradient(at, loss_of(at, [query])) for query in QUERIES]
+        group = optimizer.param_groups[0]
+        for z, (b, n) in enumerate(PHOTOS):
+            times = [(LR * DECAY ** (s - 1) * STEPS[s - 1].count(b), len(STEPS[s - 1])) for s in window]
+            ours = gradient(at, photo_loss(at, TRAINING[b], n, unit))
+            for q, query in enumerate(theirs):
+                for formula in formulas:
+                    share = sum(lr if formula == "cosine" else lr / size for lr, size in times)
+                    total[formula][q, z] += share * _product(formula, query, ours, moments, t, group)
+    return total
+
+
+def _product(formula: str, a: ByName, b: ByName, moments: dict[str, Any], t: int, group: dict[str, Any]) -> float:
+    dot, of_a, of_b = 0.0, 0.0, 0.0
+    for name, state in moments.items():
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        scale = 1 / ((v / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
+        between = {"sgd": torch.ones_like(v), "paper": m / (v.sqrt() + group["eps"])}.get(formula, scale)
+        dot += float((between * a[name] * b[name]).sum())
+        of_a += float((scale * a[name] ** 2).sum())
+        of_b += float((scale * b[name] ** 2).sum())
+    if formula != "cosine":
+        return dot
+    return dot / (of_a * of_b) ** 0.5 if of_a * of_b else 0.0
+
+
+def minus_derivative(start: nn.Module, law: Law, unit: str, b: int, n: int, query: Bag, one_by_one: bool) -> float:
+    """Of the query's loss after training, by the weight of photo n's loss in all draws of bag b, by finite differences.
+
+    ``one_by_one``: the sum over steps of the query's loss right after each, the weight differing in that step alone.
+    """
+
+    def after(weight: float) -> float:
+        network = copy.deepcopy(start)
+        optimizer, total = law.start(network), 0.0
+        for t in range(1, len(STEPS) + 1):
+            taken = copy.deepcopy((network, optimizer)) if one_by_one else (network, optimizer)
+
+            def extra(c: int, net: nn.Module = taken[0]) -> Tensor:
+                return weight * photo_loss(net, TRAINING[b], n, unit) if c == b else torch.zeros(())
+
+            law.take(*taken, t, extra)
+            if one_by_one:
+                total += float(loss_of(taken[0], [query]).detach())
+                law.take(network, optimizer, t, lambda c: torch.zeros(()))
+        return total if one_by_one else float(loss_of(network, [query]).detach())
+
+    return -(8 * (after(STEP) - after(-STEP)) - (after(2 * STEP) - after(-2 * STEP))) / (12 * STEP)
