@@ -16,7 +16,7 @@ _SMALL_ENCODER: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     # the embedded cohort and the recipe that suits the small encoders: minutes on two cores
-    "demo": _SMALL_ENCODER | {"prune": {"k": [10, 20, 40, 80]}},
+    "demo": _SMALL_ENCODER | {"prune": {"k": [20, 40, 80, 160]}},
     # the demo in seconds, for tests and first looks: its figures mean nothing
     "tiny": _SMALL_ENCODER
     | {
@@ -55,8 +55,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "anchor_every": 10,
             "optimizer": {"kind": "adam", "lr": 1e-6, "weight_decay": 1e-4},
         },
-        "trace": {"formula": "paper"},
-        "prune": {"k": [100, 200, 300, 400, 500]},
+        "trace": {"formula": "paper", "counting": "checkpoints"},
+        "prune": {"rule": "each", "k": [100, 200, 300, 400, 500]},
     },
 }
 

@@ -1,4 +1,5 @@
-"""Counting ``checkpoints``: every trained photo at each anchor, weighted by what its visit was drawn since the last one."""
+"""Counting at anchors: every photo at each one, weighted by what its visit was drawn since the last (``checkpoints``), or by
+the same for every visit (``even``)."""
 
 # Axes: Q queries, Z training photos, P present photos of one batch.
 
@@ -13,16 +14,16 @@ from grasp_psonet.influence.formulas import fold, metric
 from grasp_psonet.influence.request import Request, ScoresByFormula, add_scores, present_photos
 from grasp_psonet.influence.settings import Formula
 from grasp_psonet.trajectory.anchors import Anchor, load_weights
-from grasp_psonet.trajectory.records import visit_weights
+from grasp_psonet.trajectory.records import even_weights, visit_weights
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
 class AtAnchor:
-    """One batch of drawn visits at an anchor whose weights the network holds.
+    """One batch of visits at an anchor whose weights the network holds.
 
     ``rows`` are the queries of this block and ``folded`` their directions by formula; ``weights[divided]`` holds what each
-    visit was drawn (``records.visit_weights``).
+    visit weighs.
     """
 
     anchor: Anchor
@@ -36,11 +37,11 @@ class AtAnchor:
 def at_anchor(
     network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request
 ) -> Iterator[AtAnchor]:
-    """Every batch of visits drawn in the steps after ``before`` up to ``step``, against every block of queries."""
+    """Every batch of visits that weigh something in the steps after ``before`` up to ``step``, against every block of queries."""
     device = next(network.parameters()).device
     anchor = trajectory.read(step, device)
     load_weights(network, anchor)
-    weights = {divided: visit_weights(trajectory.steps, before, step, divided) for divided in (True, False)}
+    weights = {divided: _weights(trajectory, before, step, divided, request) for divided in (True, False)}
     bags = drawn_bags(request, weights[True].keys())
     for rows in request.blocks(network, len(request.formulas) + 1):
         query_QP = request.gradients(network, rows)
@@ -55,7 +56,7 @@ def anchor_scores(
     """What the anchor of ``step`` adds to the scores [Q, Z], positive = helpful; those of all anchors add up.
 
     A photo weighs what its visit was drawn in the steps after ``before`` up to ``step`` (``sum lr n / b``; cosine without
-    ``/ b``); a photo never drawn scores exactly 0. Evaluation mode, no augmentation. The network holds the anchor's
+    ``/ b``), so that a photo never drawn scores exactly 0; counting ``even`` shares that out evenly. Evaluation mode, no augmentation. The network holds the anchor's
     weights afterwards.
     """
     scores = request.zeros()
@@ -70,6 +71,16 @@ def anchor_scores(
         photo_ids = present_photos(work.bags)
         add_scores(scores, request, work.rows, network, work.batch, photo_ids, work.folded, weight_of, cosine_metric)
     return scores
+
+
+def _weights(
+    trajectory: Trajectory, before: int, step: int, divided: bool, request: Request
+) -> dict[str, float]:
+    """What each visit weighs at the anchor of ``step``, by the counting of the settings."""
+    if request.settings.counting == "even":
+        visit_ids = [bag.visit_id for bag in request.visits]
+        return even_weights(trajectory.steps, before, step, divided, visit_ids)
+    return visit_weights(trajectory.steps, before, step, divided)
 
 
 def drawn_bags(request: Request, drawn: Collection[str]) -> list[Bag]:

@@ -17,9 +17,10 @@ log = logging.getLogger("grasp_psonet")
 
 
 def passes_of_anchor(network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request) -> int:
-    """Passes of one anchor: the queries, and every photo drawn since the last one."""
+    """Passes of one anchor: the queries, and every photo drawn since the last one (counting even: every photo)."""
     drawn = set(_draws(trajectory, before, step))
-    num_photos = sum(sum(bag.is_present) for bag in request.visits if bag.visit_id in drawn)
+    is_even = request.settings.counting == "even"
+    num_photos = sum(sum(bag.is_present) for bag in request.visits if is_even or bag.visit_id in drawn)
     blocks = request.blocks(network, len(request.formulas) + 1)
     return _num_query_photos(request) + sum(
         request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks

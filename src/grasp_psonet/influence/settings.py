@@ -9,6 +9,7 @@ from grasp_psonet.setting import STRICT, refuse_unless, setting
 Formula = Literal["paper", "sgd", "adam", "adam-step", "cosine", "unrolled"]
 Unit = Literal["single", "share", "edit", "visit"]
 Curvature = Literal["exact", "fisher", "none"]
+Counting = Literal["even", "checkpoints", "steps"]
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class TraceSettings:
     query: Literal["photo", "visit"] = setting(
         "photo", "a validation error through its most-attended photo alone, or as the whole visit"
     )
-    counting: Literal["checkpoints", "steps"] = setting(
-        "checkpoints",
-        "every photo at every anchor, or the photos of each step at that step, by replay (one more training)",
+    counting: Counting = setting(
+        "even",
+        "every photo at every anchor as if all visits had been drawn equally often (even) or as often as they were "
+        "(checkpoints), or the photos of each step at that step, by replay (steps: one more training)",
     )
     summed: bool = setting(False, "one score for all errors together instead of one for each")
     scope: str | tuple[str, ...] = setting(
@@ -69,9 +71,9 @@ def caveats(settings: TraceSettings) -> list[str]:
 
 
 def _refuse_combinations(settings: TraceSettings) -> None:
-    if settings.formula in ("adam-step", "unrolled") and settings.counting == "checkpoints":
+    if settings.formula in ("adam-step", "unrolled") and settings.counting != "steps":
         raise SettingsError(
-            f"trace.formula {settings.formula} with trace.counting checkpoints is undefined: it needs the batch gradient of "
+            f"trace.formula {settings.formula} with trace.counting {settings.counting} is undefined: it needs the batch gradient of "
             "each step, which anchors do not hold\n  next: set trace.counting steps, or trace.formula adam"
         )
     if settings.formula == "unrolled" and settings.scope != "all":

@@ -106,7 +106,7 @@ def _parts(
     windows = trajectory.windows()
     if not windows:
         raise TraceError(f"the run has no anchor up to its kept step {trajectory.kept_step}\n  next: train again")
-    if request.settings.counting == "checkpoints":
+    if request.settings.counting != "steps":
         for before, step in windows:
             yield _Part(
                 f"anchor-{step:07d}",

@@ -29,15 +29,16 @@ def select(
     """The keep list: one row per training photo, sorted by photo_id.
 
     ``scores`` (query_id, photo_id, score; positive helpful, negative harmful) must cover every photo of ``photos``
-    (photo_id, visit_id: the training photos present) for every query. Per query the k strongest units are chosen:
+    (photo_id, visit_id: the training photos present) for every query. With the rule ``each`` the k strongest units of every
+    query are chosen, with ``together`` those of the sum over the queries:
     ``harmful`` the most negative, never one of score >= 0; ``helpful`` the most positive, never one of score <= 0;
     ``largest`` the largest absolute score, never 0. A k beyond what is eligible takes all that is eligible. Equal
     scores go by id. The score of a visit or patient is the sum over its photos (influence adds up to first order), and
     k then counts visits or patients. Afterwards photos are kept after all, weakest first: by the cap per group, and
     (unit photo) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
-    ``are_summed``: the one query stands for all errors together, and the reasons say so.
+    ``are_summed``: the scores' one query stands for all errors together.
 
-    Columns: photo_id, visit_id, kept, reason, num_queries (queries that chose the photo, kept after all or not),
+    Columns: photo_id, visit_id, kept, reason, num_queries (rankings that chose the photo, kept after all or not),
     min_score (most harmful score over all queries; NaN without queries). Raises TraceError on NaN scores, StageError
     where scores and photos do not fit together, SettingsError where nothing would be left.
     """
@@ -46,6 +47,9 @@ def select(
     unit_P, num_units = _units(photos, visits, settings.unit)
     score_QU = np.zeros((len(score_QP), num_units))
     np.add.at(score_QU.T, unit_P, score_QP.T)
+    is_together = settings.rule == "together"
+    if is_together and len(score_QU):
+        score_QU = score_QU.sum(axis=0, keepdims=True)
     chosen = choose(score_QU, k, settings.end)
 
     removed_U = chosen.num_queries > 0
@@ -66,7 +70,7 @@ def select(
     num_queries_P = chosen.num_queries[unit_P]
     return photos.assign(
         kept=~removed_P,
-        reason=_reasons(removed_P, capped_P, kept_back_P, num_queries_P, settings, are_summed),
+        reason=_reasons(removed_P, capped_P, kept_back_P, num_queries_P, settings, are_summed or is_together),
         num_queries=num_queries_P,
         min_score=score_QP.min(axis=0) if len(score_QP) else np.nan,
     )[KEEP_COLUMNS]

@@ -12,7 +12,11 @@ class PruneSettings:
 
     __pydantic_config__ = STRICT
 
-    k: tuple[int, ...] = setting((100, 200, 300, 400, 500), "photos taken per query; their union is removed")
+    rule: Literal["together", "each"] = setting(
+        "together",
+        "k photos for all errors together, by the sum of their scores, or k for each error and their union (the paper's)",
+    )
+    k: tuple[int, ...] = setting((250, 500, 1000, 2000, 4000), "photos taken, one training each: for all errors, or for each")
     end: Literal["harmful", "helpful", "largest"] = setting(
         "harmful", "end of the ranking that is taken: most negative, most positive, or largest absolute score"
     )

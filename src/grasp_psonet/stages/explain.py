@@ -19,14 +19,18 @@ from grasp_psonet.trajectory.machine import use_machine
 def explain_task(job: Job) -> Task:
     """Maps of the baseline, the network whose errors were traced."""
     inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
-    parts = ("explain", "machine.device", "machine.threads")
+    parts = ("explain", "prune.rule", "machine.device", "machine.threads")
     return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))
 
 
 def flagged_photos(job: Job) -> pd.DataFrame:
-    """The most harmful training photos: photo_id, visit_id, score (the most negative over all queries), worst first."""
+    """The most harmful training photos: photo_id, visit_id, score, worst first.
+
+    The score is what pruning ranks by: the sum over all errors, or (rule each) the most negative of any error.
+    """
     scores = pd.read_parquet(job.study.trace(job.trace_name()) / "scores.parquet")
-    worst = scores.groupby(["photo_id", "visit_id"])["score"].min().reset_index()
+    by_photo = scores.groupby(["photo_id", "visit_id"])["score"]
+    worst = (by_photo.min() if job.settings.prune.rule == "each" else by_photo.sum()).reset_index()
     worst = worst[worst["score"] < 0].sort_values(["score", "photo_id"])
     return pd.DataFrame(worst.head(job.settings.explain.flagged)).reset_index(drop=True)
 

@@ -46,7 +46,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
 
 
 def _num_errors(job: Job, keep: pd.DataFrame | None, photo_id: str) -> int | None:
-    if job.settings.trace.summed:
+    if job.has_one_ranking:
         return None
     return 0 if keep is None else int(str(keep.loc[photo_id, "num_queries"]))
 

@@ -87,6 +87,11 @@ class Job:
         """What every stage reads that looks at the baseline and its photos."""
         return {"run": self.study.run(BASELINE), "store": self.study.store, "tables": self.tables_digest}
 
+    @property
+    def has_one_ranking(self) -> bool:
+        """Whether one ranking of the photos serves all errors; otherwise each error has its own."""
+        return self.settings.trace.summed or self.settings.prune.rule == "together"
+
     def trace_name(self) -> str:
         """Names a trace: the formula, and whatever else of its settings is not the default, e.g. adam-edit-steps."""
         trace, usual = self.settings.trace, TraceSettings()
@@ -102,9 +107,9 @@ class Job:
         return "-".join(parts)
 
     def pruned_names(self) -> dict[int, str]:
-        """Name of the pruned run by k, e.g. cosine-k40; the end of the ranking is in it where it is not the harmful one."""
-        end = self.settings.prune.end
-        head = self.trace_name() + ("" if end == "harmful" else f"-{end}")
+        """Name of the pruned run by k, e.g. cosine-k40; rule and end of the ranking are in it where they are not the usual."""
+        rule, end = self.settings.prune.rule, self.settings.prune.end
+        head = self.trace_name() + ("-each" if rule == "each" else "") + ("" if end == "harmful" else f"-{end}")
         return {k: f"{head}-k{k}" for k in sorted(self.settings.prune.k)}
 
     def control_names(self) -> dict[tuple[int, str], str]:

@@ -78,7 +78,8 @@ class _Pruning:
             )
         keep = select(scores, photos, visits, self.k, job.settings.prune, job.settings.trace.summed)
         keep.to_parquet(folder / "keep.parquet", index=False)
-        _write_overlap(job, self.k, keep, scores["query_id"].nunique(), folder)
+        num_queries = scores["query_id"].nunique()
+        _write_overlap(job, self.k, keep, min(1, num_queries) if job.has_one_ranking else num_queries, folder)
 
 
 @dataclass(frozen=True)

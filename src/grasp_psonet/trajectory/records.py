@@ -1,5 +1,6 @@
 """Step records: for every draw of every step its visit, logits and loss; for every step its lr and gradient norm."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -37,3 +38,15 @@ def visit_weights(steps: pd.DataFrame, after: int, until: int, divided: bool) ->
     size = window.groupby("step")["visit_id"].transform("size") if divided else 1
     share = window["lr"] / size
     return {str(visit_id): float(total) for visit_id, total in share.groupby(window["visit_id"]).sum().items()}
+
+
+def even_weights(
+    steps: pd.DataFrame, after: int, until: int, divided: bool, visit_ids: Collection[str]
+) -> dict[str, float]:
+    """The same sum shared out evenly: what each of these visits would weigh, had all been drawn equally often.
+
+    It leaves out the chance of the draw: which visits training happened to see before the kept epoch says nothing about
+    which photos the next training should do without.
+    """
+    total = sum(visit_weights(steps, after, until, divided).values())
+    return dict.fromkeys(visit_ids, total / len(visit_ids)) if visit_ids else {}

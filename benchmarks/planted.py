@@ -1,0 +1,166 @@
+"""Cohorts with a planted shortcut: the baseline, the oracle that never saw it, and what each way of pruning makes of it.
+
+Everything is made by the product's own stages in one study folder per fault and seed, so that an interrupted benchmark goes
+on where it stopped. The cohort of seed s and the training of seed s share the number.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from grasp_psonet.evidence.choose import choose_k
+from grasp_psonet.evidence.evaluate import auc_of_split
+from grasp_psonet.presets import preset
+from grasp_psonet.settings import merged, parse
+from grasp_psonet.stage import Task, judge, run_task
+from grasp_psonet.stages.cohort import make_cohort
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.prepare import prepare_task
+from grasp_psonet.stages.prune import keep_lists, prune_tasks
+from grasp_psonet.stages.retrain import read_sweep, train_together
+from grasp_psonet.stages.trace import trace_task
+from grasp_psonet.stages.train import train_task
+from grasp_psonet.study import Study
+
+ORACLE = "oracle"
+_PER_ERROR = {"rule": "each", "k": [10, 20, 40, 80]}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of pruning: its name, and how its settings differ from those of the demo preset."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def _each(formula: str, **trace: Any) -> dict[str, Any]:
+    return {"trace": {"formula": formula, "counting": "checkpoints"} | trace, "prune": _PER_ERROR}
+
+
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("default"),
+        Arm("paper, harmful", _each("paper")),
+        Arm("paper, helpful", merged(_each("paper"), {"prune": {"end": "helpful"}})),
+        Arm("sgd, each", _each("sgd")),
+        Arm("adam, each", _each("adam")),
+        Arm("cosine, each", _each("cosine")),
+        Arm("adam, together", {"trace": {"formula": "adam"}}),
+        Arm("share cosine, each", _each("cosine", unit="share", query="visit")),
+        Arm("share cosine, together", {"trace": {"unit": "share"}}),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Where the studies of one kind of fault lie, and settings that all of them share."""
+
+    folder: Path
+    fault: str = "colour_cast"
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def job(self, seed: int, arm: Arm = ARMS["default"], *, has_control: bool = False) -> Job:
+        """The demo preset at this seed, pruned this way, with or without the random control."""
+        own: dict[str, Any] = {
+            "seed": seed,
+            "cohort_seed": seed,
+            "cohort": {"shortcut": {"fault": self.fault}},
+            "prune": {"controls": ["random"] if has_control else []},
+        }
+        tree = merged(merged(merged(preset("demo"), own), self.overrides), arm.settings)
+        return Job(Study(self.folder / f"{self.fault}-{seed}"), parse(tree, "the benchmark"))
+
+    @property
+    def has_shortcut(self) -> bool:
+        return self.fault != "none"
+
+
+def make_baseline(cohorts: Cohorts, seed: int) -> None:
+    """Cohort, photos, baseline and (where something is planted) the oracle of one seed, as far as they do not stand."""
+    job = cohorts.job(seed)
+    job.study.folder.mkdir(parents=True, exist_ok=True)
+    make_cohort(job)
+    run_task(prepare_task(job))
+    run_task(train_task(job))
+    if cohorts.has_shortcut:
+        run_task(oracle_task(job))
+        train_together(job, [ORACLE])
+
+
+def make_arm(job: Job) -> None:
+    """Trace, keep lists and retrainings of one way of pruning, as far as they do not stand."""
+    run_task(trace_task(job))
+    for task in prune_tasks(job):
+        run_task(task)
+    tasks = {one.name: train_task(job, one.name, job.study.pruning(one.name)) for one in read_sweep(job).trained}
+    train_together(job, [name for name, task in tasks.items() if judge(task).state != "valid"])
+
+
+def oracle_task(job: Job) -> Task:
+    """The keep list that removes exactly the planted shortcut photos of the train split."""
+
+    def make(folder: Path) -> None:
+        truth = pd.read_parquet(job.study.truth_file)
+        train = truth[truth["visit_id"].isin(job.visits_of("train")["visit_id"])]
+        keep = train[["photo_id", "visit_id"]].assign(kept=~train["is_shortcut"])
+        lost = ~keep.groupby("visit_id")["kept"].transform("any")
+        keep["kept"] |= lost & ~keep.duplicated("visit_id")
+        keep.to_parquet(folder / "keep.parquet", index=False)
+
+    return Task("oracle list", job.study.pruning(ORACLE), {}, {"truth": job.study.truth_file}, make)
+
+
+def auc(job: Job, run: str, split: str) -> float:
+    """Micro AUC against Reader 1."""
+    value = auc_of_split(pd.read_parquet(job.study.run(run) / "predictions.parquet"), split)
+    assert value is not None, f"{run} of {job.study.folder} lacks a class in {split}"
+    return value
+
+
+def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
+    """Validation and test AUC of baseline and oracle."""
+    job = cohorts.job(seed)
+    for run in (BASELINE, ORACLE) if cohorts.has_shortcut else (BASELINE,):
+        yield {"arm": run, "k": 0, "control": "", "val": auc(job, run, "val"), "test": auc(job, run, "test")}
+
+
+def rows_of_arm(job: Job, name: str) -> Iterator[dict[str, Any]]:
+    """The same for every k of one way of pruning and its control ("" for the pruning itself), with what was removed."""
+    truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
+    empty = {one.name for one in read_sweep(job).empty}
+    for one in keep_lists(job):
+        run = BASELINE if one.name in empty else one.name
+        keep = pd.read_parquet(job.study.pruning(one.name) / "keep.parquet")
+        planted, is_removed = truth[keep["photo_id"]].to_numpy(), ~keep["kept"].to_numpy()
+        yield {
+            "arm": name,
+            "k": one.k,
+            "control": one.control,
+            "removed": int(is_removed.sum()),
+            "shortcut_precision": float(planted[is_removed].mean()) if is_removed.any() else None,
+            "shortcut_recall": float(is_removed[planted].mean()) if planted.any() else None,
+            "val": auc(job, run, "val"),
+            "test": auc(job, run, "test"),
+        }
+
+
+def chosen_rows(table: pd.DataFrame, arm: str, control: str = "") -> pd.DataFrame:
+    """By seed the row that validation AUC chooses among the k of an arm, the baseline (k = 0) included."""
+    rows = {}
+    for seed, of_seed in table.groupby("seed"):
+        own = of_seed[(of_seed["arm"] == BASELINE) | ((of_seed["arm"] == arm) & (of_seed["control"] == control))]
+        ks: list[int] = [int(str(k)) for k in own["k"]]
+        k = choose_k(dict(zip(ks, own["val"].tolist(), strict=True)))
+        rows[seed] = own[own["k"] == k].iloc[0]
+    return pd.DataFrame(rows).T.infer_objects()
+
+
+def by_seed(table: pd.DataFrame, run: str) -> pd.Series:
+    """Test AUC of the baseline or the oracle by seed."""
+    return table[table["arm"] == run].set_index("seed")["test"]
