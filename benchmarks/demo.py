@@ -20,9 +20,19 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.gains import gains, shortcut_figures
-from benchmarks.planted import ARMS, BASELINE, ORACLE, Cohorts, auc, make_arm, make_baseline, rows_of_arm, rows_of_baseline
+from benchmarks.planted import (
+    ARMS,
+    ORACLE,
+    Cohorts,
+    auc,
+    make_arm,
+    make_baseline,
+    rows_of_arm,
+    rows_of_baseline,
+)
 from benchmarks.record import write_result
 from grasp_psonet.progress import show_plainly
+from grasp_psonet.stages.job import BASELINE
 
 log = logging.getLogger("grasp_psonet")
 

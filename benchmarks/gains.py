@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from benchmarks.planted import BASELINE, ORACLE, by_seed, chosen_rows
 from grasp_psonet.evidence.counterfactual import mean_over_seeds
+
+from benchmarks.planted import ORACLE, by_seed, chosen_rows
+from grasp_psonet.stages.job import BASELINE
 
 
 def gains(table: pd.DataFrame, arm: str) -> dict[str, Any]:
@@ -29,21 +30,21 @@ def gains(table: pd.DataFrame, arm: str) -> dict[str, Any]:
     }
     if (table["arm"] == ORACLE).any():
         gap = by_seed(table, ORACLE) - baseline
-        shares = picked[["shortcut_precision", "shortcut_recall"]].astype(float).mean()
-        found |= {"gap_recovered": float(gain.sum() / gap.sum())} | {name: float(value) for name, value in shares.items()}
+        found["gap_recovered"] = float(gain.sum() / gap.sum())
+        for share in ("shortcut_precision", "shortcut_recall"):
+            found[share] = float(picked[share].astype(float).mean())
     if ((table["arm"] == arm) & (table["control"] == "random")).any():
         found |= _against_random(table, arm, picked, baseline, gain)
     return found
 
 
 def _against_random(
-    table: pd.DataFrame, arm: str, picked: pd.DataFrame, baseline: pd.Series, gain: pd.Series
+    table: pd.DataFrame, arm: str, picked: pd.DataFrame, baseline: "pd.Series[float]", gain: "pd.Series[float]"
 ) -> dict[str, Any]:
     own_k = chosen_rows(table, arm, "random")["test"].astype(float) - baseline
-    control = table[(table["arm"] == arm) & (table["control"] == "random")].set_index(["seed", "k"])["test"]
-    same_k = pd.Series(
-        {seed: control.get((seed, k), baseline[seed]) - baseline[seed] for seed, k in picked["k"].astype(int).items()}
-    )
+    control = table[(table["arm"] == arm) & (table["control"] == "random")]
+    rows = control[control["k"] == control["seed"].map(picked["k"].astype(int))]
+    same_k = rows.set_index("seed")["test"].reindex(baseline.index).fillna(baseline) - baseline  # k = 0: the baseline
     return {
         "auc_gain_random": float(own_k.mean()),
         "auc_gain_random_by_seed": _rounded(own_k),
@@ -69,7 +70,7 @@ def shortcut_figures(table: pd.DataFrame) -> dict[str, Any]:
 
 def interval(values: "pd.Series[float]") -> list[float | None]:
     """The 95 % t interval of a mean over seeds; none for a single seed."""
-    found = mean_over_seeds(values.to_numpy(dtype=float))
+    found = mean_over_seeds(values.astype(float).tolist())
     return [None if edge is None else round(edge, 4) for edge in (found.low, found.high)]
 
 

@@ -161,6 +161,6 @@ def chosen_rows(table: pd.DataFrame, arm: str, control: str = "") -> pd.DataFram
     return pd.DataFrame(rows).T.infer_objects()
 
 
-def by_seed(table: pd.DataFrame, run: str) -> pd.Series:
+def by_seed(table: pd.DataFrame, run: str) -> "pd.Series[float]":
     """Test AUC of the baseline or the oracle by seed."""
-    return table[table["arm"] == run].set_index("seed")["test"]
+    return table[table["arm"] == run].set_index("seed")["test"].astype(float)

@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-
 from benchmarks.planted import Cohorts, make_baseline
 from benchmarks.truth.rankings import combinations
-from grasp_psonet.chance import generator
 from grasp_psonet.evidence.counterfactual import datamodel_score, mean_over_queries
+
+from grasp_psonet.chance import generator
 from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.retrain import train_together
@@ -31,7 +30,10 @@ def lds_rows(cohorts: Cohorts, seed: int, num_lists: int) -> Iterator[dict[str, 
     job = cohorts.job(seed)
     names = train_halves(job, num_lists)
     kept = pd.concat(
-        {name: pd.read_parquet(job.study.pruning(name) / "keep.parquet").set_index("photo_id")["kept"] for name in names},
+        {
+            name: pd.read_parquet(job.study.pruning(name) / "keep.parquet").set_index("photo_id")["kept"]
+            for name in names
+        },
         axis=1,
     )
     loss_QL = pd.concat({name: _val_losses(job, name) for name in names}, axis=1)
@@ -57,9 +59,7 @@ def train_halves(job: Job, num_lists: int) -> list[str]:
     """Draws the keep lists, trains what does not stand, and returns their names."""
     names = [f"half-{place:03d}" for place in range(num_lists)]
     for name in names:
-        run_task(
-            Task(name, job.study.pruning(name), {}, {"tables": job.tables_digest}, partial(_draw_half, job, name))
-        )
+        run_task(Task(name, job.study.pruning(name), {}, {"tables": job.tables_digest}, partial(_draw_half, job, name)))
     tasks = {name: train_task(job, name, job.study.pruning(name)) for name in names}
     train_together(job, [name for name, task in tasks.items() if judge(task).state != "valid"])
     return names

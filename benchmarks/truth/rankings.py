@@ -138,7 +138,11 @@ def _features_and_logits(network: Any, bags: list[Any], store: PhotoStore) -> tu
 
 def _likeness(job: Job, store: PhotoStore, network: Any, feature_PD: torch.Tensor, label_P: torch.Tensor) -> Floats:
     queries = baseline_queries(job).set_index("query_id")
-    bags = [bag.only(queries["photo_id"][bag.visit_id]) for bag in split_bags(job, store, "val") if bag.visit_id in queries.index]
+    bags = [
+        bag.only(queries["photo_id"][bag.visit_id])
+        for bag in split_bags(job, store, "val")
+        if bag.visit_id in queries.index
+    ]
     query_QD, _ = _features_and_logits(network, bags, store)
     unit = torch.nn.functional.normalize
     cosine_QP = unit(query_QD, dim=1) @ unit(feature_PD, dim=1).T

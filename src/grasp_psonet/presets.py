@@ -57,6 +57,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "trace": {"formula": "paper", "counting": "checkpoints"},
         "prune": {"rule": "each", "k": [100, 200, 300, 400, 500]},
+        "evaluate": {"min_gain_se": 0.0},
     },
 }
 

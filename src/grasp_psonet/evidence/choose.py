@@ -1,15 +1,27 @@
-"""The number k of photos taken per query, chosen on validation alone."""
+"""The number k of photos to prune, chosen on validation alone, with the noise of validation taken into account."""
 
 from collections.abc import Mapping
 
+import numpy as np
+import pandas as pd
+
 from grasp_psonet.errors import EvidenceError
+from grasp_psonet.evidence.evaluate import aligned_to, answers_of
+from grasp_psonet.evidence.intervals import resample_patients
+from grasp_psonet.evidence.metrics import METRICS
 
 
-def choose_k(val_auc_by_k: Mapping[int, float | None]) -> int:
+def choose_k(
+    val_auc_by_k: Mapping[int, float | None],
+    gain_se_by_k: Mapping[int, float | None] | None = None,
+    min_gain_se: float = 0.0,
+) -> int:
     """The k with the highest validation AUC; equal ones go to the smaller k, so pruning must win to be chosen.
 
-    ``val_auc_by_k`` must hold k = 0, the baseline. A k whose AUC is None (not estimable) is not eligible; where none
-    is, nothing speaks for pruning and 0 is chosen. Raises EvidenceError without k = 0.
+    Its gain over the baseline must exceed ``min_gain_se`` standard errors of that paired gain (``gain_se_by_k``), or 0 is
+    chosen: the best of several trainings beats the first by chance alone. ``val_auc_by_k`` must hold k = 0, the baseline. A k
+    whose AUC is None (not estimable) is not eligible; where none is, nothing speaks for pruning and 0 is chosen; so it is
+    where no standard error exists and one is asked for. Raises EvidenceError without k = 0.
     """
     if 0 not in val_auc_by_k:
         raise EvidenceError(
@@ -17,4 +29,27 @@ def choose_k(val_auc_by_k: Mapping[int, float | None]) -> int:
             "\n  next: train the baseline first"
         )
     eligible = {k: auc for k, auc in val_auc_by_k.items() if auc is not None and auc == auc}
-    return min(eligible, key=lambda k: (-eligible[k], k), default=0)
+    best = min(eligible, key=lambda k: (-eligible[k], k), default=0)
+    if not best or not min_gain_se or 0 not in eligible:
+        return best
+    gain_se = (gain_se_by_k or {}).get(best)
+    return best if gain_se is not None and eligible[best] - eligible[0] > min_gain_se * gain_se else 0
+
+
+def gain_standard_error(
+    predictions: pd.DataFrame, baseline: pd.DataFrame, visits: pd.DataFrame, replicates: int, seed: int
+) -> float | None:
+    """Standard error of a run's gain in validation micro AUC over the baseline, both on the same patient bootstrap.
+
+    Both are tables of predictions.parquet; ``visits`` the cohort's. None where fewer than two replicates hold every class.
+    """
+    visits = visits.loc[visits["split"] == "val"].reset_index(drop=True)
+    if visits.empty:
+        return None
+    resamples = resample_patients(visits["patient_id"].tolist(), replicates, seed, "choice of k")
+    run_R, base_R = (
+        METRICS["auc"](answers_of(table, table["label"]), resamples.weight)
+        for table in (aligned_to(visits, predictions, "pruned"), aligned_to(visits, baseline, "baseline"))
+    )
+    gain_R = (run_R - base_R)[np.isfinite(run_R - base_R)]
+    return float(gain_R.std(ddof=1)) if len(gain_R) > 1 else None

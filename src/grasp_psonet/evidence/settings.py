@@ -13,8 +13,13 @@ class EvaluateSettings:
 
     replicates: int = setting(1000, "patient-clustered bootstrap replicates")
     confidence: float = setting(0.95, "coverage of the intervals")
+    min_gain_se: float = setting(
+        1.0,
+        "standard errors by which validation AUC must beat the baseline's before a pruning is chosen (0: any gain)",
+    )
     subgroups: tuple[str, ...] = setting((), "further visits columns to evaluate by (Fitzpatrick is always there)")
 
     def __post_init__(self) -> None:
         refuse_unless(self.replicates >= 10, "evaluate.replicates", self.replicates, "at least 10")
+        refuse_unless(self.min_gain_se >= 0, "evaluate.min_gain_se", self.min_gain_se, "0 or more")
         refuse_unless(0 < self.confidence < 1, "evaluate.confidence", self.confidence, "between 0 and 1")

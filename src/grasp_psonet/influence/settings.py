@@ -73,8 +73,8 @@ def caveats(settings: TraceSettings) -> list[str]:
 def _refuse_combinations(settings: TraceSettings) -> None:
     if settings.formula in ("adam-step", "unrolled") and settings.counting != "steps":
         raise SettingsError(
-            f"trace.formula {settings.formula} with trace.counting {settings.counting} is undefined: it needs the batch gradient of "
-            "each step, which anchors do not hold\n  next: set trace.counting steps, or trace.formula adam"
+            f"trace.formula {settings.formula} with trace.counting {settings.counting} is undefined: it needs the batch "
+            "gradient of each step, which anchors do not hold\n  next: set trace.counting steps, or trace.formula adam"
         )
     if settings.formula == "unrolled" and settings.scope != "all":
         raise SettingsError(

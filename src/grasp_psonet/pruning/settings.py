@@ -16,7 +16,9 @@ class PruneSettings:
         "together",
         "k photos for all errors together, by the sum of their scores, or k for each error and their union (the paper's)",
     )
-    k: tuple[int, ...] = setting((250, 500, 1000, 2000, 4000), "photos taken, one training each: for all errors, or for each")
+    k: tuple[int, ...] = setting(
+        (250, 500, 1000, 2000, 4000), "photos taken, one training each: for all errors, or for each"
+    )
     end: Literal["harmful", "helpful", "largest"] = setting(
         "harmful", "end of the ranking that is taken: most negative, most positive, or largest absolute score"
     )

@@ -1,15 +1,18 @@
 """``grasp evaluate``: every run against both readers, with intervals, subgroups and paired comparisons."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from grasp_psonet.evidence.agreement import reader_agreement
-from grasp_psonet.evidence.evaluate import evaluate_runs
+from grasp_psonet.evidence.choose import choose_k, gain_standard_error
+from grasp_psonet.evidence.evaluate import auc_of_split, evaluate_runs
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.retrain import chosen_k, chosen_run, read_sweep, val_auc_by_k
+from grasp_psonet.stages.retrain import read_sweep
 
 
 def evaluate_task(job: Job) -> Task:
@@ -30,13 +33,34 @@ def _make(job: Job, names: list[str], folder: Path) -> None:
     evaluation.confusions.to_parquet(folder / "confusions.parquet", index=False)
     agreement = reader_agreement(job.cohort.visits, settings.evaluate, settings.seed)
     agreement.to_parquet(folder / "agreement.parquet", index=False)
-    k, run = chosen_k(job), chosen_run(job)
-    control = job.control_names().get((k, "random"), "")
+    choice = choice_of_k(job, predictions)
+    run = choice["run"]
+    control = job.control_names().get((choice["k"], "random"), "")
     if run != BASELINE and control in predictions:
         pair = {control: predictions[control], run: predictions[run]}
         against = evaluate_runs(pair, job.cohort.visits, settings.evaluate, settings.seed, control).differences
     else:
         against = evaluation.differences.iloc[:0]
     against.to_parquet(folder / "against_random.parquet", index=False)
-    choice = {"k": k, "run": run, "val_auc_by_k": {str(key): auc for key, auc in val_auc_by_k(job).items()}}
     (folder / "choice.json").write_text(json.dumps(choice, indent=1) + "\n", encoding="utf-8")
+
+
+def choice_of_k(job: Job, predictions: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """The chosen k (0: no pruning) and its run, with what the choice rests on, by k: validation micro AUC and the standard
+    error of its gain over the baseline. A k that removes nothing has the baseline's run. ``predictions`` by run name.
+    """
+    settings, visits = job.settings, job.cohort.visits
+    names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in job.pruned_names().items()}
+    auc_by_k = {k: auc_of_split(predictions[name], "val") for k, name in names.items()}
+    se_by_k = {
+        k: gain_standard_error(
+            predictions[name], predictions[BASELINE], visits, settings.evaluate.replicates, settings.seed
+        )
+        for k, name in names.items()
+    }
+    k = choose_k(auc_by_k, se_by_k, settings.evaluate.min_gain_se)
+    return {"k": k, "run": names[k], "val_auc_by_k": _by_text(auc_by_k), "gain_se_by_k": _by_text(se_by_k)}
+
+
+def _by_text(values: dict[int, float | None]) -> dict[str, float | None]:
+    return {str(key): value for key, value in values.items()}

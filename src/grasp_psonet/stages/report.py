@@ -87,6 +87,7 @@ def gather(job: Job) -> data.ReportData:
         splits=tuple(_split(job, split) for split in ("train", "val", "test")),
         train_photos=int(train_photos.sum()),
         num_queries=int(queries["used"].sum()),
+        min_gain_se=job.settings.evaluate.min_gain_se,
         is_summed=job.has_one_ranking,
         arms=_arms(job, evaluation, readers),
         chosen=chosen,

@@ -1,4 +1,4 @@
-"""``grasp retrain``: one run per keep list, several at a time; k is then chosen by validation AUC."""
+"""``grasp retrain``: one run per keep list, several at a time."""
 
 import logging
 import multiprocessing
@@ -9,13 +9,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
-import pandas as pd
-
-from grasp_psonet.evidence.choose import choose_k
-from grasp_psonet.evidence.evaluate import auc_of_split
 from grasp_psonet.progress import show_plainly, track
 from grasp_psonet.stage import Task, judge, run_task
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.prune import KeepList, keep_lists, read_keep
 from grasp_psonet.stages.train import train_task
 
@@ -74,28 +70,6 @@ def train_together(job: Job, names: Sequence[str]) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def val_auc_by_k(job: Job) -> dict[int, float | None]:
-    """Validation micro AUC by k, 0 being the baseline; a k that removes nothing has the baseline's."""
-    empty = {one.name for one in read_sweep(job).empty}
-    names = {0: BASELINE} | {k: BASELINE if name in empty else name for k, name in job.pruned_names().items()}
-    return {
-        k: auc_of_split(pd.read_parquet(job.study.run(name) / "predictions.parquet"), "val")
-        for k, name in names.items()
-    }
-
-
-def chosen_k(job: Job) -> int:
-    """The k of highest validation AUC, no pruning (0) among the candidates."""
-    return choose_k(val_auc_by_k(job))
-
-
-def chosen_run(job: Job) -> str:
-    """The run of the chosen k; the baseline where that is 0 or its keep list removes nothing."""
-    k = chosen_k(job)
-    empty = {one.name for one in read_sweep(job).empty}
-    return BASELINE if k == 0 or job.pruned_names()[k] in empty else job.pruned_names()[k]
 
 
 def _start_worker(parent: int) -> None:
