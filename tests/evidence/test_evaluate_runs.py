@@ -8,7 +8,7 @@ from sklearn.preprocessing import label_binarize
 
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.agreement import reader_agreement
-from grasp_psonet.evidence.choose import choose_k
+from grasp_psonet.evidence.choose import choose_k, gain_standard_error
 from grasp_psonet.evidence.evaluate import PROBABILITIES, auc_of_split, evaluate_runs
 from grasp_psonet.evidence.settings import EvaluateSettings
 
@@ -184,6 +184,31 @@ def test_k_is_the_best_on_validation_and_ties_go_to_the_smaller() -> None:
     assert choose_k({0: None, 100: None}) == 0
     with pytest.raises(EvidenceError, match="baseline"):
         choose_k({100: 0.9})
+
+
+def test_a_gain_within_the_noise_of_validation_chooses_no_pruning() -> None:
+    aucs = {0: 0.80, 100: 0.83, 200: 0.82}
+    assert choose_k(aucs, {100: 0.02, 200: 0.001}, 1.0) == 100
+    assert choose_k(aucs, {100: 0.04, 200: 0.001}, 1.0) == 0
+    assert choose_k(aucs, {100: 0.04, 200: 0.001}, 0.0) == 100
+    assert choose_k(aucs, {100: None}, 1.0) == 0
+
+
+def test_the_standard_error_of_a_gain_is_that_of_the_patients_drawn_again() -> None:
+    visits = cohort().assign(split="val")
+    base, run = predicted(visits, 0.5, 0), predicted(visits, 1.5, 1)
+    assert gain_standard_error(base, base, visits, 50, 0) == 0.0
+    found = gain_standard_error(run, base, visits, 400, 0)
+    rng, gains = np.random.default_rng(1), []
+    patients = visits["patient_id"].unique()
+    for _ in range(400):
+        rows = np.concatenate(
+            [np.flatnonzero(visits["patient_id"] == one) for one in rng.choice(patients, len(patients))]
+        )
+        aucs = [auc_of_split(table.iloc[rows].assign(split="val")) for table in (run, base)]
+        gains.append(aucs[0] - aucs[1])  # type: ignore[operator]
+    assert found == pytest.approx(np.std(gains), rel=0.15)
+    assert gain_standard_error(run, base, visits.assign(split="test"), 50, 0) is None
 
 
 def test_visits_that_a_run_had_in_another_split_are_refused() -> None:

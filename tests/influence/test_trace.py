@@ -14,7 +14,7 @@ from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.self_influence import photo_scope, self_influence
-from grasp_psonet.influence.settings import Formula, TraceSettings
+from grasp_psonet.influence.settings import Counting, Formula, TraceSettings
 from grasp_psonet.influence.trace import trace
 from grasp_psonet.influence.unit_scope import unit_scope
 from grasp_psonet.network.network import BagNetwork
@@ -56,9 +56,11 @@ class _Story:
         self.photos = list(bags_of_photos([self.bags[f"v{v}"] for v in range(6)]))
         self.queries = [self.bags[name].only(self.bags[name].photo_ids[-1]) for name in ("v6", "v7")]
 
-    def trace(self, formulas: tuple[Formula, ...] = FORMULAS, per_batch: int = 4) -> dict[Formula, np.ndarray]:
+    def trace(
+        self, formulas: tuple[Formula, ...] = FORMULAS, per_batch: int = 4, counting: Counting = "checkpoints"
+    ) -> dict[Formula, np.ndarray]:
         scope = unit_scope("single", self.network, collate(self.photos[:3], self.pixels))
-        settings = TraceSettings(photos_per_batch=per_batch)
+        settings = TraceSettings(photos_per_batch=per_batch, counting=counting)
         return trace(
             self.network,
             self.trajectory,
@@ -92,6 +94,25 @@ def test_a_photo_never_drawn_scores_exactly_zero(story: _Story) -> None:
     for scores in story.trace().values():
         assert (scores[:, undrawn] == 0).all()
         assert (scores[:, drawn] != 0).any()
+
+
+def test_counted_evenly_it_does_not_matter_who_was_drawn(story: _Story) -> None:
+    even = story.trace(counting="even")
+    steps = story.trajectory.steps
+    other = {f"v{v}": f"v{(v + 3) % 6}" for v in range(6)}
+    story.trajectory = replace(story.trajectory, steps=steps.assign(visit_id=steps["visit_id"].map(other)))
+    for formula, scores in story.trace(counting="even").items():
+        np.testing.assert_allclose(scores, even[formula], rtol=1e-12)
+        assert (scores != 0).all(), "photos of the visit that was never drawn count as well"
+        assert np.abs(story.trace((formula,))[formula] - scores).max() > 1e-3 * np.abs(scores).max()
+
+
+def test_counted_evenly_is_counted_where_all_were_drawn_equally_often(story: _Story) -> None:
+    each_once = pd.DataFrame({"step": np.repeat(range(1, 7), 6), "visit_id": [f"v{v}" for v in range(6)] * 6})
+    story.trajectory = replace(story.trajectory, steps=each_once.assign(lr=0.01 / each_once["step"]))
+    even = story.trace(counting="even")
+    for formula, scores in story.trace().items():
+        np.testing.assert_allclose(scores, even[formula], rtol=1e-12)
 
 
 def test_batches_and_formulas_traced_together_change_nothing(story: _Story) -> None:

@@ -193,8 +193,8 @@ def test_unit_single_is_labelled(run: TinyRun) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"formula": "unrolled"}, "trace.formula unrolled with trace.counting checkpoints is undefined"),
-        ({"formula": "adam-step"}, "trace.formula adam-step with trace.counting checkpoints is undefined"),
+        ({"formula": "unrolled"}, "trace.formula unrolled with trace.counting even is undefined"),
+        ({"formula": "adam-step"}, "trace.formula adam-step with trace.counting even is undefined"),
         ({"formula": "unrolled", "counting": "steps", "scope": "head"}, "trace.scope 'head'"),
         ({"formula": "adam", "curvature": "fisher"}, "trace.formula unrolled only"),
     ],

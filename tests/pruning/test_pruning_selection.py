@@ -11,7 +11,7 @@ from grasp_psonet.pruning.overlap import jaccard_table, overlap_table, percent_o
 from grasp_psonet.pruning.selection import KEEP_COLUMNS, select
 from grasp_psonet.pruning.settings import PruneSettings
 
-PLAIN = PruneSettings()
+PLAIN = PruneSettings(rule="each")
 
 
 def study(seed: int = 0, num_visits: int = 12, num_queries: int = 4) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -68,9 +68,21 @@ def chosen(keep: pd.DataFrame) -> set[str]:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
 @pytest.mark.parametrize("k", [1, 3, 10, 1000])
+def test_all_errors_together_are_one_query_of_summed_scores(seed: int, end: str, k: int) -> None:
+    scores, photos, visits = study(seed)
+    keep = select(scores, photos, visits, k, PruneSettings(end=end, rule="together"))
+    summed = scores.groupby(["photo_id", "visit_id"])["score"].sum().reset_index().assign(query_id="all")
+    assert chosen(keep) == slow_choice(summed, k, end)
+    assert k > 3 or chosen(keep) != slow_choice(scores, k, end), "the union would pass as well"
+    assert all("all errors together" in reason for reason in keep.loc[~keep["kept"], "reason"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
+@pytest.mark.parametrize("k", [1, 3, 10, 1000])
 def test_union_of_queries_equals_the_slow_one(seed: int, end: str, k: int) -> None:
     scores, photos, visits = study(seed)
-    keep = select(scores, photos, visits, k, PruneSettings(end=end))
+    keep = select(scores, photos, visits, k, PruneSettings(rule="each", end=end))
     union = slow_choice(scores, k, end)
     assert chosen(keep) == union
     assert removed(keep) <= union
@@ -102,7 +114,7 @@ def test_larger_k_removes_a_superset(seed: int) -> None:
 def test_order_of_rows_changes_nothing() -> None:
     scores, photos, visits = study(2)
     assert scores.duplicated(["query_id", "score"]).any(), "no equal scores: the comparison would prove nothing"
-    settings = PruneSettings(cap_per_group=0.3, cap_column="fitzpatrick")
+    settings = PruneSettings(rule="each", cap_per_group=0.3, cap_column="fitzpatrick")
     once = select(scores, photos, visits, 4, settings)
     again = select(*(table.sample(frac=1, random_state=5) for table in (scores, photos, visits)), 4, settings)
     pd.testing.assert_frame_equal(once, again)
@@ -116,7 +128,7 @@ def test_every_visit_keeps_its_least_harmful_photos(keep_at_least: int) -> None:
         photos,
         visits,
         1000,
-        PruneSettings(keep_at_least=keep_at_least),
+        PruneSettings(rule="each", keep_at_least=keep_at_least),
     )
     for _, members in keep.groupby("visit_id"):
         stay = members.loc[members["kept"], "min_score"]
@@ -137,7 +149,7 @@ def test_nothing_to_remove_keeps_everything() -> None:
 @pytest.mark.parametrize("unit", ["visit", "patient"])
 def test_whole_units_leave_by_their_summed_score(unit: str) -> None:
     scores, photos, visits = study(4)
-    keep = select(scores, photos, visits, 2, PruneSettings(unit=unit))
+    keep = select(scores, photos, visits, 2, PruneSettings(rule="each", unit=unit))
     of_unit = scores.merge(visits[["visit_id", "patient_id"]], on="visit_id")
     sums = of_unit.groupby(["query_id", f"{unit}_id"])["score"].sum().reset_index()
     sums = sums.rename(columns={f"{unit}_id": "photo_id"})
@@ -150,14 +162,16 @@ def test_whole_units_leave_by_their_summed_score(unit: str) -> None:
 def test_removing_everything_is_refused() -> None:
     scores, photos, visits = study(0)
     with pytest.raises(SettingsError, match="would remove all"):
-        select(scores.assign(score=-1.0), photos, visits, 1000, PruneSettings(unit="visit"))
+        select(scores.assign(score=-1.0), photos, visits, 1000, PruneSettings(rule="each", unit="visit"))
 
 
 @pytest.mark.parametrize("unit", ["photo", "visit"])
 def test_no_group_loses_more_than_its_cap(unit: str) -> None:
     scores, photos, visits = study(5, num_visits=24)
-    settings = PruneSettings(unit=unit, cap_per_group=0.25, cap_column="fitzpatrick")
-    free = removal_rates(select(scores, photos, visits, 6, PruneSettings(unit=unit)), photos, visits, ["fitzpatrick"])
+    settings = PruneSettings(rule="each", unit=unit, cap_per_group=0.25, cap_column="fitzpatrick")
+    free = removal_rates(
+        select(scores, photos, visits, 6, PruneSettings(rule="each", unit=unit)), photos, visits, ["fitzpatrick"]
+    )
     keep = select(scores, photos, visits, 6, settings)
     rates = removal_rates(keep, photos, visits, ["fitzpatrick"]).iloc[1:]
     assert (free.iloc[1:]["percent"] > 25).any(), "the cap binds nowhere: the law would prove nothing"
@@ -184,7 +198,7 @@ def test_broken_scores_are_told() -> None:
     with pytest.raises(StageError, match="1 pairs of query and photo occur twice"):
         select(pd.concat([scores, scores.iloc[:1]]), photos, visits, 1, PLAIN)
     with pytest.raises(SettingsError, match="cap_column"):
-        select(scores, photos, visits, 1, PruneSettings(cap_per_group=0.5, cap_column="skin"))
+        select(scores, photos, visits, 1, PruneSettings(rule="each", cap_per_group=0.5, cap_column="skin"))
 
 
 def test_percentages_of_the_paper() -> None:

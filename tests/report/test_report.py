@@ -131,7 +131,7 @@ def test_errors_scored_together_are_told_as_one_ranking(report, page):
     assert [arm["most_possible"] for arm in results(report)["arms"]] == [9 * arm.k for arm in report.arms]
     words = Page(render(together)).words()
     for sentence in (
-        "The 9 validation errors are traced together, and the k training photos most harmful to them are removed",
+        "The 9 validation errors are taken together, and the k training photos most harmful to them are removed",
         "One ranking serves all errors together.",
         "Removed for all 9 errors together",
     ):

@@ -76,7 +76,7 @@ def anchor_scores(
 def _weights(trajectory: Trajectory, before: int, step: int, divided: bool, request: Request) -> dict[str, float]:
     """What each visit weighs at the anchor of ``step``, by the counting of the settings."""
     if request.settings.counting == "even":
-        visit_ids = [bag.visit_id for bag in request.visits]
+        visit_ids = {bag.visit_id for bag in request.visits}
         return even_weights(trajectory.steps, before, step, divided, visit_ids)
     return visit_weights(trajectory.steps, before, step, divided)
 
