@@ -1,6 +1,6 @@
 """Does pruning undo a planted shortcut? Baseline, oracle, every formula and its controls on the demo cohort, over seeds.
 
-    python -m benchmarks.demo                  five seeds, all ways of pruning (about an hour on two cores; goes on where it stopped)
+    python -m benchmarks.demo                  five seeds, every way of pruning (about an hour; resumes)
     python -m benchmarks.demo --only-recipe    baseline and oracle alone: how much the shortcut costs
 
 The way of pruning is one for all seeds, chosen by mean validation AUC.

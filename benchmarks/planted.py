@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from grasp_psonet.evidence.choose import choose_k
+from grasp_psonet.evidence.choose import choose_k, gain_standard_error
 from grasp_psonet.evidence.evaluate import auc_of_split
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged, parse
@@ -118,9 +118,13 @@ def oracle_task(job: Job) -> Task:
 
 def auc(job: Job, run: str, split: str) -> float:
     """Micro AUC against Reader 1."""
-    value = auc_of_split(pd.read_parquet(job.study.run(run) / "predictions.parquet"), split)
+    value = auc_of_split(_predictions(job, run), split)
     assert value is not None, f"{run} of {job.study.folder} lacks a class in {split}"
     return value
+
+
+def _predictions(job: Job, run: str) -> pd.DataFrame:
+    return pd.read_parquet(job.study.run(run) / "predictions.parquet")
 
 
 def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
@@ -133,6 +137,7 @@ def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
 def rows_of_arm(job: Job, name: str) -> Iterator[dict[str, Any]]:
     """The same for every k of one way of pruning and its control ("" for the pruning itself), with what was removed."""
     truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
+    baseline, evaluate = _predictions(job, BASELINE), job.settings.evaluate
     empty = {one.name for one in read_sweep(job).empty}
     for one in keep_lists(job):
         run = BASELINE if one.name in empty else one.name
@@ -147,17 +152,20 @@ def rows_of_arm(job: Job, name: str) -> Iterator[dict[str, Any]]:
             "shortcut_recall": float(is_removed[planted].mean()) if planted.any() else None,
             "val": auc(job, run, "val"),
             "test": auc(job, run, "test"),
+            "val_gain_se": gain_standard_error(
+                _predictions(job, run), baseline, job.cohort.visits, evaluate.replicates, job.settings.seed
+            ),
         }
 
 
-def chosen_rows(table: pd.DataFrame, arm: str, control: str = "") -> pd.DataFrame:
-    """By seed the row that validation AUC chooses among the k of an arm, the baseline (k = 0) included."""
+def chosen_rows(table: pd.DataFrame, arm: str, control: str = "", min_gain_se: float = 1.0) -> pd.DataFrame:
+    """By seed the row that validation chooses among the k of an arm, the baseline (k = 0) included, as the product does."""
     rows = {}
     for seed, of_seed in table.groupby("seed"):
         own = of_seed[(of_seed["arm"] == BASELINE) | ((of_seed["arm"] == arm) & (of_seed["control"] == control))]
-        ks: list[int] = [int(str(k)) for k in own["k"]]
-        k = choose_k(dict(zip(ks, own["val"].tolist(), strict=True)))
-        rows[seed] = own[own["k"] == k].iloc[0]
+        ks = [int(k) for k in own["k"]]
+        aucs, errors = (dict(zip(ks, own[name].tolist(), strict=True)) for name in ("val", "val_gain_se"))
+        rows[seed] = own.set_index("k", drop=False).loc[choose_k(aucs, errors, min_gain_se)]
     return pd.DataFrame(rows).T.infer_objects()
 
 

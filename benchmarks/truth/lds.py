@@ -41,7 +41,7 @@ def lds_rows(cohorts: Cohorts, seed: int, num_lists: int) -> Iterator[dict[str, 
     for settings, formulas in combinations(("single", "share", "visit")):
         found = trace_queries(job, queries, formulas, settings)
         for formula, scores in found.tables.items():
-            wide = scores.pivot(index="query_id", columns="photo_id", values="score").loc[loss_QL.index]
+            wide = scores.pivot_table(index="query_id", columns="photo_id", values="score").loc[loss_QL.index]
             is_kept_LP = kept.loc[wide.columns].to_numpy(dtype=bool).T
             lds_Q = datamodel_score(wide.to_numpy(), is_kept_LP, loss_QL.to_numpy().T)
             yield {

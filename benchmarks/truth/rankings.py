@@ -59,7 +59,7 @@ def ranking_rows(job: Job, units: tuple[Unit, ...] = get_args(Unit)) -> Iterator
         found = trace_queries(job, queries, formulas, settings)
         elapsed_s = (time.monotonic() - start) / len(formulas)
         for formula, scores in found.tables.items():
-            wide = scores.pivot(index="query_id", columns="photo_id", values="score")
+            wide = scores.pivot_table(index="query_id", columns="photo_id", values="score")
             name = {
                 "formula": formula,
                 "unit": settings.unit,
@@ -69,23 +69,26 @@ def ranking_rows(job: Job, units: tuple[Unit, ...] = get_args(Unit)) -> Iterator
                 "seconds": elapsed_s,
             }
             planted = truth[wide.columns].to_numpy(dtype=bool)
-            for rule, harm_P in (("together", together(wide.to_numpy())), ("each", each(wide.to_numpy()))):
+            score_QP: Floats = wide.to_numpy(dtype=np.float64)
+            for rule, harm_P in (("together", together(score_QP)), ("each", each(score_QP))):
                 yield name | {"rule": rule} | quality_of(harm_P, planted)
     for method, harm in gradient_free(job).items():
         planted = truth[harm.index].to_numpy(dtype=bool)
-        yield {"formula": method, "rule": "gradient-free"} | quality_of(harm.to_numpy(dtype=float), planted)
+        yield {"formula": method, "rule": "gradient-free"} | quality_of(harm.to_numpy(dtype=np.float64), planted)
 
 
 def together(score_QP: Floats) -> Floats:
     """Harm to all errors together."""
-    return -score_QP.sum(axis=0)
+    harm_P: Floats = -score_QP.sum(axis=0)
+    return harm_P
 
 
 def each(score_QP: Floats) -> Floats:
     """Minus the best place [P] that a photo takes in any error's ranking; equal ones by their summed harm."""
     place_P = score_QP.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").min(axis=0).astype(float)
     harm_P = together(score_QP)
-    return -place_P + harm_P / (1e-30 + 3 * np.abs(harm_P).max())
+    places: Floats = harm_P / (1e-30 + 3 * np.abs(harm_P).max()) - place_P
+    return places
 
 
 def quality_of(harm_P: Floats, planted_P: NDArray[np.bool]) -> dict[str, float]:

@@ -1,0 +1,89 @@
+"""Planted truth: what pruning wins back where something is planted, and what it costs where nothing is.
+
+The way of pruning and its k were chosen on the cohorts of ``TUNED_ON``; the figures come from those of ``HELD_OUT``: other
+seeds, and another kind of fault (of which the rankings of two cohorts had been looked at).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from benchmarks.gains import gains, interval, shortcut_figures
+from benchmarks.planted import (
+    ARMS,
+    Cohorts,
+    by_seed,
+    chosen_rows,
+    make_arm,
+    make_baseline,
+    rows_of_arm,
+    rows_of_baseline,
+)
+
+from grasp_psonet.stages.job import BASELINE
+
+TUNED_ON = {"background": (102,), "under_exposure": (104,)}
+HELD_OUT = {"colour_cast": tuple(range(20, 30)), "none": tuple(range(30, 40))}
+COMPARED = ("default", "paper, harmful", "adam, each", "cosine, each", "share cosine, each")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seeds by kind of fault; the arms to train there; which of them has its random control trained beside."""
+
+    cohorts: Mapping[str, Sequence[int]]
+    arms: tuple[str, ...] = ("default",)
+    controlled: str = "default"
+    encoder: str = "demo_convnext"
+
+
+def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
+    """Makes what does not stand, and returns a row for every run: what was removed, validation and test AUC."""
+    rows: list[dict[str, Any]] = []
+    for fault, seeds in plan.cohorts.items():
+        cohorts = Cohorts(folder / plan.encoder, fault, {"network": {"encoder": plan.encoder}})
+        for seed in seeds:
+            make_baseline(cohorts, seed)
+            found = list(rows_of_baseline(cohorts, seed))
+            for name in plan.arms:
+                job = cohorts.job(seed, ARMS[name], has_control=name == plan.controlled and cohorts.has_shortcut)
+                make_arm(job)
+                found += rows_of_arm(job, name)
+            rows += [{"fault": fault, "seed": seed} | row for row in found]
+    return pd.DataFrame(rows)
+
+
+def planted_figures(table: pd.DataFrame) -> dict[str, Any]:
+    """The figures of the default: where a shortcut was planted, and the cost where nothing was."""
+    planted, clean = (table[(table["fault"] == "none") == is_clean] for is_clean in (False, True))
+    figures = shortcut_figures(planted) | gains(planted, "default")
+    if len(clean):
+        figures |= cost_figures(clean)
+    return figures
+
+
+def cost_figures(table: pd.DataFrame) -> dict[str, Any]:
+    """Test AUC that pruning loses where nothing is planted, by seed; also if any gain on validation were followed."""
+    baseline = by_seed(table, BASELINE)
+    found = {}
+    for name, min_gain_se in (("cost_without_shortcut", 1.0), ("cost_without_shortcut_any", 0.0)):
+        cost = baseline - chosen_rows(table, "default", min_gain_se=min_gain_se)["test"].astype(float)
+        found |= {
+            name: float(cost.mean()),
+            f"{name}_interval": interval(cost),
+            f"{name}_by_seed": [round(value, 4) for value in cost.tolist()],
+        }
+    return found
+
+
+def arms_table(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """One row per fault and arm: gain, part of the gap, precision and recall of what was removed."""
+    rows = []
+    for fault, of_fault in table.groupby("fault"):
+        for arm in arms:
+            found = gains(of_fault, arm)
+            shown = ("mean_val_auc", "auc_gain", "gap_recovered", "shortcut_precision", "shortcut_recall", "k_by_seed")
+            rows.append({"fault": fault, "arm": arm} | {name: found.get(name) for name in shown})
+    return pd.DataFrame(rows)
