@@ -67,7 +67,7 @@ def planted_figures(table: pd.DataFrame) -> dict[str, Any]:
 def cost_figures(table: pd.DataFrame) -> dict[str, Any]:
     """Test AUC that pruning loses where nothing is planted, by seed; also if any gain on validation were followed."""
     baseline = by_seed(table, BASELINE)
-    found = {}
+    found: dict[str, Any] = {}
     for name, min_gain_se in (("cost_without_shortcut", 1.0), ("cost_without_shortcut_any", 0.0)):
         cost = baseline - chosen_rows(table, "default", min_gain_se=min_gain_se)["test"].astype(float)
         found |= {

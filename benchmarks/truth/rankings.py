@@ -69,12 +69,12 @@ def ranking_rows(job: Job, units: tuple[Unit, ...] = get_args(Unit)) -> Iterator
                 "seconds": elapsed_s,
             }
             planted = truth[wide.columns].to_numpy(dtype=bool)
-            score_QP: Floats = wide.to_numpy(dtype=np.float64)
+            score_QP = np.asarray(wide, dtype=np.float64)
             for rule, harm_P in (("together", together(score_QP)), ("each", each(score_QP))):
                 yield name | {"rule": rule} | quality_of(harm_P, planted)
     for method, harm in gradient_free(job).items():
         planted = truth[harm.index].to_numpy(dtype=bool)
-        yield {"formula": method, "rule": "gradient-free"} | quality_of(harm.to_numpy(dtype=np.float64), planted)
+        yield {"formula": method, "rule": "gradient-free"} | quality_of(np.asarray(harm, dtype=np.float64), planted)
 
 
 def together(score_QP: Floats) -> Floats:

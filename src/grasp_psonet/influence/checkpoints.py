@@ -37,7 +37,7 @@ class AtAnchor:
 def at_anchor(
     network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request
 ) -> Iterator[AtAnchor]:
-    """Every batch of visits that weigh something in the steps after ``before`` up to ``step``, against every block of queries."""
+    """Every batch of visits that weigh something at the anchor of ``step``, against every block of queries."""
     device = next(network.parameters()).device
     anchor = trajectory.read(step, device)
     load_weights(network, anchor)
@@ -56,8 +56,8 @@ def anchor_scores(
     """What the anchor of ``step`` adds to the scores [Q, Z], positive = helpful; those of all anchors add up.
 
     A photo weighs what its visit was drawn in the steps after ``before`` up to ``step`` (``sum lr n / b``; cosine without
-    ``/ b``), so that a photo never drawn scores exactly 0; counting ``even`` shares that out evenly. Evaluation mode, no augmentation. The network holds the anchor's
-    weights afterwards.
+    ``/ b``), so that a photo never drawn scores exactly 0; counting ``even`` shares that out evenly. Evaluation mode, no
+    augmentation. The network holds the anchor's weights afterwards.
     """
     scores = request.zeros()
     for work in at_anchor(network, trajectory, before, step, request):
