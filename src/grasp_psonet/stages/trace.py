@@ -22,7 +22,7 @@ from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.trace_parts import kept_parts
 from grasp_psonet.stages.train import fresh_network, rebuild_of, split_bags
-from grasp_psonet.training.predict import bags_of_photos, predict_bags
+from grasp_psonet.training.predict import photo_losses
 from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor, start_anchor
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
@@ -89,9 +89,7 @@ def trace_queries(
     network = kept_network(job, store, trajectory, device)
     rebuild = rebuild_of(job, store, frozenset())
     visits = list(rebuild.bags.values())
-    photos = list(bags_of_photos(visits))
-    losses, _ = predict_bags(network, photos, store.pixels)
-    photo_losses = pd.DataFrame({"photo_id": [bag.photo_ids[0] for bag in photos], "loss": losses["loss"]})
+    losses = photo_losses(network, visits, store.pixels, settings.photos_per_batch)
     used = queries[queries["used"]]
     val_bags = {bag.visit_id: bag for bag in split_bags(job, store, "val")}
     query_bags = [val_bags[query_id] for query_id in used["query_id"]]
@@ -115,7 +113,7 @@ def trace_queries(
         replaying=replaying,
         remember=_remembering(parts, formulas, settings, visits, query_bags),
     )
-    return QueryTrace(_score_tables(traced), photo_losses, scope.coverage, traced.caveats)
+    return QueryTrace(_score_tables(traced), losses, scope.coverage, traced.caveats)
 
 
 def _remembering(

@@ -57,6 +57,19 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
     return pd.DataFrame(visits), pd.concat(photos, ignore_index=True)
 
 
+@torch.no_grad()
+def photo_losses(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels, num_together: int) -> pd.DataFrame:
+    """Loss of every present photo as a bag of its own, against its visit's label: photo_id, loss. So many in one pass."""
+    device = next(network.parameters()).device
+    alone = list(bags_of_photos(bags))
+    losses: list[float] = []
+    for start in range(0, len(alone), num_together):
+        batch = collate(alone[start : start + num_together], pixels).to(device)
+        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+        losses += visit_loss(output.logits_BC, batch.label_B).tolist()
+    return pd.DataFrame({"photo_id": [bag.photo_ids[0] for bag in alone], "loss": losses})
+
+
 def bags_of_photos(bags: Iterable[Bag]) -> Iterator[Bag]:
     """Every present photo as the bag that holds it alone."""
     for bag in bags:
