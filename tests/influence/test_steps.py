@@ -161,3 +161,11 @@ def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun) -> None:
         )
         kept = run.trajectory.read(run.trajectory.kept_step, next(network.parameters()).device)
         assert all((weight == kept.weights[name]).all() for name, weight in network.named_parameters())
+
+
+def test_formulas_traced_together_may_differ_in_what_they_know_of_curvature(run: TinyRun) -> None:
+    settings = TraceSettings(formula="unrolled", counting="steps", query="visit", unit="visit", curvature="none")
+    together = run.trace(settings, ("adam", "unrolled")).by_formula
+    adam = run.trace(replace(settings, formula="adam", curvature="exact")).by_formula
+    np.testing.assert_array_equal(together["adam"], adam["adam"])
+    assert np.abs(together["unrolled"]).max() > 0

@@ -60,9 +60,9 @@ class TraceSettings:
         _refuse_combinations(self)
 
 
-def caveats(settings: TraceSettings) -> list[str]:
-    """What must be said beside the scores of these settings."""
-    if settings.formula == "unrolled" and settings.unit == "single":
+def caveats(formula: Formula, unit: Unit) -> list[str]:
+    """What must be said beside the scores of this formula and unit."""
+    if formula == "unrolled" and unit == "single":
         return [
             "formula unrolled with unit single: training never took the loss of a photo alone, so these scores are the "
             "derivative of nothing that training did; unit edit or visit is"

@@ -69,7 +69,7 @@ def trace(
     meaning, ReplayMismatch where replay gives other losses than training did.
     """
     wanted = tuple(formulas or (settings.formula,))
-    told = [note for formula in wanted for note in caveats(replace(settings, formula=formula))]
+    told = [note for formula in wanted for note in caveats(formula, settings.unit)]
     for note in told:
         log.warning("  %s", note)
     request = Request(tuple(visits), tuple(queries), pixels, wanted, settings, scope)
