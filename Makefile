@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(VENV)-uv/bin/uv
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-demo bench-trace bench-paper lock clean
+.PHONY: demo test check bench bench-truth bench-demo bench-trace bench-paper lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -29,6 +29,9 @@ bench-trace: $(READY)    ## what tracing costs beside a plain forward and backwa
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset
+
+bench-truth: $(READY)    ## every score against real retraining; FULL=1: all seeds and combinations, hours, resumes
+	$(BIN)/python -m benchmarks.truth $(if $(FULL),--full)
 
 lock: $(UV)              ## pins the versions; no index address is written
 	$(UV) pip compile pyproject.toml --group dev --universal --no-header --no-annotate \
