@@ -15,7 +15,8 @@ def summary(job: Job) -> str:
     lines = [f"{numbers['num_queries']} validation errors traced{together} with formula {numbers['formula']}"]
     if chosen is baseline:
         tried = any(arm["kind"] == "pruned" for arm in numbers["arms"])
-        why = "no pruning had a better validation AUC than the baseline" if tried else "no keep list removes a photo"
+        noise = " by more than its noise" if numbers["min_gain_se"] else ""
+        why = f"no pruning beat the baseline's validation AUC{noise}" if tried else "no keep list removes a photo"
         lines.append(f"{why}: every photo stays (k = 0)")
     else:
         share = 100 * chosen["removed"] / numbers["train_photos"]
