@@ -26,14 +26,16 @@ from benchmarks.truth.planted_truth import (
     planted_table,
 )
 from benchmarks.truth.rankings import ranking_rows
+from benchmarks.truth.reader_errors import GROSS_ERRORS, reader_error_rows
 
 from grasp_psonet.progress import show_plainly
 
 log = logging.getLogger("grasp_psonet")
 
-PARTS = ("micro", "rankings", "held-out", "arms", "vit", "lds")
+PARTS = ("micro", "held-out", "arms", "rankings", "readers", "vit", "lds")
 RANKED = {"colour_cast": 20, "background": 102, "under_exposure": 104}
 VIT_SEEDS = (20, 21, 22)
+READER_SEEDS = (50, 51, 52)
 LDS_SEED, LDS_LISTS = 20, 24
 
 
@@ -98,6 +100,15 @@ def _arms(folder: Path, _: bool) -> dict[str, Any]:
     return {"arms_on_tuning_cohorts": shown.to_dict("records")}
 
 
+def _readers(folder: Path, is_full: bool) -> dict[str, Any]:
+    cohorts = Cohorts(folder / "planted" / "reader-errors", "none", {"cohort": {"gross_errors": GROSS_ERRORS}})
+    seeds = READER_SEEDS if is_full else READER_SEEDS[:1]
+    table = pd.DataFrame([row for seed in seeds for row in reader_error_rows(cohorts, seed)])
+    _write(table, folder, "reader-errors")
+    mean = table.groupby("ranking")[["average_precision", "auroc"]].mean().sort_values("auroc", ascending=False)
+    return {"reader_errors": mean.round(3).reset_index().to_dict("records")}
+
+
 def _vit(folder: Path, _: bool) -> dict[str, Any]:
     table = planted_table(folder / "planted", Plan({"colour_cast": VIT_SEEDS}, encoder="demo_vit"))
     _write(table, folder, "vit")
@@ -117,7 +128,15 @@ def _write(table: pd.DataFrame, folder: Path, name: str) -> None:
     table.to_csv(path, index=False)
 
 
-_MAKERS = {"micro": _micro, "rankings": _rankings, "held-out": _held_out, "arms": _arms, "vit": _vit, "lds": _lds}
+_MAKERS = {
+    "micro": _micro,
+    "held-out": _held_out,
+    "arms": _arms,
+    "rankings": _rankings,
+    "readers": _readers,
+    "vit": _vit,
+    "lds": _lds,
+}
 
 
 if __name__ == "__main__":
