@@ -71,14 +71,16 @@ class Law:
 
 
 def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], counting: str) -> dict[str, np.ndarray]:
-    """Scores [Q, Z] by formula. ``steps``: draws at the weights before each step; ``checkpoints``: at steps 2, 4 and 6."""
+    """Scores [Q, Z] by formula. ``steps``: draws at the weights before each step; ``checkpoints``: at steps 2, 4 and 6;
+    ``even``: there, what was drawn shared out evenly among all bags.
+    """
     network = copy.deepcopy(start)
     optimizer = law.start(network)
     total = {formula: np.zeros((len(QUERIES), len(PHOTOS))) for formula in formulas}
     for t in range(1, len(STEPS) + 1):
         before = copy.deepcopy(network)
         law.take(network, optimizer, t, lambda b: torch.zeros(()))
-        if counting == "checkpoints" and t % 2:
+        if counting != "steps" and t % 2:
             continue
         at, window = (before, (t,)) if counting == "steps" else (network, (t - 1, t))
         moments = {name: optimizer.state[w] for name, w in network.named_parameters() if optimizer.state.get(w)}
@@ -86,6 +88,8 @@ def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], coun
         group = optimizer.param_groups[0]
         for z, (b, n) in enumerate(PHOTOS):
             times = [(LR * DECAY ** (s - 1) * STEPS[s - 1].count(b), len(STEPS[s - 1])) for s in window]
+            if counting == "even":
+                times = [(LR * DECAY ** (s - 1) * len(STEPS[s - 1]) / len(TRAINING), len(STEPS[s - 1])) for s in window]
             ours = gradient(at, photo_loss(at, TRAINING[b], n, unit))
             for q, query in enumerate(theirs):
                 for formula in formulas:

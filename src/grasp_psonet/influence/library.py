@@ -4,7 +4,6 @@ import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 from torch import nn
@@ -16,7 +15,7 @@ from grasp_psonet.influence.answers import change_table, score_table
 from grasp_psonet.influence.changes import predicted_changes
 from grasp_psonet.influence.plain_bags import Bags, PlainBags, plain_bags
 from grasp_psonet.influence.request import Request
-from grasp_psonet.influence.settings import Curvature, Formula, TraceSettings, Unit
+from grasp_psonet.influence.settings import Counting, Curvature, Formula, TraceSettings, Unit
 from grasp_psonet.influence.trace import trace as trace_bags
 from grasp_psonet.influence.unit_scope import UnitScope, traced_names, unit_scope
 from grasp_psonet.influence.units import QueryKind
@@ -39,7 +38,7 @@ def trace(
     formula: Formula = "cosine",
     unit: Unit = "single",
     query: QueryKind = "visit",
-    counting: Literal["checkpoints", "steps"] = "checkpoints",
+    counting: Counting = "checkpoints",
     curvature: Curvature = "exact",
     traced: str | Sequence[str] = "all",
     sum_queries: bool = False,
@@ -52,14 +51,15 @@ def trace(
     **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``network(photos, mask)``
     takes photos [B, N, ...] and presence [B, N] and returns logits [B, classes], or [B] for two classes; no padding ever
     reaches it. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
-    ``Recorder.draw``. Bags never drawn score exactly 0. Everything is evaluated in evaluation mode; the network itself is
+    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). Everything is evaluated in evaluation mode; the network itself is
     left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``). ``query`` photo takes
     queries of one photo. ``traced``: all trained parameters, ``head``, or name patterns. With ``sum_queries`` all queries
     are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
 
-    Counting ``checkpoints`` takes photos at each anchor. Counting ``steps`` takes those of each step at that step, by
-    replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it. Each
-    replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm by as much of itself.
+    Counting ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if all
+    these bags had been drawn equally often, also those that never were. Counting ``steps`` takes those of each step at that
+    step, by replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it.
+    Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm by as much of itself.
 
     Raises TraceError and SettingsError for combinations without meaning, TraceError for parameters that no rule covers
     exactly and for what the recording does not hold, and ReplayMismatch where replay differs: training augmented, dropped
@@ -133,6 +133,7 @@ def what_if(
         formula=formula,
         unit="edit",
         query=query,
+        counting="checkpoints",
         summed=sum_queries,
         scope=traced if isinstance(traced, str) else tuple(traced),
         memory_mib=memory_mib,
