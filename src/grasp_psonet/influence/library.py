@@ -51,8 +51,8 @@ def trace(
     **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``network(photos, mask)``
     takes photos [B, N, ...] and presence [B, N] and returns logits [B, classes], or [B] for two classes; no padding ever
     reaches it. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
-    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). Everything is evaluated in evaluation mode; the network itself is
-    left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``). ``query`` photo takes
+    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network
+    itself is left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``). ``query`` photo takes
     queries of one photo. ``traced``: all trained parameters, ``head``, or name patterns. With ``sum_queries`` all queries
     are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
 
