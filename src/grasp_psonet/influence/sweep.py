@@ -4,7 +4,7 @@ Nothing is left behind: hooks are removed also on error, no ``.grad`` is filled,
 the network runs on detached parameters, so that autograd spends nothing on their batch gradients.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
@@ -47,12 +47,12 @@ def sweep(network: nn.Module, loss_of: LossOf, sites: Sequence[Site], sink: Sink
 
     ``num_examples`` is needed where examples are not the losses (photos of a visit); by default one loss, one example.
     """
-    watch = _Watch(network, sites, sink, num_examples)
+    modules = dict(network.named_modules(remove_duplicate=False))
+    watch = _Watch(modules, sites, sink, num_examples)
     whole = LossModule(network, loss_of)
-    detached = {name: parameter.detach() for name, parameter in whole.named_parameters()}
     with ExitStack() as hooks, torch.enable_grad():
         watch.attach(hooks)
-        loss_B: Tensor = torch.func.functional_call(whole, detached, ())
+        loss_B: Tensor = torch.func.functional_call(whole, _detached(modules), (), tie_weights=False)
         watch.is_forward = False
         if loss_B.ndim != 1:
             raise TraceError(f"losses have shape {tuple(loss_B.shape)}; wanted: one loss per example, [B]")
@@ -60,6 +60,17 @@ def sweep(network: nn.Module, loss_of: LossOf, sites: Sequence[Site], sink: Sink
         if watch.sources and loss_B.requires_grad and loss_B.shape[0]:
             torch.autograd.grad(loss_B.sum(), watch.sources, allow_unused=True)
     return loss_B.detach()
+
+
+def _detached(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The parameters under every name they have within a ``LossModule``, cut from autograd; tied ones stay one tensor."""
+    cut: dict[int, Tensor] = {}
+    return {
+        ".".join(filter(None, ("network", name, local))): cut.setdefault(id(parameter), parameter.detach())
+        for name, module in modules.items()
+        for local, parameter in module._parameters.items()
+        if parameter is not None
+    }
 
 
 class LossModule(nn.Module):
@@ -80,8 +91,10 @@ class _Watch:
     Gradients flow back to ``sources``: the first tensors on each path that a site needs the gradient of.
     """
 
-    def __init__(self, network: nn.Module, sites: Sequence[Site], sink: Sink, num_examples: int | None) -> None:
-        self.network, self.sites, self.sink = network, sites, sink
+    def __init__(
+        self, modules: Mapping[str, nn.Module], sites: Sequence[Site], sink: Sink, num_examples: int | None
+    ) -> None:
+        self.modules, self.sites, self.sink = modules, sites, sink
         self.num_examples = num_examples or 0
         self.sources: list[Tensor] = []
         self.is_forward = True
@@ -100,18 +113,23 @@ class _Watch:
         def watch(value: Tensor) -> Tensor:
             self._expect(site)
             held = [taken.pop()] if site.activation is not None else []
-            return self._watched([value], lambda deltas: self._apply(site, held, deltas[0]))[0]
+            joined = value if value.requires_grad else self._source(value)
+            joined.register_hook(lambda delta: self._apply(site, held, delta))  # type: ignore[no-untyped-call]
+            return joined
 
         first = [self._at(site.activation, take)] if site.activation is not None else []
         return [*first, self._at(site.delta, watch)]
 
     def _at(self, tap: Tap, act: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Lets ``act`` see, and replace, the tensor at a tap during the forward pass."""
-        module = self.network.get_submodule(tap.module)
+        module = self.modules[tap.module]
 
         def at_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if not self.is_forward:
                 return None
+            if args and isinstance(args[0], Tensor):
+                new = act(args[0])
+                return None if new is None else ((new, *args[1:]), kwargs)
             leaves, structure = pytree.tree_flatten((args, kwargs))
             first = next(index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor))
             new = act(leaves[first])
@@ -127,7 +145,7 @@ class _Watch:
 
     def _local_hooks(self, site: Site) -> list[RemovableHandle]:
         taken: list[Any] = []
-        module = self.network.get_submodule(site.module)
+        module = self.modules[site.module]
 
         def take_inputs(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if self.is_forward:
@@ -182,7 +200,7 @@ class _Watch:
 
     @torch.no_grad()
     def _apply_local(self, site: Site, arguments: Any, deltas: Sequence[Tensor | None]) -> None:
-        module = self.network.get_submodule(site.module)
+        module = self.modules[site.module]
         parameters = {local: module.get_parameter(local) for local in site.parameters}
         with _named(site):
             gradients = local_vjp(module, parameters, arguments, deltas, self.num_examples)
@@ -190,15 +208,13 @@ class _Watch:
             self.sink.add(site.parameters[local], gradient)
 
     @torch.no_grad()
-    def _apply(self, site: Site, held: list[tuple[Tensor, int]], delta: Tensor | None) -> None:
+    def _apply(self, site: Site, held: list[tuple[Tensor, int]], delta: Tensor) -> None:
         assert site.rule is not None
-        assert delta is not None
-        module = self.network.get_submodule(site.module)
         value, version = held.pop() if held else (delta, delta._version)  # popped: freed as backward goes along
         with _named(site):
             if value._version != version:
                 raise TraceError("its input was overwritten in place after it was used")
-            gradients = site.rule(Use(module, value, delta, self.num_examples, site.parameters))
+            gradients = site.rule(Use(self.modules[site.module], value, delta, self.num_examples, site.parameters))
         for local, gradient in gradients.items():
             self.sink.add(site.parameters[local], gradient)
 
