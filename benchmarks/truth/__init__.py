@@ -1,0 +1,1 @@
+"""Counterfactual truth: what training without a photo or a visit really does, beside what every score foretold."""
