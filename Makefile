@@ -24,8 +24,9 @@ bench: bench-demo bench-trace
 bench-demo: $(READY)     ## what pruning wins back from a planted shortcut, over five seeds
 	$(BIN)/python -m benchmarks.demo
 
-bench-trace: $(READY)    ## what tracing costs beside a plain forward and backward pass
-	$(BIN)/python -m benchmarks.trace
+bench-trace: $(READY) requirements-bench.lock  ## what tracing costs beside a plain pass, a training step and other tools
+	$(UV) pip install --python $(BIN)/python -r requirements-bench.lock
+	$(BIN)/python -m benchmarks.trace --neighbours captum dattri vmap
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset
@@ -36,6 +37,8 @@ bench-truth: $(READY)    ## every score against real retraining; FULL=1: all see
 lock: $(UV)              ## pins the versions; no index address is written
 	$(UV) pip compile pyproject.toml --group dev --universal --no-header --no-annotate \
 		--python-version 3.11 -o requirements.lock
+	$(UV) pip compile --group bench -c requirements.lock --universal --no-header --no-annotate \
+		--python-version 3.11 -o requirements-bench.lock
 
 $(READY): requirements.lock pyproject.toml $(UV)
 	test -x $(BIN)/python || $(UV) venv --python $(PYTHON) $(VENV)

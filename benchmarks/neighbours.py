@@ -1,9 +1,10 @@
 """The same TracIn scores of one checkpoint from other tools: every way scores [train photos, queries] from scratch.
 
-captum and dattri are not dependencies of the project; install them beside it to compare.
+captum and dattri are not dependencies of the project; ``make bench-trace`` installs them (group ``bench``).
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.trace_cases import Workload, make_case
 from grasp_psonet.influence.coverage import Scope
 from grasp_psonet.influence.products import products
 
@@ -33,6 +36,22 @@ class Task:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Photos and labels in batches."""
         return zip(torch.split(self.photos, self.batch_size), torch.split(self.labels, self.batch_size), strict=True)
+
+
+def make_task(work: Workload, num_queries: int, device: str, *, is_short: bool = False) -> Task:
+    """160 photos in batches of 32 (short: 8 in batches of 4), and queries beside them."""
+    num_photos, batch_size = (8, 4) if is_short else (160, 32)
+    case = make_case(work, device, num_photos + num_queries)
+    train, query = slice(num_photos), slice(num_photos, None)
+    return Task(
+        case.network,
+        case.photos[train],
+        case.labels[train],
+        case.photos[query],
+        case.labels[query],
+        case.scope,
+        batch_size,
+    )
 
 
 def ours(task: Task) -> Tensor:
@@ -113,4 +132,25 @@ def dattri(task: Task) -> Tensor:
     return scores
 
 
-NEIGHBOURS: dict[str, Callable[[Task], Tensor]] = {"vmap": vmap, "captum": captum, "dattri": dattri}
+def _plain_attention(score: Callable[[Task], Tensor]) -> Callable[[Task], Tensor]:
+    """Without the fused attention kernels, which ``torch.vmap`` would run one photo at a time."""
+
+    def run(task: Task) -> Tensor:
+        with sdpa_kernel(SDPBackend.MATH):
+            return score(task)
+
+    return run
+
+
+WAYS: dict[str, Callable[[Task], Tensor]] = {
+    "ours": ours,
+    "vmap": _plain_attention(vmap),
+    "captum": captum,
+    "dattri": _plain_attention(dattri),
+}
+NEIGHBOURS = tuple(way for way in WAYS if way != "ours")
+
+
+def installed() -> list[str]:
+    """The neighbours that can run here."""
+    return [name for name in NEIGHBOURS if name == "vmap" or importlib.util.find_spec(name) is not None]

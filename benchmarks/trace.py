@@ -1,185 +1,196 @@
-# ruff: noqa: A005  a script, never imported
+# ruff: noqa: A005  a script, never imported by that name alone
 """What tracing costs: products of per-photo gradients against a plain forward and backward pass, in one process.
 
-    python -m benchmarks.trace [--short] [--threads 1] [--neighbours captum dattri vmap]
+    python -m benchmarks.trace [--short] [--threads 1] [--device cuda] [--neighbours captum dattri vmap]
 
-Random weights and photos (speed does not depend on them). The directions have the form the ``adam`` formula folds into:
-dense tensors, one per query; folding them is timed apart. Rounds alternate between the contestants, and medians are
-compared, so that a busy machine slows both. The last line printed is one JSON object: time over plain forward and
-backward (which fills ``.grad``) by key, and for neighbours their time over ours for the same ``sgd`` scores.
+Rounds alternate between the contestants, and medians of the ratios within a round are told. The plain pass fills
+``.grad``; ours takes the same photos (unit ``single``, one anchor, directions as formula ``adam`` folds them). Loading an
+anchor and folding the queries are done once per anchor, not per batch, and are told apart. The last line printed is one
+JSON object: time over plain forward and backward by key, for neighbours their time over ours for the same ``sgd`` scores
+of 160 photos in batches of 32 (plain names: demo ConvNeXt; ``_vit``: demo ViT), memory, and all details.
+
+On CUDA everything is done twice in float32, with TF32 off and on (keys ending in ``_tf32``).
 """
 
 import argparse
 import importlib.metadata
 import json
 import statistics
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
-from benchmarks.neighbours import NEIGHBOURS, Task, ours
+from benchmarks import trace_memory
+from benchmarks.neighbours import NEIGHBOURS, WAYS, installed, make_task
 from benchmarks.record import write_result
-from grasp_psonet.influence.coverage import Scope, cover
-from grasp_psonet.influence.products import products
+from benchmarks.trace_cases import WORKLOADS, Case, Clock, Workload, interleaved, make_case
+from grasp_psonet.trajectory.adam import AdamState, preconditioner
+from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.settings import OptimizerSettings
 
-NUM_CLASSES = 3
-DEMO_CONVNEXT = {"depths": (1, 1, 3, 1), "dims": (16, 32, 64, 128), "ls_init_value": 0.1}
-DEMO_VIT = {"img_size": 64, "patch_size": 16, "embed_dim": 96, "depth": 4, "num_heads": 3}
-
-
-@dataclass(frozen=True)
-class Workload:
-    """One encoder with a linear head, a batch of photos and the directions of some queries."""
-
-    encoder: str
-    options: Mapping[str, Any]
-    edge_px: int
-    num_photos: int
-    num_queries: int
+KEYS = tuple(key for work in WORKLOADS for key in work.num_queries)
+MORE_ROUNDS = 5  # times as many for the demo encoders, whose passes are short
 
 
-WORKLOADS = {
-    "demo_convnext_q9": Workload("convnext_atto", DEMO_CONVNEXT, 64, 48, 9),
-    "demo_vit_q9": Workload("vit_tiny_patch16_224", DEMO_VIT, 64, 48, 9),
-    "convnext_tiny_224_q1": Workload("convnext_tiny", {}, 224, 8, 1),
-    "convnext_tiny_224_q9": Workload("convnext_tiny", {}, 224, 8, 9),
-    "convnext_tiny_224_q64": Workload("convnext_tiny", {}, 224, 8, 64),
-    "vit_small_224_q9": Workload("vit_small_patch16_224", {}, 224, 8, 9),
-}
-
-
-@dataclass(frozen=True)
-class Case:
-    """A workload made real."""
-
-    network: nn.Module
-    photos: Tensor
-    labels: Tensor
-    scope: Scope
-    directions: dict[str, Tensor]
-
-    def losses(self, network: nn.Module) -> Tensor:
-        """One loss per photo, [B]."""
-        return functional.cross_entropy(network(self.photos), self.labels, reduction="none")
-
-    def scores(self) -> Tensor:
-        """Ours, [B, Q]."""
-        return products(self.network, self.losses, self.scope, self.directions).dot_BQ
-
-    def plain(self) -> None:
-        """A forward and backward pass of the same batch that fills ``.grad``."""
-        self.network.zero_grad()
-        self.losses(self.network).sum().backward()  # type: ignore[no-untyped-call]
-
-
-def make_case(work: Workload, device: str) -> Case:
-    """Builds the network with random weights and draws photos and directions."""
-    torch.manual_seed(0)
-    network = timm.create_model(work.encoder, num_classes=NUM_CLASSES, **work.options).eval().to(device)
-    photos = torch.randn(work.num_photos, 3, work.edge_px, work.edge_px, device=device)
-    labels = torch.arange(work.num_photos, device=device) % NUM_CLASSES
-    few = slice(min(2, work.num_photos))
-    scope = cover(network, lambda n: functional.cross_entropy(n(photos[few]), labels[few], reduction="none"))
-    directions = {n: torch.randn(work.num_queries, *p.shape, device=device) for n, p in network.named_parameters()}
-    return Case(network, photos, labels, scope, directions)
-
-
-def interleaved_s(contestants: Mapping[str, Callable[[], object]], rounds: int, device: str) -> dict[str, list[float]]:
-    """Seconds of each contestant in each round; every contestant runs once before."""
-    elapsed_s: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(rounds + 1):
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run()
-            if device != "cpu":
-                torch.cuda.synchronize()
-            if turn:
-                elapsed_s[name].append(time.perf_counter() - start)
-    return elapsed_s
-
-
-def median_ratio(over: list[float], under: list[float]) -> float:
-    """Median over rounds of the ratio within a round."""
-    return statistics.median(a / b for a, b in zip(over, under, strict=True))
-
-
-def measure(key: str, rounds: int, device: str) -> dict[str, Any]:
-    """Ratio of ours to the plain pass, and the time of folding one query (lr / b * D * gradient)."""
-    case = make_case(WORKLOADS[key], device)
-    elapsed_s = interleaved_s({"ours": case.scores, "plain": case.plain}, rounds, device)
-    denominators = {name: torch.rand_like(p) for name, p in case.network.named_parameters()}
-    fold = interleaved_s(
-        {"fold": lambda: {name: d[:1] * denominators[name] * 0.25 for name, d in case.directions.items()}}, 3, device
-    )
+def measure(work: Workload, keys: Sequence[str], rounds: int, device: str) -> dict[str, Any]:
+    """Ours with each number of queries against the plain pass, in the same rounds; the anchor and the folding apart."""
+    case = make_case(work, device)
+    directions = case.directions(max(work.num_queries[key] for key in keys))
+    ours = {
+        key: partial(case.scores, {name: value[: work.num_queries[key]] for name, value in directions.items()})
+        for key in keys
+    }
+    clocks = interleaved({"plain": case.plain, **ours}, rounds, device)
+    plain_s = statistics.median(clocks["plain"].wall_s)
+    apart = _once_per_anchor(case, device)
     return {
-        "ratio": median_ratio(elapsed_s["ours"], elapsed_s["plain"]),
-        "ours_s": statistics.median(elapsed_s["ours"]),
-        "plain_s": statistics.median(elapsed_s["plain"]),
-        "fold_per_query_s": statistics.median(fold["fold"]),
-        "rounds": rounds,
-        "num_photos": len(case.photos),
-        "coverage": str(case.scope),
+        key: {
+            "ratio": clocks[key].over(clocks["plain"]),
+            "ratio_of_process_time": clocks[key].process_over(clocks["plain"]),
+            "anchor_ratio": _median_s(apart["anchor"]) / plain_s,
+            "fold_ratio": _median_s(apart["fold"]) * work.num_queries[key] / plain_s,
+            "ours_s": _median_s(clocks[key]),
+            "plain_s": plain_s,
+            "ours_photos_per_s": work.num_photos / _median_s(clocks[key]),
+            "plain_photos_per_s": work.num_photos / plain_s,
+            "rounds": rounds,
+            "num_photos": work.num_photos,
+            "coverage": str(case.scope),
+        }
+        for key in keys
     }
 
 
-def measure_neighbours(names: list[str], rounds: int, device: str) -> dict[str, Any]:
-    """Their time over ours for the same sgd scores, after checking that they agree.
+def _once_per_anchor(case: Case, device: str) -> dict[str, Clock]:
+    """Reading an anchor into the network (its file still warm), and folding one query with its moments."""
+    settings = OptimizerSettings()
+    gradient = case.directions(1)
+    first, second = ({n: torch.rand_like(weight) for n, weight in weights_of(case.network).items()} for _ in range(2))
+    state = AdamState(first, second, 1)
 
-    160 photos in batches of 32 against 9 queries on the demo ConvNeXt, query gradients included.
-    """
-    case = make_case(replace(WORKLOADS["demo_convnext_q9"], num_photos=169), device)
-    task = Task(
-        case.network, case.photos[:160], case.labels[:160], case.photos[160:], case.labels[160:], case.scope, 32
-    )
-    wanted = ours(task)
-    gaps = {name: float((NEIGHBOURS[name](task) - wanted).abs().max() / wanted.abs().max()) for name in names}
-    contestants = {"ours": partial(ours, task)} | {name: partial(NEIGHBOURS[name], task) for name in names}
-    elapsed_s = interleaved_s(contestants, rounds, device)
+    def fold() -> None:
+        for name, moment in state.exp_avg_sq.items():
+            gradient[name].mul(preconditioner(moment, state.step, settings))
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_anchor(Path(folder), case.network, state, 1, settings.lr, "")
+        path = anchor_path(Path(folder), 1)
+        read = partial(_read, case, path, device)
+        return interleaved({"anchor": read, "fold": fold}, 3, device)
+
+
+def _read(case: Case, path: Path, device: str) -> None:
+    load_weights(case.network, read_anchor(path, torch.device(device)))
+
+
+def measure_neighbours(
+    work: Workload, num_queries: int, names: list[str], rounds: int, device: str, *, is_short: bool
+) -> dict[str, Any]:
+    """Their time over ours for the same sgd scores, query gradients included, after a look at how well they agree."""
+    task = make_task(work, num_queries, device, is_short=is_short)
+    wanted = WAYS["ours"](task)
+    gaps = {name: float((WAYS[name](task) - wanted).abs().max() / wanted.abs().max()) for name in names}
+    clocks = interleaved({name: partial(WAYS[name], task) for name in ["ours", *names]}, rounds, device)
     return {
-        "ratio": {name: median_ratio(elapsed_s[name], elapsed_s["ours"]) for name in names},
-        "largest_gap": gaps,
-        "seconds": {name: statistics.median(found) for name, found in elapsed_s.items()},
+        "ratio": {name: clocks[name].over(clocks["ours"]) for name in names},
+        "ratio_of_process_time": {name: clocks[name].process_over(clocks["ours"]) for name in names},
+        "largest_gap_over_largest_score": gaps,
+        "seconds": {name: _median_s(clock) for name, clock in clocks.items()},
         "versions": {name: importlib.metadata.version(name) for name in names if name != "vmap"},
     }
 
 
-def main() -> None:
-    """Measures, writes a dated file to ``benchmarks/results``, prints the ratios as the last line."""
+def _median_s(clock: Clock) -> float:
+    return statistics.median(clock.wall_s)
+
+
+def measure_all(options: argparse.Namespace, *, ending: str = "") -> dict[str, Any]:
+    """Ratios by key, and under ``details`` all that belongs to them."""
+    ratios: dict[str, float] = {}
+    details: dict[str, Any] = {}
+    for work in WORKLOADS:
+        keys = [key for key in work.num_queries if key in options.keys]
+        if not keys:
+            continue
+        is_demo = keys[0].startswith("demo")
+        chosen = work.shrunk() if options.short else work
+        found = measure(
+            chosen, keys, options.rounds * (MORE_ROUNDS if is_demo and not options.short else 1), options.device
+        )
+        for key, figures in found.items():
+            print(key + ending, json.dumps(figures), flush=True)
+            details[key + ending] = figures
+            ratios[key + ending] = round(figures["ratio"], 3)
+        if not is_demo or not options.neighbours:
+            continue
+        which = "" if "convnext" in keys[0] else "_vit"
+        compared = measure_neighbours(
+            chosen,
+            work.num_queries[keys[0]],
+            options.neighbours,
+            options.rounds,
+            options.device,
+            is_short=options.short,
+        )
+        print("neighbours" + which + ending, json.dumps(compared), flush=True)
+        details["neighbours" + which + ending] = compared
+        ratios |= {name + which + ending: round(ratio, 2) for name, ratio in compared["ratio"].items()}
+    return {**ratios, "details": details}
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="demo encoders only, few rounds; writes no file")
-    parser.add_argument("--keys", nargs="*", default=None, choices=list(WORKLOADS), help="only these workloads")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--short", action="store_true", help="everything at a tiny size, one round; writes no file")
+    parser.add_argument("--keys", nargs="*", default=list(KEYS), choices=KEYS, help="only these workloads")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help=f"at 224 px; {MORE_ROUNDS} times as many for demo encoders"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--label", default="cpu", help="ends the name of the result file")
-    parser.add_argument("--neighbours", nargs="*", default=[], choices=list(NEIGHBOURS), help="other tools to compare")
+    parser.add_argument(
+        "--neighbours", nargs="*", default=installed(), choices=NEIGHBOURS, help="default: those installed"
+    )
+    parser.add_argument("--memory-of", metavar="WHAT:KEY", help="only the peak memory of one thing, in bytes")
     options = parser.parse_args()
+    options.rounds = 1 if options.short else options.rounds
+    return options
+
+
+def use_tf32(is_on: bool) -> None:
+    """TF32 in matrix products and convolutions on CUDA."""
+    torch.backends.cuda.matmul.allow_tf32 = is_on
+    torch.backends.cudnn.allow_tf32 = is_on
+
+
+def main() -> None:
+    """Measures, writes a dated file to ``benchmarks/results``, prints the figures as the last line."""
+    options = arguments()
     torch.set_num_threads(options.threads)
-    chosen = list(WORKLOADS) if options.keys is None else options.keys
-    keys = [key for key in chosen if not options.short or key.startswith("demo")]
-    details: dict[str, Any] = {}
-    for key in keys:
-        rounds = min(3, options.rounds) if options.short else options.rounds
-        details[key] = measure(key, rounds, options.device)
-        print(key, json.dumps(details[key]), flush=True)
-    ratios = {key: round(found["ratio"], 3) for key, found in details.items()}
-    if options.neighbours:
-        details["neighbours"] = measure_neighbours(options.neighbours, min(3, options.rounds), options.device)
-        print("neighbours", json.dumps(details["neighbours"]), flush=True)
-        ratios |= {name: round(ratio, 2) for name, ratio in details["neighbours"]["ratio"].items()}
-    device = "cpu" if options.device == "cpu" else torch.cuda.get_device_name()
-    about = {"device": device, "threads": options.threads, "details": details}
+    use_tf32(False)
+    if options.memory_of:
+        what, _, key = options.memory_of.partition(":")
+        print(json.dumps(trace_memory.measure(what, key, options.device, is_short=options.short)))
+        return
+    figures = measure_all(options)
+    card = ""
+    if options.device != "cpu":
+        card = torch.cuda.get_device_name()
+        use_tf32(True)
+        faster = measure_all(options, ending="_tf32")
+        figures |= faster | {"details": figures["details"] | faster["details"]}
+    memory_keys = options.keys[:1] if options.short else options.keys
+    ways = [] if options.short else options.neighbours
+    figures["memory"] = trace_memory.compare(memory_keys, ways, options.device, is_short=options.short)
+    figures |= {"device": card or "cpu", "threads": options.threads}
     if options.short:
-        print(json.dumps(ratios))
+        print(json.dumps(figures))
     else:
-        write_result(f"trace-{options.label}", ratios | about)
+        write_result("trace-" + ("-".join(card.lower().split()) or "cpu"), figures)
 
 
 if __name__ == "__main__":

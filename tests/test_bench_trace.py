@@ -1,0 +1,31 @@
+"""The trace benchmark's short form: every figure is there, and the ways of scoring agree."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CONVNEXT = {"convnext_tiny_224_q1", "convnext_tiny_224_q9", "convnext_tiny_224_q64", "demo_convnext_q9"}
+KEYS = CONVNEXT | {"vit_small_224_q9", "demo_vit_q9"}
+
+
+@pytest.mark.process
+def test_short_form_has_every_key() -> None:
+    command = [sys.executable, "-m", "benchmarks.trace", "--short", "--neighbours", "vmap"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert KEYS | {"vmap", "vmap_vit", "memory", "device", "threads", "details"} == figures.keys()
+    for key in KEYS:
+        told = figures["details"][key]
+        assert told["ratio"] > 0
+        assert told["ours_photos_per_s"] == pytest.approx(told["num_photos"] / told["ours_s"])
+        assert min(told["anchor_ratio"], told["fold_ratio"]) > 0
+    for neighbours in ("neighbours", "neighbours_vit"):
+        assert 0 < figures["details"][neighbours]["largest_gap_over_largest_score"]["vmap"] < 1e-4
+    memory = figures["memory"]["ours_and_step"]["demo_convnext_q9"]
+    assert min(memory["ours_bytes"], memory["step_bytes"]) > 0
+    assert len(figures["memory"]["more_photos"]["peak_bytes"]) == 2
