@@ -15,7 +15,7 @@ import pandas as pd
 from benchmarks.planted import Cohorts, make_baseline
 from benchmarks.record import write_result
 from benchmarks.truth.lds import lds_rows
-from benchmarks.truth.micro import micro_truth
+from benchmarks.truth.micro import MAIN_LR, MAIN_STEPS, micro_truth
 from benchmarks.truth.planted_truth import (
     COMPARED,
     HELD_OUT,
@@ -34,6 +34,7 @@ log = logging.getLogger("grasp_psonet")
 
 PARTS = ("micro", "held-out", "arms", "rankings", "readers", "vit", "lds")
 RANKED = {"colour_cast": 20, "background": 102, "under_exposure": 104}
+MICRO_SEEDS = range(5)
 VIT_SEEDS = (20, 21, 22)
 READER_SEEDS = (50, 51, 52)
 LDS_SEED, LDS_LISTS = 20, 24
@@ -57,7 +58,9 @@ def main() -> None:
 
 
 def _micro(folder: Path, is_full: bool) -> dict[str, Any]:
-    return micro_truth(folder / "micro", is_short=not is_full)
+    if not is_full:
+        return micro_truth(folder / "micro", [0], [MAIN_LR], [MAIN_STEPS])
+    return micro_truth(folder / "micro", MICRO_SEEDS)
 
 
 def _rankings(folder: Path, is_full: bool) -> dict[str, Any]:
