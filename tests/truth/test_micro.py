@@ -131,6 +131,7 @@ def test_a_finished_cell_is_not_computed_again(tmp_path: Path, monkeypatch: pyte
         for source, method, value in (
             ("ours", micro.EXACT.format(unit), 0.9),
             ("ours", micro.DEFAULT.format(unit), 0.8),
+            ("ours", micro.AT_THE_END.format(unit), 0.85),
             ("neighbour", "other", 0.3),
         )
     ]
