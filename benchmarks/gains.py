@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from grasp_psonet.evidence.counterfactual import mean_over_seeds
 
 from benchmarks.planted import ORACLE, by_seed, chosen_rows
+from grasp_psonet.evidence.counterfactual import mean_over_seeds
 from grasp_psonet.stages.job import BASELINE
 
 

@@ -72,7 +72,8 @@ def _training_step(case: Case) -> None:
 
 
 def compare(keys: list[str], ways: list[str], device: str, *, is_short: bool) -> dict[str, Any]:
-    """Ours against a training step for every key; ways of scoring from scratch; and few photos against many."""
+    """Ours against a training step for every key; in the long form also ways of scoring from scratch, and few photos
+    against many."""
     figures: dict[str, Any] = {"ours_and_step": {}, "from_scratch": {}}
     for work in WORKLOADS:
         chosen = [key for key in work.num_queries if key in keys]
@@ -85,6 +86,8 @@ def compare(keys: list[str], ways: list[str], device: str, *, is_short: bool) ->
                 "step_bytes": step,
                 "ratio_beside_directions": round(ours["peak_bytes"] / step, 3),
             }
+    if is_short:
+        return figures
     for key in (key for key in keys if key.startswith("demo")):
         found = {way: in_child(way, key, device, is_short=is_short)["peak_bytes"] for way in ["ours", *ways]}
         figures["from_scratch"][key] = {f"{way}_bytes": size for way, size in found.items()}

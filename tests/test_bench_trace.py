@@ -28,4 +28,3 @@ def test_short_form_has_every_key() -> None:
         assert 0 < figures["details"][neighbours]["largest_gap_over_largest_score"]["vmap"] < 1e-4
     memory = figures["memory"]["ours_and_step"]["demo_convnext_q9"]
     assert min(memory["ours_bytes"], memory["step_bytes"]) > 0
-    assert len(figures["memory"]["more_photos"]["peak_bytes"]) == 2

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from benchmarks.paper_preset.calibrate import Calibration
 from benchmarks.paper_preset.clock import Attempt, TimeIsUp, alarm, attempts, epoch_seconds
 from benchmarks.paper_preset.command import run
 from benchmarks.paper_preset.needs import NEEDS, letter, missing
 from benchmarks.paper_preset.options import parser, request_of
 from benchmarks.paper_preset.parts import make_parts
-
 from grasp_psonet.progress import log
 from grasp_psonet.stages.job import BASELINE
 from grasp_psonet.study import Study

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from benchmarks.gains import gains, shortcut_figures
 from benchmarks.planted import chosen_rows
 from benchmarks.truth.planted_truth import cost_figures, planted_figures

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tests.tiny_study import rebuild_of, tiny_bags, tiny_network
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
@@ -20,6 +19,7 @@ from grasp_psonet.trajectory.replay import Rebuild
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.step import train_step
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from tests.tiny_study import rebuild_of, tiny_bags, tiny_network
 
 # moments short and eps large enough that no term of the step's derivative vanishes; about half of the steps are clipped
 OPTIMIZER = OptimizerSettings(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
 from benchmarks.planted import Cohorts, make_baseline
 from benchmarks.record import write_result
 from benchmarks.truth.lds import lds_rows
@@ -27,7 +28,6 @@ from benchmarks.truth.planted_truth import (
 )
 from benchmarks.truth.rankings import ranking_rows
 from benchmarks.truth.reader_errors import GROSS_ERRORS, reader_error_rows
-
 from grasp_psonet.progress import show_plainly
 
 log = logging.getLogger("grasp_psonet")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
 from benchmarks.planted import Cohorts, make_baseline
 from benchmarks.truth.rankings import combinations
-from grasp_psonet.evidence.counterfactual import datamodel_score, mean_over_queries
-
 from grasp_psonet.chance import generator
+from grasp_psonet.evidence.counterfactual import datamodel_score, mean_over_queries
 from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.retrain import train_together

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
 from benchmarks.gains import gains, interval, shortcut_figures
 from benchmarks.planted import (
     ARMS,
@@ -21,7 +22,6 @@ from benchmarks.planted import (
     rows_of_arm,
     rows_of_baseline,
 )
-
 from grasp_psonet.stages.job import BASELINE
 
 TUNED_ON = {"background": (102,), "under_exposure": (104,)}

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmarks.planted import Cohorts, make_baseline
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from benchmarks.planted import Cohorts, make_baseline
 from grasp_psonet.audit.rankings import RANKINGS
 from grasp_psonet.influence.settings import Formula, TraceSettings
 from grasp_psonet.stage import run_task

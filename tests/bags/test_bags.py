@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.tiny_study import tiny_bags
 
 from grasp_psonet.bags.augmentation import augment
 from grasp_psonet.bags.bag import AugmentationKey, collate, make_bags
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import StudyError
+from tests.tiny_study import tiny_bags
 
 LABELS = {f"v{n}": [0, 0, 0, 0, 1, 1, 2][n] for n in range(7)}
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.tiny_study import tiny_bags, tiny_network
 
 from grasp_psonet.training.predict import bags_of_photos, photo_losses, predict_bags
+from tests.tiny_study import tiny_bags, tiny_network
 
 
 @pytest.mark.parametrize("num_together", [1, 3, 100])

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.reference import real_training
-from tests.tiny_run import OPTIMIZER, TinyRun
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence import adjoint, formulas, steps
 from grasp_psonet.influence.formulas import fold
 from grasp_psonet.influence.settings import TraceSettings, Unit
+from tests.reference import real_training
+from tests.tiny_run import OPTIMIZER, TinyRun
 
 ADAM_STEP = TraceSettings(formula="adam-step", counting="steps", query="visit", unit="visit")
 PHOTOS = ("v2-p0", "v1-p0", "v3-p1")

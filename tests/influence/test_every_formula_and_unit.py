@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 import timm
 import torch
-from tests.reference.every_score import UNITS, Scores, Story, every_score
-from tests.reference.units import gradient_of
 from timm.models._efficientnet_builder import decode_arch_def
 from timm.models.efficientnet import EfficientNet
 from timm.models.mobilenetv3 import MobileNetV3
@@ -31,6 +29,8 @@ from grasp_psonet.trajectory.replay import Rebuild
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.step import train_step
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from tests.reference.every_score import UNITS, Scores, Story, every_score
+from tests.reference.units import gradient_of
 
 EDGE_PX = 32
 DRAWS, LEARNING_RATES = (("v0", "v1"), ("v1", "v0", "v0")), (1e-2, 6e-3)

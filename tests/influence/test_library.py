@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.foreign_run import QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train
-from tests.reference.foreign_scores import Law, counted
 from torch import Tensor, nn
 
 import grasp_psonet
 from grasp_psonet.errors import SettingsError, StageError, TraceError
+from tests.foreign_run import QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train
+from tests.reference.foreign_scores import Law, counted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORMULAS = ("paper", "sgd", "adam", "cosine")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.foreign_run import QUERIES, STEPS, TRAINING, Bag, Pooling, WithParts, loss_of, train
-from tests.reference.foreign_scores import PHOTOS, Law, minus_derivative
 from torch import Tensor, nn
 
 import grasp_psonet
 from grasp_psonet.errors import ReplayMismatch, SettingsError, TraceError
+from tests.foreign_run import QUERIES, STEPS, TRAINING, Bag, Pooling, WithParts, loss_of, train
+from tests.reference.foreign_scores import PHOTOS, Law, minus_derivative
 
 # moments short and eps large enough that no term of the derivative vanishes
 SMOOTH = {"betas": (0.8, 0.9), "eps": 2e-2, "weight_decay": 0.1}

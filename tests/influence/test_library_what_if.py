@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.foreign_run import DECAY, LR, QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train
-from tests.reference.foreign_scores import gradient, without
 
 import grasp_psonet
 from grasp_psonet.errors import TraceError
+from tests.foreign_run import DECAY, LR, QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train
+from tests.reference.foreign_scores import gradient, without
 
 Bag = tuple[torch.Tensor, int]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.tiny_run import TinyRun
 
 from grasp_psonet.influence import pace
 from grasp_psonet.influence.pace import Pace, spoken_time
 from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
+from tests.tiny_run import TinyRun
 
 FORMULAS: tuple[Formula, ...] = ("adam", "cosine")
 STEPWISE: tuple[Formula, ...] = (*FORMULAS, "adam-step", "unrolled")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 import timm
 import torch
-from tests.reference import photo_gradients as reference
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +16,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence import contraction
 from grasp_psonet.influence.coverage import Scope, cover, refuse_coupling
 from grasp_psonet.influence.products import Products, products, query_blocks
+from tests.reference import photo_gradients as reference
 
 NUM_EXAMPLES, NUM_DIRECTIONS, NUM_METRICS = 3, 4, 2
 

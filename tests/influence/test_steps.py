@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.reference import step_scores
-from tests.tiny_run import TinyRun
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import ReplayMismatch, TraceError
@@ -16,6 +14,8 @@ from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
 from grasp_psonet.influence.steps import window_scores
 from grasp_psonet.influence.trace import trace
 from grasp_psonet.influence.unit_scope import unit_scope
+from tests.reference import step_scores
+from tests.tiny_run import TinyRun
 
 FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
 STEPS = TraceSettings(counting="steps")

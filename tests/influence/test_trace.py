@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.reference import influence_scores
-from tests.tiny_study import tiny_bags, tiny_network
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
@@ -25,6 +23,8 @@ from grasp_psonet.trajectory.records import step_rows
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.step import train_step
 from grasp_psonet.trajectory.trajectory import Trajectory
+from tests.reference import influence_scores
+from tests.tiny_study import tiny_bags, tiny_network
 
 FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
 OPTIMIZER = OptimizerSettings(lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup_steps=3)

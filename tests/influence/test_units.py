@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
-from tests.reference import units as reference
-from tests.tiny_study import tiny_network
 from torch import Tensor
 
 from grasp_psonet.bags.bag import BagBatch
@@ -18,6 +16,8 @@ from grasp_psonet.influence.units import UnitProducts, query_gradients, summed, 
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
+from tests.reference import units as reference
+from tests.tiny_study import tiny_network
 
 UNITS: tuple[Unit, ...] = ("single", "share", "edit", "visit")
 NUM_DIRECTIONS, NUM_METRICS = 3, 2

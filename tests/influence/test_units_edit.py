@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from tests.influence.test_units import NETWORKS, Case, gap
-from tests.reference import units as reference
 from torch import nn
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.edit import tangent_bags, what_if
 from grasp_psonet.influence.unit_scope import unit_scope
 from grasp_psonet.influence.units import unit_products
+from tests.influence.test_units import NETWORKS, Case, gap
+from tests.reference import units as reference
 
 
 @pytest.mark.parametrize("mask", ["before", "paper"])

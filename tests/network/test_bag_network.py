@@ -5,13 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tiny_study import EDGE_PX, tiny_network
 
 from grasp_psonet.errors import EmptyBag, NetworkError
 from grasp_psonet.network.attention import AttentionScorer, pool_bag, pool_bag_as_paper
 from grasp_psonet.network.encoder import build_encoder
 from grasp_psonet.network.network import build_network
 from grasp_psonet.network.settings import NetworkSettings
+from tests.tiny_study import EDGE_PX, tiny_network
 
 
 def _photos(num_bags: int, num_photos: int, seed: int = 0) -> torch.Tensor:

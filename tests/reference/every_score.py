@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from tests.reference import units as reference_units
-from tests.reference.real_training import double
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -22,6 +20,8 @@ from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.replay import Rebuild
 from grasp_psonet.trajectory.settings import OptimizerSettings
+from tests.reference import units as reference_units
+from tests.reference.real_training import double
 
 UNITS = ("single", "share", "edit", "visit")
 Scores = dict[tuple[str, str, str], np.ndarray]

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from tests.foreign_run import DECAY, LR, QUERIES, STEPS, TRAINING, Bag, loss_of
 from torch import Tensor, nn
+
+from tests.foreign_run import DECAY, LR, QUERIES, STEPS, TRAINING, Bag, loss_of
 
 ByName = dict[str, Tensor]
 PHOTOS = [(b, n) for b, (photos, _) in enumerate(TRAINING) for n in range(len(photos))]

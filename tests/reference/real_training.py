@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pandas as pd
 import torch
-from tests.tiny_run import TinyRun
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.network.network import BagNetwork
+from tests.tiny_run import TinyRun
 
 STEP = 1e-3  # of the weight; the four-point rule's error is of its fourth power
 Extra = Callable[[BagNetwork, BagBatch], Tensor]

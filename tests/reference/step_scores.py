@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
-from tests.reference import real_training
-from tests.tiny_run import TinyRun
 from torch import Tensor
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.influence.settings import Formula, Unit
 from grasp_psonet.network.network import BagNetwork
+from tests.reference import real_training
+from tests.tiny_run import TinyRun
 
 
 def scores_of(run: TinyRun, unit: Unit, query_kind: str, formulas: tuple[Formula, ...]) -> dict[Formula, np.ndarray]:

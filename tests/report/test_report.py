@@ -11,13 +11,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from tests.report.fake import around, fake_report
 
 from grasp_psonet.errors import GraspError
 from grasp_psonet.report.data import Estimate, ReportData
 from grasp_psonet.report.page import data_address, render
 from grasp_psonet.report.results import PAPER_AUDIT, results, verdict
 from grasp_psonet.report.shown import FORMATS, MISSING, bound, percent, score, signed, two
+from tests.report.fake import around, fake_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

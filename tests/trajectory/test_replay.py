@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from tests.tiny_study import rebuild_of, tiny_bags, tiny_network
 
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.errors import ReplayMismatch, StageError
@@ -17,6 +16,7 @@ from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps, load_weights, read_anchor, weights_of
 from grasp_psonet.trajectory.replay import Rebuild, replay
 from grasp_psonet.trajectory.settings import OptimizerSettings
+from tests.tiny_study import rebuild_of, tiny_bags, tiny_network
 
 SETTINGS = TrainSettings(
     epochs=4, visits_per_step=4, optimizer=OptimizerSettings(lr=1e-2, schedule="cosine", warmup_steps=2, clip_norm=1.0)
