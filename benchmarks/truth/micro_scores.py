@@ -56,7 +56,7 @@ def queries_of(run: MicroRun) -> tuple[Bag, ...]:
 
 
 def our_scores(run: MicroRun, queries: Sequence[Bag], whole_grid: bool) -> Iterator[Scores]:
-    """All methods of the project; without ``whole_grid`` the quick ones of units edit and visit, and exact unrolling."""
+    """All methods of the project; without ``whole_grid`` the quick ones of units edit and visit."""
     units: tuple[Unit, ...] = UNITS if whole_grid else ("edit", "visit")
     scopes, countings = (("all", "head"), ("checkpoints", "steps")) if whole_grid else (("all",), ("checkpoints",))
     for unit, counting, scope in itertools.product(units, countings, scopes):
@@ -67,7 +67,7 @@ def our_scores(run: MicroRun, queries: Sequence[Bag], whole_grid: bool) -> Itera
         names = {formula: f"{formula} x {unit} x {counting} x {scope}" for formula in defined}
         yield from _traced(run, queries, base, defined, names)
     yield from (_at_the_end(run, queries, unit) for unit in units)
-    for unit, curvature in itertools.product(units, CURVATURES if whole_grid else CURVATURES[:1]):
+    for unit, curvature in itertools.product(units, CURVATURES):
         settings = TraceSettings("unrolled", unit, "visit", "steps", curvature=curvature)
         yield from _traced(
             run, queries, settings, ("unrolled",), {"unrolled": f"unrolled {curvature} x {unit} x steps x all"}
