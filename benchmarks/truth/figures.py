@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.planted import ORACLE, by_seed, chosen_rows
-from benchmarks.truth.micro import CASE, DEFAULT, EXACT, MAIN_LR, MAIN_STEPS
+from benchmarks.truth.micro import CASE, FIGURES, MAIN_LR, MAIN_STEPS, UNIT_OF
 from grasp_psonet.stages.job import BASELINE
 
 GREY, BLUE, ORANGE, GREEN = "#8a8f98", "#2f6f9f", "#c46a1b", "#3b7d4f"
@@ -76,7 +76,7 @@ def draw_micro(axes: list[Axes], table: pd.DataFrame) -> None:
     """Rank correlation with leave-one-out retraining: ours in blue, other tools and baselines in grey."""
     here = (table["lr"] == MAIN_LR) & (table["steps"] == MAIN_STEPS) & (table["truth"] == "full")
     here &= (table["query"] == "visit") & (table["loss_of"] == "visit")
-    for panel, target, unit in zip(axes, ("photos", "visits"), ("edit", "visit"), strict=True):
+    for panel, (target, unit) in zip(axes, UNIT_OF.items(), strict=True):
         rows = table[here & (table["target"] == target)].drop_duplicates(CASE)
         ours = rows[(rows["source"] == "ours") & rows["method"].str.contains(f" x {unit} x ")]
         others = rows[rows["source"] != "ours"].nlargest(SHOWN - 4, "spearman")
@@ -90,8 +90,8 @@ def draw_micro(axes: list[Axes], table: pd.DataFrame) -> None:
 
 
 def _short(method: str) -> str:
-    names = {EXACT.format(unit): "unrolled, exact" for unit in ("edit", "visit")}
-    names |= {DEFAULT.format(unit): "the cheap default" for unit in ("edit", "visit")}
+    words = {"unrolled": "unrolled, exact Hessian", "default": "unrolled, no Hessian"}
+    names = {FIGURES[what].format(unit): word for what, word in words.items() for unit in UNIT_OF.values()}
     return names.get(method, method.replace(" x all", "").replace(" x ", ", ").replace(", photo alone", ""))
 
 
