@@ -63,14 +63,14 @@ def judge(task: Task) -> Verdict:
         return Verdict("waiting", f"needs {', '.join(absent)} first")
     if not (task.folder / NOTE).exists():
         if _partial(task.folder).exists():
-            return Verdict("partial", "was interrupted" + ("; goes on where it stopped" if task.resumable else ""))
+            return Verdict("partial", _after_interruption(task))
         return Verdict("missing", "not made yet")
     before = read_note(task.folder)
     now = _identity(task)
     for kind, word in (("settings", "setting"), ("inputs", "input")):
-        changed = sorted(_changed(before[kind], now[kind]))
+        changed = _changed(before[kind], now[kind])
         if changed:
-            return Verdict("stale", f"{word} changed: {', '.join(changed[:4])}" + (" ..." if len(changed) > 4 else ""))
+            return Verdict("stale", f"{word} changed: {_few(changed)}")
     return Verdict("valid", "stands")
 
 
@@ -188,16 +188,40 @@ def _is_whole(partial: Path, identity: dict[str, Any]) -> bool:
     return all(note[kind] == identity[kind] for kind in ("settings", "inputs"))
 
 
+def _after_interruption(task: Task) -> str:
+    """What becomes of the partial folder that an interrupted attempt left."""
+    partial, identity = _partial(task.folder), _identity(task)
+    if not task.resumable:
+        return "was interrupted"
+    if _is_whole(partial, identity):
+        return "was interrupted; goes on where it stopped"
+    before = _claim(partial)
+    if before is None:
+        return "was interrupted; starts again"
+    now = identity | {"versions": versions()}
+    for kind in ("settings", "inputs", "versions"):
+        changed = _changed(before[kind], now[kind])
+        if changed:
+            return f"was interrupted under other {kind} ({_few(changed)}); starts again"
+    return "was interrupted; goes on where it stopped"
+
+
+def _claim(partial: Path) -> dict[str, Any] | None:
+    """Settings, inputs and versions of the attempt that left a partial folder; None where it left none."""
+    claim = partial / _IDENTITY
+    return json.loads(claim.read_text(encoding="utf-8")) if claim.exists() else None
+
+
 def _clear_unless_resumable(task: Task, partial: Path, identity: dict[str, Any]) -> None:
     """Empties the partial folder, unless a resumable task with this identity and these versions left it."""
-    claim, now = partial / _IDENTITY, identity | {"versions": versions()}
-    if not (task.resumable and claim.exists() and json.loads(claim.read_text()) == now):
+    now = identity | {"versions": versions()}
+    if not (task.resumable and _claim(partial) == now):
         for left in partial.iterdir():
             if left.is_dir():
                 shutil.rmtree(left)
             else:
                 left.unlink()
-    _write_json(claim, now)
+    _write_json(partial / _IDENTITY, now)
     for leftover in (NOTE, CLOCK):
         (partial / leftover).unlink(missing_ok=True)
 
@@ -211,6 +235,10 @@ def _changed(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> l
         elif old != new:
             changed.append(prefix + key)
     return changed
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:4]) + (" ..." if len(names) > 4 else "")
 
 
 def _file_digests(folder: Path) -> dict[str, str]:

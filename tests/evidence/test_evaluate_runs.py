@@ -192,6 +192,7 @@ def test_a_gain_within_the_noise_of_validation_chooses_no_pruning() -> None:
     assert choose_k(aucs, {100: 0.04, 200: 0.001}, 1.0) == 0
     assert choose_k(aucs, {100: 0.04, 200: 0.001}, 0.0) == 100
     assert choose_k(aucs, {100: None}, 1.0) == 0
+    assert choose_k({0: None, 5: 0.6}, {5: 0.1}, 1.0) == 0
 
 
 def test_the_standard_error_of_a_gain_is_that_of_the_patients_drawn_again() -> None:
@@ -209,6 +210,33 @@ def test_the_standard_error_of_a_gain_is_that_of_the_patients_drawn_again() -> N
         gains.append(aucs[0] - aucs[1])  # type: ignore[operator]
     assert found == pytest.approx(np.std(gains), rel=0.15)
     assert gain_standard_error(run, base, visits.assign(split="test"), 50, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("patients", "has_error"),
+    [([0, 0, 0, 0, 0, 0], False), ([0, 0, 1, 1, 2, 2], False), ([0, 1, 2, 3, 4, 5], True)],
+)
+def test_a_gain_has_no_standard_error_where_it_would_have_no_interval(patients: list[int], has_error: bool) -> None:
+    few = cohort(num_patients=2).assign(
+        split="val",
+        patient_id=[f"p{one}" for one in patients],
+        severity_reader1=pd.Series([0, 0, 1, 1, 2, 2], dtype="Int64"),
+    )
+    base, run = predicted(few, 0.5, 0), predicted(few, 1.5, 1)
+    assert (gain_standard_error(run, base, few, 400, 0) is not None) == has_error
+
+
+@pytest.mark.parametrize("num_patients", [1, 6])
+def test_a_gain_has_no_standard_error_where_classes_are_mostly_missing(num_patients: int) -> None:
+    """Two classes of one patient each are both drawn in 40 % of the replicates."""
+    labels = [1] * num_patients + [2] * num_patients + [0] * (60 - 2 * num_patients)
+    visits = cohort(num_patients=20).assign(
+        split="val",
+        patient_id=[f"p{one:02d}" for one in range(60)],
+        severity_reader1=pd.Series(labels, dtype="Int64"),
+    )
+    base, run = predicted(visits, 0.5, 0), predicted(visits, 1.5, 1)
+    assert (gain_standard_error(run, base, visits, 400, 0) is None) == (num_patients == 1)
 
 
 def test_visits_that_a_run_had_in_another_split_are_refused() -> None:

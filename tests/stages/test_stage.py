@@ -78,6 +78,23 @@ def test_a_resumable_stage_gets_back_what_it_left_but_not_from_other_settings(wo
     assert work.left_before == ["identity.json"]
 
 
+def test_the_verdict_on_a_partial_stage_says_whether_it_goes_on(work: _Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.fail_after_writing = True
+    with pytest.raises(KeyboardInterrupt):
+        run_task(work.task(resumable=True))
+    assert judge(work.task(resumable=True)).why == "was interrupted; goes on where it stopped"
+    other = "was interrupted under other {}; starts again"
+    assert judge(work.task(2, resumable=True)).why == other.format("settings (group.value)")
+    assert judge(work.task(2)).why == "was interrupted"
+    work.source.write_text("two")
+    assert judge(work.task(resumable=True)).why == other.format("inputs (source)")
+    work.source.write_text("one")
+    monkeypatch.setattr(stage, "versions", lambda: {"python": "0"})
+    assert judge(work.task(resumable=True)).why.startswith("was interrupted under other versions (")
+    (work.place.with_name("stage.partial") / "identity.json").unlink()
+    assert judge(work.task(resumable=True)).why == "was interrupted; starts again"
+
+
 def test_two_processes_never_fill_the_same_folder(work: _Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second holder of the folder is refused (flock tells two openings of a folder apart within a process too)."""
     monkeypatch.setattr(stage, "_PATIENCE_S", 0.3)

@@ -80,19 +80,32 @@ def test_an_interrupted_trace_goes_on_with_the_same_bytes(
     assert main(["trace", str(study), *TRACE]) == 0
     assert sweeps.rows == [0, *queries[2:]], "only the damaged part and those not yet made are made"
     assert "trace: was interrupted; goes on where it stopped" in caplog.messages
-    assert "  going on from 2 finished parts" in caplog.messages
+    assert "  parts left by the interrupted trace: 2; each is proven before it counts" in caplog.messages
     assert sum("is damaged or of another trace" in line for line in caplog.messages) == 1
     assert _bytes(study / name) == _bytes(whole / name)
 
 
-def test_parts_of_other_settings_are_not_taken(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_other_settings_are_not_taken_and_the_plan_says_so(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     study = tmp_path / "study"
     shutil.copytree(trained, study)
     sweeps = Sweeps(monkeypatch)
     sweeps.stops_at = 1
     assert main(["trace", str(study), *TRACE]) == 130
     sweeps.rows, sweeps.stops_at = [], -1
-    assert main(["trace", str(study), *TRACE, "--trace.photos_per_batch", "7"]) == 0
+    other = [*TRACE, "--trace.photos_per_batch", "7"]
+    told = "trace: {}was interrupted under other settings (trace.photos_per_batch); starts again{}"
+    capsys.readouterr()
+    assert main(["run", str(study), *other, "--dry-run"]) == 0
+    assert told.format("would run (", ")") in capsys.readouterr().out
+    caplog.set_level(logging.INFO, "grasp_psonet")
+    assert main(["trace", str(study), *other]) == 0
+    assert told.format("", "") in caplog.messages
     assert sweeps.rows[0] == 0
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.evaluate import aligned_to, answers_of
-from grasp_psonet.evidence.intervals import resample_patients
+from grasp_psonet.evidence.intervals import resample_patients, why_no_spread
 from grasp_psonet.evidence.metrics import METRICS
 
 
@@ -20,8 +20,8 @@ def choose_k(
 
     Its gain over the baseline must exceed ``min_gain_se`` standard errors of that paired gain (``gain_se_by_k``), or 0 is
     chosen: the best of several trainings beats the first by chance alone. ``val_auc_by_k`` must hold k = 0, the baseline. A k
-    whose AUC is None (not estimable) is not eligible; where none is, nothing speaks for pruning and 0 is chosen; so it is
-    where no standard error exists and one is asked for. Raises EvidenceError without k = 0.
+    whose AUC is None (not estimable) is not eligible. 0 is chosen where nothing speaks for pruning: no k is eligible, the
+    baseline's own AUC is None, or a standard error is asked for and does not exist. Raises EvidenceError without k = 0.
     """
     if 0 not in val_auc_by_k:
         raise EvidenceError(
@@ -29,8 +29,10 @@ def choose_k(
             "\n  next: train the baseline first"
         )
     eligible = {k: auc for k, auc in val_auc_by_k.items() if auc is not None and auc == auc}
-    best = min(eligible, key=lambda k: (-eligible[k], k), default=0)
-    if not best or not min_gain_se or 0 not in eligible:
+    if 0 not in eligible:
+        return 0
+    best = min(eligible, key=lambda k: (-eligible[k], k))
+    if not best or not min_gain_se:
         return best
     gain_se = (gain_se_by_k or {}).get(best)
     return best if gain_se is not None and eligible[best] - eligible[0] > min_gain_se * gain_se else 0
@@ -41,7 +43,7 @@ def gain_standard_error(
 ) -> float | None:
     """Standard error of a run's gain in validation micro AUC over the baseline, both on the same patient bootstrap.
 
-    Both are tables of predictions.parquet; ``visits`` the cohort's. None where fewer than two replicates hold every class.
+    Both are tables of predictions.parquet; ``visits`` the cohort's. None where the replicates would not make an interval either: few patients, a class often missing.
     """
     visits = visits.loc[visits["split"] == "val"].reset_index(drop=True)
     if visits.empty:
@@ -51,5 +53,5 @@ def gain_standard_error(
         METRICS["auc"](answers_of(table, table["label"]), resamples.weight)
         for table in (aligned_to(visits, predictions, "pruned"), aligned_to(visits, baseline, "baseline"))
     )
-    gain_R = (run_R - base_R)[np.isfinite(run_R - base_R)]
-    return float(gain_R.std(ddof=1)) if len(gain_R) > 1 else None
+    gain_R = run_R - base_R
+    return None if why_no_spread(gain_R, resamples) else float(gain_R[np.isfinite(gain_R)].std(ddof=1))

@@ -72,19 +72,24 @@ def plain(statistic: Statistic, resamples: Resamples) -> float:
     return float(statistic(np.ones((1, resamples.num_visits)))[0]) if resamples.num_visits else float("nan")
 
 
+def why_no_spread(value_R: Floats, resamples: Resamples) -> str:
+    """Why these replicates (NaN: does not exist there) allow neither interval nor standard error; empty where they do."""
+    num_usable = int(np.isfinite(value_R).sum())
+    if resamples.num_patients < MIN_PATIENTS:
+        return f"{resamples.num_patients} patients, {MIN_PATIENTS} needed"
+    if num_usable < max(2, MIN_USABLE * len(value_R)):
+        return f"exists in {num_usable} of {len(value_R)} replicates"
+    return ""
+
+
 def figure_of(value: float, value_R: Floats, resamples: Resamples, confidence: float, why_not: str) -> Figure:
     """A figure from a value and its replicates (NaN: does not exist there). Differences of replicates are paired."""
     usable_R = value_R[np.isfinite(value_R)]
     counts = (resamples.num_visits, resamples.num_patients, len(usable_R))
     if not np.isfinite(value):
         return Figure(None, None, None, counts[0], counts[1], 0, why_not)
-    if resamples.num_patients < MIN_PATIENTS:
-        return Figure(
-            value, None, None, *counts, f"no interval: {resamples.num_patients} patients, {MIN_PATIENTS} needed"
-        )
-    if len(usable_R) < MIN_USABLE * len(value_R):
-        return Figure(
-            value, None, None, *counts, f"no interval: exists in {len(usable_R)} of {len(value_R)} replicates"
-        )
+    missing = why_no_spread(value_R, resamples)
+    if missing:
+        return Figure(value, None, None, *counts, f"no interval: {missing}")
     low, high = np.quantile(usable_R, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Figure(value, float(low), float(high), *counts, "")

@@ -47,13 +47,16 @@ def _make(job: Job, names: list[str], folder: Path) -> None:
 
 def choice_of_k(job: Job, predictions: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """The chosen k (0: no pruning) and its run, with what the choice rests on, by k: validation micro AUC and the standard
-    error of its gain over the baseline. A k that removes nothing has the baseline's run. ``predictions`` by run name.
+    error of its gain over the baseline (None: not estimable, or the run is the baseline's own, as of a k that removes
+    nothing). ``predictions`` by run name.
     """
     settings, visits = job.settings, job.cohort.visits
     names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in job.pruned_names().items()}
     auc_by_k = {k: auc_of_split(predictions[name], "val") for k, name in names.items()}
     se_by_k = {
-        k: gain_standard_error(
+        k: None
+        if name == BASELINE
+        else gain_standard_error(
             predictions[name], predictions[BASELINE], visits, settings.evaluate.replicates, settings.seed
         )
         for k, name in names.items()

@@ -16,7 +16,10 @@ from grasp_psonet.stages.job import Job
 
 log = logging.getLogger("grasp_psonet")
 
-_RULE = ("prune.end", "prune.unit", "prune.keep_at_least", "prune.cap_per_group", "prune.cap_column")
+_RULE = (
+    *("prune.rule", "prune.end", "prune.unit", "prune.keep_at_least", "prune.cap_per_group", "prune.cap_column"),
+    "trace.summed",
+)
 
 
 @dataclass(frozen=True)

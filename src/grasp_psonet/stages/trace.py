@@ -127,7 +127,7 @@ def _remembering(
         return lambda part, make: make()
     parts = kept_parts(folder, formulas, settings, visits, queries)
     if len(parts):
-        log.info("  going on from %d finished part%s", len(parts), "" if len(parts) == 1 else "s")
+        log.info("  parts left by the interrupted trace: %d; each is proven before it counts", len(parts))
     return parts.remember
 
 

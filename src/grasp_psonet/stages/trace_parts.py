@@ -29,6 +29,7 @@ class TraceParts:
     asked: str
 
     def __len__(self) -> int:
+        """How many parts lie there; each is proven only when it is asked for."""
         return len(list(self.folder.glob("*.safetensors")))
 
     def remember(self, part: str, make: Callable[[], ScoresByFormula]) -> ScoresByFormula:
