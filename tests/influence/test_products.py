@@ -342,6 +342,29 @@ def test_large_layers_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> N
     assert gap(blocked.gram_MBB, whole.gram_MBB) < 1e-12
 
 
+@pytest.mark.parametrize("num_directions", [0, 1, 4])
+def test_a_layer_that_no_loss_depends_on_has_products_of_zero(num_directions: int) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+    photos = torch.randn(3, 4, 5, dtype=torch.float64)
+
+    def losses(network: nn.Module) -> Tensor:
+        return network(photos).square().sum((1, 2))
+
+    scope = cover(network, losses)
+    nn.init.constant_(network[0].bias, -50.0)  # as at a later anchor: the scope was proven before the ReLU died
+    ones = {n: torch.ones(num_directions, *p.shape, dtype=p.dtype) for n, p in network.named_parameters()}
+    below = {n: d * n.startswith("0") for n, d in ones.items()}
+    if num_directions:
+        assert (products(network, losses, scope, below).dot_BQ == 0).all()
+        assert (products(network, losses, scope, ones).dot_BQ != 0).any()
+    metrics = {n: (torch.ones(1, *p.shape) * n.startswith("0")).double() for n, p in network.named_parameters()}
+    found = products(network, losses, scope, ones if num_directions else {}, metrics, wants_gram=True)
+    assert found.gram_MBB is not None
+    assert found.gram_MBB.shape == (1, 3, 3)
+    assert (found.gram_MBB == 0).all()
+
+
 def test_some_parameters_only() -> None:
     c = case("convnext")
     c.names = [n for n in c.names if n.startswith("stages.2") or n.endswith("gamma")]

@@ -75,6 +75,8 @@ class Sums:
                 self._multiply(gradient_BP, _joined(self.directions, [name]), _joined(self.metrics, [name]))
             return
         gradient = _without_zeros(gradient)
+        if not gradient.left_BTO.numel():
+            return  # no loss depends on this layer, as behind a dead ReLU: every product is 0
         num_examples, num_positions, num_outputs = gradient.left_BTO.shape
         num_inputs = gradient.right_BTK.shape[2]
         if not self.num_metrics and self._is_cheaper_contracted(num_positions, num_inputs):
