@@ -230,6 +230,45 @@ def test_what_cannot_be_traced_is_refused(told: tuple[nn.Module, grasp_psonet.Tr
         grasp_psonet.record(network, torch.optim.Adam(network.parameters()), trajectory.anchors.parent)
 
 
+class MixingFeatures(WithParts):
+    """Its parts give what its forward does, and its features are centred on those of all other photos."""
+
+    def features(self, photos: Tensor) -> Tensor:
+        features = super().features(photos)
+        return features - features.flatten(0, -2).mean(0)
+
+
+class Centred(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(0)
+
+
+class MixingHead(WithParts):
+    """Visits meet in the head alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Sequential(self.head, Centred())
+
+
+@pytest.mark.parametrize("unit", ["single", "share", "edit", "visit"])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (MixingFeatures, "mixes the photos of a batch before its module attention"),
+        (MixingHead, r"module head\.1 mixes"),
+    ],
+)
+def test_networks_that_mix_photos_are_refused(tmp_path: Path, kind: type[nn.Module], told: str, unit: str) -> None:
+    network = seeded(kind)
+    trajectory, _ = train(network, tmp_path)
+    with pytest.raises(TraceError, match=told):
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, unit=unit)  # type: ignore[arg-type]
+    if unit == "edit":
+        with pytest.raises(TraceError, match=told):
+            grasp_psonet.what_if(network, trajectory, TRAINING, QUERIES)
+
+
 def test_the_attention_example_finds_the_mislabelled_bags() -> None:
     example = runpy.run_path(str(EXAMPLES / "someone_elses_network.py"))
     for by_bag in example["main"]():

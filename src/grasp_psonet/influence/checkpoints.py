@@ -5,11 +5,13 @@ the same for every visit (``even``)."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
+from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.formulas import fold, metric
 from grasp_psonet.influence.request import Request, ScoresByFormula, add_scores, present_photos
 from grasp_psonet.influence.settings import Formula
@@ -75,10 +77,16 @@ def anchor_scores(
 
 def _weights(trajectory: Trajectory, before: int, step: int, divided: bool, request: Request) -> dict[str, float]:
     """What each visit weighs at the anchor of ``step``, by the counting of the settings."""
-    if request.settings.counting == "even":
-        visit_ids = {bag.visit_id for bag in request.visits}
-        return even_weights(trajectory.steps, before, step, divided, visit_ids)
-    return visit_weights(trajectory.steps, before, step, divided)
+    match request.settings.counting:
+        case "even":
+            visit_ids = {bag.visit_id for bag in request.visits}
+            return even_weights(trajectory.steps, before, step, divided, visit_ids)
+        case "checkpoints":
+            return visit_weights(trajectory.steps, before, step, divided)
+        case "steps":
+            raise TraceError("counting steps weighs nothing at anchors\n  next: counting checkpoints or even")
+        case _ as other:
+            assert_never(other)
 
 
 def drawn_bags(request: Request, drawn: Collection[str]) -> list[Bag]:

@@ -3,6 +3,7 @@
 # Axes: B draws of the step, Q vectors; P... the shape of a parameter.
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +25,17 @@ def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vec
     """
     parameters = trained_parameters(network)
     assert parameters.keys() == vectors_QP.keys()
-    if kind == "none":
-        return {name: torch.zeros_like(vector_QP) for name, vector_QP in vectors_QP.items()}
+    match kind:
+        case "none":
+            return {name: torch.zeros_like(vector_QP) for name, vector_QP in vectors_QP.items()}
+        case "exact":
+            rows = _hessian_rows
+        case "fisher":
+            rows = _fisher_rows
+        case _:
+            assert_never(kind)
     with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
         loss_B = visit_losses(network, batch)
-        rows = _hessian_rows if kind == "exact" else _fisher_rows
         columns = zip(*rows(loss_B, list(parameters.values()), [vectors_QP[name] for name in parameters]), strict=True)
     return {name: torch.stack(column) for name, column in zip(parameters, columns, strict=True)}
 

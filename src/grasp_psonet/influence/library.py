@@ -15,10 +15,9 @@ from grasp_psonet.influence.answers import change_table, score_table
 from grasp_psonet.influence.changes import predicted_changes
 from grasp_psonet.influence.plain_bags import Bags, PlainBags, plain_bags
 from grasp_psonet.influence.request import Request
-from grasp_psonet.influence.settings import Counting, Curvature, Formula, TraceSettings, Unit
+from grasp_psonet.influence.settings import Counting, Curvature, Formula, QueryKind, TraceSettings, Unit
 from grasp_psonet.influence.trace import trace as trace_bags
 from grasp_psonet.influence.unit_scope import UnitScope, traced_names, unit_scope
-from grasp_psonet.influence.units import QueryKind
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.recording import read_start, with_losses
 from grasp_psonet.trajectory.replay import Rebuild

@@ -54,7 +54,7 @@ def self_influence(
         weights = visit_weights(trajectory.steps, before, step, is_divided_by_batch(formula))
         metric_1 = {name: value[None] for name, value in metric(formula, anchor.state, trajectory.optimizer).items()}
         for visit_id in sorted(visits.keys() & weights.keys()):
-            losses = photo_losses(network, visits[visit_id], pixels)
+            losses = _losses_of_photos(network, visits[visit_id], pixels)
             found = products(network, losses, scope, {}, metric_1, wants_gram=True)
             assert found.gram_MBB is not None
             matrices[visit_id] += weights[visit_id] * found.gram_MBB[0].double().cpu().numpy()
@@ -64,10 +64,10 @@ def self_influence(
 
 def photo_scope(network: BagNetwork, photos: Sequence[Bag], pixels: Pixels) -> Scope:
     """The exact rule of every parameter for photos as bags of one, proven on the first three of these photos."""
-    return cover(network, photo_losses(network, photos[:3], pixels))
+    return cover(network, _losses_of_photos(network, photos[:3], pixels))
 
 
-def photo_losses(network: BagNetwork, bags: Sequence[Bag], pixels: Pixels) -> Callable[[torch.nn.Module], Tensor]:
+def _losses_of_photos(network: BagNetwork, bags: Sequence[Bag], pixels: Pixels) -> Callable[[torch.nn.Module], Tensor]:
     """The loss [B] of these bags of one photo, as a function of the network."""
     batch = collate(list(bags), pixels).to(next(network.parameters()).device)
 

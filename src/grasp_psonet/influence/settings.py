@@ -1,7 +1,7 @@
 """Settings of tracing."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.setting import STRICT, refuse_unless, setting
@@ -10,6 +10,7 @@ Formula = Literal["paper", "sgd", "adam", "adam-step", "cosine", "unrolled"]
 Unit = Literal["single", "share", "edit", "visit"]
 Curvature = Literal["exact", "fisher", "none"]
 Counting = Literal["even", "checkpoints", "steps"]
+QueryKind = Literal["photo", "visit"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TraceSettings:
         "a training photo as a bag of its own (single), its share of its visit's gradient (share), the visit with it "
         "against without it (edit), or every photo as its visit (visit)",
     )
-    query: Literal["photo", "visit"] = setting(
+    query: QueryKind = setting(
         "photo", "a validation error through its most-attended photo alone, or as the whole visit"
     )
     counting: Counting = setting(
@@ -52,6 +53,11 @@ class TraceSettings:
     photos_per_batch: int = setting(48, "photos whose gradients are taken in one pass")
 
     def __post_init__(self) -> None:
+        _refuse_unknown("formula", self.formula, Formula)
+        _refuse_unknown("unit", self.unit, Unit)
+        _refuse_unknown("query", self.query, QueryKind)
+        _refuse_unknown("counting", self.counting, Counting)
+        _refuse_unknown("curvature", self.curvature, Curvature)
         refuse_unless(self.near_cutoff >= 0, "trace.near_cutoff", self.near_cutoff, "0 or more PASI points")
         refuse_unless(self.photos_per_batch >= 1, "trace.photos_per_batch", self.photos_per_batch, "at least 1")
         refuse_unless(self.memory_mib >= 1, "trace.memory_mib", self.memory_mib, "at least 1 MiB")
@@ -68,6 +74,12 @@ def caveats(formula: Formula, unit: Unit) -> list[str]:
             "derivative of nothing that training did; unit edit or visit is"
         ]
     return []
+
+
+def _refuse_unknown(name: str, value: str, choices: Any) -> None:
+    """Settings made in Python meet no parser: a mistyped choice must not stand for another."""
+    known = get_args(choices)
+    refuse_unless(value in known, f"trace.{name}", value, "one of " + ", ".join(known))
 
 
 def _refuse_combinations(settings: TraceSettings) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import assert_never
 
 from torch import nn
 
@@ -59,7 +60,6 @@ def trace(
     formulas: Sequence[Formula] | None = None,
     replaying: Replaying | None = None,
     remember: Remember = lambda part, make: make(),
-    after_part: Callable[[int, int], None] = lambda done, total: None,
 ) -> Traced:
     """Scores of the present photos of ``visits`` for each query.
 
@@ -80,11 +80,10 @@ def trace(
         pace = Pace()
         parts = list(_parts(network, trajectory, replaying, replace(request, did=pace.did)))
         pace.begins(sum(part.num_passes for part in parts))
-        for done, part in enumerate(parts, start=1):
+        for part in parts:
             for formula, found in remember(part.name, part.make).items():
                 scores[formula] += found
             pace.ended(part.num_passes)
-            after_part(done, len(parts))
         step = trajectory.windows()[-1][1]
         load_weights(network, trajectory.read(step, next(network.parameters()).device))
     visit_ids = tuple(visit_of[photo_id] for photo_id in request.photo_ids)
@@ -103,22 +102,34 @@ class _Part:
 def _parts(
     network: nn.Module, trajectory: Trajectory, replaying: Replaying | None, request: Request
 ) -> Iterator[_Part]:
-    windows = trajectory.windows()
-    if not windows:
+    if not trajectory.windows():
         raise TraceError(f"the run has no anchor up to its kept step {trajectory.kept_step}\n  next: train again")
-    if request.settings.counting != "steps":
-        for before, step in windows:
-            yield _Part(
-                f"anchor-{step:07d}",
-                partial(anchor_scores, network, trajectory, before, step, request),
-                passes_of_anchor(network, trajectory, before, step, request),
-            )
-        return
+    match request.settings.counting:
+        case "even" | "checkpoints":
+            yield from _parts_at_anchors(network, trajectory, request)
+        case "steps":
+            yield from _parts_by_step(network, trajectory, replaying, request)
+        case _ as other:
+            assert_never(other)
+
+
+def _parts_at_anchors(network: nn.Module, trajectory: Trajectory, request: Request) -> Iterator[_Part]:
+    for before, step in trajectory.windows():
+        yield _Part(
+            f"anchor-{step:07d}",
+            partial(anchor_scores, network, trajectory, before, step, request),
+            passes_of_anchor(network, trajectory, before, step, request),
+        )
+
+
+def _parts_by_step(
+    network: nn.Module, trajectory: Trajectory, replaying: Replaying | None, request: Request
+) -> Iterator[_Part]:
     if replaying is None:
         raise TraceError("counting steps replays training and needs what rebuilds its batches, and its start")
     stepwise = replace(request, formulas=tuple(formula for formula in request.formulas if formula != "unrolled"))
     if stepwise.formulas:
-        for before, until in windows:
+        for before, until in trajectory.windows():
             yield _Part(
                 f"steps-{before + 1:07d}-{until:07d}",
                 partial(window_scores, network, trajectory, replaying, before, until, stepwise),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.coverage import Scope, cover, refuse_batch_statistics
+from grasp_psonet.influence.coverage import Scope, cover, refuse_batch_statistics, refuse_coupling
 from grasp_psonet.influence.edit import tangent_bags
 from grasp_psonet.influence.settings import Unit
 from grasp_psonet.influence.visits import features_of, fitted, part, pooled, refuse_without_parts, visit_losses
@@ -37,10 +37,6 @@ class UnitScope:
     by_visit: Scope
     numel: Mapping[str, int]
 
-    def of(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The traced parameters' part of a mapping by name."""
-        return {name: value for name, value in values.items() if name in self.names}
-
     @property
     def coverage(self) -> dict[str, int]:
         """Numbers of scalar parameters of the whole network by rule; ``not traced`` are those left out by choice."""
@@ -63,7 +59,7 @@ def unit_scope(unit: Unit, network: nn.Module, batch: BagBatch, traced: str | Co
 
     ``traced`` is ``all``, ``head`` (attention and head only), patterns of parameter names separated by commas
     (``encoder.stages.3.*,head.*``), or the names themselves. Raises TraceError where a pattern names nothing, the network
-    lacks the unit's parts, or a parameter has no exact way.
+    lacks the unit's parts, lets the photos of a batch couple, or a parameter has no exact way.
     """
     refuse_batch_statistics(network)
     batch = fitted(network, batch)
@@ -72,6 +68,8 @@ def unit_scope(unit: Unit, network: nn.Module, batch: BagBatch, traced: str | Co
     ones, pairs = _probe(batch, 3, 1), _probe(batch, 2, 2)
     if unit in ("share", "edit"):
         refuse_without_parts(network, unit, pairs)
+        refuse_coupling(network, _pulls, ones.photos_BNCHW[ones.is_photo_BN])
+    _refuse_coupled_visits(network, ones if unit == "single" else pairs)
     match unit:
         case "single":
             return UnitScope(unit, names, cover(network, lambda net: visit_losses(net, ones), names), NOTHING, numel)
@@ -119,17 +117,25 @@ def _cover_photos(network: nn.Module, probe: BagBatch, names: Collection[str]) -
     if not names:
         return NOTHING
     photos_M = probe.photos_BNCHW[probe.is_photo_BN]
-    with torch.no_grad():
-        shape = features_of(network, photos_M).shape
+    return cover(network, lambda module: _pulls(module, photos_M), names)
+
+
+def _pulls(network: nn.Module, photos_M: Tensor) -> Tensor:
+    """The feature and attention logit of each photo times a random but fixed vector [M]."""
+    feature_MD = features_of(network, photos_M)
+    logit_M: Tensor = part(network, "attention")(feature_MD)
     chance = torch.Generator().manual_seed(0)
-    pull_MD, pull_M = (torch.randn(size, generator=chance).to(photos_M) for size in (shape, shape[:1]))
+    pull_MD, pull_M = (torch.randn(like.shape, generator=chance).to(photos_M) for like in (feature_MD, logit_M))
+    return (feature_MD * pull_MD).sum(dim=1) + logit_M * pull_M
 
-    def pulls(module: nn.Module) -> Tensor:
-        feature_MD = features_of(module, photos_M)
-        logit_M: Tensor = part(module, "attention")(feature_MD)
-        return (feature_MD * pull_MD).sum(dim=1) + logit_M * pull_M
 
-    return cover(network, pulls, names)
+def _refuse_coupled_visits(network: nn.Module, probe: BagBatch) -> None:
+    """Raises TraceError naming what lets a visit's loss depend on the other visits of its batch."""
+
+    def losses(module: nn.Module, photos_BN: Tensor) -> Tensor:
+        return visit_losses(module, BagBatch(photos_BN, probe.is_photo_BN, probe.is_stored_BN, probe.label_B))
+
+    refuse_coupling(network, losses, probe.photos_BNCHW)
 
 
 def _cover_head(network: nn.Module, probe: BagBatch, names: Collection[str]) -> Scope:

@@ -20,7 +20,6 @@ did, and ``edit`` takes a photo's presence away but leaves it stored, as pruning
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,7 @@ from grasp_psonet.influence.coverage import refuse_batch_statistics
 from grasp_psonet.influence.edit import tangent_bags
 from grasp_psonet.influence.edit_squares import edit_squares
 from grasp_psonet.influence.products import Products, products
-from grasp_psonet.influence.settings import Unit
+from grasp_psonet.influence.settings import QueryKind, Unit
 from grasp_psonet.influence.unit_scope import UnitScope
 from grasp_psonet.influence.visits import (
     fitted,
@@ -45,7 +44,6 @@ from grasp_psonet.influence.visits import (
 )
 from grasp_psonet.network.network import visit_loss
 
-QueryKind = Literal["photo", "visit"]
 ByName = Mapping[str, Tensor]
 
 
@@ -74,7 +72,7 @@ def unit_products(
 ) -> UnitProducts:
     """Products of the photos of these visits with ``directions`` [Q, *shape], and their squares under ``metrics`` [M, *shape].
 
-    Both map exactly the scope's parameters (``scope.of``); an empty mapping of directions means none. Absent photos have
+    Both map exactly the scope's parameters (``scope.names``); an empty mapping of directions means none. Absent photos have
     no row. Raises TraceError where the scope was made for another unit or a parameter is missing.
     """
     if unit != scope.unit:
@@ -114,7 +112,7 @@ def query_gradients(
             if crowded:
                 raise TraceError(
                     f"queries of kind photo are bags of one photo; rows {crowded} of this batch hold another number\n"
-                    "  next: reduce each bag to the photo chosen for it (Bag.only), or ask for kind visit"
+                    "  next: give queries of one photo, or query='visit'"
                 )
             batch = photos_alone(batch)
         loss_B = visit_losses(network, batch)
@@ -126,11 +124,6 @@ def query_gradients(
         name: torch.stack(gradients) if gradients else chosen[name].new_zeros(0, *chosen[name].shape)
         for name, gradients in rows.items()
     }
-
-
-def summed(direction_QP: ByName) -> dict[str, Tensor]:
-    """All queries (or folded directions) as one, [1, *shape]: the influence on the sum of their losses."""
-    return {name: direction.sum(dim=0, keepdim=True) for name, direction in direction_QP.items()}
 
 
 def _single(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: ByName, metrics: ByName) -> UnitProducts:
