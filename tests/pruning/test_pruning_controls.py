@@ -19,7 +19,7 @@ def keep_list(seed: int = 0) -> pd.DataFrame:
     )
     kept = rng.random(len(keep)) < 0.6
     kept |= ~keep["visit_id"].duplicated().to_numpy()
-    return keep.assign(kept=kept, reason="", num_queries=(~kept).astype(int), min_score=-1.0)
+    return keep.assign(kept=kept, reason="", num_queries=(~kept).astype(int), score=-1.0, min_score=-1.0)
 
 
 def num_removed(keep: pd.DataFrame) -> pd.Series:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from grasp_psonet.errors import SettingsError, StageError, TraceError
-from grasp_psonet.pruning.overlap import jaccard_table, overlap_table, percent_of, removal_rates
-from grasp_psonet.pruning.selection import KEEP_COLUMNS, select
+from grasp_psonet.pruning.controls import random_control
+from grasp_psonet.pruning.overlap import jaccard_table, most_possible, overlap_table, percent_of, removal_rates
+from grasp_psonet.pruning.selection import KEEP_COLUMNS, ranked_photos, select
 from grasp_psonet.pruning.settings import PruneSettings
 
 PLAIN = PruneSettings(rule="each")
@@ -102,6 +103,38 @@ def test_keep_list_has_one_row_per_photo_and_its_most_harmful_score() -> None:
     expected = "harmful for " + n.astype(str) + " error" + pd.Series(np.where(n > 1, "s", ""))
     assert (keep["reason"] == expected)[~keep["kept"]].all()
     assert (keep["reason"] == "")[n == 0].all()
+
+
+@pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
+@pytest.mark.parametrize("rule", ["together", "each"])
+@pytest.mark.parametrize("unit", ["photo", "visit"])
+def test_the_score_of_a_keep_list_is_what_photos_leave_by(end: str, rule: str, unit: str) -> None:
+    scores, photos, visits = study(8, num_visits=24)
+    scores["score"] += 0.25  # as many positive as negative
+    settings = PruneSettings(end=end, rule=rule, unit=unit)
+    of_unit = scores.groupby(["query_id", f"{unit}_id"])["score"].sum().unstack("query_id")  # noqa: PD010
+    if rule == "together":
+        of_unit = of_unit.sum(axis=1).to_frame()
+    strength = {"harmful": -of_unit, "helpful": of_unit, "largest": of_unit.abs()}[end]
+    keep = select(scores, photos, visits, 4, settings)
+    assert np.allclose(keep["score"].abs(), strength.max(axis=1).abs()[keep[f"{unit}_id"]])
+    key = {"harmful": keep["score"], "helpful": -keep["score"], "largest": -keep["score"].abs()}[end]
+    if rule == "together":
+        was_chosen = keep["num_queries"] > 0
+        assert 0 < was_chosen.sum() < len(keep)
+        assert key[was_chosen].max() <= key[~was_chosen].min()
+
+    ranked = ranked_photos(scores, visits, settings, are_summed=False)
+    everything = keep.assign(key=key).sort_values(["key", "photo_id"])
+    has_strength = (strength.max(axis=1) > 0)[everything[f"{unit}_id"]].to_numpy()
+    pd.testing.assert_frame_equal(ranked, everything.loc[has_strength, list(ranked.columns)].reset_index(drop=True))
+
+
+def test_without_queries_there_is_no_score() -> None:
+    scores, photos, visits = study(0)
+    keep = select(scores.iloc[:0], photos, visits, 5, PLAIN)
+    assert keep[["score", "min_score"]].isna().all(axis=None)
+    assert ranked_photos(scores.iloc[:0], visits, PLAIN, are_summed=False).empty
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -213,11 +246,26 @@ def test_overlap_table_counts_as_the_paper_does() -> None:
     keeps = {k: select(scores, photos, visits, k, PLAIN) for k in (8, 3)}
     table = overlap_table(keeps, num_queries=4)
     assert table["k"].tolist() == [3, 8]
-    assert table["maximum"].tolist() == [12, 32]
+    assert table["maximum"].tolist() == [12, min(32, len(photos))]
     for row, k in zip(table.itertuples(), (3, 8), strict=True):
         assert row.num_chosen == len(slow_choice(scores, k, "harmful")) < row.num_choices <= row.maximum
         assert row.num_removed == len(removed(keeps[k])) == row.num_chosen - row.num_kept_back
         assert row.percent == pytest.approx(100 * row.num_removed / len(photos))
+
+
+def test_no_more_photos_are_possible_than_there_are() -> None:
+    assert [most_possible(k, 4, 100) for k in (0, 3, 25, 26, 1000)] == [0, 12, 100, 100, 100]
+    scores, photos, visits = study(6)
+    keep = select(scores, photos, visits, 1000, PLAIN)
+    assert overlap_table({1000: keep}, num_queries=4)["maximum"].tolist() == [len(photos)]
+
+
+def test_a_control_tells_of_no_choices() -> None:
+    scores, photos, visits = study(6)
+    control = random_control(select(scores, photos, visits, 8, PLAIN), 0, 8)
+    row = overlap_table({8: control}, num_queries=None).iloc[0]
+    assert row[["num_queries", "maximum", "num_choices", "num_chosen", "num_kept_back"]].isna().all()
+    assert row["num_removed"] == len(removed(control)) > 0
 
 
 def test_removal_rates_cover_every_photo_of_every_column() -> None:

@@ -51,7 +51,7 @@ def arm(name, kind, k, removed, val_auc, *readers) -> Arm:
         )
         for i, (kappa, auc) in enumerate(readers)
     )
-    return Arm(name, kind, k, removed, val_auc, figures)
+    return Arm(name, kind, k, removed, val_auc, figures, most_possible=9 * k)
 
 
 def skin(seed: int, hot: bool = False) -> bytes:

@@ -43,7 +43,8 @@ def gain_standard_error(
 ) -> float | None:
     """Standard error of a run's gain in validation micro AUC over the baseline, both on the same patient bootstrap.
 
-    Both are tables of predictions.parquet; ``visits`` the cohort's. None where the replicates would not make an interval either: few patients, a class often missing.
+    Both are tables of predictions.parquet; ``visits`` the cohort's. None where the replicates
+    would not make an interval either: few patients, or a class that is missing from most of them.
     """
     visits = visits.loc[visits["split"] == "val"].reset_index(drop=True)
     if visits.empty:

@@ -21,26 +21,29 @@ def percent_of(part: int, whole: int) -> float:
     return 100 * part / whole if whole else float("nan")
 
 
-def overlap_table(keep_by_k: Mapping[int, pd.DataFrame], num_queries: int) -> pd.DataFrame:
+def most_possible(k: int, num_rankings: int, num_photos: int) -> int:
+    """Photos that this many rankings can take at most, k each; never more than there are."""
+    return min(k * num_rankings, num_photos)
+
+
+def overlap_table(keep_by_k: Mapping[int, pd.DataFrame], num_queries: int | None) -> pd.DataFrame:
     """One row per k of keep lists, as in the paper's 3.3 and Table 1.
 
-    maximum = k x num_queries; num_choices = photos over all queries, counted as often as chosen (below the maximum
-    where a query had fewer than k eligible photos; above it where whole visits or patients leave); num_chosen =
+    ``num_queries`` counts the queries that have a ranking of their own (1 where one ranking serves all); None for a
+    control, which no query chose: what tells of choices is then None. maximum: ``most_possible``; num_choices = photos
+    over all queries, counted as often as chosen (below k x num_queries where a query had fewer than k eligible photos;
+    above it where whole visits or patients leave); num_chosen =
     different photos chosen; num_kept_back of them stayed (last of a visit, cap); num_removed left, as percent of the
     training photos.
     """
     rows = []
     for k, keep in sorted(keep_by_k.items()):
         num_chosen, num_removed = int((keep["num_queries"] > 0).sum()), int((~keep["kept"]).sum())
-        numbers = (
-            k,
-            num_queries,
-            k * num_queries,
-            int(keep["num_queries"].sum()),
-            num_chosen,
-            num_chosen - num_removed,
-        )
-        rows.append((*numbers, num_removed, len(keep), percent_of(num_removed, len(keep))))
+        choices: tuple[int | None, ...] = (None,) * 5
+        if num_queries is not None:
+            maximum, num_choices = most_possible(k, num_queries, len(keep)), int(keep["num_queries"].sum())
+            choices = (num_queries, maximum, num_choices, num_chosen, num_chosen - num_removed)
+        rows.append((k, *choices, num_removed, len(keep), percent_of(num_removed, len(keep))))
     return pd.DataFrame(rows, columns=OVERLAP_COLUMNS)
 
 

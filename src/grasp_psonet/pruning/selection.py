@@ -1,6 +1,7 @@
-"""Which training photos leave: per query the k at one end of its ranking, and the union over queries (paper 2.3, 3.3).
+"""Which training photos leave: the k at one end of one ranking for all queries, or of each query's own and their union.
 
-Axes: Q queries, P training photos, U units (photos, visits or patients), G groups of the cap column.
+The union is the paper's (2.3, 3.3). Axes: Q queries, R rankings (1 or Q), P training photos, U units (photos, visits or
+patients), G groups of the cap column.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from grasp_psonet.pruning.settings import PruneSettings
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool]
-KEEP_COLUMNS = ["photo_id", "visit_id", "kept", "reason", "num_queries", "min_score"]
+KEEP_COLUMNS = ["photo_id", "visit_id", "kept", "reason", "num_queries", "score", "min_score"]
 _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "of large influence on"}
 
 
@@ -38,19 +39,16 @@ def select(
     (unit photo) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
     ``are_summed``: the scores' one query stands for all errors together.
 
-    Columns: photo_id, visit_id, kept, reason, num_queries (rankings that chose the photo, kept after all or not),
-    min_score (most harmful score over all queries; NaN without queries). Raises TraceError on NaN scores, StageError
+    Columns: photo_id, visit_id, kept, reason, num_queries (rankings that chose the photo, kept after all or not), score
+    (what photos leave by: ``ranked_photos``), min_score (the photo's own most harmful score over all queries); both NaN
+    without queries. Raises TraceError on NaN scores, StageError
     where scores and photos do not fit together, SettingsError where nothing would be left.
     """
     photos = photos[["photo_id", "visit_id"]].sort_values("photo_id").reset_index(drop=True)
     score_QP = score_matrix(scores, photos["photo_id"])
     unit_P, num_units = _units(photos, visits, settings.unit)
-    score_QU = np.zeros((len(score_QP), num_units))
-    np.add.at(score_QU.T, unit_P, score_QP.T)
-    is_together = settings.rule == "together"
-    if is_together and len(score_QU):
-        score_QU = score_QU.sum(axis=0, keepdims=True)
-    chosen = choose(score_QU, k, settings.end)
+    is_one = has_one_ranking(settings, are_summed)
+    chosen = choose(_rankings(score_QP, unit_P, num_units, is_one), k, settings.end)
 
     removed_U = chosen.num_queries > 0
     capped_P = kept_back_P = np.zeros(len(photos), dtype=np.bool)
@@ -70,29 +68,66 @@ def select(
     num_queries_P = chosen.num_queries[unit_P]
     return photos.assign(
         kept=~removed_P,
-        reason=_reasons(removed_P, capped_P, kept_back_P, num_queries_P, settings, are_summed or is_together),
+        reason=_reasons(removed_P, capped_P, kept_back_P, num_queries_P, settings, is_one),
         num_queries=num_queries_P,
+        score=chosen.score[unit_P],
         min_score=score_QP.min(axis=0) if len(score_QP) else np.nan,
     )[KEEP_COLUMNS]
 
 
+def ranked_photos(
+    scores: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings, are_summed: bool
+) -> pd.DataFrame:
+    """The photos that a large enough k would choose, in the order in which they would leave: photo_id, visit_id, score.
+
+    The score is what the photo's unit is ranked by: the sum over the queries, or (rule ``each``) the one of its query at
+    the end of the ranking that is taken. Tables and errors as in ``select``; caps and last photos are not looked at.
+    """
+    photos = scores[["photo_id", "visit_id"]].drop_duplicates().sort_values("photo_id").reset_index(drop=True)
+    unit_P, num_units = _units(photos, visits, settings.unit)
+    score_QP = score_matrix(scores, photos["photo_id"])
+    score_RU = _rankings(score_QP, unit_P, num_units, has_one_ranking(settings, are_summed))
+    chosen = choose(score_RU, num_units, settings.end)
+    order_P = np.argsort(-chosen.strength[unit_P], kind="stable")
+    is_taken_P = (chosen.num_queries > 0)[unit_P][order_P]
+    return photos.assign(score=chosen.score[unit_P]).iloc[order_P[is_taken_P]].reset_index(drop=True)
+
+
+def has_one_ranking(settings: PruneSettings, are_summed: bool) -> bool:
+    """Whether one ranking serves all errors, or each has its own; ``are_summed``: they were traced as one already."""
+    return are_summed or settings.rule == "together"
+
+
+def _rankings(score_QP: Floats, unit_P: NDArray[np.int64], num_units: int, is_one: bool) -> Floats:
+    """What units are ranked by [R, U]: the sums over their photos, of each query or summed over the queries too."""
+    score_QU = np.zeros((len(score_QP), num_units))
+    np.add.at(score_QU.T, unit_P, score_QP.T)
+    return score_QU.sum(axis=0, keepdims=True) if is_one and len(score_QU) else score_QU
+
+
 @dataclass(frozen=True)
 class Chosen:
-    """Per unit [U]: how many queries chose it, and its strength at the chosen end, largest over the queries."""
+    """Per unit [U]: how many rankings chose it, its strength at the chosen end, largest over the rankings (-inf without
+    any), and the score there, with its sign (NaN without any)."""
 
     num_queries: NDArray[np.int64]
     strength: Floats
+    score: Floats
 
 
-def choose(score_QU: Floats, k: int, end: str) -> Chosen:
-    """The k strongest units of each query; units stand in the order of their ids, so equal ones go by id."""
-    strength_QU = {"harmful": -score_QU, "helpful": score_QU, "largest": np.abs(score_QU)}[end]
-    order_QU = np.argsort(-strength_QU, axis=1, kind="stable")[:, :k]
-    is_chosen_QU = np.zeros(score_QU.shape, dtype=np.bool)
-    np.put_along_axis(is_chosen_QU, order_QU, True, axis=1)
-    is_chosen_QU &= strength_QU > 0
-    strongest_U = strength_QU.max(axis=0, initial=-np.inf)
-    return Chosen(is_chosen_QU.sum(axis=0), strongest_U)
+def choose(score_RU: Floats, k: int, end: str) -> Chosen:
+    """The k strongest units of each ranking; units stand in the order of their ids, so equal ones go by id."""
+    strength_RU = {"harmful": -score_RU, "helpful": score_RU, "largest": np.abs(score_RU)}[end]
+    order_RU = np.argsort(-strength_RU, axis=1, kind="stable")[:, :k]
+    is_chosen_RU = np.zeros(score_RU.shape, dtype=np.bool)
+    np.put_along_axis(is_chosen_RU, order_RU, True, axis=1)
+    is_chosen_RU &= strength_RU > 0
+    num_units = score_RU.shape[1]
+    if not len(score_RU):
+        return Chosen(np.zeros(num_units, dtype=np.int64), np.full(num_units, -np.inf), np.full(num_units, np.nan))
+    at_RU = strength_RU.argmax(axis=0)[None]
+    strength_U, score_U = (np.take_along_axis(of_RU, at_RU, axis=0)[0] for of_RU in (strength_RU, score_RU))
+    return Chosen(is_chosen_RU.sum(axis=0), strength_U, score_U)
 
 
 def score_matrix(scores: pd.DataFrame, photo_ids: "pd.Series[str]") -> Floats:
@@ -177,14 +212,14 @@ def _reasons(
     kept_back_P: Flags,
     num_queries_P: NDArray[np.int64],
     settings: PruneSettings,
-    are_summed: bool,
+    is_one_ranking: bool,
 ) -> list[str]:
     """Why each photo leaves, or stays although chosen; "" where nothing chose it."""
     one = settings.keep_at_least == 1
     last = "last photo of its visit" if one else f"last {settings.keep_at_least} photos of its visit"
     reasons = []
     for removed, capped, kept_back, num_queries in zip(removed_P, capped_P, kept_back_P, num_queries_P, strict=True):
-        errors = "all errors together" if are_summed else f"{num_queries} error{'s' if num_queries > 1 else ''}"
+        errors = "all errors together" if is_one_ranking else f"{num_queries} error{'s' if num_queries > 1 else ''}"
         why = f"{_FOR_ERRORS[settings.end]} {errors}" if removed else ""
         why = f"kept: cap on {settings.cap_column}" if capped else why
         reasons.append(f"kept: {last}" if kept_back else why)

@@ -48,7 +48,8 @@ class ReaderFigures:
 class Arm:
     """One trained network: ``k`` photos taken per error, or for all together (0 for the baseline), ``removed`` photos in all.
 
-    ``figures`` stand in the order of ``ReportData.readers``. A control (random, loss) has the k of the removal it matches.
+    ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
+    or patients leave). A control (random, loss) has the k of the removal it matches.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Arm:
     removed: int
     val_auc: float | None
     figures: tuple[ReaderFigures, ...]
+    most_possible: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class FlaggedPhoto:
-    """One of the most harmful training photos. ``cam_largest`` is None without a map and 0 where no place speaks for the class.
+    """One of the training photos that pruning takes first.
 
-    ``score`` is its most negative one, ``num_errors`` the number of validation errors that took it (None where they are
+    ``cam_largest`` is None without a map and 0 where no place speaks for the class. ``score`` is what pruning ranks by (the
+    sum over the errors, or one error's), ``num_errors`` the number of validation errors that took it (None where they are
     scored together), ``fault`` what was planted on it (synthetic cohorts only).
     """
 

@@ -39,11 +39,9 @@ def results(report: ReportData) -> dict[str, Any]:
             "disagreements": sum(split.disagreements for split in report.splits),
         },
     }
-    num_rankings = min(1, report.num_queries) if report.is_summed else report.num_queries
     for arm, plain in zip(report.arms, tree["arms"], strict=True):
         plain["is_chosen"] = arm.name == report.chosen
         plain["removed_fraction"] = arm.removed / report.train_photos
-        plain["most_possible"] = arm.k * num_rankings if report.unit == "photo" else None
     for split, plain in zip(report.splits, tree["splits"], strict=True):
         plain.update(_class_mix(split))
     for confusion, plain in zip(report.confusions, tree["confusions"], strict=True):

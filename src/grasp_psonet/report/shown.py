@@ -59,6 +59,11 @@ def points(value: float) -> str:
     return _minus(f"{value:.1f}")
 
 
+def short(value: float) -> str:
+    """A setting: 1, 2.5."""
+    return _minus(f"{value:g}")
+
+
 def percent(value: float) -> str:
     return _minus(f"{100 * value:.1f}") + _NARROW + "%"
 
@@ -87,6 +92,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "signed": signed,
     "bound": bound,
     "points": points,
+    "short": short,
     "percent": percent,
     "percent0": percent0,
     "score": score,

@@ -10,6 +10,7 @@ from grasp_psonet.explain.gradcam import grad_cam, target_layer
 from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.store import PhotoStore, open_store
+from grasp_psonet.pruning.selection import ranked_photos
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.trace import kept_network, read_trajectory
@@ -19,20 +20,19 @@ from grasp_psonet.trajectory.machine import use_machine
 def explain_task(job: Job) -> Task:
     """Maps of the baseline, the network whose errors were traced."""
     inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
-    parts = ("explain", "prune.rule", "machine.device", "machine.threads")
+    parts = ("explain", "prune.rule", "prune.end", "prune.unit", "machine.device", "machine.threads")
     return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))
 
 
 def flagged_photos(job: Job) -> pd.DataFrame:
-    """The most harmful training photos: photo_id, visit_id, score, worst first.
+    """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
 
-    The score is what pruning ranks by: the sum over all errors, or (rule each) the most negative of any error.
+    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.unit`` says so.
     """
     scores = pd.read_parquet(job.study.trace(job.trace_name()) / "scores.parquet")
-    by_photo = scores.groupby(["photo_id", "visit_id"])["score"]
-    worst = (by_photo.min() if job.settings.prune.rule == "each" else by_photo.sum()).reset_index()
-    worst = worst[worst["score"] < 0].sort_values(["score", "photo_id"])
-    return pd.DataFrame(worst.head(job.settings.explain.flagged)).reset_index(drop=True)
+    settings = job.settings
+    ranked = ranked_photos(scores, job.visits_of("train"), settings.prune, settings.trace.summed)
+    return ranked.head(settings.explain.flagged)
 
 
 def _make(job: Job, folder: Path) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 from grasp_psonet.cohort.tables import Cohort, read_cohort
 from grasp_psonet.errors import StudyError
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.pruning.selection import has_one_ranking
 from grasp_psonet.settings import StudySettings, as_tree, parse
 from grasp_psonet.stage import NOTE, Task, digest, read_note
 from grasp_psonet.study import Study
@@ -90,7 +91,11 @@ class Job:
     @property
     def has_one_ranking(self) -> bool:
         """Whether one ranking of the photos serves all errors; otherwise each error has its own."""
-        return self.settings.trace.summed or self.settings.prune.rule == "together"
+        return has_one_ranking(self.settings.prune, self.settings.trace.summed)
+
+    def num_rankings(self, num_queries: int) -> int:
+        """Rankings that this many traced errors give."""
+        return min(1, num_queries) if self.has_one_ranking else num_queries
 
     def trace_name(self) -> str:
         """Names a trace: the formula, and whatever else of its settings is not the default, e.g. adam-edit-steps."""

@@ -59,7 +59,7 @@ def prune_tasks(job: Job) -> list[Task]:
 
 
 def read_keep(job: Job, name: str) -> pd.DataFrame:
-    """A keep list: photo_id, visit_id, kept, reason, num_queries, min_score."""
+    """A keep list, with the columns that ``pruning.selection.select`` names."""
     folder = job.study.pruning(name)
     if not is_complete(folder):
         raise StageError(f"the keep list {name} is not made yet\n  next: `grasp run` makes everything in order")
@@ -81,8 +81,7 @@ class _Pruning:
             )
         keep = select(scores, photos, visits, self.k, job.settings.prune, job.settings.trace.summed)
         keep.to_parquet(folder / "keep.parquet", index=False)
-        num_queries = scores["query_id"].nunique()
-        _write_overlap(job, self.k, keep, min(1, num_queries) if job.has_one_ranking else num_queries, folder)
+        _write_overlap(job, self.k, keep, job.num_rankings(scores["query_id"].nunique()), folder)
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class _Control:
             losses = pd.read_parquet(job.study.trace(job.trace_name()) / "photo_losses.parquet")
             keep = loss_control(pruned, losses, job.visits_of("train"), job.settings.prune)
         keep.to_parquet(folder / "keep.parquet", index=False)
-        _write_overlap(job, self.one.k, keep, 0, folder)
+        _write_overlap(job, self.one.k, keep, None, folder)
 
 
 def _training_tables(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -108,9 +107,9 @@ def _training_tables(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
     return photos[photos["visit_id"].isin(visits["visit_id"])], visits
 
 
-def _write_overlap(job: Job, k: int, keep: pd.DataFrame, num_queries: int, folder: Path) -> None:
+def _write_overlap(job: Job, k: int, keep: pd.DataFrame, num_rankings: int | None, folder: Path) -> None:
     photos, visits = _training_tables(job)
-    row = overlap_table({k: keep}, num_queries)
+    row = overlap_table({k: keep}, num_rankings)
     rates = removal_rates(keep, photos, visits)
     tables = {
         "overlap": json.loads(row.to_json(orient="records"))[0],

@@ -1,12 +1,13 @@
 """``grasp report``: what the stages found, as one page and one file of numbers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from grasp_psonet.pruning.overlap import removal_rates
+from grasp_psonet.pruning.overlap import most_possible, removal_rates
 from grasp_psonet.report import data
 from grasp_psonet.report.page import render
 from grasp_psonet.report.results import results
@@ -66,6 +67,7 @@ def gather(job: Job) -> data.ReportData:
     choice = json.loads((study.evaluation / "choice.json").read_text(encoding="utf-8"))
     metrics = json.loads((study.run(BASELINE) / "metrics.json").read_text(encoding="utf-8"))
     queries = pd.read_parquet(study.trace(job.trace_name()) / "queries.parquet")
+    num_queries = int(queries["used"].sum())
     readers = tuple(
         reader
         for reader, column in _READERS.items()
@@ -86,10 +88,10 @@ def gather(job: Job) -> data.ReportData:
         readers=readers,
         splits=tuple(_split(job, split) for split in ("train", "val", "test")),
         train_photos=int(train_photos.sum()),
-        num_queries=int(queries["used"].sum()),
+        num_queries=num_queries,
         min_gain_se=job.settings.evaluate.min_gain_se,
         is_summed=job.has_one_ranking,
-        arms=_arms(job, evaluation, readers),
+        arms=_arms(job, evaluation, readers, job.num_rankings(num_queries)),
         chosen=chosen,
         making=_making(job, metrics),
         against_random=tuple(
@@ -128,14 +130,19 @@ def _split(job: Job, split: str) -> data.SplitCounts:
     )
 
 
-def _arms(job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...]) -> tuple[data.Arm, ...]:
+def _arms(
+    job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...], num_rankings: int
+) -> tuple[data.Arm, ...]:
     arms = [_arm(job, BASELINE, "baseline", 0, 0, evaluation, readers)]
+    is_by_photo = job.settings.prune.unit == "photo"
     sweep = read_sweep(job)
     for k, name in job.pruned_names().items():
         for one in [one for one in sweep.trained if one.k == k]:
             kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
-            removed = int((~read_keep(job, one.name)["kept"]).sum())
-            arms.append(_arm(job, one.name, kind, k, removed, evaluation, readers))
+            is_kept = read_keep(job, one.name)["kept"]
+            arm = _arm(job, one.name, kind, k, int((~is_kept).sum()), evaluation, readers)
+            most = most_possible(k, num_rankings, len(is_kept)) if is_by_photo else None
+            arms.append(replace(arm, most_possible=most))
         assert name in {arm.name for arm in arms} or name in {one.name for one in sweep.empty}
     return tuple(arms)
 

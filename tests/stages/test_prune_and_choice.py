@@ -1,0 +1,91 @@
+"""What pruning ranks by is what is shown first; keep lists know their rule; the baseline is no gain over itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grasp_psonet.cli import _job, main
+from grasp_psonet.stage import Task, run_task
+from grasp_psonet.stages import evaluate
+from grasp_psonet.stages.explain import explain_task, flagged_photos
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.prune import prune_tasks, read_keep
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cohort with a made-up trace of three errors."""
+    study = tmp_path_factory.mktemp("prune") / "study"
+    small = ["--cohort.num_views", "3", "--cohort.num_visits", "24", "--cohort.test_visits", "6"]
+    assert main(["cohort", str(study), "--preset", "tiny", *small]) == 0
+    job = _job(study, {})
+    photos = job.cohort.photos
+    photos = photos[photos["visit_id"].isin(job.visits_of("train")["visit_id"])][["photo_id", "visit_id"]]
+    chance = np.random.default_rng(0)
+    scores = pd.concat(photos.assign(query_id=f"q{q}", score=chance.normal(size=len(photos))) for q in range(3))
+
+    def make(folder: Path) -> None:
+        scores.to_parquet(folder / "scores.parquet", index=False)
+
+    run_task(Task("trace", job.study.trace(job.trace_name()), {}, {}, make))
+    return study
+
+
+def _with(study: Path, **changes: Any) -> Job:
+    return _job(study, {f"prune.{name}": str(value) for name, value in changes.items()})
+
+
+@pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
+@pytest.mark.parametrize("unit", ["photo", "visit"])
+@pytest.mark.parametrize("rule", ["together", "each"])
+def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, unit: str, rule: str) -> None:
+    job = _with(drawn, end=end, unit=unit, rule=rule, k="[2]", controls="[random]")
+    for task in prune_tasks(job):
+        run_task(task)
+    name = job.pruned_names()[2]
+    keep = read_keep(job, name).set_index("photo_id")
+    flagged = flagged_photos(job)
+    assert (flagged["score"].to_numpy() == keep.loc[flagged["photo_id"], "score"]).all()
+    first = flagged.head(2)["photo_id"]
+    assert (keep.loc[first, "num_queries"] > 0).all()
+    tables = [json.loads((job.study.pruning(of) / "overlap.json").read_text()) for of in (name, f"{name}-random")]
+    own, control = (table["overlap"] for table in tables)
+    assert own["num_kept_back"] >= 0
+    assert own["maximum"] == (2 if rule == "together" else 6)
+    assert control["num_removed"] == own["num_removed"] > 0
+    told = ("num_queries", "maximum", "num_choices", "num_chosen", "num_kept_back")
+    assert [control[column] for column in told] == [None] * len(told)
+
+
+def test_keep_lists_and_maps_depend_on_what_ranks_the_photos(drawn: Path) -> None:
+    job = _with(drawn, controls="[random]")
+    for task in prune_tasks(job):
+        assert {"prune.rule", "prune.end", "prune.unit", "trace.summed"} <= set(task.settings)
+    assert {"prune.rule", "prune.end", "prune.unit"} <= set(explain_task(job).settings)
+
+
+def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = _with(drawn, k="[2, 4]")
+    named = job.pruned_names()
+    chance = np.random.default_rng(1)
+    visits = job.visits_of("val")
+    runs = {}
+    for name in (BASELINE, named[4]):  # the list of k = 2 removed nothing
+        p_VC = chance.dirichlet(np.ones(3), size=len(visits))
+        runs[name] = pd.DataFrame(p_VC, columns=["p_mild", "p_moderate", "p_severe"]).assign(
+            visit_id=visits["visit_id"].to_numpy(), split="val", label=np.arange(len(visits)) % 3, predicted=0
+        )
+    asked = []
+
+    def counted(run: pd.DataFrame, baseline: pd.DataFrame, *_: Any) -> float:
+        asked.append(run is baseline)
+        return 0.01
+
+    monkeypatch.setattr(evaluate, "gain_standard_error", counted)
+    choice = evaluate.choice_of_k(job, runs)
+    assert choice["gain_se_by_k"] == {"0": None, "2": None, "4": 0.01}
+    assert asked == [False]
