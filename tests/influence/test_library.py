@@ -4,6 +4,7 @@ import copy
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +229,91 @@ def test_what_cannot_be_traced_is_refused(told: tuple[nn.Module, grasp_psonet.Tr
         grasp_psonet.trace(network, trajectory, {1: TRAINING[1], "1": TRAINING[1]}, QUERIES)  # type: ignore[dict-item]
     with pytest.raises(StageError, match="already holds a recording"):
         grasp_psonet.record(network, torch.optim.Adam(network.parameters()), trajectory.anchors.parent)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"counting": "step"}, r"counting is 'step'; wanted: one of even, checkpoints, steps"),
+        ({"formula": "Adam"}, r"formula is 'Adam'; wanted: one of paper, sgd, adam, "),
+        ({"unit": "photo"}, r"unit is 'photo'; wanted: one of single, share, edit, visit"),
+        ({"query": "photos"}, r"query is 'photos'; wanted: one of photo, visit"),
+        (
+            {"formula": "unrolled", "counting": "steps", "curvature": "hessian"},
+            r"curvature is 'hessian'; wanted: one of exact, fisher, none",
+        ),
+    ],
+)
+def test_mistyped_choices_are_refused(told: str, asked: dict[str, str], tmp_path: Path) -> None:
+    network = seeded(Pooling)
+    trajectory, _ = train(network, tmp_path)
+    with pytest.raises(SettingsError, match=told):
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, **asked)  # type: ignore[arg-type]
+
+
+def test_a_kept_step_without_an_anchor_is_refused(told: tuple[nn.Module, grasp_psonet.Trajectory]) -> None:
+    folder = told[1].anchors.parent
+    assert grasp_psonet.read_recording(folder, kept_step=4).kept_step == 4
+    with pytest.raises(
+        TraceError, match=r"kept_step is 5, and the recording has no anchor .* it has 3, at steps 2, 4, 6"
+    ):
+        grasp_psonet.read_recording(folder, kept_step=5)
+
+
+def test_every_bad_bag_is_named(told: tuple[nn.Module, grasp_psonet.Trajectory]) -> None:
+    network, trajectory = told
+    photos = TRAINING[0][0]
+    bad = {
+        "0": (photos, 1.7),
+        "1": (photos, torch.tensor([0, 1, 0])),
+        "2": photos,
+        "3": (photos.numpy(), 0),
+        "4": (torch.tensor(1.0), 0),
+        "5": (photos[:0], 0),
+        "6": (photos, -100),
+        "7": TRAINING[1],
+    }
+    with pytest.raises(TraceError, match="8 bags cannot be traced") as refused:
+        grasp_psonet.trace(network, trajectory, bad, {"q": (photos, None)})  # type: ignore[arg-type, dict-item]
+    for line in (
+        "training bag 0: label is 1.7; wanted: an integer, 0 or more",
+        "training bag 1: label is a tensor of shape (3,)",
+        "training bag 2: is Tensor; wanted: a pair (photos, label)",
+        "training bag 3: photos are ndarray; wanted: a tensor",
+        "training bag 4: photos are a tensor without dimensions",
+        "training bag 5: holds no photo",
+        "training bag 6: label is -100",
+        "query q: label is None",
+    ):
+        assert f"\n  {line}" in str(refused.value)
+    assert "bag 7" not in str(refused.value)
+    as_tensors = [(own, torch.tensor(label)) for own, label in TRAINING]
+    asked = {"formula": "adam", "unit": "visit"}
+    pd.testing.assert_frame_equal(
+        grasp_psonet.trace(network, trajectory, as_tensors, QUERIES, **asked),  # type: ignore[arg-type]
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, **asked),  # type: ignore[arg-type]
+    )
+    beyond = [*TRAINING[:-1], (photos, 7)]
+    with pytest.raises(
+        TraceError, match=r"2 bags (.|\n)*bag 5: label is 7; wanted: 0 to 2\n(.|\n)*query 0: label is 3;"
+    ):
+        grasp_psonet.trace(network, trajectory, beyond, [(photos, 3)])
+
+
+def test_nothing_to_trace_has_its_cause_told(told: tuple[nn.Module, grasp_psonet.Trajectory]) -> None:
+    network, trajectory = told
+    with pytest.raises(TraceError, match="there are no training bags"):
+        grasp_psonet.trace(network, trajectory, [], QUERIES)
+    with pytest.raises(TraceError, match="there are no queries"):
+        grasp_psonet.trace(network, trajectory, TRAINING, [])
+    with pytest.raises(TraceError, match="holds no anchor up to step 1\n"):
+        grasp_psonet.trace(network, replace(trajectory, kept_step=1), TRAINING, QUERIES)
+    with pytest.raises(
+        TraceError, match=r"query 0 has 2, 2 has 3\n  next: give a query of one photo, or query='visit'"
+    ):
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, query="photo")
+    with pytest.raises(TraceError, match=r"is torch\.float32 .* here, and torch\.float64 .* in the recording"):
+        grasp_psonet.trace(copy.deepcopy(network).float(), trajectory, TRAINING, QUERIES)
 
 
 class MixingFeatures(WithParts):

@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +169,28 @@ def test_training_that_did_something_else_is_refused(tmp_path: Path, changes: di
         scores(network, trajectory, replay_tolerance=1e-4)
     assert "next: replay takes the bags and labels as given" in str(refused.value)
     assert np.isfinite(scores(network, trajectory, counting="checkpoints")).all()
+
+
+def _weighted(network: nn.Module, bags: Sequence[Bag]) -> Tensor:
+    return torch.stack([loss_of(network, [bag]) * (10.0, 1.0, 0.1)[bag[1]] for bag in bags]).mean()
+
+
+def _smoothed(network: nn.Module, bags: Sequence[Bag]) -> Tensor:
+    labels = torch.tensor([label for _, label in bags])
+    logits = torch.cat([network(photos[None], torch.ones(1, len(photos), dtype=torch.bool)) for photos, _ in bags])
+    return nn.functional.cross_entropy(logits, labels, label_smoothing=0.3)
+
+
+@pytest.mark.parametrize("formula", ["sgd", "unrolled"])
+@pytest.mark.parametrize(("loss", "lr"), [(_weighted, 1e-3), (_smoothed, 1e-3), (_weighted, 1e-6)])
+def test_another_loss_is_refused_where_every_step_clips(
+    tmp_path: Path, loss: Callable[[nn.Module, Sequence[Bag]], Tensor], lr: float, formula: str
+) -> None:
+    network = seeded()
+    trajectory, _ = train(network, tmp_path, loss=loss, clip_norm=1e-3, lr=lr)
+    assert trajectory.steps["clipped_norm"].min() > 0.999e-3
+    with pytest.raises(ReplayMismatch, match=r"step [26] replays to first moments that differ at \S+, by up to \d"):
+        scores(network, trajectory, replay_tolerance=1e-4, formula=formula)
 
 
 def test_dropout_is_refused(tmp_path: Path) -> None:

@@ -1,31 +1,24 @@
 """Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, tables of answers."""
 
-import copy
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 from torch import nn
 
-from grasp_psonet.bags.bag import collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import ReplayMismatch, TraceError
 from grasp_psonet.influence.answers import change_table, score_table
+from grasp_psonet.influence.asked import asked_for
 from grasp_psonet.influence.changes import predicted_changes
-from grasp_psonet.influence.plain_bags import Bags, PlainBags, plain_bags
+from grasp_psonet.influence.plain_bags import Bags
 from grasp_psonet.influence.request import Request
 from grasp_psonet.influence.settings import Counting, Curvature, Formula, QueryKind, TraceSettings, Unit
 from grasp_psonet.influence.trace import trace as trace_bags
-from grasp_psonet.influence.unit_scope import UnitScope, traced_names, unit_scope
-from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.recording import read_start, with_losses
 from grasp_psonet.trajectory.replay import Rebuild
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
 ALL = "all"
-
-log = logging.getLogger("grasp_psonet")
 
 
 def trace(
@@ -58,7 +51,8 @@ def trace(
     Counting ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if all
     these bags had been drawn equally often, also those that never were. Counting ``steps`` takes those of each step at that
     step, by replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it.
-    Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm by as much of itself.
+    Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm and
+    the moments at each anchor by as much of themselves.
 
     Raises TraceError and SettingsError for combinations without meaning, TraceError for parameters that no rule covers
     exactly and for what the recording does not hold, and ReplayMismatch where replay differs: training augmented, dropped
@@ -76,7 +70,7 @@ def trace(
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
-    asked = _asked(network, trajectory, training_bags, queries, settings)
+    asked = asked_for(network, trajectory, training_bags, queries, settings)
     replaying, steps = None, trajectory
     if counting == "steps":
         steps = with_losses(trajectory, {bag_id: bag.label for bag_id, bag in asked.bags.training.items()})
@@ -138,7 +132,7 @@ def what_if(
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
-    asked = _asked(network, trajectory, training_bags, queries, settings)
+    asked = asked_for(network, trajectory, training_bags, queries, settings)
     bags, visits = asked.bags, tuple(asked.bags.training.values())
     request = Request(visits, bags.queries, bags.photos, (formula,), settings, asked.scope)
     found = predicted_changes(asked.network, trajectory, request)
@@ -146,42 +140,3 @@ def what_if(
     table = change_table(found, query_ids, visits)
     table.attrs["coverage"] = str(asked.scope)
     return table
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What was asked: a copy of the network that may be changed, the bags, and the parameters with their proven rules."""
-
-    network: nn.Module
-    bags: PlainBags
-    scope: UnitScope
-
-
-def _asked(
-    network: nn.Module, trajectory: Trajectory, training_bags: Bags, queries: Bags, settings: TraceSettings
-) -> _Asked:
-    """Checks that there is something to trace, and proves the scope at the first anchor among what training moved."""
-    bags = plain_bags(training_bags, queries, next(network.parameters()).dtype)
-    windows = trajectory.windows()
-    drawn = set(trajectory.steps["visit_id"].astype(str)) & bags.training.keys()
-    if not windows or not bags.training or not bags.queries or not drawn:
-        raise TraceError(
-            f"nothing to trace: {len(windows)} anchors up to step {trajectory.kept_step}, {len(bags.training)} training bags, "
-            f"of which {len(drawn)} were drawn, {len(bags.queries)} queries\n"
-            "  next: name bags in draw() as here: by their keys, or by their places in the list"
-        )
-    network = copy.deepcopy(network).eval()
-    anchor = trajectory.read(windows[0][1], next(network.parameters()).device)
-    load_weights(network, anchor)
-    moved = anchor.state.exp_avg_sq.keys()
-    names = traced_names(network, settings.scope) & moved
-    if not names:
-        raise TraceError(
-            f"training moved none of the traced parameters {settings.scope!r}\n  next: trace all, or train them"
-        )
-    for name, weight in network.named_parameters():
-        weight.requires_grad_(name in moved)
-    few = collate(list(bags.training.values())[:4], bags.photos)
-    scope = unit_scope(settings.unit, network, few, sorted(names))
-    log.info("tracing %d queries over %s", len(bags.queries), scope)
-    return _Asked(network, bags, scope)

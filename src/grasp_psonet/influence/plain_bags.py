@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import Tensor
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.errors import TraceError
+
+MOST_TOLD = 10  # bags named in one message
 
 PhotosAndLabel = tuple[Tensor, int]
 Bags = Sequence[PhotosAndLabel] | Mapping[str, PhotosAndLabel]
@@ -36,26 +39,75 @@ class TensorStore:
 def plain_bags(training: Bags, queries: Bags, dtype: torch.dtype) -> PlainBags:
     """Bags of (photos [N, ...], label) under their keys, or their places in a list; photos are read as ``dtype``.
 
-    Raises TraceError for bags without photos, ids that are told apart by their type alone, and photos of several shapes.
+    Raises one TraceError naming every bag that is none (not a pair, no photos, no integer label), and TraceError for ids
+    that are told apart by their type alone and for photos of several shapes.
     """
+    by_role_and_key = {"training bag": _items(training), "query": _items(queries)}
+    faults = [
+        f"{role} {key}: {fault}"
+        for role, items in by_role_and_key.items()
+        for key, bag in items
+        if (fault := _fault(bag)) is not None
+    ]
+    _refuse(faults, "give each bag as (photos, label): a tensor [photos, ...] and the number of its class")
     photos: list[Tensor] = []
-    by_role = [_made(bags, photos) for bags in (training, queries)]
+    by_role = [_made(items, photos) for items in by_role_and_key.values()]
     if len(shapes := sorted({tuple(photo.shape) for photo in photos})) > 1:
         raise TraceError(f"photos have shapes {', '.join(map(str, shapes))}; wanted: one for all\n  next: resize them")
     return PlainBags(by_role[0], tuple(by_role[1].values()), TensorStore(tuple(photos), dtype))
 
 
-def _made(bags: Bags, photos: list[Tensor]) -> dict[str, Bag]:
+def refuse_labels_beyond(bags: PlainBags, num_classes: int) -> None:
+    """Raises TraceError naming every bag whose label is none of the network's classes."""
+    roles = {"training bag": bags.training.values(), "query": bags.queries}
+    faults = [
+        f"{role} {bag.visit_id}: label is {bag.label}; wanted: 0 to {num_classes - 1}"
+        for role, own in roles.items()
+        for bag in own
+        if bag.label >= num_classes
+    ]
+    _refuse(faults, f"the network returns {num_classes} logits; give labels that number them")
+
+
+def _items(bags: Bags) -> list[tuple[object, PhotosAndLabel]]:
+    return list(bags.items()) if isinstance(bags, Mapping) else list(enumerate(bags))
+
+
+def _fault(bag: object) -> str | None:
+    """What keeps this from being a bag, if anything does."""
+    if not isinstance(bag, tuple | list) or len(bag) != 2:
+        return f"is {type(bag).__name__}; wanted: a pair (photos, label)"
+    photos, label = bag
+    if not isinstance(photos, Tensor):
+        return f"photos are {type(photos).__name__}; wanted: a tensor [photos, ...]"
+    if not photos.ndim:
+        return "photos are a tensor without dimensions; wanted: [photos, ...]"
+    if not len(photos):
+        return "holds no photo"
+    if isinstance(label, Tensor) and label.ndim:
+        return f"label is a tensor of shape {tuple(label.shape)}; wanted: one integer, 0 or more"
+    try:
+        is_label = index(label) >= 0
+    except TypeError:
+        is_label = False
+    return None if is_label else f"label is {label!r}; wanted: an integer, 0 or more"
+
+
+def _refuse(faults: list[str], next_step: str) -> None:
+    if faults:
+        more = [f"and {len(faults) - MOST_TOLD} more"] * (len(faults) > MOST_TOLD)
+        told = "\n  ".join([*faults[:MOST_TOLD], *more])
+        raise TraceError(f"{len(faults)} bags cannot be traced\n  {told}\n  next: {next_step}")
+
+
+def _made(items: list[tuple[object, PhotosAndLabel]], photos: list[Tensor]) -> dict[str, Bag]:
     """The bags by id; appends their photos to the list."""
-    items = list(bags.items()) if isinstance(bags, Mapping) else list(enumerate(bags))
     found: dict[str, Bag] = {}
     for key, (own, label) in items:
         bag_id, count = str(key), len(own)
         rows = tuple(range(len(photos), len(photos) + count))
-        found[bag_id] = Bag(bag_id, int(label), tuple(f"{bag_id}/{n}" for n in range(count)), rows, (True,) * count)
+        found[bag_id] = Bag(bag_id, index(label), tuple(f"{bag_id}/{n}" for n in range(count)), rows, (True,) * count)
         photos.extend(own)
-    if empty := [bag_id for bag_id, bag in found.items() if not len(bag)]:
-        raise TraceError(f"bags {', '.join(empty)} hold no photo")
     if len(found) != len(items):
         raise TraceError(
             f"{len(items)} bags have {len(found)} different ids as text\n  next: name each bag differently"

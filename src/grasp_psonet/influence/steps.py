@@ -27,6 +27,7 @@ def window_scores(
     for step in replay(
         network, anchor, trajectory.steps, until, replaying.rebuild, trajectory.optimizer, replaying.tolerance
     ):
+        replaying.compare_end(trajectory, step, until)
         _add_step(scores, network, trajectory, replaying, step, request)
     return scores
 

@@ -48,6 +48,7 @@ def unrolled_scores(
     for before, until in reversed(windows):
         anchor = replaying.anchor(trajectory, before, device)
         for step in _backward(network, trajectory, replaying, anchor, until, request.settings.memory_mib * 2**20):
+            replaying.compare_end(trajectory, step, until)
             give_weights(network, step.weights)
             adjoint = _before_step(scores, network, trajectory, replaying, adjoint, step, rows, request)
     return scores

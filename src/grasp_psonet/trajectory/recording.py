@@ -11,16 +11,20 @@ import torch
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.network.network import visit_loss
 from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import Anchor, anchor_path, read_anchor
+from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, read_anchor
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 STEPS, FACTS, ANCHORS, START = "steps.parquet", "recording.json", "anchors", "start"
 LOGIT = "logit"  # column of the one logit a bag of two classes; of several: logit_0, logit_1, ...
+MOST_TOLD = 12  # steps named in one message
 
 
 def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajectory:
-    """What a recorder left in this folder; ``kept_step`` as in ``Recorder.trajectory``. Raises StageError if unfinished."""
+    """What a recorder left in this folder; ``kept_step`` as in ``Recorder.trajectory``.
+
+    Raises StageError if it is unfinished, and TraceError for a kept step without an anchor.
+    """
     folder = Path(folder)
     if not (folder / FACTS).is_file():
         raise StageError(f"{folder} holds no finished recording\n  next: record a training (grasp_psonet.record)")
@@ -30,7 +34,21 @@ def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajecto
     last = int(steps["step"].max())
     if kept_step is not None and not 1 <= kept_step <= last:
         raise TraceError(f"kept_step is {kept_step}; the recording holds steps 1 to {last}")
-    return Trajectory(folder / ANCHORS, steps, last if kept_step is None else kept_step, OptimizerSettings(**facts))
+    kept = last if kept_step is None else kept_step
+    _refuse_without_anchor(folder / ANCHORS, kept)
+    return Trajectory(folder / ANCHORS, steps, kept, OptimizerSettings(**facts))
+
+
+def _refuse_without_anchor(anchors: Path, kept_step: int) -> None:
+    """Raises TraceError where no anchor holds the weights after the kept step: the steps up to it would not all count."""
+    have = anchor_steps(anchors)
+    if kept_step not in have:
+        near = sorted(sorted(have, key=lambda step: abs(step - kept_step))[:MOST_TOLD])
+        raise TraceError(
+            f"kept_step is {kept_step}, and the recording has no anchor of that step; it has {len(have)}, "
+            f"{'nearest ' * (len(near) < len(have))}at steps {', '.join(map(str, near))}\n"
+            "  next: keep one of those, or record with a smaller anchor_every"
+        )
 
 
 def read_start(trajectory: Trajectory, device: torch.device) -> Anchor:

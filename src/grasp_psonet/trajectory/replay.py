@@ -98,6 +98,32 @@ def give_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
         weight.copy_(weights[name])
 
 
+def compare_with_anchor(step: ReplayedStep, anchor: Anchor, tolerance: float) -> None:
+    """Raises ReplayMismatch where the replayed step does not end where training ended it: at the anchor of that step.
+
+    Losses and norms do not tell every other gradient apart: clipping gives any of them the same norm. With tolerance 0
+    weights and moments are compared bitwise. Else the first moments are, up to ``tolerance`` times their largest value
+    anywhere: weights that no loss depends on (before a softmax) step by the lr whichever way their gradient was rounded.
+    """
+    pairs = {"first moments": (step.state.exp_avg, anchor.state.exp_avg)}
+    if not tolerance:
+        pairs["weights"] = (step.weights_after, anchor.weights)
+        pairs["second moments"] = (step.state.exp_avg_sq, anchor.state.exp_avg_sq)
+    for what, (replayed, recorded) in pairs.items():
+        largest = max(float(value.abs().max()) for value in recorded.values())
+        for name, value in recorded.items():
+            difference = (replayed[name] - value).abs().flatten()
+            if bool((difference <= tolerance * largest).all()):
+                continue
+            worst = int(difference.argmax())
+            raise ReplayMismatch(
+                f"step {step.step} replays to {what} that differ at {name}, by up to {float(difference[worst]):.9g} (replayed "
+                f"{float(replayed[name].flatten()[worst]):.9g}; its anchor says {float(value.flatten()[worst]):.9g}; largest "
+                f"{largest:.9g}, tolerance {tolerance:g})\n"
+                "  next: replay with the loss of the run: the mean cross-entropy of the draws, neither weighted nor smoothed"
+            )
+
+
 def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in tensors.items()}
 

@@ -9,7 +9,7 @@ import torch
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, read_anchor
-from grasp_psonet.trajectory.replay import Rebuild
+from grasp_psonet.trajectory.replay import Rebuild, ReplayedStep, compare_with_anchor
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
@@ -45,3 +45,9 @@ class Replaying:
         if self.start.step != 0:
             raise TraceError(f"the start of a replay is the anchor before step 1; seen: that of step {self.start.step}")
         return self.start if step == 0 else trajectory.read(step, device)
+
+    def compare_end(self, trajectory: Trajectory, step: ReplayedStep, until: int) -> None:
+        """Compares the last step of a window with the anchor written after it. Raises ReplayMismatch."""
+        if step.step == until:
+            device = next(iter(step.weights_after.values())).device
+            compare_with_anchor(step, trajectory.read(until, device), self.tolerance)
