@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence import contraction
-from grasp_psonet.influence.coverage import Scope, cover, refuse_coupling
+from grasp_psonet.influence.coupling import refuse_coupling
+from grasp_psonet.influence.coverage import Scope, cover
 from grasp_psonet.influence.products import Products, products, query_blocks
 from tests.reference import photo_gradients as reference
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.coverage import refuse_batch_statistics
+from grasp_psonet.influence.coupling import refuse_batch_statistics
 from grasp_psonet.influence.plain_bags import Bags, PlainBags, plain_bags, refuse_labels_beyond
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.unit_scope import UnitScope, traced_names, unit_scope

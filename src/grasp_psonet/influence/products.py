@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.contraction import Sums
-from grasp_psonet.influence.coverage import Scope, refuse_batch_statistics
+from grasp_psonet.influence.coupling import refuse_batch_statistics
+from grasp_psonet.influence.coverage import Scope
 from grasp_psonet.influence.sweep import LossOf, sweep
 
 

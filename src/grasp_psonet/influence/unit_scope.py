@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.coverage import Scope, cover, refuse_batch_statistics, refuse_coupling
+from grasp_psonet.influence.coupling import refuse_batch_statistics, refuse_coupling
+from grasp_psonet.influence.coverage import Scope, cover
 from grasp_psonet.influence.edit import tangent_bags
 from grasp_psonet.influence.settings import Unit
 from grasp_psonet.influence.visits import features_of, fitted, part, pooled, refuse_without_parts, visit_losses

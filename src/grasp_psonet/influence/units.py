@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.coverage import refuse_batch_statistics
+from grasp_psonet.influence.coupling import refuse_batch_statistics
 from grasp_psonet.influence.edit import tangent_bags
 from grasp_psonet.influence.edit_squares import edit_squares
 from grasp_psonet.influence.products import Products, products
