@@ -29,14 +29,18 @@ from grasp_psonet.stages.train import split_bags
 
 Floats = NDArray[np.float64]
 FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
-HEAD_PATTERNS = "head"
 
 
-def combinations(units: tuple[Unit, ...] = get_args(Unit)) -> Iterator[tuple[TraceSettings, tuple[Formula, ...]]]:
-    """Every defined combination but ``unrolled`` (the micro truth has it), as settings and the formulas of one pass."""
+def combinations(whole_grid: bool) -> Iterator[tuple[TraceSettings, tuple[Formula, ...]]]:
+    """Settings and the formulas of one pass: every defined combination but ``unrolled`` (the micro truth has it), or without
+    what costs minutes each: replayed steps and unit edit only beside the default, the head alone only for unit single."""
     for unit, query, counting, scope in itertools.product(
-        units, ("photo", "visit"), ("even", "checkpoints", "steps"), ("all", HEAD_PATTERNS)
+        get_args(Unit), ("photo", "visit"), ("even", "checkpoints", "steps"), ("all", "head")
     ):
+        is_slow = counting == "steps" or unit == "edit"
+        is_beside = query == "photo" and scope == "all" and (unit == "single" or counting == "even")
+        if not whole_grid and ((is_slow and not is_beside) or (scope == "head" and unit != "single")):
+            continue
         settings = TraceSettings("adam", unit, query, counting, scope=scope)  # type: ignore[arg-type]
         if defined := tuple(formula for formula in FORMULAS if _is_defined(settings, formula)):
             yield settings, defined
@@ -50,11 +54,11 @@ def _is_defined(settings: TraceSettings, formula: Formula) -> bool:
     return True
 
 
-def ranking_rows(job: Job, units: tuple[Unit, ...] = get_args(Unit)) -> Iterator[dict[str, Any]]:
+def ranking_rows(job: Job, whole_grid: bool) -> Iterator[dict[str, Any]]:
     """One row per method and rule: average precision, and precision among as many photos as were planted."""
     truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
     queries = baseline_queries(job)
-    for settings, formulas in combinations(units):
+    for settings, formulas in combinations(whole_grid):
         start = time.monotonic()
         found = trace_queries(job, queries, formulas, settings)
         elapsed_s = (time.monotonic() - start) / len(formulas)
