@@ -36,7 +36,7 @@ log = logging.getLogger("grasp_psonet")
 
 PARTS = ("micro", "held-out", "arms", "rankings", "readers", "vit", "lds")
 RANKED = {"colour_cast": 20, "background": 102}
-MICRO_SEEDS, MICRO_LENGTHS = range(5), (60, 120)
+MICRO_SEEDS = range(5)
 VIT_SEEDS = (20, 21)
 READER_SEEDS = (50, 51)
 LDS_SEED, LDS_LISTS = 20, 16
@@ -74,7 +74,7 @@ def main() -> None:
 def _micro(scale: Scale) -> dict[str, Any]:
     if not scale.is_full:
         return micro_truth(scale.folder / "micro", [0], [MAIN_LR], [MAIN_STEPS])
-    return micro_truth(scale.folder / "micro", MICRO_SEEDS, lengths=MICRO_LENGTHS)
+    return micro_truth(scale.folder / "micro", MICRO_SEEDS)
 
 
 def _held_out(scale: Scale) -> dict[str, Any]:

@@ -75,12 +75,20 @@ def micro_truth(
     main learning rate, or of the first given where that was not asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cells = sorted(itertools.product(lrs, lengths, seeds), key=lambda cell: (cell[1], cell[0] != MAIN_LR, cell[0]))
+    cells = cells_of(lrs, lengths, seeds)
     rows = pd.concat([_cell(folder, seed, lr, steps, whole_grid) for lr, steps, seed in cells], ignore_index=True)
     table = summary(rows)
     table.to_parquet(folder / "methods.parquet", index=False)
     table.to_csv(folder / "methods.csv", index=False)
     return main_figures(table, cells[0][0], cells[0][1])
+
+
+def cells_of(lrs: Sequence[float], lengths: Sequence[int], seeds: Sequence[int]) -> list[tuple[float, int, int]]:
+    """Every length at the main learning rate, and every learning rate at the shortest length; the main cell comes first."""
+    main_lr = MAIN_LR if MAIN_LR in lrs else lrs[0]
+    pairs = [(main_lr, length) for length in sorted(lengths)]
+    pairs += [(lr, min(lengths)) for lr in lrs if lr != main_lr]
+    return [(lr, steps, seed) for lr, steps in pairs for seed in seeds]
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
