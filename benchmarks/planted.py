@@ -90,7 +90,7 @@ def make_baseline(cohorts: Cohorts, seed: int) -> None:
     run_task(train_task(job))
     if cohorts.has_shortcut:
         run_task(oracle_task(job))
-        train_together(job, [ORACLE])
+        _train(job, [ORACLE])
 
 
 def make_arm(job: Job) -> None:
@@ -98,7 +98,12 @@ def make_arm(job: Job) -> None:
     run_task(trace_task(job))
     for task in prune_tasks(job):
         run_task(task)
-    tasks = {one.name: train_task(job, one.name, job.study.pruning(one.name)) for one in read_sweep(job).trained}
+    _train(job, [one.name for one in read_sweep(job).trained])
+
+
+def _train(job: Job, names: list[str]) -> None:
+    """Trains those of these keep lists whose run does not stand."""
+    tasks = {name: train_task(job, name, job.study.pruning(name)) for name in names}
     train_together(job, [name for name, task in tasks.items() if judge(task).state != "valid"])
 
 
