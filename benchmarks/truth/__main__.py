@@ -4,7 +4,8 @@
     python -m benchmarks.truth --full    everything (hours; whatever stands in the folder is not made again)
     python -m benchmarks.truth --full --whole-grid    the rankings in every defined combination (hours more)
 
-The tables are written to FOLDER/tables as csv (of the full form also beside its dated file), the summary to a dated file; the last line printed is one JSON object.
+The tables are written to FOLDER/tables as csv (of the full form also beside its dated file), the summary to a dated
+file; the last line printed is one JSON object.
 """
 
 import argparse
