@@ -39,8 +39,8 @@ log = logging.getLogger("grasp_psonet")
 PARTS = ("micro", "held-out", "arms", "rankings", "readers", "vit", "lds")
 RANKED = {"background": 102, "colour_cast": 20}
 MICRO_SEEDS = range(5)
-VIT_SEEDS = (20, 21)
-READER_SEEDS = (50, 51)
+VIT_SEEDS = (20,)
+READER_SEEDS = (50,)
 LDS_SEED, LDS_LISTS = 20, 16
 
 

@@ -33,13 +33,12 @@ FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
 
 def combinations(whole_grid: bool) -> Iterator[tuple[TraceSettings, tuple[Formula, ...]]]:
     """Settings and the formulas of one pass: every defined combination but ``unrolled`` (the micro truth has it), or without
-    what costs minutes each: replayed steps and unit edit only beside the default, the head alone only for unit single."""
+    those that take many minutes (replayed steps, unit edit) and the head alone only for unit single."""
     for unit, query, counting, scope in itertools.product(
         get_args(Unit), ("photo", "visit"), ("even", "checkpoints", "steps"), ("all", "head")
     ):
-        is_slow = counting == "steps" or unit == "edit"
-        is_beside = query == "photo" and scope == "all" and (unit == "single" or counting == "even")
-        if not whole_grid and ((is_slow and not is_beside) or (scope == "head" and unit != "single")):
+        is_quick = counting != "steps" and unit != "edit" and (scope == "all" or unit == "single")
+        if not (whole_grid or is_quick):
             continue
         settings = TraceSettings("adam", unit, query, counting, scope=scope)  # type: ignore[arg-type]
         if defined := tuple(formula for formula in FORMULAS if _is_defined(settings, formula)):
