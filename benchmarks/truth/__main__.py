@@ -37,7 +37,7 @@ from grasp_psonet.progress import show_plainly
 log = logging.getLogger("grasp_psonet")
 
 PARTS = ("micro", "held-out", "arms", "rankings", "readers", "vit", "lds")
-RANKED = {"background": 102, "colour_cast": 20}
+RANKED = {"background": 102}
 MICRO_SEEDS = range(5)
 VIT_SEEDS = (20,)
 READER_SEEDS = (50,)
