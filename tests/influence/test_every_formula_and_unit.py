@@ -158,7 +158,7 @@ class FamilyRun:
         scope = unit_scope(unit, self.network, collate(self.visits, self.rebuild.pixels))
         found: Scores = {}
         stepwise = TraceSettings(formula="unrolled", counting="steps", query="visit", unit=unit)
-        asked = [(TraceSettings(query="visit", unit=unit), AT_ANCHORS), (stepwise, AT_STEPS)]
+        asked = [(TraceSettings(query="visit", unit=unit, counting="checkpoints"), AT_ANCHORS), (stepwise, AT_STEPS)]
         if with_curvature_none:
             asked.append((replace(stepwise, curvature="none"), ("unrolled",)))
         for settings, formulas in asked:
