@@ -335,7 +335,8 @@ def test_the_slower_path_refuses_to_draw_anew() -> None:
 def test_large_layers_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     c = case("convnextv2 linear")
     whole = c.products(wants_gram=True)
-    monkeypatch.setattr(contraction, "CPU_BLOCK_BYTES_PER_EXAMPLE", 150)
+    monkeypatch.setattr(contraction, "CPU_BLOCK_BYTES", 700)
+    monkeypatch.setattr(contraction, "MIN_BLOCK_ROWS", 1)
     blocked = c.products(wants_gram=True)
     assert gap(blocked.dot_BQ, whole.dot_BQ) < 1e-12
     assert whole.gram_MBB is not None

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from grasp_psonet.influence.rules import Gradient, Outer
 
-CPU_BLOCK_BYTES_PER_EXAMPLE = 2**20  # a block of a materialised gradient: thinner ones starve the products
+CPU_BLOCK_BYTES = 2 * 2**20  # a materialised gradient is formed and used in blocks of this size, in one workspace
+MIN_BLOCK_ROWS = 64  # but not in thinner ones, which starve the products
 DEVICE_BLOCK_BYTES = 256 * 2**20  # elsewhere than on a CPU: few large products instead of many that fit its cache
 ROUND_TRIP = 8  # cost of writing and reading one number of an intermediate result, in multiply-adds
 DOT = 2  # cost of one multiply-add with a direction: those products are long and thin
@@ -83,7 +84,7 @@ class Sums:
             self._take_contracted(name, gradient)
             return
         direction_QP, metric_MP = _joined(self.directions, [name]), _joined(self.metrics, [name])
-        rows = self._rows(gradient.left_BTO, num_examples, num_examples * num_inputs, num_outputs)
+        rows = self._rows(gradient.left_BTO, num_examples * num_inputs, num_outputs)
         workspace = self._room(num_examples * rows * num_inputs, gradient.left_BTO)
         for start in range(0, num_outputs, rows):
             left_BOT = gradient.left_BTO[:, :, start : start + rows].transpose(1, 2)
@@ -97,11 +98,10 @@ class Sums:
                 None if metric_MP is None else metric_MP[:, part],
             )
 
-    def _rows(self, like: Tensor, num_examples: int, row_numel: int, num_rows: int) -> int:
+    def _rows(self, like: Tensor, row_numel: int, num_rows: int) -> int:
         """How many rows of an intermediate result make one block."""
-        is_cpu = like.device.type == "cpu"
-        block_bytes = num_examples * CPU_BLOCK_BYTES_PER_EXAMPLE if is_cpu else DEVICE_BLOCK_BYTES
-        return max(1, min(num_rows, block_bytes // max(1, row_numel * like.element_size())))
+        block_bytes = CPU_BLOCK_BYTES if like.device.type == "cpu" else DEVICE_BLOCK_BYTES
+        return min(num_rows, max(MIN_BLOCK_ROWS, block_bytes // max(1, row_numel * like.element_size())))
 
     def _room(self, num_scalars: int, like: Tensor) -> Tensor:
         """Scratch memory that is used again for every block: fresh pages cost more than the products formed in them."""
@@ -123,7 +123,7 @@ class Sums:
         left_NO, right_NK = gradient.left_BTO.flatten(0, 1), gradient.right_BTK.flatten(0, 1)
         direction_QOK = self.directions[name].reshape(self.num_directions, num_outputs, right_NK.shape[1])
         dot_QB = self._dot(left_NO, num_examples)
-        rows = self._rows(left_NO, num_examples, len(left_NO), self.num_directions * num_outputs)
+        rows = self._rows(left_NO, len(left_NO), self.num_directions * num_outputs)
         workspace = self._room(len(left_NO) * rows, left_NO)
         for first in range(0, self.num_directions, max(1, rows // num_outputs)):
             for start in range(0, num_outputs, min(rows, num_outputs)):
