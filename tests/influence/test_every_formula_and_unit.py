@@ -157,7 +157,7 @@ class FamilyRun:
         """Scores [Q, Z] by (counting, formula, unit)."""
         scope = unit_scope(unit, self.network, collate(self.visits, self.rebuild.pixels))
         found: Scores = {}
-        stepwise = TraceSettings(formula="unrolled", counting="steps", query="visit", unit=unit)
+        stepwise = TraceSettings(formula="unrolled", counting="steps", errors="kept", query="visit", unit=unit)
         asked = [(TraceSettings(query="visit", unit=unit, counting="checkpoints"), AT_ANCHORS), (stepwise, AT_STEPS)]
         if with_curvature_none:
             asked.append((replace(stepwise, curvature="none"), ("unrolled",)))

@@ -148,7 +148,7 @@ def test_counting_steps_without_what_replays_them_is_refused(run: TinyRun) -> No
 def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun) -> None:
     network = run.network()
     scope = unit_scope("single", network, collate(run.visits[:3], run.pixels))
-    for settings in (STEPS, replace(STEPS, formula="unrolled"), TraceSettings()):
+    for settings in (STEPS, replace(STEPS, formula="unrolled", errors="kept"), TraceSettings()):
         trace(
             network,
             run.trajectory,
@@ -164,7 +164,9 @@ def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun) -> None:
 
 
 def test_formulas_traced_together_may_differ_in_what_they_know_of_curvature(run: TinyRun) -> None:
-    settings = TraceSettings(formula="unrolled", counting="steps", query="visit", unit="visit", curvature="none")
+    settings = TraceSettings(
+        formula="unrolled", counting="steps", errors="kept", query="visit", unit="visit", curvature="none"
+    )
     together = run.trace(settings, ("adam", "unrolled")).by_formula
     adam = run.trace(replace(settings, formula="adam", curvature="exact")).by_formula
     np.testing.assert_array_equal(together["adam"], adam["adam"])

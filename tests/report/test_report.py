@@ -128,7 +128,8 @@ def test_errors_scored_together_are_told_as_one_ranking(report, page):
     )
     words = Page(render(together)).words()
     for sentence in (
-        "The 9 validation errors are taken together, and the k training photos most harmful to them are removed",
+        "The 9 validation visits that the baseline misclassifies are taken together, and the k training photos most "
+        "harmful to them are removed",
         "One ranking serves all errors together.",
         "Removed for all 9 errors together",
     ):
@@ -242,6 +243,17 @@ def one_reader(report: ReportData) -> ReportData:
     return dataclasses.replace(
         report, readers=("Reader 1",), arms=arms, against_random=report.against_random[:1], reader_kappa=None
     )
+
+
+def test_errors_of_every_epoch_are_told_as_such(report, page):
+    every = dataclasses.replace(report, of_every_epoch=True)
+    sentence = "For each of the 9 validation visits that some epoch of the baseline misclassifies"
+    assert sentence in Page(render(every)).words()
+    assert sentence not in page.words()
+    none_kept = Page(render(dataclasses.replace(every, errors=()))).words()
+    assert "The kept epoch of the baseline misclassifies no validation visit." in none_kept
+    none_at_all = Page(render(dataclasses.replace(every, errors=(), num_queries=0))).words()
+    assert "No epoch of the baseline misclassifies a validation visit, so there was nothing to trace." in none_at_all
 
 
 MISSING_PARTS = {

@@ -18,7 +18,7 @@ from grasp_psonet.stages.trace_parts import TraceParts, kept_parts
 
 SMALL = ["--cohort.num_views", "2", "--cohort.num_visits", "24", "--cohort.test_visits", "6", "--train.epochs", "1"]
 # one part a query: a query's directions are larger than the memory
-TRACE = ["--trace.formula", "unrolled", "--trace.counting", "steps", "--trace.unit", "visit"]
+TRACE = ["--trace.formula", "unrolled", "--trace.counting", "steps", "--trace.unit", "visit", "--trace.errors", "kept"]
 TRACE += ["--trace.curvature", "none", "--trace.memory_mib", "1"]
 
 
@@ -65,7 +65,7 @@ def test_an_interrupted_trace_goes_on_with_the_same_bytes(
     queries = list(sweeps.rows)
     assert queries == list(range(len(queries)))
     assert len(queries) >= 3, "too few parts: an interruption would prove nothing"
-    name = "traces/unrolled-visit-steps-none"
+    name = "traces/unrolled-visit-kept-errors-steps-none"
     assert not (whole / name / "parts").exists()
 
     sweeps.rows, sweeps.stops_at = [], 2

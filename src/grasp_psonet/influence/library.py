@@ -63,6 +63,7 @@ def trace(
         unit=unit,
         query=query,
         counting=counting,
+        errors="kept",
         summed=sum_queries,
         scope=traced if isinstance(traced, str) else tuple(traced),
         curvature=curvature,

@@ -8,13 +8,13 @@ from grasp_psonet.influence.settings import TraceSettings
 def find_queries(
     predictions: pd.DataFrame, visits: pd.DataFrame, cutoffs: tuple[float, float], settings: TraceSettings
 ) -> pd.DataFrame:
-    """One row per misclassified validation visit (argmax against Reader 1).
+    """One row per misclassified visit (argmax against Reader 1) of these predictions of the validation split.
 
     Columns: query_id (the visit), photo_id (its most-attended photo), label, predicted, loss, readers_disagree,
     near_cutoff (Reader 1's PASI within settings.near_cutoff points of a cut-off), used (False for doubtful queries when
     settings.drop_doubtful_queries). Sorted by query_id; empty when nothing is misclassified.
     """
-    wrong = predictions[(predictions["split"] == "val") & (predictions["predicted"] != predictions["label"])]
+    wrong = predictions[predictions["predicted"] != predictions["label"]]
     wrong = wrong.sort_values("visit_id")
     told = visits.set_index("visit_id").loc[wrong["visit_id"]]
     second = told["severity_reader2"]

@@ -11,6 +11,7 @@ Unit = Literal["single", "share", "edit", "visit"]
 Curvature = Literal["exact", "fisher", "none"]
 Counting = Literal["even", "checkpoints", "steps"]
 QueryKind = Literal["photo", "visit"]
+Errors = Literal["each_anchor", "kept"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class TraceSettings:
         "even",
         "every photo at every anchor as if all visits had been drawn equally often (even) or as often as they were "
         "(checkpoints), or the photos of each step at that step, by replay (steps: one more training)",
+    )
+    errors: Errors = setting(
+        "each_anchor",
+        "validation errors traced: at every anchor of training those that the network made there (each_anchor), or those of "
+        "the kept epoch, over the anchors up to it (kept)",
     )
     summed: bool = setting(False, "one score for all errors together instead of one for each")
     scope: str | tuple[str, ...] = setting(
@@ -56,6 +62,7 @@ class TraceSettings:
         _refuse_unknown("formula", self.formula, Formula)
         _refuse_unknown("unit", self.unit, Unit)
         _refuse_unknown("query", self.query, QueryKind)
+        _refuse_unknown("errors", self.errors, Errors)
         _refuse_unknown("counting", self.counting, Counting)
         _refuse_unknown("curvature", self.curvature, Curvature)
         refuse_unless(self.near_cutoff >= 0, "trace.near_cutoff", self.near_cutoff, "0 or more PASI points")
@@ -92,6 +99,11 @@ def _refuse_combinations(settings: TraceSettings) -> None:
         raise SettingsError(
             f"trace.formula unrolled with trace.scope {settings.scope!r}: a step carries every parameter into every other\n"
             "  next: set trace.scope all"
+        )
+    if settings.formula == "unrolled" and settings.errors != "kept":
+        raise SettingsError(
+            f"trace.formula unrolled with trace.errors {settings.errors} is undefined: it follows training back from the "
+            "weights that were kept\n  next: set trace.errors kept"
         )
     if settings.formula != "unrolled" and settings.curvature != "exact":
         raise SettingsError(

@@ -1,5 +1,7 @@
 """Tracing: every training photo against every query, by any formula, unit and counting.
 
+Queries are the same at all anchors, or those of each anchor: the errors that the network made there.
+
 What is computed apart (an anchor, a window of steps, a block of queries) is one *part*; scores of parts add up. A caller that
 keeps parts hands in ``remember``, and an interrupted trace then goes on where it stopped.
 """
@@ -7,7 +9,7 @@ keeps parts hands in ``remember``, and an interrupted trace then goes on where i
 # Axes: Q queries, Z training photos.
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
@@ -30,6 +32,7 @@ ALL_QUERIES = "all errors"
 
 log = logging.getLogger("grasp_psonet")
 
+Queries = Sequence[Bag] | Mapping[int, Sequence[Bag]]
 Remember = Callable[[str, Callable[[], ScoresByFormula]], ScoresByFormula]
 
 
@@ -52,7 +55,7 @@ def trace(
     network: nn.Module,
     trajectory: Trajectory,
     visits: Sequence[Bag],
-    queries: Sequence[Bag],
+    queries: Queries,
     pixels: Pixels,
     settings: TraceSettings,
     scope: UnitScope,
@@ -63,22 +66,27 @@ def trace(
 ) -> Traced:
     """Scores of the present photos of ``visits`` for each query.
 
-    ``visits`` are bags as training had them, ``queries`` bags of one photo or whole (setting trace.query). ``formulas``
-    (default: that of the settings) are traced together in the same passes. Counting ``steps`` needs ``replaying``. The
-    network holds the kept weights afterwards. Raises TraceError without anchors, SettingsError for a combination without
-    meaning, ReplayMismatch where replay gives other losses than training did.
+    ``visits`` are bags as training had them, ``queries`` bags of one photo or whole (setting trace.query): the same at all
+    anchors up to the kept one; or, by the step of an anchor, those that count at that anchor alone (counting ``steps``: in
+    the steps that led to it), over all of training. The rows of the scores are then visits, by id, each over the anchors
+    where it was a query. ``formulas`` (default: that of the settings) are traced together in the same passes. Counting
+    ``steps`` needs ``replaying``. The network holds the kept weights afterwards. Raises TraceError without anchors and for
+    queries at a step that has none, SettingsError for a combination without meaning, ReplayMismatch where replay gives
+    other losses than training did.
     """
     wanted = tuple(formulas or (settings.formula,))
     told = [note for formula in wanted for note in caveats(formula, settings.unit)]
     for note in told:
         log.warning("  %s", note)
-    request = Request(tuple(visits), tuple(queries), pixels, wanted, settings, scope)
+    asking = _each_visit_once(queries)
+    request = Request(tuple(visits), asking, pixels, wanted, settings, scope)
     visit_of = {photo_id: bag.visit_id for bag in visits for photo_id in bag.photo_ids}
-    query_ids = (ALL_QUERIES,) if settings.summed else tuple(bag.visit_id for bag in queries)
+    query_ids = (ALL_QUERIES,) if settings.summed else tuple(bag.visit_id for bag in asking)
     scores = request.zeros()
-    if queries:
+    if asking:
         pace = Pace()
-        parts = list(_parts(network, trajectory, replaying, replace(request, did=pace.did)))
+        at_step = queries if isinstance(queries, Mapping) else None
+        parts = list(_parts(network, trajectory, replaying, replace(request, did=pace.did), at_step))
         pace.begins(sum(part.num_passes for part in parts))
         for part in parts:
             for formula, found in remember(part.name, part.make).items():
@@ -99,22 +107,72 @@ class _Part:
     num_passes: int
 
 
+def _each_visit_once(queries: Queries) -> tuple[Bag, ...]:
+    """The rows of the scores: the queries as they are, or a bag of every visit that is one at some anchor."""
+    if not isinstance(queries, Mapping):
+        return tuple(queries)
+    by_visit = {bag.visit_id: bag for bags in queries.values() for bag in bags}
+    return tuple(by_visit[visit_id] for visit_id in sorted(by_visit))
+
+
 def _parts(
-    network: nn.Module, trajectory: Trajectory, replaying: Replaying | None, request: Request
+    network: nn.Module,
+    trajectory: Trajectory,
+    replaying: Replaying | None,
+    request: Request,
+    at_step: Mapping[int, Sequence[Bag]] | None,
 ) -> Iterator[_Part]:
     if not trajectory.windows():
         raise TraceError(f"the run has no anchor up to its kept step {trajectory.kept_step}\n  next: train again")
+    if at_step is None:
+        windows = [(before, step, request) for before, step in trajectory.windows()]
+    else:
+        windows = list(_windows_of_own_queries(trajectory, request, at_step))
     match request.settings.counting:
         case "even" | "checkpoints":
-            yield from _parts_at_anchors(network, trajectory, request)
+            found = _parts_at_anchors(network, trajectory, windows)
         case "steps":
-            yield from _parts_by_step(network, trajectory, replaying, request)
+            found = _parts_by_step(network, trajectory, replaying, windows, request)
         case _ as other:
             assert_never(other)
+    if at_step is None:
+        yield from found
+    else:
+        row_of = {bag.visit_id: row for row, bag in enumerate(request.queries)}
+        for part, (_, _, own) in zip(found, windows, strict=True):
+            rows = [0] if request.settings.summed else [row_of[bag.visit_id] for bag in own.queries]
+            yield replace(part, make=partial(_placed, part.make, rows, request))
 
 
-def _parts_at_anchors(network: nn.Module, trajectory: Trajectory, request: Request) -> Iterator[_Part]:
-    for before, step in trajectory.windows():
+def _windows_of_own_queries(
+    trajectory: Trajectory, request: Request, at_step: Mapping[int, Sequence[Bag]]
+) -> Iterator[tuple[int, int, Request]]:
+    """Every window that has queries of its own, with the request that asks for those alone."""
+    if "unrolled" in request.formulas:
+        raise TraceError(
+            "formula unrolled goes back from the kept weights: queries of single anchors have no place in it"
+        )
+    windows = trajectory.windows(beyond_kept=True)
+    if unknown := set(at_step) - {step for _, step in windows}:
+        raise TraceError(f"queries at steps {sorted(unknown)}, where the run has no anchor\n  next: train again")
+    for before, step in windows:
+        if at_step.get(step):
+            yield before, step, replace(request, queries=tuple(at_step[step]))
+
+
+def _placed(make: Callable[[], ScoresByFormula], rows: Sequence[int], request: Request) -> ScoresByFormula:
+    """Scores of some queries in their rows among all."""
+    scores = request.zeros()
+    for formula, found in make().items():
+        scores[formula][rows] = found
+    return scores
+
+
+Windows = Sequence[tuple[int, int, Request]]
+
+
+def _parts_at_anchors(network: nn.Module, trajectory: Trajectory, windows: Windows) -> Iterator[_Part]:
+    for before, step, request in windows:
         yield _Part(
             f"anchor-{step:07d}",
             partial(anchor_scores, network, trajectory, before, step, request),
@@ -123,17 +181,18 @@ def _parts_at_anchors(network: nn.Module, trajectory: Trajectory, request: Reque
 
 
 def _parts_by_step(
-    network: nn.Module, trajectory: Trajectory, replaying: Replaying | None, request: Request
+    network: nn.Module, trajectory: Trajectory, replaying: Replaying | None, windows: Windows, request: Request
 ) -> Iterator[_Part]:
     if replaying is None:
         raise TraceError("counting steps replays training and needs what rebuilds its batches, and its start")
-    stepwise = replace(request, formulas=tuple(formula for formula in request.formulas if formula != "unrolled"))
-    if stepwise.formulas:
-        for before, until in trajectory.windows():
+    stepwise = tuple(formula for formula in request.formulas if formula != "unrolled")
+    if stepwise:
+        for before, until, own in windows:
+            asked = replace(own, formulas=stepwise)
             yield _Part(
                 f"steps-{before + 1:07d}-{until:07d}",
-                partial(window_scores, network, trajectory, replaying, before, until, stepwise),
-                passes_of_window(network, trajectory, before, until, stepwise),
+                partial(window_scores, network, trajectory, replaying, before, until, asked),
+                passes_of_window(network, trajectory, before, until, asked),
             )
     if "unrolled" in request.formulas:
         for rows in request.blocks(network, COPIES):

@@ -13,7 +13,7 @@ from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.pruning.selection import ranked_photos
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.trace import kept_network, read_trajectory
+from grasp_psonet.stages.trace import kept_network, kept_queries, read_trajectory
 from grasp_psonet.trajectory.machine import use_machine
 
 
@@ -42,8 +42,8 @@ def _make(job: Job, folder: Path) -> None:
     network = kept_network(job, store, read_trajectory(job), device)
     predictions = pd.read_parquet(job.study.run(BASELINE) / "predictions.parquet").set_index("visit_id")["predicted"]
     bags = make_bags(job.cohort.visits, store.index, "severity_reader1")
-    queries = pd.read_parquet(job.study.trace(job.trace_name()) / "queries.parquet")
-    worst_errors = queries.sort_values(["loss", "query_id"], ascending=[False, True]).head(job.settings.explain.errors)
+    by_loss = kept_queries(job).sort_values(["loss", "query_id"], ascending=[False, True])
+    worst_errors = by_loss.head(job.settings.explain.errors)
     flagged = flagged_photos(job)
     wanted = [("flagged", *pair) for pair in zip(flagged["photo_id"], flagged["visit_id"], strict=True)]
     wanted += [("error", *pair) for pair in zip(worst_errors["photo_id"], worst_errors["query_id"], strict=True)]

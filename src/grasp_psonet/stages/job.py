@@ -103,6 +103,7 @@ class Job:
         parts: list[str] = [trace.formula]
         parts += [trace.unit] if trace.unit != usual.unit else []
         parts += [f"{trace.query}-query"] if trace.query != usual.query else []
+        parts += [f"{trace.errors}-errors"] if trace.errors != usual.errors else []
         parts += [trace.counting] if trace.counting != usual.counting else []
         parts += ["summed"] if trace.summed else []
         parts += [trace.curvature] if trace.curvature != usual.curvature else []

@@ -18,6 +18,7 @@ from grasp_psonet.stages.gallery import error_gallery, flagged_gallery, number_o
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.retrain import read_sweep
+from grasp_psonet.stages.trace import kept_queries
 
 _READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 _NUM_REVIEW = 20
@@ -67,7 +68,7 @@ def gather(job: Job) -> data.ReportData:
     choice = json.loads((study.evaluation / "choice.json").read_text(encoding="utf-8"))
     metrics = json.loads((study.run(BASELINE) / "metrics.json").read_text(encoding="utf-8"))
     queries = pd.read_parquet(study.trace(job.trace_name()) / "queries.parquet")
-    num_queries = int(queries["used"].sum())
+    num_queries = int(queries.loc[queries["used"].astype(bool), "query_id"].nunique())
     readers = tuple(
         reader
         for reader, column in _READERS.items()
@@ -91,6 +92,7 @@ def gather(job: Job) -> data.ReportData:
         num_queries=num_queries,
         min_gain_se=job.settings.evaluate.min_gain_se,
         is_summed=job.has_one_ranking,
+        of_every_epoch=job.settings.trace.errors == "each_anchor",
         arms=_arms(job, evaluation, readers, job.num_rankings(num_queries)),
         chosen=chosen,
         making=_making(job, metrics),
@@ -108,7 +110,7 @@ def gather(job: Job) -> data.ReportData:
         ),
         flagged=flagged_gallery(job, removed_by),
         removal=() if removed_by is None else _removal(job, removed_by),
-        errors=error_gallery(job, queries),
+        errors=error_gallery(job, kept_queries(job)),
         audit=_audit(job),
         subgroups=_subgroups(evaluation["figures"], chosen, readers),
         truth=_truth(job, removed_by),

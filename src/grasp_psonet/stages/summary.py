@@ -12,7 +12,9 @@ def summary(job: Job) -> str:
     arms = {arm["name"]: arm for arm in numbers["arms"]}
     chosen, baseline = arms[numbers["chosen"]], numbers["arms"][0]
     together = " together" if numbers["is_summed"] else ""
-    lines = [f"{numbers['num_queries']} validation errors traced{together} with formula {numbers['formula']}"]
+    epochs = " of all epochs" if numbers["of_every_epoch"] else ""
+    what = f"{numbers['num_queries']} misclassified validation visits{epochs}"
+    lines = [f"{what} traced{together} with formula {numbers['formula']}"]
     if chosen is baseline:
         tried = any(arm["kind"] == "pruned" for arm in numbers["arms"])
         noise = " by more than its noise" if numbers["min_gain_se"] else ""

@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,16 +13,16 @@ import torch
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.influence.queries import find_queries
-from grasp_psonet.influence.settings import Formula, TraceSettings
-from grasp_psonet.influence.trace import Remember, Traced, trace
+from grasp_psonet.influence.settings import Errors, Formula, TraceSettings
+from grasp_psonet.influence.trace import Queries, Remember, Traced, trace
 from grasp_psonet.influence.unit_scope import unit_scope
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.trace_parts import kept_parts
-from grasp_psonet.stages.train import fresh_network, rebuild_of, split_bags
-from grasp_psonet.training.predict import photo_losses
+from grasp_psonet.stages.train import fresh_network, rebuild_of, removed_photos, split_bags
+from grasp_psonet.training.predict import photo_losses, predict_bags
 from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor, start_anchor
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
@@ -76,44 +76,56 @@ def trace_queries(
     formulas: Sequence[Formula],
     settings: TraceSettings | None = None,
     parts: Path | None = None,
+    run: str = BASELINE,
 ) -> QueryTrace:
     """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and scope.
 
-    With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them.
+    ``queries`` as ``run_queries`` gives them: with ``errors: each_anchor`` each counts at the anchor of its ``step``.
+    With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. ``run``
+    names another run than the baseline; photos that its keep list removed have no scores.
     """
-    job = job.as_trained(job.study.run(BASELINE))
+    job = job.as_trained(job.study.run(run))
     settings = settings or job.settings.trace
     device = use_machine(job.settings.machine.device, job.settings.machine.threads)
     store = open_store(job.study.store)
-    trajectory = read_trajectory(job)
+    trajectory = read_trajectory(job, run)
     network = kept_network(job, store, trajectory, device)
-    rebuild = rebuild_of(job, store, frozenset())
+    rebuild = rebuild_of(job, store, removed_photos(None if run == BASELINE else job.study.pruning(run)))
     visits = list(rebuild.bags.values())
     losses = photo_losses(network, visits, store.pixels, settings.photos_per_batch)
-    used = queries[queries["used"]]
+    used = queries[queries["used"].astype(bool)]
     val_bags = {bag.visit_id: bag for bag in split_bags(job, store, "val")}
-    query_bags = [val_bags[query_id] for query_id in used["query_id"]]
-    if settings.query == "photo":
-        query_bags = [bag.only(photo_id) for bag, photo_id in zip(query_bags, used["photo_id"], strict=True)]
+    asked: Queries
+    if settings.errors == "each_anchor":
+        asked = {int(str(step)): _query_bags(val_bags, rows, settings) for step, rows in used.groupby("step")}
+    else:
+        asked = _query_bags(val_bags, used, settings)
     replaying = None
     if settings.counting == "steps":
         start = start_anchor(fresh_network(job, store).to(device))
         replaying = Replaying(rebuild, start, settings.replay_tolerance)
     scope = unit_scope(settings.unit, network, collate(visits[:3], store.pixels), settings.scope)
-    log.info("  %d queries over %s", len(query_bags), scope)
+    log.info("  %d queries over %s", len(used), scope)
     traced = trace(
         network,
         trajectory,
         visits,
-        query_bags,
+        asked,
         store.pixels,
         settings,
         scope,
         formulas=formulas,
         replaying=replaying,
-        remember=_remembering(parts, formulas, settings, visits, query_bags),
+        remember=_remembering(parts, formulas, settings, visits, asked),
     )
     return QueryTrace(_score_tables(traced), losses, scope.coverage, traced.caveats)
+
+
+def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: TraceSettings) -> list[Bag]:
+    bags = [val_bags[query_id] for query_id in queries["query_id"]]
+    if settings.query == "visit":
+        return bags
+    return [bag.only(photo_id) for bag, photo_id in zip(bags, queries["photo_id"], strict=True)]
 
 
 def _remembering(
@@ -121,7 +133,7 @@ def _remembering(
     formulas: Sequence[Formula],
     settings: TraceSettings,
     visits: Sequence[Bag],
-    queries: Sequence[Bag],
+    queries: Queries,
 ) -> Remember:
     if folder is None:
         return lambda part, make: make()
@@ -131,10 +143,41 @@ def _remembering(
     return parts.remember
 
 
-def baseline_queries(job: Job) -> pd.DataFrame:
-    """The queries of the baseline (influence.queries)."""
-    predictions = pd.read_parquet(job.study.run(BASELINE) / "predictions.parquet")
-    return find_queries(predictions, job.cohort.visits, job.settings.severity.cutoffs, job.settings.trace)
+def run_queries(job: Job, run: str = BASELINE, errors: Errors | None = None) -> pd.DataFrame:
+    """What is traced of a run (influence.queries), with the ``step`` of the anchor whose network made the error.
+
+    ``errors`` (default: the study's): those of the kept network, or of the network at every anchor, each through the photo
+    that it attended to most there.
+    """
+    trained = job.as_trained(job.study.run(run))
+    trajectory = read_trajectory(trained, run)
+    if (errors or job.settings.trace.errors) == "kept":
+        predictions = pd.read_parquet(job.study.run(run) / "predictions.parquet")
+        by_step = iter([(trajectory.kept_step, predictions[predictions["split"] == "val"])])
+    else:
+        by_step = _predictions_at_anchors(trained, trajectory)
+    severity = job.settings.severity
+    found = [
+        find_queries(predictions, job.cohort.visits, severity.cutoffs, job.settings.trace).assign(step=step)
+        for step, predictions in by_step
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def _predictions_at_anchors(job: Job, trajectory: Trajectory) -> Iterator[tuple[int, pd.DataFrame]]:
+    device = use_machine(job.settings.machine.device, job.settings.machine.threads)
+    store = open_store(job.study.store)
+    network = kept_network(job, store, trajectory, device)
+    bags = split_bags(job, store, "val")
+    for _, step in trajectory.windows(beyond_kept=True):
+        load_weights(network, trajectory.read(step, device))
+        yield step, predict_bags(network, bags, store.pixels)[0]
+
+
+def kept_queries(job: Job) -> pd.DataFrame:
+    """The validation errors of the kept baseline among the traced ones."""
+    queries = pd.read_parquet(job.study.trace(job.trace_name()) / "queries.parquet")
+    return queries[queries["step"] == read_trajectory(job).kept_step]
 
 
 def _score_tables(traced: Traced) -> dict[Formula, pd.DataFrame]:
@@ -153,7 +196,7 @@ def _score_tables(traced: Traced) -> dict[Formula, pd.DataFrame]:
 
 
 def _make(job: Job, folder: Path) -> None:
-    queries = baseline_queries(job)
+    queries = run_queries(job)
     if not queries["used"].any():
         log.warning(
             "no validation error to trace (%d misclassified, %d left out as doubtful): nothing will be pruned",

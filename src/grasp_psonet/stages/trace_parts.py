@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.influence.request import ScoresByFormula
 from grasp_psonet.influence.settings import Formula, TraceSettings
+from grasp_psonet.influence.trace import Queries
 
 log = logging.getLogger("grasp_psonet")
 
@@ -70,9 +71,11 @@ def kept_parts(
     formulas: Sequence[Formula],
     settings: TraceSettings,
     visits: Sequence[Bag],
-    queries: Sequence[Bag],
+    queries: Queries,
 ) -> TraceParts:
     """Parts of the trace of these visits and queries by these formulas; each set of formulas has a folder of its own."""
-    bags = [[(bag.visit_id, bag.label, bag.photo_ids, bag.is_present) for bag in of] for of in (visits, queries)]
+    groups = [("visits", visits)]
+    groups += [(str(step), bags) for step, bags in queries.items()] if isinstance(queries, Mapping) else [("", queries)]
+    bags = {name: [(bag.visit_id, bag.label, bag.photo_ids, bag.is_present) for bag in group] for name, group in groups}
     asked = json.dumps([sorted(formulas), asdict(settings), bags])
     return TraceParts(folder / "+".join(sorted(formulas)), asked)

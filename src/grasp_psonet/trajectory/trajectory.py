@@ -22,9 +22,9 @@ class Trajectory:
     kept_step: int
     optimizer: OptimizerSettings
 
-    def windows(self) -> list[tuple[int, int]]:
-        """(previous anchor, anchor) steps up to the kept one: later steps did not make the prediction."""
-        steps = [step for step in anchor_steps(self.anchors) if step <= self.kept_step]
+    def windows(self, *, beyond_kept: bool = False) -> list[tuple[int, int]]:
+        """(previous anchor, anchor) steps up to the kept one, for later steps did not make its predictions; or all."""
+        steps = [step for step in anchor_steps(self.anchors) if beyond_kept or step <= self.kept_step]
         return list(pairwise([0, *steps]))
 
     def read(self, step: int, device: torch.device) -> Anchor:

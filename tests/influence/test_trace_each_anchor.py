@@ -1,0 +1,119 @@
+"""Queries of their own at every anchor: each counts there and nowhere else, over all of training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.errors import SettingsError, TraceError
+from grasp_psonet.influence.settings import Counting, Formula, TraceSettings
+from grasp_psonet.influence.trace import Queries, Traced, trace
+from grasp_psonet.influence.unit_scope import unit_scope
+from grasp_psonet.training.predict import bags_of_photos
+from tests.reference import influence_scores
+from tests.tiny_run import ANCHORS, KEPT_STEP, TinyRun
+
+FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
+FIRST, KEPT, LAST = ANCHORS
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return TinyRun.train(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def at_step(run: TinyRun) -> dict[int, list[Bag]]:
+    """v6 through another photo at each of two anchors; v7 at the last alone, which lies after the kept step."""
+    v6, v7 = run.bags["v6"], run.bags["v7"]
+    first, last = v6.photo_ids[0], v6.photo_ids[-1]
+    assert first != last
+    return {FIRST: [v6.only(first)], LAST: [v7.only(v7.photo_ids[0]), v6.only(last)]}
+
+
+def traced(run: TinyRun, queries: Queries, counting: Counting = "checkpoints", *, summed: bool = False) -> Traced:
+    network, photos = run.network(), list(bags_of_photos(run.visits))
+    return trace(
+        network,
+        run.trajectory,
+        photos if counting == "checkpoints" else run.visits,
+        queries,
+        run.pixels,
+        TraceSettings(counting=counting, summed=summed),
+        unit_scope("single", network, collate(photos[:3], run.pixels)),
+        formulas=FORMULAS,
+        replaying=run.replaying,
+    )
+
+
+def by_the_loop(run: TinyRun, at_step: Mapping[int, Sequence[Bag]], formula: Formula) -> np.ndarray:
+    """Rows v6 and v7: what the slow reference adds at each anchor, taken as the last of a training that ended there."""
+    photos = list(bags_of_photos(run.visits))
+    total = np.zeros((2, len(photos)))
+    ends = dict(zip(ANCHORS, (0, *ANCHORS), strict=False))
+    for step, queries in at_step.items():
+        for query in queries:
+            upto, before = (
+                influence_scores.scores_of(
+                    run.network(), replace(run.trajectory, kept_step=end), photos, [query], run.pixels, formula
+                )[0]
+                for end in (step, ends[step])
+            )
+            total[["v6", "v7"].index(query.visit_id)] += upto - before
+    return total
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_queries_of_an_anchor_count_at_that_anchor_alone(
+    run: TinyRun, at_step: dict[int, list[Bag]], formula: Formula
+) -> None:
+    assert LAST > KEPT_STEP, "nothing would show that steps after the kept one count"
+    found = traced(run, at_step)
+    slow = by_the_loop(run, at_step, formula)
+    assert found.query_ids == ("v6", "v7")
+    assert (np.abs(slow).max(axis=1) > 1e-6).all(), "a row vanishes: the comparison would prove nothing"
+    assert np.abs(found.by_formula[formula] - slow).max() / np.abs(slow).max() < 1e-10
+
+
+def test_counted_by_steps_they_count_in_the_steps_before_their_anchor(
+    run: TinyRun, at_step: dict[int, list[Bag]]
+) -> None:
+    found = traced(run, at_step, "steps")
+    v6_first, v7_last, v6_last = at_step[FIRST][0], *at_step[LAST]
+    ending = {end: replace(run, trajectory=replace(run.trajectory, kept_step=end)) for end in ANCHORS}
+
+    def between(query: Bag, start: int, end: int, formula: Formula) -> np.ndarray:
+        upto = traced(ending[end], [query], "steps").by_formula[formula][0]
+        return upto - traced(ending[start], [query], "steps").by_formula[formula][0] if start else upto
+
+    for formula in FORMULAS:
+        v6 = between(v6_first, 0, FIRST, formula) + between(v6_last, KEPT, LAST, formula)
+        wanted = np.stack([v6, between(v7_last, KEPT, LAST, formula)])
+        np.testing.assert_allclose(found.by_formula[formula], wanted, rtol=1e-9, atol=1e-12 * np.abs(wanted).max())
+
+
+def test_summed_they_share_one_row(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:
+    apart, together = traced(run, at_step), traced(run, at_step, summed=True)
+    for formula in ("paper", "sgd", "adam"):
+        np.testing.assert_allclose(
+            together.by_formula[formula][0], apart.by_formula[formula].sum(axis=0), rtol=1e-9, atol=1e-14
+        )
+
+
+def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:
+    network, photos = run.network(), list(bags_of_photos(run.visits))
+    scope = unit_scope("single", network, collate(photos[:3], run.pixels))
+    trace(network, run.trajectory, photos, at_step, run.pixels, TraceSettings(), scope)
+    kept = run.trajectory.read(KEPT_STEP, torch.device("cpu")).weights
+    assert all(torch.equal(weight, kept[name]) for name, weight in network.named_parameters())
+
+
+def test_what_has_no_meaning_is_refused(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:
+    with pytest.raises(TraceError, match=r"queries at steps \[4\], where the run has no anchor"):
+        traced(run, {4: at_step[FIRST]})
+    with pytest.raises(SettingsError, match=r"unrolled with trace\.errors each_anchor"):
+        TraceSettings(formula="unrolled", counting="steps")
+    assert traced(run, {}).by_formula["cosine"].shape == (0, len(list(bags_of_photos(run.visits))))
