@@ -4,7 +4,7 @@ Everything is made by the product's own stages in one study folder per fault and
 on where it stopped. The cohort of seed s and the training of seed s share the number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prepare import prepare_task
-from grasp_psonet.stages.prune import keep_lists, prune_tasks
+from grasp_psonet.stages.prune import KeepList, keep_lists, prune_tasks
 from grasp_psonet.stages.retrain import read_sweep, train_together
 from grasp_psonet.stages.trace import trace_task
 from grasp_psonet.stages.train import train_task
@@ -38,13 +38,14 @@ class Arm:
 
 
 def _each(formula: str, **trace: Any) -> dict[str, Any]:
-    return {"trace": {"formula": formula, "counting": "checkpoints"} | trace, "prune": _PER_ERROR}
+    return {"trace": {"formula": formula, "errors": "kept", "counting": "checkpoints"} | trace, "prune": _PER_ERROR}
 
 
 ARMS = {
     arm.name: arm
     for arm in (
         Arm("default"),
+        Arm("errors of the kept epoch", {"trace": {"errors": "kept"}}),
         Arm("paper, harmful", _each("paper")),
         Arm("paper, helpful", merged(_each("paper"), {"prune": {"end": "helpful"}})),
         Arm("sgd, each", _each("sgd")),
@@ -90,7 +91,7 @@ def make_baseline(cohorts: Cohorts, seed: int) -> None:
     run_task(train_task(job))
     if cohorts.has_shortcut:
         run_task(oracle_task(job))
-        _train(job, [ORACLE])
+        train_lists(job, [ORACLE])
 
 
 def make_arm(job: Job) -> None:
@@ -98,10 +99,10 @@ def make_arm(job: Job) -> None:
     run_task(trace_task(job))
     for task in prune_tasks(job):
         run_task(task)
-    _train(job, [one.name for one in read_sweep(job).trained])
+    train_lists(job, [one.name for one in read_sweep(job).trained])
 
 
-def _train(job: Job, names: list[str]) -> None:
+def train_lists(job: Job, names: Iterable[str]) -> None:
     """Trains those of these keep lists whose run does not stand."""
     tasks = {name: train_task(job, name, job.study.pruning(name)) for name in names}
     train_together(job, [name for name, task in tasks.items() if judge(task).state != "valid"])
@@ -141,15 +142,19 @@ def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
 
 def rows_of_arm(job: Job, name: str) -> Iterator[dict[str, Any]]:
     """The same for every k of one way of pruning and its control ("" for the pruning itself), with what was removed."""
+    return rows_of_lists(job, name, keep_lists(job))
+
+
+def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dict[str, Any]]:
+    """The same for these keep lists; the run of a list bears its name, that of a list that keeps everything is the baseline."""
     truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
     baseline, evaluate = _predictions(job, BASELINE), job.settings.evaluate
-    empty = {one.name for one in read_sweep(job).empty}
-    for one in keep_lists(job):
-        run = BASELINE if one.name in empty else one.name
+    for one in lists:
         keep = pd.read_parquet(job.study.pruning(one.name) / "keep.parquet")
         planted, is_removed = truth[keep["photo_id"]].to_numpy(), ~keep["kept"].to_numpy()
+        run = one.name if is_removed.any() else BASELINE
         yield {
-            "arm": name,
+            "arm": arm,
             "k": one.k,
             "control": one.control,
             "removed": int(is_removed.sum()),

@@ -63,5 +63,5 @@ def test_the_grid_holds_no_combination_that_is_refused() -> None:
     cells = [(s.counting, formula) for s, formulas in combinations(whole_grid=True) for formula in formulas]
     assert ("steps", "adam-step") in cells
     assert ("even", "adam-step") not in cells
-    assert len(cells) == 4 * 2 * 2 * (4 + 4 + 5)
+    assert len(cells) == 2 * 4 * 2 * 2 * (4 + 4 + 5)
     assert 0 < len(list(combinations(whole_grid=False))) < len(list(combinations(whole_grid=True)))

@@ -38,7 +38,7 @@ def lds_rows(cohorts: Cohorts, seed: int, num_lists: int) -> Iterator[dict[str, 
     )
     loss_QL = pd.concat({name: _val_losses(job, name) for name in names}, axis=1)
     queries = _all_of_validation(job)
-    for settings, formulas in combinations(whole_grid=False):
+    for settings, formulas in combinations(whole_grid=False, errors=("kept",)):
         found = trace_queries(job, queries, formulas, settings)
         for formula, scores in found.tables.items():
             wide = scores.pivot_table(index="query_id", columns="photo_id", values="score").loc[loss_QL.index]

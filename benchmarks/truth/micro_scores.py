@@ -68,7 +68,7 @@ def our_scores(run: MicroRun, queries: Sequence[Bag], whole_grid: bool) -> Itera
         yield from _traced(run, queries, base, defined, names)
     yield from (_at_the_end(run, queries, unit) for unit in units)
     for unit, curvature in itertools.product(units, CURVATURES):
-        settings = TraceSettings("unrolled", unit, "visit", "steps", curvature=curvature)
+        settings = TraceSettings("unrolled", unit, "visit", "steps", "kept", curvature=curvature)
         yield from _traced(
             run, queries, settings, ("unrolled",), {"unrolled": f"unrolled {curvature} x {unit} x steps x all"}
         )

@@ -8,7 +8,7 @@ harmful (rule ``each``, the order in which the union over queries grows with k).
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -21,26 +21,30 @@ from sklearn.metrics import average_precision_score
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.chance import generator
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
+from grasp_psonet.influence.settings import Counting, Errors, Formula, QueryKind, TraceSettings, Unit
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.trace import baseline_queries, kept_network, read_trajectory, trace_queries
+from grasp_psonet.stages.trace import kept_network, read_trajectory, run_queries, trace_queries
 from grasp_psonet.stages.train import split_bags
 
 Floats = NDArray[np.float64]
 FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
 
 
-def combinations(whole_grid: bool) -> Iterator[tuple[TraceSettings, tuple[Formula, ...]]]:
+def combinations(
+    whole_grid: bool, errors: Sequence[Errors] = get_args(Errors)
+) -> Iterator[tuple[TraceSettings, tuple[Formula, ...]]]:
     """Settings and the formulas of one pass: every defined combination but ``unrolled`` (the micro truth has it), or without
-    those that take many minutes (replayed steps, unit edit) and the head alone only for unit single."""
-    for unit, query, counting, scope in itertools.product(
-        get_args(Unit), ("photo", "visit"), ("even", "checkpoints", "steps"), ("all", "head")
+    those that take many minutes (replayed steps, unit edit), with the head alone only for unit single, and counting
+    checkpoints only for the errors of the kept network."""
+    for whose, unit, query, counting, scope in itertools.product(
+        errors, get_args(Unit), get_args(QueryKind), get_args(Counting), ("all", "head")
     ):
-        is_quick = counting != "steps" and unit != "edit" and (scope == "all" or unit == "single")
+        is_quick = counting == "even" or (counting == "checkpoints" and whose == "kept")
+        is_quick &= unit != "edit" and (scope == "all" or unit == "single")
         if not (whole_grid or is_quick):
             continue
-        settings = TraceSettings("adam", unit, query, counting, scope=scope)  # type: ignore[arg-type]
+        settings = TraceSettings("adam", unit, query, counting, whose, scope=scope)
         if defined := tuple(formula for formula in FORMULAS if _is_defined(settings, formula)):
             yield settings, defined
 
@@ -56,10 +60,10 @@ def _is_defined(settings: TraceSettings, formula: Formula) -> bool:
 def ranking_rows(job: Job, whole_grid: bool) -> Iterator[dict[str, Any]]:
     """One row per method and rule: average precision, and precision among as many photos as were planted."""
     truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
-    queries = baseline_queries(job)
+    queries = {errors: run_queries(job, errors=errors) for errors in get_args(Errors)}
     for settings, formulas in combinations(whole_grid):
         start = time.monotonic()
-        found = trace_queries(job, queries, formulas, settings)
+        found = trace_queries(job, queries[settings.errors], formulas, settings)
         elapsed_s = (time.monotonic() - start) / len(formulas)
         for formula, scores in found.tables.items():
             wide = scores.pivot_table(index="query_id", columns="photo_id", values="score")
@@ -67,6 +71,7 @@ def ranking_rows(job: Job, whole_grid: bool) -> Iterator[dict[str, Any]]:
                 "formula": formula,
                 "unit": settings.unit,
                 "query": settings.query,
+                "errors": settings.errors,
                 "counting": settings.counting,
                 "scope": settings.scope,
                 "seconds": elapsed_s,
@@ -143,7 +148,7 @@ def _features_and_logits(network: Any, bags: list[Any], store: PhotoStore) -> tu
 
 
 def _likeness(job: Job, store: PhotoStore, network: Any, feature_PD: torch.Tensor, label_P: torch.Tensor) -> Floats:
-    queries = baseline_queries(job).set_index("query_id")
+    queries = run_queries(job, errors="kept").set_index("query_id")
     bags = [
         bag.only(queries["photo_id"][bag.visit_id])
         for bag in split_bags(job, store, "val")

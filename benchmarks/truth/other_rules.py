@@ -1,0 +1,157 @@
+"""Ways of pruning that the product does not have, judged like all others: by keep lists and retraining.
+
+``class``: a photo is judged only by the errors that were mistaken for its visit's class. ``rounds``: a few photos at a
+time, each time traced anew on the network trained without the last ones. ``weights``: the photos that the default removes
+stay, with a tenth of their attention.
+"""
+
+# Axes: P photos read in a batch.
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from benchmarks.planted import make_arm, rows_of_lists, train_lists
+from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.bags.plan import batch_plan
+from grasp_psonet.photos.store import open_store
+from grasp_psonet.progress import teller
+from grasp_psonet.pruning.selection import select
+from grasp_psonet.stage import Task, run_task
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.prune import KeepList, keep_lists
+from grasp_psonet.stages.trace import run_queries, trace_queries
+from grasp_psonet.stages.train import fresh_network, rebuild_of, removed_photos, split_bags
+from grasp_psonet.training.fit import RunFolder, fit
+from grasp_psonet.training.predict import predict_bags
+from grasp_psonet.trajectory.machine import use_machine
+from grasp_psonet.trajectory.replay import Rebuild
+
+Rows = Iterator[dict[str, Any]]
+NUM_ROUNDS, PER_ROUND = 4, 40
+WEIGHT = 0.1
+
+
+def class_rows(job: Job) -> Rows:
+    """Only errors mistaken for the class of a photo's visit speak of it; k photos by the sum of their scores."""
+    lists = [KeepList(f"class-k{k}", k, "") for k in job.settings.prune.k]
+    for one in lists:
+        trace = job.study.trace(job.trace_name())
+        run_task(_list_task(job, one.name, {"trace": trace}, partial(_class_list, job, one.k)))
+    train_lists(job, [one.name for one in lists])
+    yield from rows_of_lists(job, "class", lists)
+
+
+def _class_list(job: Job, k: int) -> pd.DataFrame:
+    folder = job.study.trace(job.trace_name())
+    scores, queries = (pd.read_parquet(folder / f"{name}.parquet") for name in ("scores", "queries"))
+    visits = job.visits_of("train")
+    label = scores["visit_id"].map(visits.set_index("visit_id")["severity_reader1"])
+    mistaken_for = scores["query_id"].map(queries.set_index("query_id")["predicted"])
+    scores["score"] = scores["score"].where(label == mistaken_for, 0.0)
+    return select(scores, _training_photos(job), visits, k, job.settings.prune)
+
+
+def rounds_rows(job: Job) -> Rows:
+    """``PER_ROUND`` photos leave, the network is trained without them, its own errors are traced, and so on."""
+    lists = [KeepList(f"rounds-k{place * PER_ROUND}", place * PER_ROUND, "") for place in range(1, NUM_ROUNDS + 1)]
+    run = BASELINE
+    for one in lists:
+        run_task(_list_task(job, one.name, {"run": job.study.run(run)}, partial(_next_round, job, run)))
+        train_lists(job, [one.name])
+        run = one.name
+    yield from rows_of_lists(job, "rounds", lists)
+
+
+def _next_round(job: Job, run: str) -> pd.DataFrame:
+    """The keep list of a run, less the photos that did most harm to it."""
+    photos = _training_photos(job)
+    removed = removed_photos(None if run == BASELINE else job.study.pruning(run))
+    formula = job.settings.trace.formula
+    scores = trace_queries(job, run_queries(job, run), [formula], run=run).tables[formula]
+    left = photos[~photos["photo_id"].isin(removed)]
+    keep = select(scores, left, job.visits_of("train"), PER_ROUND, job.settings.prune)
+    removed |= set(keep.loc[~keep["kept"], "photo_id"])
+    return photos.assign(kept=~photos["photo_id"].isin(removed))
+
+
+def weights_rows(job: Job) -> Rows:
+    """The default's keep lists; what they remove keeps ``WEIGHT`` of its attention."""
+    make_arm(job)
+    lists = []
+    for one in keep_lists(job):
+        if one.control:
+            continue
+        source = job.study.pruning(one.name)
+        lists.append(KeepList(f"weights-k{one.k}", one.k, ""))
+        run_task(_list_task(job, lists[-1].name, {"list": source}, partial(pd.read_parquet, source / "keep.parquet")))
+        make = partial(_train_weighed, job, dict.fromkeys(removed_photos(source), WEIGHT))
+        run = job.study.run(lists[-1].name)
+        run_task(Task(f"train {lists[-1].name}", run, {"weight": WEIGHT}, {"pruning": source}, make))
+    yield from rows_of_lists(job, "weights", lists)
+
+
+@dataclass(frozen=True)
+class WeighedRebuild(Rebuild):
+    """Batches as ever; the weights of the photos of the last batch wait for the network's next pass."""
+
+    weight: Mapping[str, float] = field(default_factory=dict)
+    waiting: list[Tensor] = field(default_factory=list)
+
+    def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
+        bags = [self.bags[visit_id] for visit_id in draws["visit_id"]]
+        log_weight = [math.log(self.weight.get(photo_id, 1.0)) for bag in bags for photo_id in bag.photo_ids]
+        self.waiting[:] = [torch.tensor(log_weight, device=device)]
+        return super().batch(draws, device)
+
+    def weigh(self, _scorer: nn.Module, _inputs: tuple[Tensor, ...], logit_P: Tensor) -> Tensor:
+        """A forward hook of the attention scorer: a photo of weight w counts like w photos in the softmax."""
+        return logit_P + self.waiting.pop() if self.waiting else logit_P
+
+
+def _train_weighed(job: Job, weight: Mapping[str, float], folder: Path) -> None:
+    settings = job.settings
+    device = use_machine(settings.machine.device, settings.machine.threads)
+    store = open_store(job.study.store)
+    usual = rebuild_of(job, store, frozenset())
+    rebuild = WeighedRebuild(
+        usual.bags, usual.pixels, usual.augmentation, usual.seed, usual.reads_removed, weight=weight
+    )
+    network = fresh_network(job, store).to(device)
+    network.attention.register_forward_hook(rebuild.weigh)
+    plan = batch_plan(
+        {visit_id: bag.label for visit_id, bag in rebuild.bags.items()},
+        settings.train.epochs,
+        settings.train.visits_per_step,
+        settings.train.sampling,
+        settings.seed,
+    )
+    val_bags = split_bags(job, store, "val")
+    fit(network, plan, rebuild, val_bags, settings.train, RunFolder(folder), teller(f"  {folder.name}"))
+    found = [
+        predict_bags(network, split_bags(job, store, split), store.pixels)[0].assign(split=split)
+        for split in ("val", "test")
+    ]
+    pd.concat(found, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
+
+
+def _training_photos(job: Job) -> pd.DataFrame:
+    photos = job.cohort.photos[["photo_id", "visit_id"]]
+    return photos[photos["visit_id"].isin(job.visits_of("train")["visit_id"])].reset_index(drop=True)
+
+
+def _list_task(job: Job, name: str, inputs: Mapping[str, Path], make: Callable[[], pd.DataFrame]) -> Task:
+    def write(folder: Path) -> None:
+        make().to_parquet(folder / "keep.parquet", index=False)
+
+    return Task(f"{name} list", job.study.pruning(name), {"photos in a round": PER_ROUND}, inputs, write)
+
+
+OTHER_RULES: dict[str, Callable[[Job], Rows]] = {"class": class_rows, "rounds": rounds_rows, "weights": weights_rows}

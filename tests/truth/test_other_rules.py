@@ -1,0 +1,72 @@
+"""Rules of pruning beside the product's, on a small study: what their keep lists hold, and what weights do in training."""
+
+import pandas as pd
+import pytest
+
+from benchmarks.planted import Cohorts, make_arm, make_baseline
+from benchmarks.truth import other_rules
+from benchmarks.truth.other_rules import class_rows, rounds_rows, weights_rows
+from grasp_psonet.presets import preset
+from grasp_psonet.settings import merged
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.trace import run_queries, trace_queries
+
+SEED = 3
+SMALL = merged(preset("tiny"), {"machine": {"processes": 1, "threads": 1}})
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    cohorts = Cohorts(tmp_path_factory.mktemp("planted"), "colour_cast", SMALL)
+    make_baseline(cohorts, SEED)
+    job = cohorts.job(SEED)
+    make_arm(job)
+    return job
+
+
+def removed(job: Job, name: str) -> set[str]:
+    keep = pd.read_parquet(job.study.pruning(name) / "keep.parquet")
+    return set(keep.loc[~keep["kept"], "photo_id"])
+
+
+def test_class_listens_to_errors_mistaken_for_the_class_of_the_photo(job: Job) -> None:
+    rows = list(class_rows(job))
+    assert [row["k"] for row in rows] == [3, 6]
+    scores = pd.read_parquet(job.study.trace(job.trace_name()) / "scores.parquet")
+    predicted = run_queries(job).set_index("query_id")["predicted"]
+    label = job.cohort.visits.set_index("visit_id")["severity_reader1"]
+    heard = scores[scores["query_id"].map(predicted) == scores["visit_id"].map(label)]
+    harm = heard.groupby("photo_id")["score"].sum().sort_values()
+    assert removed(job, "class-k3") == set(harm.index[:3])
+
+
+def test_rounds_trace_the_network_trained_without_the_photos_that_left(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_rules, "NUM_ROUNDS", 2)
+    monkeypatch.setattr(other_rules, "PER_ROUND", 4)
+    rows = list(rounds_rows(job))
+    first, second = removed(job, "rounds-k4"), removed(job, "rounds-k8")
+    assert (len(first), len(second)) == (4, 8) == tuple(row["removed"] for row in rows)
+    scores = trace_queries(job, run_queries(job, "rounds-k4"), ["cosine"], run="rounds-k4").tables["cosine"]
+    assert not first & set(scores["photo_id"])
+    harm = scores.groupby("photo_id")["score"].sum().sort_values()
+    assert second - first == set(harm.index[:4])
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-40])
+def test_a_photo_of_weight_one_is_a_photo_and_of_no_weight_is_removed(
+    job: Job, weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_rules, "WEIGHT", weight)
+    list(weights_rows(job))
+    logits = ["logit_mild", "logit_moderate", "logit_severe"]
+    for k in job.settings.prune.k:
+        same = BASELINE if weight == 1 else f"cosine-k{k}"
+        found, wanted = (
+            table[table["split"] == "test"].set_index("visit_id")[logits].sort_index()
+            for table in (
+                pd.read_parquet(job.study.run(run) / "predictions.parquet") for run in (f"weights-k{k}", same)
+            )
+        )
+        pd.testing.assert_frame_equal(found, wanted, rtol=0, atol=0 if weight == 1 else 2e-3)
