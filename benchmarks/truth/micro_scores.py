@@ -60,7 +60,7 @@ def our_scores(run: MicroRun, queries: Sequence[Bag], whole_grid: bool) -> Itera
     units: tuple[Unit, ...] = UNITS if whole_grid else ("edit", "visit")
     scopes, countings = (("all", "head"), ("checkpoints", "steps")) if whole_grid else (("all",), ("checkpoints",))
     for unit, counting, scope in itertools.product(units, countings, scopes):
-        base = TraceSettings(formula="adam", unit=unit, query="visit", counting=counting, scope=scope)  # type: ignore[arg-type]
+        base = TraceSettings("adam", unit, "visit", counting, "kept", scope=scope)  # type: ignore[arg-type]
         defined = tuple(formula for formula in FORMULAS if _refusal(base, formula) is None)
         if unit == "edit" and not whole_grid:  # each photo's own norm: the slow path
             defined = tuple(formula for formula in defined if formula != "cosine")
@@ -99,7 +99,7 @@ def refusals() -> dict[str, str]:
     """The combinations without meaning and what the project says of each."""
     found = {}
     for counting, scope in itertools.product(("checkpoints", "steps"), ("all", "head")):
-        base = TraceSettings(formula="adam", counting=counting, scope=scope)  # type: ignore[arg-type]
+        base = TraceSettings(formula="adam", counting=counting, errors="kept", scope=scope)  # type: ignore[arg-type]
         for formula in (*FORMULAS, "unrolled"):
             reason = _refusal(base, formula)
             if reason is not None:

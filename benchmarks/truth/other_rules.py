@@ -28,13 +28,14 @@ from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import KeepList, keep_lists
 from grasp_psonet.stages.trace import run_queries, trace_queries
-from grasp_psonet.stages.train import fresh_network, rebuild_of, removed_photos, split_bags
+from grasp_psonet.stages.train import RUN_SETTINGS, fresh_network, rebuild_of, removed_photos, split_bags
 from grasp_psonet.training.fit import RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.replay import Rebuild
 
 Rows = Iterator[dict[str, Any]]
+CLASS_TRACE = "by-class"
 NUM_ROUNDS, PER_ROUND = 4, 40
 WEIGHT = 0.1
 
@@ -42,21 +43,34 @@ WEIGHT = 0.1
 def class_rows(job: Job) -> Rows:
     """Only errors mistaken for the class of a photo's visit speak of it; k photos by the sum of their scores."""
     lists = [KeepList(f"class-k{k}", k, "") for k in job.settings.prune.k]
+    run_task(_class_trace(job))
     for one in lists:
-        trace = job.study.trace(job.trace_name())
-        run_task(_list_task(job, one.name, {"trace": trace}, partial(_class_list, job, one.k)))
+        inputs = {"trace": job.study.trace(CLASS_TRACE)}
+        run_task(_list_task(job, one.name, inputs, partial(_class_list, job, one.k)))
     train_lists(job, [one.name for one in lists])
     yield from rows_of_lists(job, "class", lists)
 
 
+def _class_trace(job: Job) -> Task:
+    """Scores of the errors mistaken for each class, 0 for photos of other classes: a visit may be mistaken for two."""
+
+    def make(folder: Path) -> None:
+        queries, formula = run_queries(job), job.settings.trace.formula
+        label = job.cohort.visits.set_index("visit_id")["severity_reader1"]
+        found = []
+        for predicted, errors in queries.groupby("predicted"):
+            scores = trace_queries(job, errors, [formula]).tables[formula]
+            speaks = scores["visit_id"].map(label) == predicted
+            names = scores["query_id"] + f" as {predicted}"
+            found.append(scores.assign(query_id=names, score=scores["score"].where(speaks, 0.0)))
+        pd.concat(found, ignore_index=True).to_parquet(folder / "scores.parquet", index=False)
+
+    return job.task("class trace", job.study.trace(CLASS_TRACE), ("trace",), job.baseline_inputs(), make)
+
+
 def _class_list(job: Job, k: int) -> pd.DataFrame:
-    folder = job.study.trace(job.trace_name())
-    scores, queries = (pd.read_parquet(folder / f"{name}.parquet") for name in ("scores", "queries"))
-    visits = job.visits_of("train")
-    label = scores["visit_id"].map(visits.set_index("visit_id")["severity_reader1"])
-    mistaken_for = scores["query_id"].map(queries.set_index("query_id")["predicted"])
-    scores["score"] = scores["score"].where(label == mistaken_for, 0.0)
-    return select(scores, _training_photos(job), visits, k, job.settings.prune)
+    scores = pd.read_parquet(job.study.trace(CLASS_TRACE) / "scores.parquet")
+    return select(scores, _training_photos(job), job.visits_of("train"), k, job.settings.prune)
 
 
 def rounds_rows(job: Job) -> Rows:
@@ -93,8 +107,9 @@ def weights_rows(job: Job) -> Rows:
         lists.append(KeepList(f"weights-k{one.k}", one.k, ""))
         run_task(_list_task(job, lists[-1].name, {"list": source}, partial(pd.read_parquet, source / "keep.parquet")))
         make = partial(_train_weighed, job, dict.fromkeys(removed_photos(source), WEIGHT))
-        run = job.study.run(lists[-1].name)
-        run_task(Task(f"train {lists[-1].name}", run, {"weight": WEIGHT}, {"pruning": source}, make))
+        title, run = f"train {lists[-1].name}", job.study.run(lists[-1].name)
+        inputs: dict[str, Path | str] = {"pruning": source, "weight": str(WEIGHT), "tables": job.tables_digest}
+        run_task(job.task(title, run, RUN_SETTINGS, inputs, make))
     yield from rows_of_lists(job, "weights", lists)
 
 
@@ -147,11 +162,11 @@ def _training_photos(job: Job) -> pd.DataFrame:
     return photos[photos["visit_id"].isin(job.visits_of("train")["visit_id"])].reset_index(drop=True)
 
 
-def _list_task(job: Job, name: str, inputs: Mapping[str, Path], make: Callable[[], pd.DataFrame]) -> Task:
+def _list_task(job: Job, name: str, inputs: Mapping[str, Path | str], make: Callable[[], pd.DataFrame]) -> Task:
     def write(folder: Path) -> None:
         make().to_parquet(folder / "keep.parquet", index=False)
 
-    return Task(f"{name} list", job.study.pruning(name), {"photos in a round": PER_ROUND}, inputs, write)
+    return job.task(f"{name} list", job.study.pruning(name), ("trace", "prune"), inputs, write)
 
 
 OTHER_RULES: dict[str, Callable[[Job], Rows]] = {"class": class_rows, "rounds": rounds_rows, "weights": weights_rows}

@@ -2,7 +2,7 @@
 
 The way of pruning and its k were chosen on the cohorts of ``TUNED_ON``; the figures come from those of ``HELD_OUT``, other
 seeds. Of colour casts 20 to 29 the rankings and the prunings of the first default (errors of the kept epoch) were looked at;
-seed 25, which it lost, showed whose errors to trace.
+seed 25, which it lost, showed whose errors to trace. Seeds 30 to 39 without a shortcut served the first default, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,14 +26,13 @@ from benchmarks.planted import (
 from benchmarks.truth.other_rules import OTHER_RULES
 from grasp_psonet.stages.job import BASELINE
 
-TUNED_ON = {"background": (102,), "under_exposure": (104,), "colour_cast": (25,)}
+TUNED_ON = {"background": (102,), "under_exposure": (104,)}
 HELD_OUT = {"colour_cast": tuple(range(40, 50)), "none": tuple(range(30, 40))}
 COMPARED = (
     "default",
     "errors of the kept epoch",
     "adam, together",
     "paper, harmful",
-    "cosine, each",
 )
 
 

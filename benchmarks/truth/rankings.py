@@ -34,14 +34,12 @@ FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
 def combinations(
     whole_grid: bool, errors: Sequence[Errors] = get_args(Errors)
 ) -> Iterator[tuple[TraceSettings, tuple[Formula, ...]]]:
-    """Settings and the formulas of one pass: every defined combination but ``unrolled`` (the micro truth has it), or without
-    those that take many minutes (replayed steps, unit edit), with the head alone only for unit single, and counting
-    checkpoints only for the errors of the kept network."""
+    """Settings and the formulas of one pass: every defined combination but ``unrolled`` (the micro truth has it), or only
+    those that count evenly, over all parameters, and not by unit edit, which takes many minutes."""
     for whose, unit, query, counting, scope in itertools.product(
         errors, get_args(Unit), get_args(QueryKind), get_args(Counting), ("all", "head")
     ):
-        is_quick = counting == "even" or (counting == "checkpoints" and whose == "kept")
-        is_quick &= unit != "edit" and (scope == "all" or unit == "single")
+        is_quick = counting == "even" and unit != "edit" and scope == "all"
         if not (whole_grid or is_quick):
             continue
         settings = TraceSettings("adam", unit, query, counting, whose, scope=scope)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 _STAGES = {
     "prepare": ("photos -> store: upright, without metadata, one size", "train"),
     "train": ("the baseline run, with its whole trajectory on record", "trace"),
-    "trace": ("influence of every training photo on each misclassified validation visit", "prune"),
+    "trace": (
+        "influence of every training photo on the validation visits that the network got wrong, epoch by epoch",
+        "prune",
+    ),
     "prune": ("keep lists for each k, and the controls", "retrain"),
     "retrain": ("one run per keep list", "evaluate"),
     "evaluate": ("the choice of k on validation; both readers, subgroups, intervals, paired comparisons", "audit"),

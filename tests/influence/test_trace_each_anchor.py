@@ -39,7 +39,7 @@ def traced(run: TinyRun, queries: Queries, counting: Counting = "checkpoints", *
     return trace(
         network,
         run.trajectory,
-        photos if counting == "checkpoints" else run.visits,
+        run.visits,
         queries,
         run.pixels,
         TraceSettings(counting=counting, summed=summed),
@@ -93,6 +93,39 @@ def test_counted_by_steps_they_count_in_the_steps_before_their_anchor(
         v6 = between(v6_first, 0, FIRST, formula) + between(v6_last, KEPT, LAST, formula)
         wanted = np.stack([v6, between(v7_last, KEPT, LAST, formula)])
         np.testing.assert_allclose(found.by_formula[formula], wanted, rtol=1e-9, atol=1e-12 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("counting", ["even", "checkpoints", "steps"])
+@pytest.mark.parametrize("summed", [False, True])
+def test_what_anchors_add_adds_up(
+    run: TinyRun, at_step: dict[int, list[Bag]], counting: Counting, summed: bool
+) -> None:
+    whole = traced(run, at_step, counting, summed=summed)
+    parts = [traced(run, {step: queries}, counting, summed=summed) for step, queries in at_step.items()]
+    rows = [[0] if summed else [whole.query_ids.index(name) for name in part.query_ids] for part in parts]
+    for formula in FORMULAS:
+        total = np.zeros_like(whole.by_formula[formula])
+        for part, at in zip(parts, rows, strict=True):
+            assert np.abs(part.by_formula[formula]).max() > 0
+            total[at] += part.by_formula[formula]
+        np.testing.assert_allclose(whole.by_formula[formula], total, rtol=1e-12)
+
+
+def test_counted_evenly_an_anchor_after_the_kept_one_weighs_what_its_steps_did(
+    run: TinyRun, at_step: dict[int, list[Bag]]
+) -> None:
+    """Counted by draws the scores of all visits, each over its own draws, have the same sum of weights."""
+    only_last = {LAST: at_step[LAST]}
+    even, drawn = (traced(run, only_last, counting).by_formula["sgd"] for counting in ("even", "checkpoints"))
+    steps = run.trajectory.steps
+    window = steps[steps["step"] > KEPT]
+    share = (window["lr"] / window.groupby("step")["visit_id"].transform("size")).groupby(window["visit_id"]).sum()
+    visit_of = [bag.visit_id for bag in bags_of_photos(run.visits)]
+    for place, visit_id in enumerate(visit_of):
+        if visit_id in share:
+            np.testing.assert_allclose(
+                even[:, place] / (share.sum() / len(run.visits)), drawn[:, place] / share[visit_id], rtol=1e-9
+            )
 
 
 def test_summed_they_share_one_row(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:

@@ -128,10 +128,10 @@ def test_errors_scored_together_are_told_as_one_ranking(report, page):
     )
     words = Page(render(together)).words()
     for sentence in (
-        "The 9 validation visits that the baseline misclassifies are taken together, and the k training photos most "
-        "harmful to them are removed",
-        "One ranking serves all errors together.",
-        "Removed for all 9 errors together",
+        "The 9 validation visits traced, misclassified by the baseline, are taken together, and the k training photos "
+        "most harmful to them are removed",
+        "One ranking serves all visits traced.",
+        "Removed for all 9 visits traced",
     ):
         assert sentence in words
         assert sentence not in page.words()
@@ -247,13 +247,12 @@ def one_reader(report: ReportData) -> ReportData:
 
 def test_errors_of_every_epoch_are_told_as_such(report, page):
     every = dataclasses.replace(report, of_every_epoch=True)
-    sentence = "For each of the 9 validation visits that some epoch of the baseline misclassifies"
+    sentence = "For each of the 9 validation visits traced, misclassified at some recorded epoch of the baseline, the k"
     assert sentence in Page(render(every)).words()
     assert sentence not in page.words()
     none_kept = Page(render(dataclasses.replace(every, errors=()))).words()
     assert "The kept epoch of the baseline misclassifies no validation visit." in none_kept
-    none_at_all = Page(render(dataclasses.replace(every, errors=(), num_queries=0))).words()
-    assert "No epoch of the baseline misclassifies a validation visit, so there was nothing to trace." in none_at_all
+    assert "the errors of the other recorded epochs were traced as well" in Page(render(every)).words()
 
 
 MISSING_PARTS = {
@@ -266,8 +265,11 @@ MISSING_PARTS = {
         lambda r: dataclasses.replace(r, audit=dataclasses.replace(r.audit, rankings=())),
         "There is no disagreement curve",
     ),
-    "queries": (lambda r: dataclasses.replace(r, errors=(), num_queries=0), "misclassifies no validation visit"),
-    "queries to show": (lambda r: dataclasses.replace(r, errors=()), "No error was handed to this report"),
+    "queries": (lambda r: dataclasses.replace(r, errors=(), num_queries=0), "No validation error was traced"),
+    "queries to show": (
+        lambda r: dataclasses.replace(r, errors=(), num_errors=3),
+        "No error was handed to this report",
+    ),
     "photos to show": (lambda r: dataclasses.replace(r, flagged=()), "No removed photo was handed"),
     "confusions": (lambda r: dataclasses.replace(r, confusions=()), "No confusion matrices were handed"),
     "subgroups": (lambda r: dataclasses.replace(r, subgroups=()), "No subgroup was evaluated"),

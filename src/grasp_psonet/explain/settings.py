@@ -11,8 +11,8 @@ class ExplainSettings:
 
     __pydantic_config__ = STRICT
 
-    flagged: int = setting(12, "most harmful training photos to map")
-    errors: int = setting(12, "misclassified validation visits whose most-attended photo is mapped")
+    flagged: int = setting(12, "training photos to map, those that pruning takes first")
+    errors: int = setting(12, "validation errors of the kept epoch whose most-attended photo is mapped")
 
     def __post_init__(self) -> None:
         for name in ("flagged", "errors"):

@@ -128,6 +128,7 @@ def what_if(
         unit="edit",
         query=query,
         counting="checkpoints",
+        errors="kept",
         summed=sum_queries,
         scope=traced if isinstance(traced, str) else tuple(traced),
         memory_mib=memory_mib,

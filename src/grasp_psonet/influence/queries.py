@@ -1,4 +1,4 @@
-"""Queries: the misclassified validation visits, each through its most-attended photo (paper, section 2.1)."""
+"""Queries: misclassified visits, each through its most-attended photo (paper, section 2.1, of the kept network)."""
 
 import pandas as pd
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
+import numpy as np
 from torch import nn
 
 from grasp_psonet.bags.bag import Bag, Pixels
@@ -164,7 +165,7 @@ def _placed(make: Callable[[], ScoresByFormula], rows: Sequence[int], request: R
     """Scores of some queries in their rows among all."""
     scores = request.zeros()
     for formula, found in make().items():
-        scores[formula][rows] = found
+        np.add.at(scores[formula], rows, found)
     return scores
 
 

@@ -200,8 +200,9 @@ class ReportData:
 
     ``arms`` are in table order, the baseline first. ``against_random``: paired AUC difference of the chosen run minus its
     random control, per reader. ``reader_kappa``: Reader 2 against Reader 1 on the test split, the ceiling. ``is_summed``: the
-    ``num_queries`` visits were scored together, in one ranking. ``of_every_epoch``: they are those that some epoch of the
-    baseline misclassified, not the kept one alone. ``min_gain_se``: standard errors by which pruning had to win.
+    ``num_queries`` visits were scored together, in one ranking. ``of_every_epoch``: they are those that the baseline
+    misclassified at some recorded epoch, not at the kept one alone; ``num_errors``: those of the kept one. ``min_gain_se``:
+    standard errors by which pruning had to win.
     """
 
     study: str
@@ -229,6 +230,7 @@ class ReportData:
     unit: Literal["photo", "visit", "patient"] = "photo"
     is_summed: bool = False
     of_every_epoch: bool = False
+    num_errors: int = 0
     min_gain_se: float = 0.0
 
     def __post_init__(self) -> None:

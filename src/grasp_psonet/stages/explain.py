@@ -18,7 +18,7 @@ from grasp_psonet.trajectory.machine import use_machine
 
 
 def explain_task(job: Job) -> Task:
-    """Maps of the baseline, the network whose errors were traced."""
+    """Maps of the kept baseline: of photos that pruning takes first, and of its own errors."""
     inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
     parts = ("explain", "prune.rule", "prune.end", "prune.unit", "machine.device", "machine.threads")
     return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))

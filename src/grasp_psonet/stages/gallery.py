@@ -52,7 +52,7 @@ def _num_errors(job: Job, keep: pd.DataFrame | None, photo_id: str) -> int | Non
 
 
 def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...]:
-    """The misclassified validation visits of highest loss, each with its most-attended photo."""
+    """The errors of the kept baseline with the highest loss, each with its most-attended photo."""
     study = job.study
     maps = pd.read_parquet(study.explanations / "index.parquet")
     maps = maps[maps["reason"] == "error"].set_index("visit_id")

@@ -68,6 +68,7 @@ def gather(job: Job) -> data.ReportData:
     choice = json.loads((study.evaluation / "choice.json").read_text(encoding="utf-8"))
     metrics = json.loads((study.run(BASELINE) / "metrics.json").read_text(encoding="utf-8"))
     queries = pd.read_parquet(study.trace(job.trace_name()) / "queries.parquet")
+    errors = kept_queries(job)
     num_queries = int(queries.loc[queries["used"].astype(bool), "query_id"].nunique())
     readers = tuple(
         reader
@@ -93,6 +94,7 @@ def gather(job: Job) -> data.ReportData:
         min_gain_se=job.settings.evaluate.min_gain_se,
         is_summed=job.has_one_ranking,
         of_every_epoch=job.settings.trace.errors == "each_anchor",
+        num_errors=len(errors),
         arms=_arms(job, evaluation, readers, job.num_rankings(num_queries)),
         chosen=chosen,
         making=_making(job, metrics),
@@ -110,7 +112,7 @@ def gather(job: Job) -> data.ReportData:
         ),
         flagged=flagged_gallery(job, removed_by),
         removal=() if removed_by is None else _removal(job, removed_by),
-        errors=error_gallery(job, kept_queries(job)),
+        errors=error_gallery(job, errors),
         audit=_audit(job),
         subgroups=_subgroups(evaluation["figures"], chosen, readers),
         truth=_truth(job, removed_by),

@@ -12,7 +12,7 @@ def summary(job: Job) -> str:
     arms = {arm["name"]: arm for arm in numbers["arms"]}
     chosen, baseline = arms[numbers["chosen"]], numbers["arms"][0]
     together = " together" if numbers["is_summed"] else ""
-    epochs = " of all epochs" if numbers["of_every_epoch"] else ""
+    epochs = " of all recorded epochs" if numbers["of_every_epoch"] else ""
     what = f"{numbers['num_queries']} misclassified validation visits{epochs}"
     lines = [f"{what} traced{together} with formula {numbers['formula']}"]
     if chosen is baseline:

@@ -1,4 +1,4 @@
-"""``grasp trace``: influence of every training photo on the misclassified validation visits of the baseline."""
+"""``grasp trace``: influence of every training photo on the validation visits that the baseline got wrong."""
 
 import json
 import logging
@@ -99,6 +99,7 @@ def trace_queries(
     if settings.errors == "each_anchor":
         asked = {int(str(step)): _query_bags(val_bags, rows, settings) for step, rows in used.groupby("step")}
     else:
+        assert used["query_id"].is_unique, "errors of several anchors, traced as those of the kept network"
         asked = _query_bags(val_bags, used, settings)
     replaying = None
     if settings.counting == "steps":

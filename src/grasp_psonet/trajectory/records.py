@@ -45,8 +45,8 @@ def even_weights(
 ) -> dict[str, float]:
     """The same sum shared out evenly: what each of these visits would weigh, had all been drawn equally often.
 
-    It leaves out the chance of the draw: which visits training happened to see before the kept epoch says nothing about
-    which photos the next training should do without.
+    It leaves out the chance of the draw: which visits training happened to see says nothing about which photos
+    the next training should do without.
     """
     total = sum(visit_weights(steps, after, until, divided).values())
     return dict.fromkeys(visit_ids, total / len(visit_ids)) if visit_ids else {}
