@@ -52,6 +52,15 @@ def test_without_a_shortcut_what_pruning_loses_is_its_cost() -> None:
     assert both["auc_gain"] == pytest.approx(0.175)
 
 
+def test_seeds_that_a_shortcut_cost_nothing_are_told_apart() -> None:
+    harmless = runs(3, 0.80, 0.82, {20: (0.65, 0.75)}, 0.80)
+    found = planted_figures(pd.concat([TWO, harmless]))
+    assert found["seeds"] == [1, 2, 3]
+    assert found["where_it_cost"]["seeds"] == [1, 2]
+    assert found["where_it_cost"]["gap_recovered"] == pytest.approx(0.7)
+    assert "where_it_cost" not in planted_figures(harmless)
+
+
 def test_rules_rank_as_pruning_takes() -> None:
     score_QP = np.array([[-3.0, -1.0, 2.0, 0.0], [4.0, -1.0, -2.0, 0.0]])
     assert np.argsort(-together(score_QP)).tolist() == [1, 2, 3, 0]

@@ -15,6 +15,7 @@ import pandas as pd
 from benchmarks.gains import gains, interval, shortcut_figures
 from benchmarks.planted import (
     ARMS,
+    ORACLE,
     Cohorts,
     by_seed,
     chosen_rows,
@@ -28,6 +29,7 @@ from grasp_psonet.stages.job import BASELINE
 
 TUNED_ON = {"background": (102,), "under_exposure": (104,)}
 HELD_OUT = {"colour_cast": tuple(range(40, 50)), "none": tuple(range(30, 40))}
+COSTLY = 0.07  # test AUC
 COMPARED = (
     "default",
     "errors of the kept epoch",
@@ -66,9 +68,16 @@ def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
 
 
 def planted_figures(table: pd.DataFrame) -> dict[str, Any]:
-    """The figures of the default: where a shortcut was planted, and the cost where nothing was."""
+    """The figures of the default: where a shortcut was planted, and the cost where nothing was.
+
+    ``where_it_cost``: the same for the seeds alone in which the shortcut cost the baseline ``COSTLY`` or more, by the oracle.
+    """
     planted, clean = (table[(table["fault"] == "none") == is_clean] for is_clean in (False, True))
     figures = shortcut_figures(planted) | gains(planted, "default")
+    cost = by_seed(planted, ORACLE) - by_seed(planted, BASELINE)
+    costly = planted[planted["seed"].isin(cost.index[cost >= COSTLY])]
+    if len(costly):
+        figures["where_it_cost"] = shortcut_figures(costly) | gains(costly, "default")
     if len(clean):
         figures |= cost_figures(clean)
     return figures
