@@ -3,7 +3,7 @@
 The way of pruning and its k were chosen on the cohorts of ``TUNED_ON``; the figures come from those of ``HELD_OUT``, other
 seeds. Of colour casts 20 to 29 the rankings and the prunings of the first default (errors of the kept epoch) were looked at;
 seed 25, which it lost, showed whose errors to trace. Seeds 30 to 39 without a shortcut served the first default, too.
-Ten seeds were meant; 50 was added because the shortcut cost the baseline of seed 40 nothing (``where_it_cost``).
+Ten seeds were meant; in two the shortcut cost the baseline less than ``COSTLY``, so that 50 and 51 were added.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from benchmarks.truth.other_rules import OTHER_RULES
 from grasp_psonet.stages.job import BASELINE
 
 TUNED_ON = {"background": (102,), "under_exposure": (104,)}
-HELD_OUT = {"colour_cast": tuple(range(40, 51)), "none": tuple(range(30, 40))}
+HELD_OUT = {"colour_cast": tuple(range(40, 52)), "none": tuple(range(30, 40))}
 COSTLY = 0.07  # test AUC
 COMPARED = (
     "default",
