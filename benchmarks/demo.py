@@ -2,6 +2,7 @@
 
     python -m benchmarks.demo                  five seeds, every way of pruning (about an hour; resumes)
     python -m benchmarks.demo --only-recipe    baseline and oracle alone: how much the shortcut costs
+    python -m benchmarks.demo --only-time      minutes and memory of ``grasp demo``
 
 The way of pruning is one for all seeds, chosen by mean validation AUC.
 """
@@ -102,9 +103,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--folder", type=Path, default=Path("work-bench-demo"))
     parser.add_argument("--only-recipe", action="store_true")
+    parser.add_argument("--only-time", action="store_true")
     parser.add_argument("--encoder", default="demo_convnext")
     words = parser.parse_args()
     show_plainly()
+    if words.only_time:
+        write_result("demo-time", time_the_demo(words.folder / "timed"))
+        return
     cohorts = Cohorts(words.folder, overrides={"network": {"encoder": words.encoder}})
     for seed in words.seeds:
         log.info("seed %d", seed)
