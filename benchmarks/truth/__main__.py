@@ -38,12 +38,13 @@ from grasp_psonet.progress import show_plainly
 
 log = logging.getLogger("grasp_psonet")
 
-PARTS = ("micro", "held-out", "arms", "rankings", "readers", "vit", "lds")
+PARTS = ("micro", "held-out", "arms", "rankings", "readers", "mixture", "vit", "lds")
 RANKED = {"colour_cast": 25}
 LOST = {"colour_cast": (25,)}  # where the default gained nothing while it traced the errors of the kept epoch
 MICRO_SEEDS = range(5)
 VIT_SEEDS = (20, 40)
 READER_SEEDS = (50,)
+MIXTURE_SEEDS = (60,)
 LDS_SEED, LDS_LISTS = 20, 16
 
 
@@ -133,6 +134,14 @@ def _readers(scale: Scale) -> dict[str, Any]:
     return {"reader_errors": mean.round(3).reset_index().to_dict("records")}
 
 
+def _mixture(scale: Scale) -> dict[str, Any]:
+    """A shortcut and wrong labels in one cohort."""
+    plan = Plan({"colour_cast": MIXTURE_SEEDS}, gross_errors=GROSS_ERRORS)
+    table = planted_table(scale.planted / "mixture", plan)
+    _write(table, scale, "mixture")
+    return {"mixture": planted_figures(table)}
+
+
 def _vit(scale: Scale) -> dict[str, Any]:
     table = planted_table(scale.planted, Plan({"colour_cast": VIT_SEEDS}, encoder="demo_vit"))
     _write(table, scale, "vit")
@@ -158,6 +167,7 @@ _MAKERS = {
     "arms": _arms,
     "rankings": _rankings,
     "readers": _readers,
+    "mixture": _mixture,
     "vit": _vit,
     "lds": _lds,
 }

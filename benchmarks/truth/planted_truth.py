@@ -35,6 +35,7 @@ COMPARED = (
     "default",
     "errors of the kept epoch",
     "adam, together",
+    "edit, together",
     "paper, harmful",
 )
 
@@ -48,13 +49,17 @@ class Plan:
     other_rules: tuple[str, ...] = ()
     controlled: str = "default"
     encoder: str = "demo_convnext"
+    gross_errors: float | None = None  # of each reader's visits, where more than usual
 
 
 def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
     """Makes what does not stand, and returns a row for every run: what was removed, validation and test AUC."""
     rows: list[dict[str, Any]] = []
     for fault, seeds in plan.cohorts.items():
-        cohorts = Cohorts(folder / plan.encoder, fault, {"network": {"encoder": plan.encoder}})
+        overrides: dict[str, Any] = {"network": {"encoder": plan.encoder}}
+        if plan.gross_errors is not None:
+            overrides["cohort"] = {"gross_errors": plan.gross_errors}
+        cohorts = Cohorts(folder / plan.encoder, fault, overrides)
         for seed in seeds:
             make_baseline(cohorts, seed)
             found = list(rows_of_baseline(cohorts, seed))
