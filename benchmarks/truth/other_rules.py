@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from benchmarks.planted import make_arm, rows_of_lists, train_lists
 from grasp_psonet.bags.bag import BagBatch
-from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.photos.store import open_store
 from grasp_psonet.progress import teller
 from grasp_psonet.pruning.selection import select
@@ -28,7 +27,7 @@ from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import KeepList, keep_lists
 from grasp_psonet.stages.trace import run_queries, trace_queries
-from grasp_psonet.stages.train import RUN_SETTINGS, fresh_network, rebuild_of, removed_photos, split_bags
+from grasp_psonet.stages.train import RUN_SETTINGS, fresh_network, plan_of, rebuild_of, removed_photos, split_bags
 from grasp_psonet.training.fit import RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
@@ -141,15 +140,10 @@ def _train_weighed(job: Job, weight: Mapping[str, float], folder: Path) -> None:
     )
     network = fresh_network(job, store).to(device)
     network.attention.register_forward_hook(rebuild.weigh)
-    plan = batch_plan(
-        {visit_id: bag.label for visit_id, bag in rebuild.bags.items()},
-        settings.train.epochs,
-        settings.train.visits_per_step,
-        settings.train.sampling,
-        settings.seed,
-    )
     val_bags = split_bags(job, store, "val")
-    fit(network, plan, rebuild, val_bags, settings.train, RunFolder(folder), teller(f"  {folder.name}"))
+    fit(
+        network, plan_of(job, rebuild), rebuild, val_bags, settings.train, RunFolder(folder), teller(f"  {folder.name}")
+    )
     found = [
         predict_bags(network, split_bags(job, store, split), store.pixels)[0].assign(split=split)
         for split in ("val", "test")

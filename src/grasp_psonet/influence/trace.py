@@ -34,6 +34,7 @@ ALL_QUERIES = "all errors"
 log = logging.getLogger("grasp_psonet")
 
 Queries = Sequence[Bag] | Mapping[int, Sequence[Bag]]
+Windows = Sequence[tuple[int, int, Request]]  # (previous anchor, anchor, what is asked of the steps between)
 Remember = Callable[[str, Callable[[], ScoresByFormula]], ScoresByFormula]
 
 
@@ -167,9 +168,6 @@ def _placed(make: Callable[[], ScoresByFormula], rows: Sequence[int], request: R
     for formula, found in make().items():
         np.add.at(scores[formula], rows, found)
     return scores
-
-
-Windows = Sequence[tuple[int, int, Request]]
 
 
 def _parts_at_anchors(network: nn.Module, trajectory: Trajectory, windows: Windows) -> Iterator[_Part]:

@@ -90,6 +90,13 @@ def rebuild_of(job: Job, store: PhotoStore, removed: frozenset[str]) -> Rebuild:
     )
 
 
+def plan_of(job: Job, rebuild: Rebuild) -> pd.DataFrame:
+    """The batch plan of a run over these bags."""
+    settings = job.settings.train
+    labels = {visit_id: bag.label for visit_id, bag in rebuild.bags.items()}
+    return batch_plan(labels, settings.epochs, settings.visits_per_step, settings.sampling, job.settings.seed)
+
+
 def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
     settings = job.settings
     device = use_machine(settings.machine.device, settings.machine.threads)
@@ -97,13 +104,7 @@ def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
     removed = removed_photos(pruning)
     rebuild = rebuild_of(job, store, removed)
     network = fresh_network(job, store).to(device)
-    plan = batch_plan(
-        {visit_id: bag.label for visit_id, bag in rebuild.bags.items()},
-        settings.train.epochs,
-        settings.train.visits_per_step,
-        settings.train.sampling,
-        settings.seed,
-    )
+    plan = plan_of(job, rebuild)
     run = RunFolder(folder)
     _restore_records(run, folder / "steps.parquet")
     epochs = fit(network, plan, rebuild, split_bags(job, store, "val"), settings.train, run, teller(title))
