@@ -17,8 +17,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.trace_cases import Workload, make_case
-from grasp_psonet.influence.coverage import Scope
-from grasp_psonet.influence.products import products
+from grasp_psonet.influence.gradients.coverage import Scope
+from grasp_psonet.influence.gradients.products import products
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grasp_psonet.influence.coverage import Scope, cover
-from grasp_psonet.influence.products import products
+from grasp_psonet.influence.gradients.coverage import Scope, cover
+from grasp_psonet.influence.gradients.products import products
 
 NUM_CLASSES = 3
 DEMO_CONVNEXT = {"depths": (1, 1, 3, 1), "dims": (16, 32, 64, 128), "ls_init_value": 0.1}

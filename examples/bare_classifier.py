@@ -45,10 +45,10 @@ class EvenAttention(nn.Module):
 
 def draw_images(num_images: int, seed: int) -> list[tuple[Tensor, int]]:
     """Noise of 3 x 12 x 12; class 0 is redder on top, class 1 bluer below, class 2 neither."""
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     bags = []
     for n in range(num_images):
-        image = 0.5 * torch.randn(3, 12, 12, generator=chance)
+        image = 0.5 * torch.randn(3, 12, 12, generator=rng)
         if n % 3 == 0:
             image[0, :6] += 0.7
         if n % 3 == 1:
@@ -64,12 +64,12 @@ def main() -> tuple[pd.Series, pd.Series]:
     training = draw_images(45, seed=1)
     for n in MISLABELLED:
         training[n] = (training[n][0], (training[n][1] + 1) % 3)
-    network, chance = AsBags(body, head), torch.Generator().manual_seed(0)
+    network, rng = AsBags(body, head), torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     with TemporaryDirectory() as folder:
         with grasp_psonet.record(network, optimizer, Path(folder), anchor_every=15) as recorder:
             for _ in range(60):
-                drawn = torch.randint(len(training), (6,), generator=chance).tolist()
+                drawn = torch.randint(len(training), (6,), generator=rng).tolist()
                 recorder.draw(drawn)
                 photos = torch.stack([training[n][0] for n in drawn])
                 logits = network(photos, torch.ones(6, 1, dtype=torch.bool))

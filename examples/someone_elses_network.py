@@ -52,11 +52,11 @@ class ABMIL(nn.Module):
 
 def draw_bags(num_bags: int, seed: int) -> list[tuple[Tensor, int]]:
     """Bags of 2 to 6 instances of 12 numbers; a positive bag holds one or more shifted instances."""
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     bags = []
     for b in range(num_bags):
-        size = int(torch.randint(2, 7, (), generator=chance))
-        instances = torch.randn(size, 12, generator=chance)
+        size = int(torch.randint(2, 7, (), generator=rng))
+        instances = torch.randn(size, 12, generator=rng)
         if b % 2:
             instances[: 1 + size // 3, :4] += 2.0
         bags.append((instances, b % 2))
@@ -66,10 +66,10 @@ def draw_bags(num_bags: int, seed: int) -> list[tuple[Tensor, int]]:
 def train(network: nn.Module, bags: list[tuple[Tensor, int]], folder: Path) -> grasp_psonet.Trajectory:
     """The ordinary loop, with two lines more: ``record`` and ``draw``."""
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    chance = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     with grasp_psonet.record(network, optimizer, folder, anchor_every=20) as recorder:
         for _ in range(120):
-            drawn = torch.randint(len(bags), (4,), generator=chance).tolist()
+            drawn = torch.randint(len(bags), (4,), generator=rng).tolist()
             recorder.draw(drawn)
             longest = max(len(bags[b][0]) for b in drawn)
             photos, mask = torch.zeros(4, longest, 12), torch.zeros(4, longest, dtype=torch.bool)

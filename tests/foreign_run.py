@@ -51,8 +51,8 @@ class WithParts(nn.Module):
 
 
 def bags_of(seed: int, sizes: tuple[int, ...]) -> list[Bag]:
-    chance = torch.Generator().manual_seed(seed)
-    return [(torch.randn(n, 6, dtype=torch.float64, generator=chance), i % 3) for i, n in enumerate(sizes)]
+    rng = torch.Generator().manual_seed(seed)
+    return [(torch.randn(n, 6, dtype=torch.float64, generator=rng), i % 3) for i, n in enumerate(sizes)]
 
 
 TRAINING, QUERIES = bags_of(1, (2, 3, 1, 4, 2, 3)), bags_of(2, (2, 1, 3))

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.paper_preset.calibrate import Calibration
 from benchmarks.paper_preset.clock import Attempt, TimeIsUp, alarm, attempts, epoch_seconds
 from benchmarks.paper_preset.command import run
-from benchmarks.paper_preset.needs import NEEDS, letter, missing
+from benchmarks.paper_preset.needs import NEEDS, message, missing
 from benchmarks.paper_preset.options import parser, request_of
 from benchmarks.paper_preset.parts import make_parts
 from grasp_psonet.progress import log
@@ -114,7 +114,7 @@ def test_what_is_missing_is_listed_to_be_carried() -> None:
     assert missing() == []
     lacking = missing(lambda name: name not in ("pydantic", "PIL", "grasp_psonet"))
     assert lacking == ["pillow", "pydantic", "grasp-psonet"]
-    text = letter(lacking)
+    text = message(lacking)
     assert f"lacks 3 of the {len(NEEDS)} packages" in text
     assert "carry their wheels" in text
     assert "PYTHONPATH=src" in text

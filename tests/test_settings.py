@@ -58,10 +58,10 @@ def test_a_value_that_is_no_yaml_is_told(tmp_path: Path) -> None:
 def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         parse({"train": {"epochs": "many"}, "prune": {"k": [0]}, "zebra": 1}, "study.yaml")
-    letter = str(caught.value)
-    assert letter.startswith("3 setting(s) of study.yaml")
+    message = str(caught.value)
+    assert message.startswith("3 setting(s) of study.yaml")
     for part in ("train.epochs is 'many'", "setting prune.k is (0,)", "zebra: no such setting"):
-        assert part in letter
+        assert part in message
 
 
 def test_overrides_go_over_the_file(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pandas as pd
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.influence.settings import Formula, TraceSettings
-from grasp_psonet.influence.trace import Traced, trace
-from grasp_psonet.influence.unit_scope import unit_scope
+from grasp_psonet.influence.tracing.trace import Traced, trace
+from grasp_psonet.influence.units.coverage import unit_scope
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor

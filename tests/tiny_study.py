@@ -36,12 +36,12 @@ def tiny_network(seed: int = 0, mask: str = "before") -> BagNetwork:
 
 def tiny_bags(num_visits: int = 6, seed: int = 0, most_photos: int = 4) -> tuple[dict[str, Bag], np.ndarray]:
     """Bags of 1 to ``most_photos`` photos, classes in turn, and their pixels."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     bags, pixels = {}, []
     for v in range(num_visits):
-        count = int(chance.integers(1, most_photos + 1))
+        count = int(rng.integers(1, most_photos + 1))
         rows = tuple(range(len(pixels), len(pixels) + count))
-        pixels += [chance.integers(0, 256, (EDGE_PX, EDGE_PX, 3), dtype=np.uint8) for _ in range(count)]
+        pixels += [rng.integers(0, 256, (EDGE_PX, EDGE_PX, 3), dtype=np.uint8) for _ in range(count)]
         name = f"v{v}"
         bags[name] = Bag(name, v % 3, tuple(f"{name}-p{n}" for n in range(count)), rows, (True,) * count)
     return bags, np.stack(pixels)

@@ -14,7 +14,7 @@ import logging
 import sys
 from typing import Any
 
-from benchmarks.paper_preset.needs import found, letter, missing
+from benchmarks.paper_preset.needs import found, message, missing
 
 log = logging.getLogger("grasp_psonet")
 
@@ -23,7 +23,7 @@ def main() -> int:
     """Exit code: 0 done or stopped in time, 1 a fault of the input, 2 packages are missing."""
     lacking = missing()
     if lacking:
-        sys.stderr.write(letter(lacking) + "\n")
+        sys.stderr.write(message(lacking) + "\n")
         return 2
     sys.stderr.write(" ".join(f"{name} {version}" for name, version in found().items()) + "\n")
     command: Any = importlib.import_module("benchmarks.paper_preset.command")  # loads what was just looked for

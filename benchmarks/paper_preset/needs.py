@@ -35,7 +35,7 @@ def missing(is_there: Callable[[str], bool] = is_importable) -> list[str]:
     return [distribution for name, distribution in NEEDS.items() if not is_there(name)]
 
 
-def letter(lacking: list[str]) -> str:
+def message(lacking: list[str]) -> str:
     """What to carry, for a person."""
     lines = [f"this machine lacks {len(lacking)} of the {len(NEEDS)} packages that the study needs:"]
     carried = [name for name in lacking if name != "grasp-psonet"]

@@ -127,8 +127,8 @@ def main_figures(table: pd.DataFrame, lr: float, steps: int) -> dict[str, Any]:
 def truth_of(run: MicroRun, queries: tuple[Any, ...]) -> Truth:
     """Trains without every photo and every visit, at both small weights, and on keep lists."""
     study = run.study
-    num_photos, chance = len(study.photo_ids), generator("micro keep lists", study.seed)
-    is_kept_KP = chance.random((NUM_KEEP_LISTS, num_photos)) >= LEFT_OUT
+    num_photos, rng = len(study.photo_ids), generator("micro keep lists", study.seed)
+    is_kept_KP = rng.random((NUM_KEEP_LISTS, num_photos)) >= LEFT_OUT
     one_by_one = [leave_one_out(study, weight) for weight in (0.0, 1.0, SMALL_WEIGHT, -SMALL_WEIGHT)]
     weights = retrain(run, joined([*one_by_one, keep_lists(study, is_kept_KP)]))
     parts = np.split(losses_after(weights, study, queries), np.cumsum([len(part) for part in one_by_one]))

@@ -15,12 +15,12 @@ import numpy as np
 from benchmarks.truth.micro_training import MicroRun
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.influence import forward_mode
-from grasp_psonet.influence.formulas import fold
+from grasp_psonet.influence.gradients import forward_mode
 from grasp_psonet.influence.settings import Curvature, Formula, TraceSettings, Unit
-from grasp_psonet.influence.trace import trace
-from grasp_psonet.influence.unit_scope import unit_scope
-from grasp_psonet.influence.units import query_gradients, unit_products
+from grasp_psonet.influence.tracing.formulas import fold
+from grasp_psonet.influence.tracing.trace import trace
+from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.products import query_gradients, unit_products
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.records import visit_weights
 

@@ -62,7 +62,7 @@ class MicroStudy:
 
 def draw_study(seed: int, num_training: int = 30, num_validation: int = 15) -> MicroStudy:
     """Classes in turn; every sixth training visit bears a wrong label; marks in a third of the visits of class 0."""
-    chance = generator("micro study", seed)
+    rng = generator("micro study", seed)
     pattern_CHWC = _patterns(seed)
     bags: list[Bag] = []
     pixels: list[np.ndarray] = []
@@ -70,19 +70,19 @@ def draw_study(seed: int, num_training: int = 30, num_validation: int = 15) -> M
     for v in range(num_training + num_validation):
         shown, is_training = v % NUM_CLASSES, v < num_training
         visit_id = f"v{v:02d}"
-        count = int(chance.integers(FEW, MANY + 1))
+        count = int(rng.integers(FEW, MANY + 1))
         is_marked_visit = shown == (0 if is_training else 2) and v // NUM_CLASSES % 3 == 0
         photo_ids = tuple(f"{visit_id}-p{n}" for n in range(count))
         for n, photo_id in enumerate(photo_ids):
             strength = STRENGTH if n % 2 == 0 else FAINT
-            photo_HWC = 0.5 + strength * pattern_CHWC[shown] + NOISE * chance.normal(size=pattern_CHWC[0].shape)
+            photo_HWC = 0.5 + strength * pattern_CHWC[shown] + NOISE * rng.normal(size=pattern_CHWC[0].shape)
             if is_marked_visit and n < 2:
                 photo_HWC[MARK] = 1.0
                 marked.add(photo_id)
             pixels.append((255 * photo_HWC.clip(0, 1)).astype(np.uint8))
         label = shown
         if is_training and v % 6 == 4:
-            label = int((shown + chance.integers(1, NUM_CLASSES)) % NUM_CLASSES)
+            label = int((shown + rng.integers(1, NUM_CLASSES)) % NUM_CLASSES)
             mislabelled.add(visit_id)
         rows = tuple(range(len(pixels) - count, len(pixels)))
         bags.append(Bag(visit_id, label, photo_ids, rows, (True,) * count))
@@ -114,10 +114,10 @@ def _at_start(seed: int) -> BagNetwork:
 
 def _pretrain(network: BagNetwork, classifier: nn.Module, seed: int) -> None:
     """Lets the encoder tell the patterns of drawn photos apart; the classifier is then thrown away."""
-    chance = generator("micro pretraining", seed)
-    shown_M = chance.integers(0, NUM_PATTERNS, PRETRAIN_PHOTOS)
+    rng = generator("micro pretraining", seed)
+    shown_M = rng.integers(0, NUM_PATTERNS, PRETRAIN_PHOTOS)
     photo_MHWC = 0.5 + STRENGTH * _patterns(seed)[shown_M]
-    photo_MHWC += NOISE * chance.normal(size=photo_MHWC.shape)
+    photo_MHWC += NOISE * rng.normal(size=photo_MHWC.shape)
     photos_MCHW = torch.from_numpy(photo_MHWC.clip(0, 1)).permute(0, 3, 1, 2)
     normal_MCHW = (photos_MCHW - network.mean_3[:, None, None]) / network.std_3[:, None, None]
     parameters = [*network.encoder.parameters(), *classifier.parameters()]

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grasp_psonet.influence.library import trace, what_if
+    from grasp_psonet.influence.any_network.library import trace, what_if
     from grasp_psonet.trajectory.recorder import record
     from grasp_psonet.trajectory.recording import read_recording
     from grasp_psonet.trajectory.trajectory import Trajectory
@@ -18,8 +18,8 @@ __all__ = ["Trajectory", "__version__", "read_recording", "record", "trace", "wh
 
 _HOME = {
     "Trajectory": "grasp_psonet.trajectory.trajectory",
-    "trace": "grasp_psonet.influence.library",
-    "what_if": "grasp_psonet.influence.library",
+    "trace": "grasp_psonet.influence.any_network.library",
+    "what_if": "grasp_psonet.influence.any_network.library",
     "record": "grasp_psonet.trajectory.recorder",
     "read_recording": "grasp_psonet.trajectory.recording",
 }

@@ -72,7 +72,7 @@ def parse(tree: dict[str, Any], source: str) -> StudySettings:
     try:
         return _TREE.validate_python(tree)
     except ValidationError as error:
-        faults = [_letter(fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()]
+        faults = [_message(fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()]
         raise SettingsError(
             f"{len(faults)} setting(s) of {source} cannot be used:\n  "
             + "\n  ".join(faults)
@@ -166,7 +166,7 @@ def _put(tree: dict[str, Any], dotted: str, text: str) -> None:
     place[last] = value
 
 
-def _letter(location: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
+def _message(location: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
     path = ".".join(str(part) for part in location)
     if kind == "value_error":  # raised by the settings themselves, which name their path
         return message.removeprefix("Value error, ")

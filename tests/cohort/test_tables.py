@@ -109,7 +109,7 @@ p7,v7,front,
     views = "code,required\nfront,perhaps\nfront,no\n"
     faults = "\n".join(faults_of(write(visits, photos, views))) + "\n"
     pasi = "wanted a number from 0 to 72 (decimal point)"
-    for letter in (
+    for message in (
         "visits.csv: no column 'reader1-ID' is known; did you mean 'reader1_id'?",
         "visits.csv row 8: more or fewer cells than the 9 columns of the header",
         "visits.csv row 3, study_day 'soon': wanted a whole number of days",
@@ -138,13 +138,13 @@ p7,v7,front,
         "views.csv row 2, required 'perhaps': wanted yes or no",
         "views.csv rows 2-3, code 'front': stands in several rows; wanted one row per view",
     ):
-        assert letter + "\n" in faults
-        faults = faults.replace(letter + "\n", "")
+        assert message + "\n" in faults
+        faults = faults.replace(message + "\n", "")
     assert faults == "", "letters that nobody planted"
 
 
 @pytest.mark.parametrize(
-    ("header", "letters"),
+    ("header", "messages"),
     [
         (
             "visit_id,patient_id,pasi_reader_1",
@@ -161,13 +161,13 @@ p7,v7,front,
         ("visit_id,patient_id,pasi_reader1,study_date", []),
     ],
 )
-def test_column_names(write: Write, header: str, letters: list[str]) -> None:
+def test_column_names(write: Write, header: str, messages: list[str]) -> None:
     columns = header.split(",")
     rows = [
         ",".join("1" if "pasi" in c else f"v{n}" if c == "visit_id" else f"x{n}" for c in columns) for n in range(1, 5)
     ]
     files = write("\n".join([header, *rows]) + "\n")
-    assert faults_of(files) == letters
+    assert faults_of(files) == messages
 
 
 def test_files_that_are_no_tables(write: Write, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grasp_psonet.evidence.intervals import MIN_PATIENTS, figure, figure_of, resample_patients
+from grasp_psonet.evidence.intervals import MIN_PATIENTS, estimate_of, figure, resample_patients
 
 
 def mean_of(value_V: np.ndarray):
@@ -56,8 +56,8 @@ def test_paired_difference_of_a_shifted_run_has_no_width() -> None:
     patient_ids, value_V = clustered(30, 2)
     resamples = resample_patients(patient_ids, 500, 0)
     shifted_R, plain_R = mean_of(value_V + 0.25)(resamples.weight), mean_of(value_V)(resamples.weight)
-    paired = figure_of(0.25, shifted_R - plain_R, resamples, 0.95, "")
-    alone = figure_of(0.0, plain_R, resamples, 0.95, "")
+    paired = estimate_of(0.25, shifted_R - plain_R, resamples, 0.95, "")
+    alone = estimate_of(0.0, plain_R, resamples, 0.95, "")
     assert paired.low == pytest.approx(0.25)
     assert paired.high == pytest.approx(0.25)
     assert alone.high - alone.low > 0.1
@@ -67,11 +67,11 @@ def test_replicates_without_the_figure_are_left_out_and_counted() -> None:
     resamples = resample_patients([str(i) for i in range(10)], 100, 0)
     value_R = np.arange(100.0)
     value_R[:30] = np.nan
-    found = figure_of(50.0, value_R, resamples, 0.9, "")
+    found = estimate_of(50.0, value_R, resamples, 0.9, "")
     assert found.num_replicates == 70
     assert found.low == pytest.approx(np.quantile(np.arange(30, 100), 0.05))
     value_R[:60] = np.nan
-    rarely = figure_of(50.0, value_R, resamples, 0.9, "")
+    rarely = estimate_of(50.0, value_R, resamples, 0.9, "")
     assert (rarely.value, rarely.low, rarely.why_not) == (50.0, None, "no interval: exists in 40 of 100 replicates")
 
 

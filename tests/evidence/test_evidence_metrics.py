@@ -70,9 +70,9 @@ def test_linear_kappa_of_a_published_table() -> None:
     label_V, predicted_V = (np.repeat(side, table.ravel()) for side in np.indices((3, 3)).reshape(2, 9))
     seen = (2 + 3 + 1 + 2 + 2 * 1) / 36
     rows, columns = (12, 12, 12), (14, 12, 10)
-    chance = sum(abs(i - j) * rows[i] * columns[j] for i in range(3) for j in range(3)) / 36**2
+    rng = sum(abs(i - j) * rows[i] * columns[j] for i in range(3) for j in range(3)) / 36**2
     answers = Answers(np.eye(3)[predicted_V], predicted_V, label_V)
-    assert linear_kappa(answers, np.ones((1, 36)))[0] == pytest.approx(1 - seen / chance)
+    assert linear_kappa(answers, np.ones((1, 36)))[0] == pytest.approx(1 - seen / rng)
 
 
 def test_broken_predictions_are_refused() -> None:

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence import adjoint, formulas, steps
-from grasp_psonet.influence.formulas import fold
 from grasp_psonet.influence.settings import TraceSettings, Unit
+from grasp_psonet.influence.tracing import at_steps, formulas
+from grasp_psonet.influence.tracing.formulas import fold
+from grasp_psonet.trajectory import adam_adjoint
 from tests.reference import real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
 
@@ -66,9 +67,9 @@ def _before_the_step(gradients: Callable[..., Any]) -> Callable[..., Any]:
             "unclipped",
             lambda r, step, optimizer: {name: step.gradient.clip * value for name, value in r.items()},
         ),
-        (adjoint, "curvature_of_root", lambda step, name, optimizer: torch.zeros_like(step.weights[name])),
-        (adjoint, "moment_gradient", lambda step, name, optimizer: step.gradient.clipped[name]),
-        (steps, "_gradients_for", _before_the_step(steps._gradients_for)),
+        (adam_adjoint, "curvature_of_root", lambda step, name, optimizer: torch.zeros_like(step.weights[name])),
+        (adam_adjoint, "moment_gradient", lambda step, name, optimizer: step.gradient.clipped[name]),
+        (at_steps, "_gradients_for", _before_the_step(at_steps._gradients_for)),
     ],
     ids=["clipping", "direction of clipping", "bend of the root", "decay", "query after the step"],
 )
@@ -83,7 +84,11 @@ def test_every_ingredient_is_needed(
 def test_the_second_moments_bend_is_zero_where_nothing_was_ever_felt(run: TinyRun) -> None:
     network = run.network()
     step = next(
-        iter(steps.replay(network, run.replaying.start, run.trajectory.steps, 1, run.rebuild, run.trajectory.optimizer))
+        iter(
+            at_steps.replay(
+                network, run.replaying.start, run.trajectory.steps, 1, run.rebuild, run.trajectory.optimizer
+            )
+        )
     )
     name = "head.0.weight"
     still = {name: torch.zeros_like(step.weights[name])}
@@ -93,9 +98,11 @@ def test_the_second_moments_bend_is_zero_where_nothing_was_ever_felt(run: TinyRu
         gradient=step.gradient._replace(clipped=still),
         weights=still,
     )
-    assert (adjoint.curvature_of_root(silent, name, OPTIMIZER) == 0).all()
+    assert (adam_adjoint.curvature_of_root(silent, name, OPTIMIZER) == 0).all()
     expected = torch.full_like(step.weights[name], 1 / OPTIMIZER.eps)
-    torch.testing.assert_close(adjoint.fall_of_weight(silent, name, OPTIMIZER), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        adam_adjoint.negative_update_derivative(silent, name, OPTIMIZER), expected, rtol=1e-12, atol=0
+    )
 
 
 def test_without_a_step_it_is_refused(run: TinyRun) -> None:

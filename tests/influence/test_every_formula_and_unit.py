@@ -17,8 +17,8 @@ from torch import nn
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
-from grasp_psonet.influence.trace import Traced, trace
-from grasp_psonet.influence.unit_scope import UnitScope, unit_scope
+from grasp_psonet.influence.tracing.trace import Traced, trace
+from grasp_psonet.influence.units.coverage import UnitScope, unit_scope
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
@@ -108,10 +108,10 @@ def drawn_bags() -> tuple[dict[str, Bag], np.ndarray]:
 
 def patterned_photos(count: int) -> np.ndarray:
     """Photos of a few coloured squares: unlike noise, they differ in what a network sees, and so do their visits."""
-    chance = np.random.default_rng(1)
-    squares = chance.integers(0, 2, (count, 2, 2, 3)) * 190
+    rng = np.random.default_rng(1)
+    squares = rng.integers(0, 2, (count, 2, 2, 3)) * 190
     coarse = squares.repeat(EDGE_PX // 2, axis=1).repeat(EDGE_PX // 2, axis=2)
-    fine: np.ndarray = (coarse + chance.integers(0, 66, (count, EDGE_PX, EDGE_PX, 3))).astype(np.uint8)
+    fine: np.ndarray = (coarse + rng.integers(0, 66, (count, EDGE_PX, EDGE_PX, 3))).astype(np.uint8)
     return fine
 
 

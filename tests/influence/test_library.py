@@ -137,7 +137,9 @@ def test_summed_queries_and_memory_blocks_change_nothing(
     network, trajectory = told
     each = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam")
     with monkeypatch.context() as patch:
-        patch.setattr("grasp_psonet.influence.request.query_blocks", lambda count, *_: [slice(0, 1), slice(1, 3)])
+        patch.setattr(
+            "grasp_psonet.influence.tracing.request.query_blocks", lambda count, *_: [slice(0, 1), slice(1, 3)]
+        )
         blocks = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam")
     np.testing.assert_allclose(blocks["score"], each["score"], rtol=1e-10, atol=1e-16)
     one = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="adam", sum_queries=True)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence import contraction
-from grasp_psonet.influence.coupling import refuse_coupling
-from grasp_psonet.influence.coverage import Scope, cover
-from grasp_psonet.influence.products import Products, products, query_blocks
+from grasp_psonet.influence.gradients import contraction
+from grasp_psonet.influence.gradients.coupling import refuse_coupling
+from grasp_psonet.influence.gradients.coverage import Scope, cover
+from grasp_psonet.influence.gradients.products import Products, products, query_blocks
 from tests.reference import photo_gradients as reference
 
 NUM_EXAMPLES, NUM_DIRECTIONS, NUM_METRICS = 3, 4, 2

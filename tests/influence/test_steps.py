@@ -9,11 +9,11 @@ import pytest
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import ReplayMismatch, TraceError
-from grasp_psonet.influence.request import Request, ScoresByFormula
 from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
-from grasp_psonet.influence.steps import window_scores
-from grasp_psonet.influence.trace import trace
-from grasp_psonet.influence.unit_scope import unit_scope
+from grasp_psonet.influence.tracing.at_steps import window_scores
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
+from grasp_psonet.influence.tracing.trace import trace
+from grasp_psonet.influence.units.coverage import unit_scope
 from tests.reference import step_scores
 from tests.tiny_run import TinyRun
 
@@ -111,7 +111,9 @@ def test_queries_in_blocks_and_formulas_apart_change_nothing(run: TinyRun, monke
         settings = replace(STEPS, counting=counting)  # type: ignore[arg-type]
         with monkeypatch.context() as patch:
             together = run.trace(settings, chosen).by_formula
-            patch.setattr("grasp_psonet.influence.request.query_blocks", lambda count, *_: [slice(0, 1), slice(1, 2)])
+            patch.setattr(
+                "grasp_psonet.influence.tracing.request.query_blocks", lambda count, *_: [slice(0, 1), slice(1, 2)]
+            )
             for formula in chosen:
                 alone = run.trace(settings, (formula,)).by_formula[formula]
                 np.testing.assert_allclose(together[formula], alone, rtol=1e-9, atol=1e-15)

@@ -11,10 +11,10 @@ import torch
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.self_influence import photo_scope, self_influence
 from grasp_psonet.influence.settings import Counting, Formula, TraceSettings
-from grasp_psonet.influence.trace import trace
-from grasp_psonet.influence.unit_scope import unit_scope
+from grasp_psonet.influence.tracing.self_influence import photo_scope, self_influence
+from grasp_psonet.influence.tracing.trace import trace
+from grasp_psonet.influence.units.coverage import unit_scope
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
@@ -123,9 +123,9 @@ def test_batches_and_formulas_traced_together_change_nothing(story: _Story) -> N
 
 
 def test_steps_after_the_kept_one_do_not_count(story: _Story) -> None:
-    earlier = story.trace()["adam"]
+    step_back = story.trace()["adam"]
     story.trajectory = replace(story.trajectory, kept_step=6)
-    assert np.abs(story.trace()["adam"] - earlier).max() > 1e-9
+    assert np.abs(story.trace()["adam"] - step_back).max() > 1e-9
 
 
 def test_poison_harms_and_a_copy_in_the_querys_class_helps(tmp_path: Path) -> None:

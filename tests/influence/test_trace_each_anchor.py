@@ -10,8 +10,8 @@ import torch
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.errors import SettingsError, TraceError
 from grasp_psonet.influence.settings import Counting, Formula, TraceSettings
-from grasp_psonet.influence.trace import Queries, Traced, trace
-from grasp_psonet.influence.unit_scope import unit_scope
+from grasp_psonet.influence.tracing.trace import Queries, Traced, trace
+from grasp_psonet.influence.units.coverage import unit_scope
 from grasp_psonet.training.predict import bags_of_photos
 from tests.reference import influence_scores
 from tests.tiny_run import ANCHORS, KEPT_STEP, TinyRun

@@ -11,8 +11,8 @@ from torch import Tensor
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.settings import Unit
-from grasp_psonet.influence.unit_scope import UnitScope, unit_scope
-from grasp_psonet.influence.units import UnitProducts, query_gradients, unit_products
+from grasp_psonet.influence.units.coverage import UnitScope, unit_scope
+from grasp_psonet.influence.units.products import UnitProducts, query_gradients, unit_products
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings

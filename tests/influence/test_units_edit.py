@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.edit import tangent_bags, what_if
-from grasp_psonet.influence.unit_scope import unit_scope
-from grasp_psonet.influence.units import unit_products
+from grasp_psonet.influence.units.bag_edits import tangent_bags, what_if
+from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.products import unit_products
 from tests.influence.test_units import NETWORKS, Case, gap
 from tests.reference import units as reference
 

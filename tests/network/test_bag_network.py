@@ -15,8 +15,8 @@ from tests.tiny_study import EDGE_PX, tiny_network
 
 
 def _photos(num_bags: int, num_photos: int, seed: int = 0) -> torch.Tensor:
-    chance = torch.Generator().manual_seed(seed)
-    return torch.rand(num_bags, num_photos, 3, EDGE_PX, EDGE_PX, generator=chance, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.rand(num_bags, num_photos, 3, EDGE_PX, EDGE_PX, generator=rng, dtype=torch.float64)
 
 
 @settings(max_examples=25, deadline=None)

@@ -118,7 +118,7 @@ def test_letters_for_files_that_are_no_photos(tmp_path: Path, monkeypatch: pytes
 
 
 def test_damage_anywhere_is_a_letter_or_a_photo(tmp_path: Path, scene: Image.Image) -> None:
-    chance = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     refused = 0
     for kind in ("JPEG", "PNG"):
         buffer = io.BytesIO()
@@ -127,8 +127,8 @@ def test_damage_anywhere_is_a_letter_or_a_photo(tmp_path: Path, scene: Image.Ima
         scene.save(buffer, kind, exif=exif)
         for _ in range(150):
             damaged = bytearray(buffer.getvalue())
-            for place in chance.integers(2, len(damaged), 3):
-                damaged[place] = chance.integers(256)
+            for place in rng.integers(2, len(damaged), 3):
+                damaged[place] = rng.integers(256)
             (tmp_path / "p").write_bytes(damaged)
             try:
                 decode_photo(tmp_path / "p", 16)

@@ -20,14 +20,14 @@ SECRET = "SECRET-PLACE"
 def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
     """40 noisy photos of 13 visits, each with an EXIF of its own, a GPS position, an XMP packet and a comment."""
     root = tmp_path_factory.mktemp("photos")
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     rows = []
     for n in range(NUM_PHOTOS):
         exif = Image.Exif()
         exif[0x0112], exif[0x010E], exif[0x013B] = 6, SECRET, SECRET
         exif.get_ifd(0x8825)[29] = "2024:01:02"
         exif.get_ifd(0x8825)[28] = SECRET.encode()
-        pixels = chance.integers(0, 255, (12, 9, 3), dtype=np.uint8).repeat(5, axis=0).repeat(5, axis=1)
+        pixels = rng.integers(0, 255, (12, 9, 3), dtype=np.uint8).repeat(5, axis=0).repeat(5, axis=1)
         xmp = f"<x:xmpmeta>{SECRET}</x:xmpmeta>".encode()
         Image.fromarray(pixels).save(root / f"{n}.jpg", exif=exif, xmp=xmp, comment=SECRET)
         rows.append((f"p{n}", f"v{n // 3}", "front" if n % 2 else None, f"{n}.jpg"))
@@ -89,12 +89,12 @@ def test_every_unreadable_photo_is_told_at_once(
         table.loc[row, "path"] = path
     with pytest.raises(PhotoError) as raised:
         write_store(table, root, 24, tmp_path / "store", processes=processes)
-    first, *letters = str(raised.value).splitlines()
+    first, *messages = str(raised.value).splitlines()
     assert first == "3 of 40 photos cannot be read:"
-    for letter, parts in zip(
-        letters, (("p5", "damaged"), ("p17", "not a JPEG"), ("p33", "not exist"), ("next",)), strict=True
+    for message, parts in zip(
+        messages, (("p5", "damaged"), ("p17", "not a JPEG"), ("p33", "not exist"), ("next",)), strict=True
     ):
-        assert all(part in letter for part in parts), letter
+        assert all(part in message for part in parts), message
     with pytest.raises(StageError, match="no complete photo store"):
         open_store(tmp_path / "store")
 

@@ -56,12 +56,12 @@ def arm(name, kind, k, removed, val_auc, *readers) -> Arm:
 
 def skin(seed: int, hot: bool = False) -> bytes:
     """A drawn patch of skin with plaques; ``hot`` lays a yellow spot on it, as a map would."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     tone = np.array([[226, 186, 164], [201, 152, 122], [150, 103, 76], [96, 64, 50]][seed % 4])
     image = Image.new("RGB", (160, 160), tuple(int(v) for v in tone))
     draw = ImageDraw.Draw(image)
     for _ in range(4 + seed % 5):
-        x, y, w, h = chance.integers(0, 140), chance.integers(0, 140), chance.integers(14, 50), chance.integers(10, 36)
+        x, y, w, h = rng.integers(0, 140), rng.integers(0, 140), rng.integers(14, 50), rng.integers(10, 36)
         draw.ellipse([x, y, x + w, y + h], fill=tuple(int(v) for v in tone * [0.92, 0.62, 0.6]))
     image = image.filter(ImageFilter.GaussianBlur(2))
     if seed % 3 == 0:

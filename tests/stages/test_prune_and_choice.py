@@ -25,8 +25,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     job = _job(study, {})
     photos = job.cohort.photos
     photos = photos[photos["visit_id"].isin(job.visits_of("train")["visit_id"])][["photo_id", "visit_id"]]
-    chance = np.random.default_rng(0)
-    scores = pd.concat(photos.assign(query_id=f"q{q}", score=chance.normal(size=len(photos))) for q in range(3))
+    rng = np.random.default_rng(0)
+    scores = pd.concat(photos.assign(query_id=f"q{q}", score=rng.normal(size=len(photos))) for q in range(3))
 
     def make(folder: Path) -> None:
         scores.to_parquet(folder / "scores.parquet", index=False)
@@ -71,11 +71,11 @@ def test_keep_lists_and_maps_depend_on_what_ranks_the_photos(drawn: Path) -> Non
 def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = _with(drawn, k="[2, 4]")
     named = job.pruned_names()
-    chance = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     visits = job.visits_of("val")
     runs = {}
     for name in (BASELINE, named[4]):  # the list of k = 2 removed nothing
-        p_VC = chance.dirichlet(np.ones(3), size=len(visits))
+        p_VC = rng.dirichlet(np.ones(3), size=len(visits))
         runs[name] = pd.DataFrame(p_VC, columns=["p_mild", "p_moderate", "p_severe"]).assign(
             visit_id=visits["visit_id"].to_numpy(), split="val", label=np.arange(len(visits)) % 3, predicted=0
         )

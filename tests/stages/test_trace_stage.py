@@ -11,9 +11,9 @@ import pytest
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.cli import main
-from grasp_psonet.influence import trace as tracing
-from grasp_psonet.influence.request import ScoresByFormula
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing import trace as tracing
+from grasp_psonet.influence.tracing.request import ScoresByFormula
 from grasp_psonet.stages.trace_parts import TraceParts, kept_parts
 
 SMALL = ["--cohort.num_views", "2", "--cohort.num_visits", "24", "--cohort.test_visits", "6", "--train.epochs", "1"]
@@ -131,8 +131,8 @@ class Maker:
 
     def __call__(self) -> ScoresByFormula:
         self.made += 1
-        chance = np.random.default_rng(self.made)
-        return {"adam": chance.normal(size=(3, 4)), "cosine": chance.normal(size=(4, 3)).T}
+        rng = np.random.default_rng(self.made)
+        return {"adam": rng.normal(size=(3, 4)), "cosine": rng.normal(size=(4, 3)).T}
 
 
 def test_parts_come_back_bit_for_bit(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from grasp_psonet.audit.rankings import RANKINGS
 from grasp_psonet.audit.settings import AuditSettings
-from grasp_psonet.evidence.intervals import Figure, figure_of, resample_patients
+from grasp_psonet.evidence.intervals import Estimate, estimate_of, resample_patients
 from grasp_psonet.evidence.settings import EvaluateSettings
 
 Floats = NDArray[np.float64]
@@ -110,11 +110,11 @@ def audit_curves(table: pd.DataFrame, audit: AuditSettings, evaluate: EvaluateSe
         counts = {"num_disagreements": int(disagree_V.sum())}
         all_disagree = "the readers agree on no visit"
         for (ranking, metric), (value, value_R) in values.items():
-            found = figure_of(value, value_R, resamples, evaluate.confidence, all_disagree)
+            found = estimate_of(value, value_R, resamples, evaluate.confidence, all_disagree)
             summaries.append({"ranking": ranking, "metric": metric} | counts | asdict(found))
             if (audit.ranking, metric) in values and ranking != audit.ranking:
                 chosen, chosen_R = values[audit.ranking, metric]
-                paired = figure_of(chosen - value, chosen_R - value_R, resamples, evaluate.confidence, all_disagree)
+                paired = estimate_of(chosen - value, chosen_R - value_R, resamples, evaluate.confidence, all_disagree)
                 place = {"ranking": audit.ranking, "against": ranking, "metric": metric}
                 differences.append(place | counts | _as_difference(paired))
     return AuditCurves(
@@ -145,7 +145,7 @@ def _curve(ranking: str, itself: Inspection, drawn: Inspection, confidence: floa
     return pd.DataFrame(dict(zip(CURVE_COLUMNS, columns, strict=True)))
 
 
-def _as_difference(paired: Figure) -> dict[str, object]:
+def _as_difference(paired: Estimate) -> dict[str, object]:
     numbers = asdict(paired)
     return {"difference": numbers.pop("value")} | numbers
 

@@ -98,8 +98,8 @@ def step_rankings(steps: pd.DataFrame, early_fraction: float = 0.2) -> pd.DataFr
 
 def random_ranking(visit_ids: "pd.Series[str]", seed: int) -> pd.DataFrame:
     """visit_id, random: uniform, keyed by seed and visit."""
-    chance = [float(generator(seed, "audit random", visit_id).random()) for visit_id in visit_ids]
-    return pd.DataFrame({"visit_id": visit_ids, "random": chance})
+    rng = [float(generator(seed, "audit random", visit_id).random()) for visit_id in visit_ids]
+    return pd.DataFrame({"visit_id": visit_ids, "random": rng})
 
 
 def margin_against(logit_DC: Floats, label_D: NDArray[np.int64]) -> Floats:

@@ -20,6 +20,6 @@ def draw_doubly_read(visits: pd.DataFrame, num_visits: int, seed: int) -> pd.Dat
     drawn: set[str] = set()
     for members, num in ((twice.loc[disagree], num_disagree), (twice.loc[~disagree], num_visits - num_disagree)):
         ids = sorted(members["visit_id"])
-        chance = generator(seed, "audit sample", len(ids), num)
-        drawn |= {ids[i] for i in chance.permutation(len(ids))[:num]}
+        rng = generator(seed, "audit sample", len(ids), num)
+        drawn |= {ids[i] for i in rng.permutation(len(ids))[:num]}
     return twice.loc[twice["visit_id"].isin(drawn)]

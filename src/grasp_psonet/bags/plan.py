@@ -20,11 +20,11 @@ def batch_plan(labels: dict[str, int], epochs: int, visits_per_step: int, sampli
     weight = 1.0 / np.bincount(label_of)[label_of] if sampling == "class_weighted" else np.ones(num_visits)
     parts = []
     for epoch in range(1, epochs + 1):
-        chance = generator("batch plan", seed, epoch)
+        rng = generator("batch plan", seed, epoch)
         if sampling == "shuffled":
-            drawn = chance.permutation(num_visits)
+            drawn = rng.permutation(num_visits)
         else:
-            drawn = chance.choice(num_visits, size=num_visits, replace=True, p=weight / weight.sum())
+            drawn = rng.choice(num_visits, size=num_visits, replace=True, p=weight / weight.sum())
         draw = np.arange(num_visits)
         step = (epoch - 1) * steps_per_epoch + draw // visits_per_step + 1
         parts.append(pd.DataFrame({"step": step, "epoch": epoch, "draw": draw, "visit_id": visit_ids[drawn]}))

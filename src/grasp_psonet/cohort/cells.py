@@ -27,8 +27,8 @@ def parsed(table: CsvTable, column: str, parse: Parse, wanted: str, dtype: str) 
     cells = table.text[column]
     value_of = {cell: parse(cell) for cell in cells.unique() if cell.lower() not in _MISSING}
     refused = [cell for cell, value in value_of.items() if value is None]
-    letters = value_faults(table, column, cells.index[cells.isin(refused)], f"wanted {wanted}")
-    return pd.Series([value_of.get(cell) for cell in cells], index=cells.index, dtype=dtype), letters
+    messages = value_faults(table, column, cells.index[cells.isin(refused)], f"wanted {wanted}")
+    return pd.Series([value_of.get(cell) for cell in cells], index=cells.index, dtype=dtype), messages
 
 
 def parse_text(cell: str) -> str:

@@ -46,9 +46,9 @@ def read_views(path: Path) -> tuple[CsvTable, pd.DataFrame, list[str]]:
     faults += duplicate_faults(table, "code", "stands in several rows; wanted one row per view")
     for column in ("body_region", "side"):
         views[column], _ = parsed(table, column, parse_text, "a name", "string")
-    required, letters = parsed(table, "required", parse_yes, "yes or no", "boolean")
+    required, messages = parsed(table, "required", parse_yes, "yes or no", "boolean")
     views["required"] = required.fillna(False).astype(bool)
     for column in table.text.columns:
         if column and column not in views:
             views[column] = table.text[column].replace("", None).astype("string")
-    return table, views, faults + letters
+    return table, views, faults + messages

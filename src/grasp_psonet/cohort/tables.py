@@ -59,7 +59,7 @@ def read_cohort(
     """
     examination = examine(visits_file, photos_file, views_file, severity, split, seed)
     if examination.cohort is None:
-        raise TableError(letter_of(examination.faults))
+        raise TableError(message_of(examination.faults))
     return examination.cohort
 
 
@@ -75,7 +75,7 @@ def find_faults(
     return list(examine(visits_file, photos_file, views_file, severity, split, seed).faults)
 
 
-def letter_of(faults: tuple[str, ...]) -> str:
+def message_of(faults: tuple[str, ...]) -> str:
     """All faults in one letter; a very long list ends in a count."""
     hidden = len(faults) - _MOST_LETTERS
     return (
@@ -96,12 +96,12 @@ def examine(
 ) -> Examination:
     """Reads all tables and looks at each and across them; raises nothing that a file can cause."""
     visit_table, visits, faults = read_visits(visits_file, severity)
-    photo_table, photos, letters = read_photos(photos_file)
-    faults += letters + _between(visit_table, photo_table)
+    photo_table, photos, messages = read_photos(photos_file)
+    faults += messages + _between(visit_table, photo_table)
     views = None
     if views_file is not None and views_file.exists():
-        view_table, views, letters = read_views(views_file)
-        faults += letters + _unknown_views(photo_table, view_table)
+        view_table, views, messages = read_views(views_file)
+        faults += messages + _unknown_views(photo_table, view_table)
     notes = [] if faults else _view_notes(visits, photos, views)
     if not faults and visits["split"].isna().all():
         try:

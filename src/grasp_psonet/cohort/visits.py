@@ -56,8 +56,8 @@ def read_visits(path: Path, severity: SeveritySettings) -> tuple[CsvTable, pd.Da
         ("fitzpatrick", parse_skin_type, "I to VI or 1 to 6", "string"),
         ("split", parse_split, "train, val or test", "string"),
     ):
-        visits[column], letters = parsed(table, column, parse, wanted, dtype)
-        faults += letters
+        visits[column], messages = parsed(table, column, parse, wanted, dtype)
+        faults += messages
     for reader in (1, 2):
         faults += _add_reading(table, visits, reader, severity)
     if {"pasi_reader1", "severity_reader1"} & set(table.text.columns):
@@ -77,8 +77,8 @@ def _add_reading(table: CsvTable, visits: pd.DataFrame, reader: int, severity: S
     pasi_name, class_name = f"pasi_reader{reader}", f"severity_reader{reader}"
     wanted = "a number from 0 to 72 (decimal point)"
     pasi, faults = parsed(table, pasi_name, parse_pasi, wanted, "float64")
-    named, letters = parsed(table, class_name, parse_severity, ", ".join(SEVERITIES), "Int64")
-    faults += letters
+    named, messages = parsed(table, class_name, parse_severity, ", ".join(SEVERITIES), "Int64")
+    faults += messages
     derived = pasi.dropna().map(lambda value: severity_of(value, severity)).reindex(pasi.index).astype("Int64")
     against = (named != derived).fillna(False).astype(bool)
     for row in pasi.index[against]:

@@ -11,7 +11,7 @@ import pandas as pd
 from grasp_psonet.cohort.severity import SEVERITIES
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.groups import groups_of
-from grasp_psonet.evidence.intervals import Figure, Floats, Resamples, figure_of, plain, resample_patients
+from grasp_psonet.evidence.intervals import Estimate, Floats, Resamples, estimate_of, plain, resample_patients
 from grasp_psonet.evidence.metrics import METRICS, Answers, Metric, confusion, has_all_classes
 from grasp_psonet.evidence.settings import EvaluateSettings
 
@@ -138,16 +138,16 @@ def _metric_rows(
     figures, differences = [], []
     for cell in cells:
         run, why_not = cell.place["run"], _why_not(name, cell)
-        found = figure_of(*values[run], resamples, confidence, why_not)
+        found = estimate_of(*values[run], resamples, confidence, why_not)
         figures.append(cell.place | {"metric": name, "num_left_out": cell.num_left_out} | asdict(found))
         if run != baseline and baseline in values:
             (value, value_R), (base, base_R) = values[run], values[baseline]
-            paired = figure_of(value - base, value_R - base_R, resamples, confidence, why_not)
+            paired = estimate_of(value - base, value_R - base_R, resamples, confidence, why_not)
             differences.append(cell.place | {"metric": name, "baseline": baseline} | _as_difference(paired, cell))
     return figures, differences
 
 
-def _as_difference(paired: Figure, cell: _Cell) -> dict[str, object]:
+def _as_difference(paired: Estimate, cell: _Cell) -> dict[str, object]:
     numbers = asdict(paired)
     return {"difference": numbers.pop("value"), "num_left_out": cell.num_left_out} | numbers
 

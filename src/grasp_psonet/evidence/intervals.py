@@ -21,7 +21,7 @@ MIN_USABLE = 0.5  # an interval over the lucky half of the replicates would desc
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """One number with its interval.
 
     ``value`` is None where it does not exist; ``low`` and ``high`` are None together; ``why_not`` then says why in
@@ -61,10 +61,10 @@ def resample_patients(patient_ids: Sequence[str], replicates: int, *key: str | i
     return Resamples(count_RP[:, patient_V].astype(np.float64), num_patients)
 
 
-def figure(statistic: Statistic, resamples: Resamples, confidence: float, why_not: str) -> Figure:
+def figure(statistic: Statistic, resamples: Resamples, confidence: float, why_not: str) -> Estimate:
     """The statistic of the visits themselves and its percentile interval; ``why_not`` explains a missing value."""
     value_R = statistic(resamples.weight) if resamples.num_visits else np.full(len(resamples.weight), np.nan)
-    return figure_of(plain(statistic, resamples), value_R, resamples, confidence, why_not)
+    return estimate_of(plain(statistic, resamples), value_R, resamples, confidence, why_not)
 
 
 def plain(statistic: Statistic, resamples: Resamples) -> float:
@@ -82,14 +82,14 @@ def why_no_spread(value_R: Floats, resamples: Resamples) -> str:
     return ""
 
 
-def figure_of(value: float, value_R: Floats, resamples: Resamples, confidence: float, why_not: str) -> Figure:
+def estimate_of(value: float, value_R: Floats, resamples: Resamples, confidence: float, why_not: str) -> Estimate:
     """A figure from a value and its replicates (NaN: does not exist there). Differences of replicates are paired."""
     usable_R = value_R[np.isfinite(value_R)]
     counts = (resamples.num_visits, resamples.num_patients, len(usable_R))
     if not np.isfinite(value):
-        return Figure(None, None, None, counts[0], counts[1], 0, why_not)
+        return Estimate(None, None, None, counts[0], counts[1], 0, why_not)
     missing = why_no_spread(value_R, resamples)
     if missing:
-        return Figure(value, None, None, *counts, f"no interval: {missing}")
+        return Estimate(value, None, None, *counts, f"no interval: {missing}")
     low, high = np.quantile(usable_R, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Figure(value, float(low), float(high), *counts, "")
+    return Estimate(value, float(low), float(high), *counts, "")

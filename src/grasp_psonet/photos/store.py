@@ -72,7 +72,7 @@ def write_store(
             measures.append({"width_px": photo.width_px, "height_px": photo.height_px, **asdict(quality)})
     pixels.flush()
     if faults:
-        raise PhotoError(_letter(faults, len(paths)))
+        raise PhotoError(_message(faults, len(paths)))
     index = photos[["photo_id", "visit_id", "view"]].reset_index(drop=True).astype("string")
     index.insert(0, "row", np.arange(len(index)))
     index = pd.concat([index, pd.DataFrame(measures)], axis=1)
@@ -115,7 +115,7 @@ def _mapped(work: Any, items: list[Path], processes: int) -> Iterator[Iterator[A
         yield pool.map(work, items, chunksize=_CHUNK)
 
 
-def _letter(faults: list[str], num_photos: int) -> str:
+def _message(faults: list[str], num_photos: int) -> str:
     hidden = len(faults) - _MOST_LETTERS
     return (
         f"{len(faults)} of {num_photos} photos cannot be read:\n  "

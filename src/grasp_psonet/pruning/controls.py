@@ -19,8 +19,8 @@ def random_control(keep: pd.DataFrame, seed: int, k: int) -> pd.DataFrame:
     removed: set[str] = set()
     for visit_id, members in keep.groupby("visit_id"):
         num_removed = int((~members["kept"]).sum())
-        chance = generator(seed, "random control", k, str(visit_id))
-        removed |= set(chance.permutation(members["photo_id"].to_numpy(dtype=object))[:num_removed])
+        rng = generator(seed, "random control", k, str(visit_id))
+        removed |= set(rng.permutation(members["photo_id"].to_numpy(dtype=object))[:num_removed])
     return _list_of(keep, removed, "random control")
 
 

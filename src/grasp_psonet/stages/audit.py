@@ -8,7 +8,7 @@ import pandas as pd
 
 from grasp_psonet.audit.curves import audit_curves
 from grasp_psonet.audit.table import audit_table, review_list
-from grasp_psonet.influence.self_influence import photo_scope, self_influence
+from grasp_psonet.influence.tracing.self_influence import photo_scope, self_influence
 from grasp_psonet.photos.store import open_store
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job

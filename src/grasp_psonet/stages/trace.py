@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 
 from grasp_psonet.bags.bag import Bag, collate
-from grasp_psonet.influence.queries import find_queries
 from grasp_psonet.influence.settings import Errors, Formula, TraceSettings
-from grasp_psonet.influence.trace import Queries, Remember, Traced, trace
-from grasp_psonet.influence.unit_scope import unit_scope
+from grasp_psonet.influence.tracing.queries import find_queries
+from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trace
+from grasp_psonet.influence.units.coverage import unit_scope
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stage import Task

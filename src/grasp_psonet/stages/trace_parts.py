@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from grasp_psonet.bags.bag import Bag
-from grasp_psonet.influence.request import ScoresByFormula
 from grasp_psonet.influence.settings import Formula, TraceSettings
-from grasp_psonet.influence.trace import Queries
+from grasp_psonet.influence.tracing.request import ScoresByFormula
+from grasp_psonet.influence.tracing.trace import Queries
 
 log = logging.getLogger("grasp_psonet")
 

@@ -87,12 +87,12 @@ def replay(
         weights_after, state = _copy(weights), AdamState(_copy(state.exp_avg), _copy(state.exp_avg_sq), state.step)
         adam_step({name: weights_after[name] for name in gradient.clipped}, gradient.clipped, state, optimizer, lr)
         yield ReplayedStep(state.step, lr, draws, batch, gradient, weights, weights_after, state)
-        give_weights(network, weights_after)
+        copy_weights(network, weights_after)
         weights = weights_after
 
 
 @torch.no_grad()
-def give_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
+def copy_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Copies these weights into the network."""
     for name, weight in weights_of(network).items():
         weight.copy_(weights[name])

@@ -1,0 +1,1 @@
+"""Tracing a network that is not ours, from Python."""

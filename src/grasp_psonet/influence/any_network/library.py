@@ -1,0 +1,144 @@
+"""Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, tables of answers."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from torch import nn
+
+from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.errors import ReplayMismatch, TraceError
+from grasp_psonet.influence.any_network.plain_bags import Bags
+from grasp_psonet.influence.any_network.result_tables import change_table, score_table
+from grasp_psonet.influence.any_network.trace_inputs import asked_for
+from grasp_psonet.influence.settings import Counting, Curvature, Formula, QueryKind, TraceSettings, Unit
+from grasp_psonet.influence.tracing.loss_changes import predicted_changes
+from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.influence.tracing.trace import trace as trace_bags
+from grasp_psonet.trajectory.recording import read_start, with_losses
+from grasp_psonet.trajectory.replay import Rebuild
+from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+
+ALL = "all"
+
+
+def trace(
+    network: nn.Module,
+    trajectory: Trajectory,
+    training_bags: Bags,
+    queries: Bags,
+    *,
+    formula: Formula = "cosine",
+    unit: Unit = "single",
+    query: QueryKind = "visit",
+    counting: Counting = "checkpoints",
+    curvature: Curvature = "exact",
+    traced: str | Sequence[str] = "all",
+    sum_queries: bool = False,
+    replay_tolerance: float = 1e-4,
+    photos_per_batch: int = 48,
+    memory_mib: int = 4096,
+) -> pd.DataFrame:
+    """Scores of every training photo on every query: query_id, visit_id, photo (its place in the bag), score.
+
+    **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``network(photos, mask)``
+    takes photos [B, N, ...] and presence [B, N] and returns logits [B, classes], or [B] for two classes; no padding ever
+    reaches it. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
+    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network
+    itself is left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``). ``query`` photo takes
+    queries of one photo. ``traced``: all trained parameters, ``head``, or name patterns. With ``sum_queries`` all queries
+    are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
+
+    Counting ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if all
+    these bags had been drawn equally often, also those that never were. Counting ``steps`` takes those of each step at that
+    step, by replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it.
+    Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm and
+    the moments at each anchor by as much of themselves.
+
+    Raises TraceError and SettingsError for combinations without meaning, TraceError for parameters that no rule covers
+    exactly and for what the recording does not hold, and ReplayMismatch where replay differs: training augmented, dropped
+    out, clipped or weighted its losses in ways that the recording does not know.
+    """
+    settings = TraceSettings(
+        formula=formula,
+        unit=unit,
+        query=query,
+        counting=counting,
+        errors="kept",
+        summed=sum_queries,
+        scope=traced if isinstance(traced, str) else tuple(traced),
+        curvature=curvature,
+        replay_tolerance=replay_tolerance,
+        memory_mib=memory_mib,
+        photos_per_batch=photos_per_batch,
+    )
+    asked = asked_for(network, trajectory, training_bags, queries, settings)
+    replaying, steps = None, trajectory
+    if counting == "steps":
+        steps = with_losses(trajectory, {bag_id: bag.label for bag_id, bag in asked.bags.training.items()})
+        rebuild = Rebuild(asked.bags.training, asked.bags.photos, AugmentationSettings(), 0, False)
+        start = read_start(trajectory, next(network.parameters()).device)
+        replaying = Replaying(rebuild, start, replay_tolerance)
+    bags, visits = asked.bags, tuple(asked.bags.training.values())
+    try:
+        found = trace_bags(
+            asked.network, steps, visits, bags.queries, bags.photos, settings, asked.scope, replaying=replaying
+        )
+    except ReplayMismatch as fault:
+        raise ReplayMismatch(
+            f"{str(fault).splitlines()[0]}\n"
+            "  next: replay takes the bags and labels as given, in the order of draw(), without augmentation or dropout, and "
+            "the mean cross-entropy\n  of the draws, clipped as record(clip_norm=...) says; what rounds otherwise than "
+            "training did needs a larger\n  replay_tolerance. Otherwise trace with counting checkpoints"
+        ) from fault
+    query_ids = (ALL,) if sum_queries else found.query_ids
+    table = score_table(found.by_formula[formula], query_ids, visits)
+    table.attrs |= {"coverage": str(asked.scope), "caveats": list(found.caveats)}
+    return table
+
+
+def what_if(
+    network: nn.Module,
+    trajectory: Trajectory,
+    training_bags: Bags,
+    queries: Bags,
+    *,
+    formula: Formula = "adam",
+    query: QueryKind = "visit",
+    traced: str | Sequence[str] = "all",
+    sum_queries: bool = False,
+    photos_per_batch: int = 48,
+    memory_mib: int = 4096,
+) -> pd.DataFrame:
+    """How each query's loss would change, to first order, had a training bag been another in all its draws.
+
+    One row per query and edit: query_id, visit_id, edit, photo, label, change. ``removed``: the photo left out (the last one
+    of a bag: the bag not trained on); ``alone``: the bag reduced to the photo; ``relabelled``: the bag under another label.
+    **Positive change = the query's loss is predicted to rise; negative = to fall.** Where an edit names no photo or no
+    label, that column is missing (NA). Counted at anchors, by formula adam, sgd or paper; other arguments as in ``trace``.
+    The network must offer its parts (``influence.visits``); all edits of a bag share one pass of what lies below them.
+
+    Raises TraceError as ``trace`` does, and for formulas whose score is no change of a loss.
+    """
+    if formula not in ("paper", "sgd", "adam"):
+        raise TraceError(
+            f"what if: formula {formula} at anchors is no change of a loss\n  next: formula adam, sgd or paper"
+        )
+    settings = TraceSettings(
+        formula=formula,
+        unit="edit",
+        query=query,
+        counting="checkpoints",
+        errors="kept",
+        summed=sum_queries,
+        scope=traced if isinstance(traced, str) else tuple(traced),
+        memory_mib=memory_mib,
+        photos_per_batch=photos_per_batch,
+    )
+    asked = asked_for(network, trajectory, training_bags, queries, settings)
+    bags, visits = asked.bags, tuple(asked.bags.training.values())
+    request = Request(visits, bags.queries, bags.photos, (formula,), settings, asked.scope)
+    found = predicted_changes(asked.network, trajectory, request)
+    query_ids = (ALL,) if sum_queries else tuple(bag.visit_id for bag in bags.queries)
+    table = change_table(found, query_ids, visits)
+    table.attrs["coverage"] = str(asked.scope)
+    return table

@@ -1,0 +1,101 @@
+"""What was asked of a network from Python: bags, recording and parameters checked before anything is traced."""
+
+import copy
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from grasp_psonet.bags.bag import collate
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.any_network.plain_bags import Bags, PlainBags, plain_bags, refuse_labels_beyond
+from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.units.coverage import UnitScope, traced_names, unit_scope
+from grasp_psonet.trajectory.anchors import Anchor, load_weights
+from grasp_psonet.trajectory.logits import logits_of
+from grasp_psonet.trajectory.trajectory import Trajectory
+
+log = logging.getLogger("grasp_psonet")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked: a copy of the network that may be changed, the bags, and the parameters with their proven rules."""
+
+    network: nn.Module
+    bags: PlainBags
+    scope: UnitScope
+
+
+def asked_for(
+    network: nn.Module, trajectory: Trajectory, training_bags: Bags, queries: Bags, settings: TraceSettings
+) -> Asked:
+    """Checks that there is something to trace, and proves the scope at the first anchor among what training moved.
+
+    Raises TraceError naming the bags, labels, parameters or modules with which it cannot be.
+    """
+    bags = plain_bags(training_bags, queries, next(network.parameters()).dtype)
+    _refuse_nothing(trajectory, bags)
+    if settings.query == "photo":
+        _refuse_crowded(bags)
+    network = copy.deepcopy(network).eval()
+    anchor = trajectory.read(trajectory.windows()[0][1], next(network.parameters()).device)
+    _refuse_other_weights(network, anchor)
+    load_weights(network, anchor)
+    moved = anchor.state.exp_avg_sq.keys()
+    names = traced_names(network, settings.scope) & moved
+    if not names:
+        raise TraceError(
+            f"training moved none of the traced parameters {settings.scope!r}\n  next: trace all, or train them"
+        )
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(name in moved)
+    few = collate(list(bags.training.values())[:4], bags.photos)
+    refuse_batch_statistics(network)
+    with torch.no_grad():
+        num_classes = logits_of(network, few.to(next(network.parameters()).device)).shape[1]
+    refuse_labels_beyond(bags, num_classes)
+    scope = unit_scope(settings.unit, network, few, sorted(names))
+    log.info("tracing %d queries over %s", len(bags.queries), scope)
+    return Asked(network, bags, scope)
+
+
+def _refuse_nothing(trajectory: Trajectory, bags: PlainBags) -> None:
+    """Raises TraceError where there is no training bag, query or anchor, or no bag of these was drawn."""
+    if not bags.training:
+        raise TraceError("nothing to trace: there are no training bags\n  next: give the bags that training drew")
+    if not bags.queries:
+        raise TraceError("nothing to trace: there are no queries\n  next: give bags whose loss is to be explained")
+    if not trajectory.windows():
+        raise TraceError(
+            f"nothing to trace: {trajectory.anchors} holds no anchor up to step {trajectory.kept_step}\n"
+            "  next: a later kept_step, or record the training again (grasp_psonet.record)"
+        )
+    drawn = set(trajectory.steps["visit_id"][trajectory.steps["step"] <= trajectory.kept_step].astype(str))
+    if not drawn & bags.training.keys():
+        raise TraceError(
+            f"nothing to trace: {len(bags.training)} training bags (first: {next(iter(bags.training))!r}), of which 0 were "
+            f"drawn up to step {trajectory.kept_step}; training drew {len(drawn)} others (first: {min(drawn)!r})\n"
+            "  next: name bags in draw() as here: by their keys, or by their places in the list"
+        )
+
+
+def _refuse_crowded(bags: PlainBags) -> None:
+    if crowded := [f"{bag.visit_id} has {len(bag)}" for bag in bags.queries if len(bag) != 1]:
+        raise TraceError(
+            f"query='photo' takes queries of one photo; query {', '.join(crowded[:5])}\n"
+            "  next: give a query of one photo, or query='visit'"
+        )
+
+
+def _refuse_other_weights(network: nn.Module, anchor: Anchor) -> None:
+    """Raises TraceError where a parameter has another precision or shape than in the recording."""
+    for name, weight in network.named_parameters():
+        recorded = anchor.weights.get(name)
+        if recorded is not None and (recorded.dtype, recorded.shape) != (weight.dtype, weight.shape):
+            raise TraceError(
+                f"parameter {name} is {weight.dtype} {tuple(weight.shape)} here, and {recorded.dtype} "
+                f"{tuple(recorded.shape)} in the recording\n  next: trace the network as it was recorded"
+            )

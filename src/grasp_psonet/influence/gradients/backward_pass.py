@@ -1,0 +1,230 @@
+"""One forward and one backward over a batch, handing out each layer's per-example gradients as they appear.
+
+Nothing is left behind: hooks are removed also on error, no ``.grad`` is filled, no attribute is set. During the sweep
+the network runs on detached parameters, so that autograd spends nothing on their batch gradients.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils.hooks import RemovableHandle
+
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.gradients.local_vjp import local_vjp
+from grasp_psonet.influence.gradients.rules import Gradient, Use
+from grasp_psonet.influence.gradients.sites import Site, Tap
+
+LossOf = Callable[[nn.Module], Tensor]
+
+
+class NoExactWayError(TraceError):
+    """A site cannot give the gradient of its parameters ``names``."""
+
+    def __init__(self, site: Site, fault: Exception) -> None:
+        self.names = frozenset(site.parameters.values())
+        super().__init__(
+            f"{site.rule_name} at module {site.module or '(the network)'} cannot give the gradient of "
+            f"{', '.join(sorted(self.names))}: {fault}"
+        )
+
+
+class Sink(Protocol):
+    """Receives gradients during a sweep."""
+
+    def expect(self, name: str) -> None:
+        """The forward pass has used this parameter once more."""
+
+    def add(self, name: str, gradient: Gradient) -> None:
+        """The gradient of one use of this parameter, for every example."""
+
+
+def sweep(network: nn.Module, loss_of: LossOf, sites: Sequence[Site], sink: Sink, num_examples: int | None) -> Tensor:
+    """Runs ``loss_of(network)``, gives every site's gradients of the summed loss to the sink, returns the losses.
+
+    ``num_examples`` is needed where examples are not the losses (photos of a visit); by default one loss, one example.
+    """
+    modules = dict(network.named_modules(remove_duplicate=False))
+    watch = _Watch(modules, sites, sink, num_examples)
+    whole = LossModule(network, loss_of)
+    with ExitStack() as hooks, torch.enable_grad():
+        watch.attach(hooks)
+        loss_B: Tensor = torch.func.functional_call(whole, _detached(modules), (), tie_weights=False)
+        watch.is_forward = False
+        if loss_B.ndim != 1:
+            raise TraceError(f"losses have shape {tuple(loss_B.shape)}; wanted: one loss per example, [B]")
+        watch.num_examples = loss_B.shape[0] if num_examples is None else num_examples
+        if watch.sources and loss_B.requires_grad and loss_B.shape[0]:
+            torch.autograd.grad(loss_B.sum(), watch.sources, allow_unused=True)
+    return loss_B.detach()
+
+
+def _detached(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The parameters under every name they have within a ``LossModule``, cut from autograd; tied ones stay one tensor."""
+    cut: dict[int, Tensor] = {}
+    return {
+        ".".join(filter(None, ("network", name, local))): cut.setdefault(id(parameter), parameter.detach())
+        for name, module in modules.items()
+        for local, parameter in module._parameters.items()
+        if parameter is not None
+    }
+
+
+class LossModule(nn.Module):
+    """Lets ``functional_call`` swap the network's parameters while the caller's own loss function runs."""
+
+    def __init__(self, network: nn.Module, loss_of: LossOf) -> None:
+        super().__init__()
+        self.network = network
+        self.loss_of = loss_of
+
+    def forward(self) -> Tensor:
+        return self.loss_of(self.network)
+
+
+class _Watch:
+    """The hooks of one sweep and what they hold between forward and backward.
+
+    Gradients flow back to ``sources``: the first tensors on each path that a site needs the gradient of.
+    """
+
+    def __init__(
+        self, modules: Mapping[str, nn.Module], sites: Sequence[Site], sink: Sink, num_examples: int | None
+    ) -> None:
+        self.modules, self.sites, self.sink = modules, sites, sink
+        self.num_examples = num_examples or 0
+        self.sources: list[Tensor] = []
+        self.is_forward = True
+
+    def attach(self, hooks: ExitStack) -> None:
+        for site in self.sites:
+            for handle in self._local_hooks(site) if site.rule is None else self._rule_hooks(site):
+                hooks.callback(handle.remove)
+
+    def _rule_hooks(self, site: Site) -> list[RemovableHandle]:
+        taken: list[tuple[Tensor, int]] = []
+
+        def take(value: Tensor) -> None:
+            taken.append((value.detach(), value._version))
+
+        def watch(value: Tensor) -> Tensor:
+            self._expect(site)
+            held = [taken.pop()] if site.activation is not None else []
+            joined = value if value.requires_grad else self._source(value)
+            joined.register_hook(lambda delta: self._apply(site, held, delta))  # type: ignore[no-untyped-call]
+            return joined
+
+        first = [self._at(site.activation, take)] if site.activation is not None else []
+        return [*first, self._at(site.delta, watch)]
+
+    def _at(self, tap: Tap, act: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Lets ``act`` see, and replace, the tensor at a tap during the forward pass."""
+        module = self.modules[tap.module]
+
+        def at_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not self.is_forward:
+                return None
+            if args and isinstance(args[0], Tensor):
+                new = act(args[0])
+                return None if new is None else ((new, *args[1:]), kwargs)
+            leaves, structure = pytree.tree_flatten((args, kwargs))
+            first = next(index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor))
+            new = act(leaves[first])
+            leaves[first] = leaves[first] if new is None else new
+            return pytree.tree_unflatten(leaves, structure)
+
+        def at_output(_: nn.Module, __: Any, output: Tensor) -> Tensor | None:
+            return act(output) if self.is_forward else None
+
+        if tap.end == "input":
+            return module.register_forward_pre_hook(at_input, with_kwargs=True)
+        return module.register_forward_hook(at_output)
+
+    def _local_hooks(self, site: Site) -> list[RemovableHandle]:
+        taken: list[Any] = []
+        module = self.modules[site.module]
+
+        def take_inputs(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if self.is_forward:
+                taken.append(pytree.tree_map_only(Tensor, lambda value: value.detach().clone(), (args, kwargs)))
+
+        def watch_outputs(_: nn.Module, __: Any, output: Any) -> Any:
+            if not self.is_forward:
+                return None
+            self._expect(site)
+            arguments = taken.pop()
+            leaves, structure = pytree.tree_flatten(output)
+            at = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+            values = self._watched([leaves[i] for i in at], lambda deltas: self._apply_local(site, arguments, deltas))
+            for index, value in zip(at, values, strict=True):
+                leaves[index] = value
+            return pytree.tree_unflatten(leaves, structure)
+
+        return [
+            module.register_forward_pre_hook(take_inputs, with_kwargs=True),
+            module.register_forward_hook(watch_outputs),
+        ]
+
+    def _expect(self, site: Site) -> None:
+        for name in site.parameters.values():
+            self.sink.expect(name)
+
+    def _watched(self, values: list[Tensor], act: Callable[[Sequence[Tensor | None]], None]) -> list[Tensor]:
+        """The same values, made differentiable where they are not, with ``act`` called once on all their gradients."""
+        joined = [
+            self._source(value) if value.is_floating_point() and not value.requires_grad else value for value in values
+        ]
+        at = [index for index, value in enumerate(joined) if value.requires_grad]
+
+        num_values = len(joined)  # the closure must not hold the tensors: their graph holds the closure
+
+        def act_on_all(deltas: Sequence[Tensor | None]) -> None:
+            aligned: list[Tensor | None] = [None] * num_values
+            for index, delta in zip(at, deltas, strict=True):
+                aligned[index] = delta
+            act(aligned)
+
+        if len(at) == 1:
+            joined[at[0]].register_hook(lambda delta: act_on_all([delta]))  # type: ignore[no-untyped-call]
+        elif at:
+            torch.autograd.graph.register_multi_grad_hook([joined[index] for index in at], act_on_all)
+        return joined
+
+    def _source(self, value: Tensor) -> Tensor:
+        source = value.detach().requires_grad_()
+        self.sources.append(source)
+        return source.clone()
+
+    @torch.no_grad()
+    def _apply_local(self, site: Site, arguments: Any, deltas: Sequence[Tensor | None]) -> None:
+        module = self.modules[site.module]
+        parameters = {local: module.get_parameter(local) for local in site.parameters}
+        with _named(site):
+            gradients = local_vjp(module, parameters, arguments, deltas, self.num_examples)
+        for local, gradient in gradients.items():
+            self.sink.add(site.parameters[local], gradient)
+
+    @torch.no_grad()
+    def _apply(self, site: Site, held: list[tuple[Tensor, int]], delta: Tensor) -> None:
+        assert site.rule is not None
+        value, version = held.pop() if held else (delta, delta._version)  # popped: freed as backward goes along
+        with _named(site):
+            if value._version != version:
+                raise TraceError("its input was overwritten in place after it was used")
+            gradients = site.rule(Use(self.modules[site.module], value, delta, self.num_examples, site.parameters))
+        for local, gradient in gradients.items():
+            self.sink.add(site.parameters[local], gradient)
+
+
+@contextmanager
+def _named(site: Site) -> Iterator[None]:
+    """Says which site failed; running out of memory is passed on as it is."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TraceError) as fault:
+        raise NoExactWayError(site, fault) from fault

@@ -1,0 +1,87 @@
+"""The slower exact path: run one module again and differentiate it for each example by itself.
+
+Exact for any module that treats examples independently, whatever it does with its parameters; a module that draws at
+random is refused.
+
+Axes: B examples, S rows of one example.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import _pytree as pytree
+
+from grasp_psonet.errors import TraceError
+
+log = logging.getLogger("grasp_psonet")
+
+
+def local_vjp(
+    module: nn.Module,
+    parameters: Mapping[str, Tensor],
+    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    deltas: Sequence[Tensor | None],
+    num_examples: int,
+) -> dict[str, Tensor]:
+    """Gradient [B, *shape] of each named parameter of ``module``, from its inputs and the gradients of its outputs.
+
+    ``arguments`` are the (args, kwargs) the module was called with: tensors with as many rows as the first one are
+    split into examples, everything else is shared. ``deltas`` are aligned with the tensors among the outputs; None
+    where an output did not reach the loss.
+    """
+    leaves, structure = pytree.tree_flatten(arguments)
+    rows = next((leaf.shape[0] for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), 0)
+    if not rows or rows % num_examples:
+        raise TraceError(
+            f"module {type(module).__name__} was called with {rows} rows for {num_examples} examples; its parameters "
+            f"{sorted(parameters)} cannot be told apart by example"
+        )
+    split = [
+        index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.ndim and leaf.shape[0] == rows
+    ]
+    reached = [index for index, delta in enumerate(deltas) if delta is not None]
+    values = {name: parameter.detach() for name, parameter in parameters.items()}
+
+    def gradients_of_one(inputs: list[Tensor], output_deltas: list[Tensor]) -> dict[str, Tensor]:
+        own = list(leaves)
+        for index, value in zip(split, inputs, strict=True):
+            own[index] = value
+        args, kwargs = pytree.tree_unflatten(own, structure)
+
+        def outputs(values: dict[str, Tensor]) -> list[Tensor]:
+            found = tensors_in(torch.func.functional_call(module, values, args, kwargs))
+            return [found[index] for index in reached]
+
+        pull = torch.func.vjp(outputs, values)[1]
+        gradients: dict[str, Tensor] = pull(output_deltas)[0]
+        return gradients
+
+    inputs_BS = [leaves[index].reshape(num_examples, -1, *leaves[index].shape[1:]) for index in split]
+    deltas_BS = [delta.reshape(num_examples, -1, *delta.shape[1:]) for delta in deltas if delta is not None]
+    device = next(iter(values.values())).device
+    rng = _chance_state(device)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):  # the fused attention kernels have no batching rule
+            return torch.vmap(gradients_of_one, randomness="error")(inputs_BS, deltas_BS)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as fault:
+        log.debug("local gradient of %s: one example at a time (%s)", type(module).__name__, fault)
+    each = [gradients_of_one([x[b] for x in inputs_BS], [d[b] for d in deltas_BS]) for b in range(num_examples)]
+    if not torch.equal(rng, _chance_state(device)):
+        raise TraceError(f"{type(module).__name__} draws anew (dropout) when it is run again; trace it in eval mode")
+    return {name: torch.stack([gradients[name] for gradients in each]) for name in values}
+
+
+def _chance_state(device: torch.device) -> Tensor:
+    """State of the generator that dropout on this device draws from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """The tensors in a nested value, in a fixed order."""
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor)]

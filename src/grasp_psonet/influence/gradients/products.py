@@ -1,0 +1,97 @@
+"""The seam of the engine: products of per-example gradients with directions, without ever storing a gradient.
+
+An *example* is whatever lies along dimension 0 of every layer: a photo as a bag of one (unit ``single``), or a photo
+within its visit (unit ``share``). Nothing here knows formulas; they are folded into directions and metrics before.
+
+Axes: B examples, Q directions, M metrics.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.gradients.backward_pass import LossOf, sweep
+from grasp_psonet.influence.gradients.contraction import ProductAccumulator
+from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
+from grasp_psonet.influence.gradients.coverage import Scope
+
+
+@dataclass(frozen=True)
+class Products:
+    """What one batch of examples gives.
+
+    ``dot_BQ``: gradient of each example's loss times each direction. ``squared_BM``: sum over parameters of
+    metric * gradient ** 2. ``gram_MBB``: the same between pairs of examples, if it was asked for. ``loss_B``: the
+    losses as ``loss_of`` returned them.
+    """
+
+    dot_BQ: Tensor
+    squared_BM: Tensor
+    gram_MBB: Tensor | None
+    loss_B: Tensor
+
+
+def products(
+    network: nn.Module,
+    loss_of: LossOf,
+    scope: Scope,
+    directions: Mapping[str, Tensor],
+    metrics: Mapping[str, Tensor] | None = None,
+    *,
+    wants_gram: bool = False,
+    num_examples: int | None = None,
+) -> Products:
+    """Products over a batch, in one forward and one backward pass.
+
+    ``loss_of(network)`` runs the network on the batch and returns one loss per example, [B]; where losses and examples
+    differ (photos of visits), ``num_examples`` says B. ``directions`` maps every parameter of the scope to
+    [Q, *shape], ``metrics`` (nonnegative weights, as Adam's 1 / (sqrt(v) + eps)) to [M, *shape]; an empty mapping
+    means none. Raises TraceError where a parameter of the scope is missing, a shape does not fit, or a layer mixes examples.
+    """
+    metrics = metrics or {}
+    parameters = dict(network.named_parameters())
+    for what, values in (("direction", directions), ("metric", metrics)):
+        _refuse_misfits(what, values, scope, parameters)
+    refuse_batch_statistics(network)
+    sums = ProductAccumulator(directions, metrics, wants_gram)
+    with torch.autocast(next(iter(parameters.values())).device.type, enabled=False):
+        loss_B = sweep(network, loss_of, scope.sites, sums, num_examples)
+    sums.finish()
+    size = len(loss_B) if num_examples is None else num_examples
+    like = next(iter(directions.values()), loss_B)
+    dot_BQ = like.new_zeros(size, sums.num_directions) if sums.dot_QB is None else sums.dot_QB.T.contiguous()
+    gram_MBB, squared_BM = sums.gram_MBB, sums.squared_BM
+    if wants_gram and gram_MBB is None:
+        gram_MBB = like.new_zeros(sums.num_metrics, size, size)
+    if gram_MBB is not None:
+        squared_BM = gram_MBB.diagonal(dim1=1, dim2=2).T.contiguous()
+    if squared_BM is None:
+        squared_BM = like.new_zeros(size, sums.num_metrics)
+    return Products(dot_BQ, squared_BM, gram_MBB, loss_B)
+
+
+def query_blocks(num_queries: int, bytes_per_query: int, budget_bytes: int) -> list[slice]:
+    """Slices of the queries whose directions fit the budget together, at least one query each."""
+    size = max(1, budget_bytes // max(1, bytes_per_query))
+    return [slice(start, min(start + size, num_queries)) for start in range(0, num_queries, size)]
+
+
+def _refuse_misfits(what: str, values: Mapping[str, Tensor], scope: Scope, parameters: Mapping[str, Tensor]) -> None:
+    if not values:
+        return
+    missing, surplus = sorted(scope.names - values.keys()), sorted(values.keys() - scope.names)
+    if missing or surplus:
+        raise TraceError(
+            f"{what}s lack {missing} and have {surplus} outside the scope; wanted: one for each parameter in it"
+        )
+    counts = {len(value) for value in values.values()}
+    misfits = [
+        f"{name}: {what} {tuple(value.shape)} {value.dtype}, parameter {tuple(parameters[name].shape)} {parameters[name].dtype}"
+        for name, value in values.items()
+        if value.shape[1:] != parameters[name].shape or value.dtype != parameters[name].dtype
+    ]
+    if misfits or len(counts) > 1:
+        raise TraceError(f"{what}s do not fit (counts {sorted(counts)}): " + "; ".join(misfits))

@@ -1,0 +1,1 @@
+"""Scores: formulas, counted at anchors or by step, unrolled, what-if and self-influence."""

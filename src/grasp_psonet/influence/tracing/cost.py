@@ -1,0 +1,108 @@
+"""How long a trace will take: its work counted in passes of one photo, and the time they took so far."""
+
+import logging
+import math
+import time
+from collections import Counter
+
+from torch import nn
+
+from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.trajectory.trajectory import Trajectory
+
+LINE_EVERY_S = 10.0
+FIRST_LINE_AFTER_S = 2.0  # enough passes that one slow start does not speak for all
+
+log = logging.getLogger("grasp_psonet")
+
+
+def passes_of_anchor(network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request) -> int:
+    """Passes of one anchor: the queries, and every photo drawn since the last one (counting even: every photo)."""
+    drawn = set(_draws(trajectory, before, step))
+    is_even = request.settings.counting == "even"
+    num_photos = sum(sum(bag.is_present) for bag in request.visits if is_even or bag.visit_id in drawn)
+    blocks = request.blocks(network, len(request.formulas) + 1)
+    return _num_query_photos(request) + sum(
+        request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks
+    )
+
+
+def passes_of_window(network: nn.Module, trajectory: Trajectory, before: int, until: int, request: Request) -> int:
+    """Passes of one window of steps: at each the queries, for adam-step once more, and the photos of its draws."""
+    sides = ("adam-step" in request.formulas) + (set(request.formulas) != {"adam-step"})
+    blocks = request.blocks(network, len(request.formulas) + 2)
+    num_photos = _num_drawn_photos(trajectory, before, until, request)
+    return (until - before) * sides * _num_query_photos(request) + sum(
+        request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks
+    )
+
+
+def passes_of_sweep(trajectory: Trajectory, rows: slice, request: Request) -> int:
+    """Passes of one backward sweep: the queries, and for each photo of a draw its products and the curvature's."""
+    num_photos, num_rows = _num_drawn_photos(trajectory, 0, trajectory.kept_step, request), _num_rows(rows)
+    curved = num_photos * (1 + 2 * num_rows)
+    queries = request.queries if request.settings.summed else request.queries[rows]
+    return sum(map(len, queries)) + request.passes(num_photos, num_rows) + curved
+
+
+def _num_rows(rows: slice) -> int:
+    return int(rows.stop) - int(rows.start)
+
+
+def _num_query_photos(request: Request) -> int:
+    return sum(map(len, request.queries))
+
+
+def _num_drawn_photos(trajectory: Trajectory, before: int, until: int, request: Request) -> int:
+    """Photos of all draws of these steps, as often as drawn."""
+    counts: Counter[str] = Counter()
+    for bag in request.visits:
+        counts[bag.visit_id] += sum(bag.is_present)
+    return sum(counts[visit_id] for visit_id in _draws(trajectory, before, until))
+
+
+def _draws(trajectory: Trajectory, before: int, until: int) -> list[str]:
+    steps = trajectory.steps
+    return list(steps.loc[(steps["step"] > before) & (steps["step"] <= until), "visit_id"])
+
+
+class Pace:
+    """Tells after the first passes how long all will take, and now and then what is left.
+
+    Counts what is done in this call: parts that are remembered take no time and are no measure of it.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = self._done = self._done_of_part = 0
+        self._start, self._last = time.monotonic(), -math.inf
+
+    def begins(self, num_passes: int) -> None:
+        """So many passes lie ahead, if no part is remembered."""
+        self._ahead = num_passes
+
+    def on_passes(self, num_passes: int) -> None:
+        """So many passes more are done."""
+        self._done += num_passes
+        self._done_of_part += num_passes
+        now = time.monotonic()
+        if now - self._start < FIRST_LINE_AFTER_S or now - self._last < LINE_EVERY_S:
+            return
+        left = max(0, self._ahead - self._done_of_part)
+        time_left = spoken_time((now - self._start) / max(1, self._done) * left)
+        if self._last == -math.inf:
+            log.info("  tracing will take about %s", time_left)
+        else:
+            log.info("  tracing: %.0f %%, about %s left", 100 * self._done / max(1, self._done + left), time_left)
+        self._last = now
+
+    def ended(self, num_passes: int) -> None:
+        """A part of so many passes is over, made or remembered."""
+        self._ahead -= num_passes
+        self._done_of_part = 0
+
+
+def spoken_time(seconds: float) -> str:
+    """A duration for people, e.g. ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

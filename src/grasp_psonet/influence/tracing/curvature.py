@@ -1,0 +1,74 @@
+"""Products of the curvature of a step's mean loss with vectors: how a change of the weights changes the gradient taken."""
+
+# Axes: B draws of the step, Q vectors; P... the shape of a parameter.
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.influence.settings import Curvature
+from grasp_psonet.influence.units.network_parts import visit_losses
+from grasp_psonet.trajectory.step import trained_parameters
+
+ByName = Mapping[str, Tensor]
+
+
+def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vectors_QP: ByName) -> dict[str, Tensor]:
+    """``H v`` [Q, ...] by parameter, H the Hessian of the batch's mean loss at the network's weights.
+
+    ``exact``: double backward, one a vector, through attention's plain kernel. ``fisher``: mean of ``g_z (g_z . v)`` over
+    the draws. ``none``: 0. ``vectors_QP`` holds every trained parameter.
+    """
+    parameters = trained_parameters(network)
+    assert parameters.keys() == vectors_QP.keys()
+    match kind:
+        case "none":
+            return {name: torch.zeros_like(vector_QP) for name, vector_QP in vectors_QP.items()}
+        case "exact":
+            rows = _hessian_rows
+        case "fisher":
+            rows = _fisher_rows
+        case _:
+            assert_never(kind)
+    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
+        loss_B = visit_losses(network, batch)
+        columns = zip(*rows(loss_B, list(parameters.values()), [vectors_QP[name] for name in parameters]), strict=True)
+    return {name: torch.stack(column) for name, column in zip(parameters, columns, strict=True)}
+
+
+def _hessian_rows(loss_B: Tensor, weights: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[list[Tensor]]:
+    found = torch.autograd.grad(loss_B.mean(), weights, create_graph=True, allow_unused=True)
+    bent = [at for at, gradient in enumerate(found) if gradient is not None and gradient.requires_grad]
+    gradients = [found[at] for at in bent]
+    rows = []
+    for q in range(len(vectors[0])):
+        pulled = torch.autograd.grad(
+            gradients, weights, [vectors[at][q] for at in bent], retain_graph=True, allow_unused=True
+        )
+        rows.append(_filled(pulled, weights))
+    return rows
+
+
+def _fisher_rows(loss_B: Tensor, weights: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[list[Tensor]]:
+    gradients = [
+        _filled(torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True), weights) for loss in loss_B
+    ]
+    rows = []
+    for q in range(len(vectors[0])):
+        row = [torch.zeros_like(weight) for weight in weights]
+        for gradient in gradients:
+            along = sum(float((part * vector[q]).sum()) for part, vector in zip(gradient, vectors, strict=True))
+            row = [total + along / len(loss_B) * part for total, part in zip(row, gradient, strict=True)]
+        rows.append(row)
+    return rows
+
+
+def _filled(gradients: Sequence[Tensor | None], weights: Sequence[Tensor]) -> list[Tensor]:
+    return [
+        torch.zeros_like(weight) if gradient is None else gradient.detach()
+        for gradient, weight in zip(gradients, weights, strict=True)
+    ]

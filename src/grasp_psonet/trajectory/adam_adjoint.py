@@ -1,0 +1,113 @@
+"""The Adam step differentiated backward: from what came after a step to the gradient it took and to what came before.
+
+One step takes the unclipped gradient ``u`` (norm n), clips it to ``c u`` with ``c = clip_norm / (n + 1e-6)`` where that is
+below 1, adds ``lambda w`` (coupled decay only), and has ``g``; with ``m, v`` the moments after the step::
+
+    w' = w - eta / (1 - beta1^t) * m * D        D = 1 / (sqrt(v^) + eps),  v^ = v / (1 - beta2^t)
+    dw'/dm = -eta / (1 - beta1^t) * D           dw'/dv = eta / (1 - beta2^t) * S
+    S = m^ D^2 / (2 sqrt(v^)),  m^ = m / (1 - beta1^t);  S = 0 where v^ = 0: there g and m are 0 as well
+
+A query's derivatives ``U_w, U_m, U_v`` with respect to w', m, v become ``r`` with respect to g, then ``J r`` with respect
+to u, where ``J = c (I - u u^T / (n (n + 1e-6)))`` is symmetric, and last those with respect to w and the earlier moments.
+"""
+
+# Axes: Q queries; P... the shape of a parameter.
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from grasp_psonet.trajectory.adam import preconditioner
+from grasp_psonet.trajectory.replay import ReplayedStep
+from grasp_psonet.trajectory.settings import OptimizerSettings
+
+ByName = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """Derivatives of each query's loss with respect to weights and both moments after a step, [Q, ...] by parameter."""
+
+    weight_QP: ByName
+    exp_avg_QP: ByName
+    exp_avg_sq_QP: ByName
+
+    @classmethod
+    def at_end(cls, query_QP: ByName) -> "Adjoint":
+        """After the last step: the queries' gradients, and no way through the moments."""
+        zeros = {name: torch.zeros_like(gradient) for name, gradient in query_QP.items()}
+        return cls(query_QP, zeros, zeros)
+
+
+def moment_gradient(step: ReplayedStep, name: str, optimizer: OptimizerSettings) -> Tensor:
+    """``g`` of one parameter: what entered the moments."""
+    clipped = step.gradient.clipped[name]
+    return clipped if optimizer.kind == "adamw" else clipped.add(step.weights[name], alpha=optimizer.weight_decay)
+
+
+def curvature_of_root(step: ReplayedStep, name: str, optimizer: OptimizerSettings) -> Tensor:
+    """``S`` of one parameter: how the second moment's root bends the step; 0 where it is 0."""
+    beta1, beta2 = optimizer.betas
+    exp_avg_sq = step.state.exp_avg_sq[name]
+    root = exp_avg_sq.sqrt() / math.sqrt(1 - beta2**step.step)
+    unbiased = step.state.exp_avg[name] / (1 - beta1**step.step)
+    scale = preconditioner(exp_avg_sq, step.step, optimizer)
+    return torch.where(root > 0, unbiased * scale**2 / (2 * root), 0.0)
+
+
+def negative_update_derivative(step: ReplayedStep, name: str, optimizer: OptimizerSettings) -> Tensor:
+    """``-dw'/dg / eta`` of one parameter: ``(1-beta1)/(1-beta1^t) D - 2 (1-beta2)/(1-beta2^t) S g``."""
+    beta1, beta2 = optimizer.betas
+    scale = preconditioner(step.state.exp_avg_sq[name], step.step, optimizer)
+    bend = curvature_of_root(step, name, optimizer) * moment_gradient(step, name, optimizer)
+    return (1 - beta1) / (1 - beta1**step.step) * scale - 2 * (1 - beta2) / (1 - beta2**step.step) * bend
+
+
+def gradient_adjoint(after: Adjoint, step: ReplayedStep, optimizer: OptimizerSettings) -> dict[str, Tensor]:
+    """``r``: derivative of each query's loss with respect to g, [Q, ...] by parameter."""
+    beta1, beta2 = optimizer.betas
+    return {
+        name: -step.lr * negative_update_derivative(step, name, optimizer) * weight_QP
+        + (1 - beta1) * after.exp_avg_QP[name]
+        + 2 * (1 - beta2) * moment_gradient(step, name, optimizer) * after.exp_avg_sq_QP[name]
+        for name, weight_QP in after.weight_QP.items()
+    }
+
+
+def unclipped(adjoint_QP: ByName, step: ReplayedStep, optimizer: OptimizerSettings) -> dict[str, Tensor]:
+    """``J r``: through the clipping of the whole gradient; ``r`` itself where the step did not clip.
+
+    Written with the clipped gradient c u: ``J r = c r - c u (c u . r) / (n clip_norm)``.
+    """
+    if step.gradient.clip == 1:
+        return dict(adjoint_QP)
+    assert optimizer.clip_norm is not None
+    clip, clipped = step.gradient.clip, step.gradient.clipped
+    along_Q = torch.stack(
+        [torch.einsum("p,qp->q", clipped[name].flatten(), r_QP.flatten(1)) for name, r_QP in adjoint_QP.items()]
+    ).sum(dim=0) / (step.gradient.outcome.grad_norm * optimizer.clip_norm)
+    return {
+        name: clip * r_QP - torch.einsum("q,...->q...", along_Q, clipped[name]) for name, r_QP in adjoint_QP.items()
+    }
+
+
+def step_back(
+    after: Adjoint, step: ReplayedStep, optimizer: OptimizerSettings, gradient_QP: ByName, curved_QP: ByName
+) -> Adjoint:
+    """The derivatives with respect to weights and moments before the step, from ``r`` and from ``H J r`` (curved)."""
+    beta1, beta2 = optimizer.betas
+    weight, exp_avg, exp_avg_sq = {}, {}, {}
+    for name, weight_QP in after.weight_QP.items():
+        if optimizer.kind == "adamw":
+            direct_QP = (1 - step.lr * optimizer.weight_decay) * weight_QP
+        else:
+            direct_QP = weight_QP + optimizer.weight_decay * gradient_QP[name]
+        weight[name] = direct_QP + curved_QP[name]
+        scale = step.lr / (1 - beta1**step.step) * preconditioner(step.state.exp_avg_sq[name], step.step, optimizer)
+        bend = step.lr / (1 - beta2**step.step) * curvature_of_root(step, name, optimizer)
+        exp_avg[name] = beta1 * (after.exp_avg_QP[name] - scale * weight_QP)
+        exp_avg_sq[name] = beta2 * (after.exp_avg_sq_QP[name] + bend * weight_QP)
+    return Adjoint(weight, exp_avg, exp_avg_sq)
