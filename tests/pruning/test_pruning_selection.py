@@ -9,7 +9,8 @@ import pytest
 from grasp_psonet.errors import SettingsError, StageError, TraceError
 from grasp_psonet.pruning.controls import random_control
 from grasp_psonet.pruning.overlap import jaccard_table, most_possible, overlap_table, percent_of, removal_rates
-from grasp_psonet.pruning.selection import KEEP_COLUMNS, ranked_photos, select
+from grasp_psonet.pruning.ranking import ranked_photos
+from grasp_psonet.pruning.selection import KEEP_COLUMNS, select
 from grasp_psonet.pruning.settings import PruneSettings
 
 PLAIN = PruneSettings(rule="each")

@@ -10,7 +10,7 @@ from grasp_psonet.explain.gradcam import grad_cam, target_layer
 from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.store import PhotoStore, open_store
-from grasp_psonet.pruning.selection import ranked_photos
+from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.trace import kept_network, kept_queries, read_trajectory

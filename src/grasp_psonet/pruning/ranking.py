@@ -1,0 +1,99 @@
+"""What photos are ranked by: one ranking for all queries, or each query's own; and the k at one end of each.
+
+Axes: Q queries, R rankings (1 or Q), P training photos, U units that leave (photos, visits or patients).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from grasp_psonet.errors import StageError, TraceError
+from grasp_psonet.pruning.settings import PruneSettings
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool]
+
+
+def has_one_ranking(settings: PruneSettings, are_summed: bool) -> bool:
+    """Whether one ranking serves all errors, or each has its own; ``are_summed``: they were traced as one already."""
+    return are_summed or settings.rule == "together"
+
+
+def ranked_photos(
+    scores: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings, are_summed: bool
+) -> pd.DataFrame:
+    """The photos that a large enough k would choose, in the order in which they would leave: photo_id, visit_id, score.
+
+    The score is what the photo's unit is ranked by: the sum over the queries, or (rule ``each``) the one of its query at
+    the end of the ranking that is taken. Tables and errors as in ``select``; caps and last photos are not looked at.
+    """
+    photos = scores[["photo_id", "visit_id"]].drop_duplicates().sort_values("photo_id").reset_index(drop=True)
+    unit_P, num_units = units_of(photos, visits, settings.unit)
+    score_QP = score_matrix(scores, photos["photo_id"])
+    score_RU = rankings(score_QP, unit_P, num_units, has_one_ranking(settings, are_summed))
+    chosen = choose(score_RU, num_units, settings.end)
+    order_P = np.argsort(-chosen.strength[unit_P], kind="stable")
+    is_taken_P = (chosen.num_queries > 0)[unit_P][order_P]
+    return photos.assign(score=chosen.score[unit_P]).iloc[order_P[is_taken_P]].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Per unit [U]: how many rankings chose it, its strength at the chosen end, largest over the rankings (-inf without
+    any), and the score there, with its sign (NaN without any)."""
+
+    num_queries: NDArray[np.int64]
+    strength: Floats
+    score: Floats
+
+
+def choose(score_RU: Floats, k: int, end: str) -> Chosen:
+    """The k strongest units of each ranking; units stand in the order of their ids, so equal ones go by id."""
+    strength_RU = {"harmful": -score_RU, "helpful": score_RU, "largest": np.abs(score_RU)}[end]
+    order_RU = np.argsort(-strength_RU, axis=1, kind="stable")[:, :k]
+    is_chosen_RU = np.zeros(score_RU.shape, dtype=np.bool)
+    np.put_along_axis(is_chosen_RU, order_RU, True, axis=1)
+    is_chosen_RU &= strength_RU > 0
+    num_units = score_RU.shape[1]
+    if not len(score_RU):
+        return Chosen(np.zeros(num_units, dtype=np.int64), np.full(num_units, -np.inf), np.full(num_units, np.nan))
+    at_RU = strength_RU.argmax(axis=0)[None]
+    strength_U, score_U = (np.take_along_axis(of_RU, at_RU, axis=0)[0] for of_RU in (strength_RU, score_RU))
+    return Chosen(is_chosen_RU.sum(axis=0), strength_U, score_U)
+
+
+def rankings(score_QP: Floats, unit_P: NDArray[np.int64], num_units: int, is_one: bool) -> Floats:
+    """What units are ranked by [R, U]: the sums over their photos, of each query or summed over the queries too."""
+    score_QU = np.zeros((len(score_QP), num_units))
+    np.add.at(score_QU.T, unit_P, score_QP.T)
+    return score_QU.sum(axis=0, keepdims=True) if is_one and len(score_QU) else score_QU
+
+
+def score_matrix(scores: pd.DataFrame, photo_ids: "pd.Series[str]") -> Floats:
+    """Scores [Q, P] in the order of ``photo_ids``, queries by id. Raises TraceError on NaN, StageError on a misfit."""
+    broken = int((~np.isfinite(scores["score"].to_numpy(np.float64))).sum())
+    if broken:
+        raise TraceError(f"{broken} of {len(scores)} scores are NaN or infinite\n  next: trace again; see its warnings")
+    unknown = scores.loc[~scores["photo_id"].isin(photo_ids), "photo_id"].nunique()
+    repeated = int(scores.duplicated(["query_id", "photo_id"]).sum())
+    num_queries = scores["query_id"].nunique()
+    missing = num_queries * len(photo_ids) - (len(scores) - repeated)
+    if unknown or repeated or missing:
+        raise StageError(
+            f"the scores do not fit the {len(photo_ids)} training photos: {unknown} photos are not among them, "
+            f"{repeated} pairs of query and photo occur twice, {missing} are missing\n  next: trace again"
+        )
+    score_QP = np.empty((num_queries, len(photo_ids)))
+    place_of_query = pd.factorize(scores["query_id"], sort=True)[0]
+    score_QP[place_of_query, pd.Index(photo_ids).get_indexer(pd.Index(scores["photo_id"]))] = scores["score"]
+    return score_QP
+
+
+def units_of(photos: pd.DataFrame, visits: pd.DataFrame, unit: str) -> tuple[NDArray[np.int64], int]:
+    """The unit [P] each photo belongs to, numbered in the order of the units' ids."""
+    patient = photos["visit_id"].map(visits.set_index("visit_id")["patient_id"])
+    name = {"photo": photos["photo_id"], "visit": photos["visit_id"], "patient": patient}[unit]
+    codes, names = pd.factorize(name, sort=True)
+    return codes.astype(np.int64), len(names)
