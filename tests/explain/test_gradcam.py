@@ -20,8 +20,6 @@ from grasp_psonet.explain.overlay import heat_colours, overlay_png
 from grasp_psonet.network.network import build_network
 from grasp_psonet.network.settings import NetworkSettings
 
-torch.set_num_threads(1)
-
 ENCODERS = {
     "convnext": lambda: timm.create_model("convnext_atto", depths=(1, 1, 2, 1), dims=(8, 16, 24, 32), num_classes=0),
     "vit": lambda: timm.create_model(

@@ -47,6 +47,20 @@ def differences(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
     ]
 
 
+def values(study: Path) -> dict[str, dict[str, float]]:
+    """What other processors must give too, up to rounding: the baseline's probabilities, and the sum of each photo's scores."""
+    predicted = pq.read_table(study / "runs/baseline/predictions.parquet").to_pandas().set_index("visit_id")
+    scores = pq.read_table(study / "traces/cosine/scores.parquet").to_pandas()
+    return {
+        "probability": {
+            f"{visit_id} {name}": round(float(value), 9)
+            for name in sorted(column for column in predicted if column.startswith("p_"))
+            for visit_id, value in predicted[name].items()
+        },
+        "score": {str(photo): round(float(v), 12) for photo, v in scores.groupby("photo_id")["score"].sum().items()},
+    }
+
+
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if not info.exists():
@@ -88,7 +102,7 @@ def main() -> int:
     asked = parser.parse_args()
     found = content_digests(asked.study)
     if asked.write:
-        golden = {"machine": machine(), "digests": found}
+        golden = {"machine": machine(), "digests": found, "values": values(asked.study)}
         asked.golden.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return 0
     golden = json.loads(asked.golden.read_text(encoding="utf-8"))
