@@ -8,7 +8,8 @@ import pandas as pd
 
 from grasp_psonet.audit.curves import audit_curves
 from grasp_psonet.audit.table import audit_table, review_list
-from grasp_psonet.influence.tracing.self_influence import photo_scope, self_influence
+from grasp_psonet.influence.formulas import FORMULAS
+from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
 from grasp_psonet.photos.store import open_store
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
@@ -57,14 +58,14 @@ def _self_influence(trained: Job, job: Job) -> pd.DataFrame:
     visits = {
         visit_id: list(bags_of_photos([bag])) for visit_id, bag in training_bags(trained, store, frozenset()).items()
     }
-    scope = photo_scope(network, [photo for photos in visits.values() for photo in photos][:3], store.pixels)
+    coverage = cover_photos(network, [photo for photos in visits.values() for photo in photos][:3], store.pixels)
     matrices = self_influence(
         network,
         trajectory,
         visits,
         store.pixels,
-        job.settings.audit.formula,
-        scope,
+        FORMULAS[job.settings.audit.formula],
+        coverage,
         lambda done, total: log.info("  anchor %d of %d", done, total),
     )
     parts = []

@@ -12,10 +12,12 @@ import pandas as pd
 import torch
 
 from grasp_psonet.bags.bag import Bag, collate
-from grasp_psonet.influence.settings import Errors, Formula, TraceSettings
+from grasp_psonet.influence.choices import Errors
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trace
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stage import Task
@@ -64,7 +66,7 @@ def kept_network_of(job: Job, edge_px: int, trajectory: Trajectory, device: torc
 class QueryTrace:
     """Score tables by formula (query_id, photo_id, visit_id, score), photo losses (photo_id, loss), coverage, caveats."""
 
-    tables: dict[Formula, pd.DataFrame]
+    tables: dict[FormulaName, pd.DataFrame]
     photo_losses: pd.DataFrame
     coverage: dict[str, int]
     caveats: tuple[str, ...]
@@ -73,12 +75,12 @@ class QueryTrace:
 def trace_queries(
     job: Job,
     queries: pd.DataFrame,
-    formulas: Sequence[Formula],
+    formulas: Sequence[FormulaName],
     settings: TraceSettings | None = None,
     parts: Path | None = None,
     run: str = BASELINE,
 ) -> QueryTrace:
-    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and scope.
+    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and parameters.
 
     ``queries`` as ``run_queries`` gives them: with ``errors: each_anchor`` each counts at the anchor of its ``step``.
     With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. ``run``
@@ -105,8 +107,8 @@ def trace_queries(
     if settings.counting == "steps":
         start = start_anchor(fresh_network(job, store).to(device))
         replaying = Replaying(rebuild, start, settings.replay_tolerance)
-    scope = unit_scope(settings.unit, network, collate(visits[:3], store.pixels), settings.scope)
-    log.info("  %d queries over %s", len(used), scope)
+    coverage = cover_unit(settings.unit, network, collate(visits[:3], store.pixels), settings.parameters)
+    log.info("  %d queries over %s", len(used), coverage)
     traced = trace(
         network,
         trajectory,
@@ -114,12 +116,12 @@ def trace_queries(
         asked,
         store.pixels,
         settings,
-        scope,
+        coverage,
         formulas=formulas,
         replaying=replaying,
         remember=_remembering(parts, formulas, settings, visits, asked),
     )
-    return QueryTrace(_score_tables(traced), losses, scope.coverage, traced.caveats)
+    return QueryTrace(_score_tables(traced), losses, coverage.numel_by_rule, traced.caveats)
 
 
 def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: TraceSettings) -> list[Bag]:
@@ -131,7 +133,7 @@ def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: Trace
 
 def _remembering(
     folder: Path | None,
-    formulas: Sequence[Formula],
+    formulas: Sequence[FormulaName],
     settings: TraceSettings,
     visits: Sequence[Bag],
     queries: Queries,
@@ -181,7 +183,7 @@ def kept_queries(job: Job) -> pd.DataFrame:
     return queries[queries["step"] == read_trajectory(job).kept_step]
 
 
-def _score_tables(traced: Traced) -> dict[Formula, pd.DataFrame]:
+def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
     photo_ids, num_queries = traced.photo_ids, len(traced.query_ids)
     return {
         formula: pd.DataFrame(
