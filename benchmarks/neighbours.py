@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.trace_cases import Workload, make_case
-from grasp_psonet.influence.gradients.coverage import Scope
+from grasp_psonet.influence.gradients.coverage import Coverage
 from grasp_psonet.influence.gradients.products import products
 
 
@@ -30,7 +30,7 @@ class Task:
     labels: Tensor
     query_photos: Tensor
     query_labels: Tensor
-    scope: Scope
+    coverage: Coverage
     batch_size: int
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -49,7 +49,7 @@ def make_task(work: Workload, num_queries: int, device: str, *, is_short: bool =
         case.labels[train],
         case.photos[query],
         case.labels[query],
-        case.scope,
+        case.coverage,
         batch_size,
     )
 
@@ -68,7 +68,7 @@ def ours(task: Task) -> Tensor:
 
     return torch.cat(
         [
-            products(task.network, partial(losses, photos, labels), task.scope, directions).dot_BQ
+            products(task.network, partial(losses, photos, labels), task.coverage, directions).dot_BQ
             for photos, labels in task.batches()
         ]
     )

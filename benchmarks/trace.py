@@ -59,7 +59,7 @@ def measure(work: Workload, keys: Sequence[str], rounds: int, device: str) -> di
             "plain_photos_per_s": work.num_photos / plain_s,
             "rounds": rounds,
             "num_photos": work.num_photos,
-            "coverage": str(case.scope),
+            "coverage": str(case.coverage),
         }
         for key in keys
     }

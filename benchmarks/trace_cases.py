@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grasp_psonet.influence.gradients.coverage import Scope, cover
+from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import products
 
 NUM_CLASSES = 3
@@ -62,7 +62,7 @@ class Case:
     network: nn.Module
     photos: Tensor
     labels: Tensor
-    scope: Scope
+    coverage: Coverage
 
     def losses(self, network: nn.Module) -> Tensor:
         """One loss per photo, [B]."""
@@ -74,7 +74,7 @@ class Case:
 
     def scores(self, directions: Mapping[str, Tensor]) -> Tensor:
         """Ours, [B, Q]."""
-        return products(self.network, self.losses, self.scope, directions).dot_BQ
+        return products(self.network, self.losses, self.coverage, directions).dot_BQ
 
     def plain(self) -> None:
         """A forward and backward pass of the same batch that fills ``.grad``."""
@@ -89,8 +89,8 @@ def make_case(work: Workload, device: str, num_photos: int | None = None) -> Cas
     network = timm.create_model(work.encoder, num_classes=NUM_CLASSES, **work.options).eval().to(device)
     photos = torch.randn(size, 3, work.edge_px, work.edge_px, device=device)
     labels = torch.arange(size, device=device) % NUM_CLASSES
-    scope = cover(network, lambda n: functional.cross_entropy(n(photos[:2]), labels[:2], reduction="none"))
-    return Case(network, photos, labels, scope)
+    coverage = cover(network, lambda n: functional.cross_entropy(n(photos[:2]), labels[:2], reduction="none"))
+    return Case(network, photos, labels, coverage)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import pandas as pd
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
-from grasp_psonet.influence.settings import Formula, TraceSettings
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.trace import Traced, trace
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor
@@ -68,9 +69,9 @@ class TinyRun:
         """The network as it stood before step 1."""
         return tiny_network()
 
-    def trace(self, settings: TraceSettings, formulas: tuple[Formula, ...] | None = None) -> Traced:
+    def trace(self, settings: TraceSettings, formulas: tuple[FormulaName, ...] | None = None) -> Traced:
         network = self.network()
-        scope = unit_scope(settings.unit, network, collate(self.visits[:3], self.pixels), settings.scope)
+        coverage = cover_unit(settings.unit, network, collate(self.visits[:3], self.pixels), settings.parameters)
         return trace(
             network,
             self.trajectory,
@@ -78,7 +79,7 @@ class TinyRun:
             self.queries(settings.query),
             self.pixels,
             settings,
-            scope,
+            coverage,
             formulas=formulas,
             replaying=self.replaying,
         )

@@ -52,7 +52,7 @@ def lds_rows(cohorts: Cohorts, seed: int, num_lists: int) -> Iterator[dict[str, 
                 "unit": settings.unit,
                 "query": settings.query,
                 "counting": settings.counting,
-                "scope": settings.scope,
+                "scope": settings.parameters,
                 "lds": mean_over_queries(lds_Q),
             }
 

@@ -1,4 +1,4 @@
-"""Every defined combination of formula, unit, counting and scope on one trajectory of the micro study.
+"""Every defined combination of formula, unit, counting and parameters on one trajectory of the micro study.
 
 A query of kind photo is a bag of one photo, and so is traced beside the whole visits in one pass: its gradient is the same.
 """
@@ -15,19 +15,22 @@ import numpy as np
 from benchmarks.truth.micro_training import MicroRun
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.errors import SettingsError
+from grasp_psonet.influence.choices import Curvature, UnitName
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.gradients import forward_mode
-from grasp_psonet.influence.settings import Curvature, Formula, TraceSettings, Unit
-from grasp_psonet.influence.tracing.formulas import fold
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing.adam_point import AdamPoint
+from grasp_psonet.influence.tracing.request import direction
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.influence.units.products import query_gradients, unit_products
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.records import visit_weights
 
 forward_mode.DIRECTIONS_AT_ONCE = 256  # a network this small holds the tangents of all directions together
 
-UNITS: tuple[Unit, ...] = ("single", "share", "edit", "visit")
-FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
+UNITS: tuple[UnitName, ...] = ("single", "share", "edit", "visit")
+TRACED: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
 CURVATURES: tuple[Curvature, ...] = ("exact", "fisher", "none")
 
 
@@ -57,14 +60,14 @@ def queries_of(run: MicroRun) -> tuple[Bag, ...]:
 
 def our_scores(run: MicroRun, queries: Sequence[Bag], whole_grid: bool) -> Iterator[Scores]:
     """All methods of the project; without ``whole_grid`` the quick ones of units edit and visit."""
-    units: tuple[Unit, ...] = UNITS if whole_grid else ("edit", "visit")
-    scopes, countings = (("all", "head"), ("checkpoints", "steps")) if whole_grid else (("all",), ("checkpoints",))
-    for unit, counting, scope in itertools.product(units, countings, scopes):
-        base = TraceSettings("adam", unit, "visit", counting, "kept", scope=scope)  # type: ignore[arg-type]
-        defined = tuple(formula for formula in FORMULAS if _refusal(base, formula) is None)
+    units: tuple[UnitName, ...] = UNITS if whole_grid else ("edit", "visit")
+    choices, countings = (("all", "head"), ("checkpoints", "steps")) if whole_grid else (("all",), ("checkpoints",))
+    for unit, counting, parameters in itertools.product(units, countings, choices):
+        base = TraceSettings("adam", unit, "visit", counting, "kept", parameters=parameters)  # type: ignore[arg-type]
+        defined = tuple(formula for formula in TRACED if _refusal(base, formula) is None)
         if unit == "edit" and not whole_grid:  # each photo's own norm: the slow path
             defined = tuple(formula for formula in defined if formula != "cosine")
-        names = {formula: f"{formula} x {unit} x {counting} x {scope}" for formula in defined}
+        names = {formula: f"{formula} x {unit} x {counting} x {parameters}" for formula in defined}
         yield from _traced(run, queries, base, defined, names)
     yield from (_at_the_end(run, queries, unit) for unit in units)
     for unit, curvature in itertools.product(units, CURVATURES):
@@ -74,23 +77,23 @@ def our_scores(run: MicroRun, queries: Sequence[Bag], whole_grid: bool) -> Itera
         )
 
 
-def _at_the_end(run: MicroRun, queries: Sequence[Bag], unit: Unit) -> Scores:
+def _at_the_end(run: MicroRun, queries: Sequence[Bag], unit: UnitName) -> Scores:
     """Formula adam at checkpoints with the queries' gradients taken at the kept weights only, not at every anchor.
 
     Not a setting of the project: to first order, and without curvature, it is what removal does to the final loss.
     """
     start = time.perf_counter()
     network, trajectory, training = run.network, run.trajectory, run.study.training
-    scope = unit_scope(unit, network, run.study.batch(training[:3]))
-    query_QP = query_gradients(network, [run.study.batch((query,)) for query in queries], "visit")
+    coverage = cover_unit(unit, network, run.study.batch(training[:3]))
+    query_QW = query_gradients(network, [run.study.batch((query,)) for query in queries], "visit")
     photo_QP = np.zeros((len(queries), len(run.study.photo_ids)))
     for before, step in trajectory.windows():
         anchor = trajectory.read(step, next(network.parameters()).device)
         load_weights(network, anchor)
         weights = visit_weights(trajectory.steps, before, step, divided=True)
         weight_P = np.repeat([weights.get(bag.visit_id, 0.0) for bag in training], [len(bag) for bag in training])
-        direction_QP = fold("adam", query_QP, anchor.state, trajectory.optimizer)
-        dot_PQ = unit_products(unit, network, run.study.batch(training), scope, direction_QP).dot_PQ
+        direction_QW = direction(FORMULAS["adam"], AdamPoint(anchor.state, trajectory.optimizer), query_QW)
+        dot_PQ = unit_products(unit, network, run.study.batch(training), coverage, direction_QW).dot_PQ
         photo_QP += weight_P * dot_PQ.T.numpy()
     return _scores(run, f"adam at the end x {unit} x checkpoints x all", photo_QP, unit, time.perf_counter() - start, 1)
 
@@ -98,16 +101,16 @@ def _at_the_end(run: MicroRun, queries: Sequence[Bag], unit: Unit) -> Scores:
 def refusals() -> dict[str, str]:
     """The combinations without meaning and what the project says of each."""
     found = {}
-    for counting, scope in itertools.product(("checkpoints", "steps"), ("all", "head")):
-        base = TraceSettings(formula="adam", counting=counting, errors="kept", scope=scope)  # type: ignore[arg-type]
+    for counting, parameters in itertools.product(("checkpoints", "steps"), ("all", "head")):
+        base = TraceSettings(formula="adam", counting=counting, errors="kept", parameters=parameters)  # type: ignore[arg-type]
         for formula in (*FORMULAS, "unrolled"):
             reason = _refusal(base, formula)
             if reason is not None:
-                found[f"{formula} x {counting} x {scope}"] = reason
+                found[f"{formula} x {counting} x {parameters}"] = reason
     return found
 
 
-def _refusal(settings: TraceSettings, formula: Formula) -> str | None:
+def _refusal(settings: TraceSettings, formula: FormulaName) -> str | None:
     try:
         replace(settings, formula=formula)
     except SettingsError as refusal:
@@ -119,11 +122,11 @@ def _traced(
     run: MicroRun,
     queries: Sequence[Bag],
     settings: TraceSettings,
-    formulas: tuple[Formula, ...],
-    names: dict[Formula, str],
+    formulas: tuple[FormulaName, ...],
+    names: dict[FormulaName, str],
 ) -> Iterator[Scores]:
     start = time.perf_counter()
-    scope = unit_scope(settings.unit, run.network, run.study.batch(run.study.training[:3]), settings.scope)
+    coverage = cover_unit(settings.unit, run.network, run.study.batch(run.study.training[:3]), settings.parameters)
     traced = trace(
         run.network,
         run.trajectory,
@@ -131,7 +134,7 @@ def _traced(
         queries,
         run.study.pixels,
         settings,
-        scope,
+        coverage,
         formulas=formulas,
         replaying=run.replaying,
     )
@@ -142,7 +145,7 @@ def _traced(
 
 
 def _scores(
-    run: MicroRun, method: str, photo_QP: np.ndarray, unit: Unit, elapsed_s: float, num_together: int
+    run: MicroRun, method: str, photo_QP: np.ndarray, unit: UnitName, elapsed_s: float, num_together: int
 ) -> Scores:
     """Photos as they are; a visit scores what its photos score together, in unit visit what each of them bears."""
     first_V = np.cumsum([0] + [len(bag) for bag in run.study.training[:-1]])

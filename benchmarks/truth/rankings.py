@@ -21,33 +21,35 @@ from sklearn.metrics import average_precision_score
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.chance import generator
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.influence.settings import Counting, Errors, Formula, QueryKind, TraceSettings, Unit
+from grasp_psonet.influence.choices import Counting, Errors, QueryKind, UnitName
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import run_queries, trace_queries
 
 Floats = NDArray[np.float64]
-FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
+FORMULAS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
 
 
 def combinations(
     whole_grid: bool, errors: Sequence[Errors] = get_args(Errors)
-) -> Iterator[tuple[TraceSettings, tuple[Formula, ...]]]:
+) -> Iterator[tuple[TraceSettings, tuple[FormulaName, ...]]]:
     """Settings and the formulas of one pass: every defined combination but ``unrolled`` (the micro truth has it), or only
     those that count evenly, over all parameters, and not by unit edit, which takes many minutes."""
-    for whose, unit, query, counting, scope in itertools.product(
-        errors, get_args(Unit), get_args(QueryKind), get_args(Counting), ("all", "head")
+    for whose, unit, query, counting, parameters in itertools.product(
+        errors, get_args(UnitName), get_args(QueryKind), get_args(Counting), ("all", "head")
     ):
-        is_quick = counting == "even" and unit != "edit" and scope == "all"
+        is_quick = counting == "even" and unit != "edit" and parameters == "all"
         if not (whole_grid or is_quick):
             continue
-        settings = TraceSettings("adam", unit, query, counting, whose, scope=scope)
+        settings = TraceSettings("adam", unit, query, counting, whose, parameters=parameters)
         if defined := tuple(formula for formula in FORMULAS if _is_defined(settings, formula)):
             yield settings, defined
 
 
-def _is_defined(settings: TraceSettings, formula: Formula) -> bool:
+def _is_defined(settings: TraceSettings, formula: FormulaName) -> bool:
     try:
         replace(settings, formula=formula)
     except SettingsError:
@@ -72,7 +74,7 @@ def ranking_rows(job: Job, whole_grid: bool) -> Iterator[dict[str, Any]]:
                 "query": settings.query,
                 "errors": settings.errors,
                 "counting": settings.counting,
-                "scope": settings.scope,
+                "scope": settings.parameters,
                 "seconds": elapsed_s,
             }
             planted = truth[wide.columns].to_numpy(dtype=bool)

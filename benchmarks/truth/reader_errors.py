@@ -12,7 +12,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.planted import Cohorts, make_baseline
 from grasp_psonet.audit.rankings import RANKINGS
-from grasp_psonet.influence.settings import Formula, TraceSettings
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.stage import run_task
 from grasp_psonet.stages.audit import audit_task
 from grasp_psonet.stages.job import Job
@@ -20,7 +21,7 @@ from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import run_queries, trace_queries
 
 GROSS_ERRORS = 0.2  # of Reader 1's visits
-FORMULAS: tuple[Formula, ...] = ("sgd", "adam", "cosine")
+FORMULAS: tuple[FormulaName, ...] = ("sgd", "adam", "cosine")
 
 
 def reader_error_rows(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:

@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.settings import TraceSettings, Unit
-from grasp_psonet.influence.tracing import at_steps, formulas
-from grasp_psonet.influence.tracing.formulas import fold
+from grasp_psonet.influence.choices import UnitName
+from grasp_psonet.influence.formulas import FORMULAS
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing import adam_point, at_steps
+from grasp_psonet.influence.tracing.adam_point import AdamPoint
+from grasp_psonet.influence.tracing.request import direction
 from grasp_psonet.trajectory import adam_adjoint
 from tests.reference import real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
@@ -30,13 +33,13 @@ def run_adamw(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return TinyRun.train(tmp_path_factory.mktemp("anchors"), replace(OPTIMIZER, kind="adamw"))
 
 
-def _scores(run: TinyRun, unit: Unit) -> np.ndarray:
+def _scores(run: TinyRun, unit: UnitName) -> np.ndarray:
     traced = run.trace(replace(ADAM_STEP, unit=unit))
     found: np.ndarray = traced.by_formula["adam-step"][0, [traced.photo_ids.index(name) for name in PHOTOS]]
     return found
 
 
-def _truth(run: TinyRun, unit: Unit) -> np.ndarray:
+def _truth(run: TinyRun, unit: UnitName) -> np.ndarray:
     query = run.queries("visit")[0]
     at = [(photo_id[:2], int(photo_id[-1])) for photo_id in PHOTOS]
     return np.array([real_training.minus_derivative(run, unit, name, n, query, one_by_one=True) for name, n in at])
@@ -44,7 +47,7 @@ def _truth(run: TinyRun, unit: Unit) -> np.ndarray:
 
 @pytest.mark.parametrize("unit", ["visit", "edit"])
 @pytest.mark.parametrize("kind", ["run", "run_adamw"])
-def test_scores_are_the_sum_of_each_steps_derivative(request: pytest.FixtureRequest, kind: str, unit: Unit) -> None:
+def test_scores_are_the_sum_of_each_steps_derivative(request: pytest.FixtureRequest, kind: str, unit: UnitName) -> None:
     run: TinyRun = request.getfixturevalue(kind)
     truth = _truth(run, unit)
     assert np.abs(truth).min() > 1e-4, "scores vanish: the comparison would prove nothing"
@@ -61,9 +64,9 @@ def _before_the_step(gradients: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("module", "name", "replacement"),
     [
-        (formulas, "unclipped", lambda r, step, optimizer: dict(r)),
+        (adam_point, "unclipped", lambda r, step, optimizer: dict(r)),
         (
-            formulas,
+            adam_point,
             "unclipped",
             lambda r, step, optimizer: {name: step.gradient.clip * value for name, value in r.items()},
         ),
@@ -107,6 +110,6 @@ def test_without_a_step_it_is_refused(run: TinyRun) -> None:
     anchor = run.trajectory.read(3, torch.device("cpu"))
     query = {name: weight[None] for name, weight in anchor.weights.items()}
     with pytest.raises(TraceError, match="needs the batch gradient of the step"):
-        fold("adam-step", query, anchor.state, OPTIMIZER)
-    with pytest.raises(TraceError, match="a sweep over all steps"):
-        fold("unrolled", query, anchor.state, OPTIMIZER)
+        direction(FORMULAS["adam-step"], AdamPoint(anchor.state, OPTIMIZER), query)
+    with pytest.raises(TraceError, match="no direction of one step"):
+        direction(FORMULAS["unrolled"], AdamPoint(anchor.state, OPTIMIZER), query)

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
+from grasp_psonet.influence.choices import UnitName
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import cost
 from grasp_psonet.influence.tracing.cost import Pace, spoken_time
 from tests.tiny_run import TinyRun
 
-FORMULAS: tuple[Formula, ...] = ("adam", "cosine")
-STEPWISE: tuple[Formula, ...] = (*FORMULAS, "adam-step", "unrolled")
+FORMULAS: tuple[FormulaName, ...] = ("adam", "cosine")
+STEPWISE: tuple[FormulaName, ...] = (*FORMULAS, "adam-step", "unrolled")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 @pytest.mark.parametrize("counting", ["even", "checkpoints", "steps"])
 @pytest.mark.parametrize("summed", [False, True])
 def test_the_passes_counted_on_are_those_taken(
-    run: TinyRun, monkeypatch: pytest.MonkeyPatch, summed: bool, counting: str, unit: Unit, in_blocks: bool
+    run: TinyRun, monkeypatch: pytest.MonkeyPatch, summed: bool, counting: str, unit: UnitName, in_blocks: bool
 ) -> None:
     if in_blocks:
         blocks: Callable[..., list[slice]] = lambda count, *_: [slice(q, q + 1) for q in range(count)]  # noqa: E731

@@ -17,9 +17,11 @@ from torch import nn
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.bags.source import BatchSource
-from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
+from grasp_psonet.influence.choices import UnitName
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.trace import Traced, trace
-from grasp_psonet.influence.units.coverage import UnitScope, unit_scope
+from grasp_psonet.influence.units.coverage import UnitCoverage, cover_unit
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
@@ -35,8 +37,8 @@ EDGE_PX = 32
 DRAWS = (("v0", "v1"), ("v1", "v0", "v0"))
 # short moments and a large eps: no term of the step's derivative vanishes; clipped in both steps
 OPTIMIZER = OptimizerSettings(lr=1e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, schedule="cosine", clip_norm=0.3)
-AT_ANCHORS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
-AT_STEPS: tuple[Formula, ...] = (*AT_ANCHORS, "adam-step", "unrolled")
+AT_ANCHORS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
+AT_STEPS: tuple[FormulaName, ...] = (*AT_ANCHORS, "adam-step", "unrolled")
 LARGEST_ERROR = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 SMALL = {"depths": (1, 1, 1, 1), "dims": (6, 8, 10, 12)}
@@ -157,16 +159,16 @@ class FamilyRun:
         start = bag_network(family, torch.float64)
         return Story(start, self.trajectory.steps, OPTIMIZER, self.source, self.visits, self.queries)
 
-    def scores(self, unit: Unit, with_curvature_none: bool) -> Scores:
+    def scores(self, unit: UnitName, with_curvature_none: bool) -> Scores:
         """Scores [Q, Z] by (counting, formula, unit)."""
-        scope = unit_scope(unit, self.network, collate(self.visits, self.source.pixels))
+        coverage = cover_unit(unit, self.network, collate(self.visits, self.source.pixels))
         found: Scores = {}
         stepwise = TraceSettings(formula="unrolled", counting="steps", errors="kept", query="visit", unit=unit)
         asked = [(TraceSettings(query="visit", unit=unit, counting="checkpoints"), AT_ANCHORS), (stepwise, AT_STEPS)]
         if with_curvature_none:
             asked.append((replace(stepwise, curvature="none"), ("unrolled",)))
         for settings, formulas in asked:
-            traced = self.trace(settings, formulas, scope)
+            traced = self.trace(settings, formulas, coverage)
             for formula, score_QZ in traced.by_formula.items():
                 name = f"unrolled {settings.curvature}" if formula == "unrolled" else formula
                 found[settings.counting, name, unit] = score_QZ
@@ -175,8 +177,8 @@ class FamilyRun:
     def trace(
         self,
         settings: TraceSettings,
-        formulas: tuple[Formula, ...],
-        scope: UnitScope,
+        formulas: tuple[FormulaName, ...],
+        coverage: UnitCoverage,
         visits: list[Bag] | None = None,
         queries: list[Bag] | None = None,
         pixels: np.ndarray | None = None,
@@ -188,7 +190,7 @@ class FamilyRun:
             queries or self.queries,
             self.source.pixels if pixels is None else pixels,
             settings,
-            scope,
+            coverage,
             formulas=formulas,
             replaying=self.replaying,
         )
@@ -247,11 +249,11 @@ def test_order_batches_neighbours_and_removed_photos_change_nothing(family: str,
     run.trajectory = replace(run.trajectory, steps=drawn_too)
     backwards = [_backwards(bag) for bag in run.visits[::-1]]
     for unit in ("share", "edit"):
-        scope = unit_scope(unit, run.network, collate(run.visits, run.source.pixels))
+        coverage = cover_unit(unit, run.network, collate(run.visits, run.source.pixels))
         settings = TraceSettings(query="visit", unit=unit)
-        whole = run.trace(settings, ("adam", "cosine"), scope)
-        again = run.trace(replace(settings, photos_per_batch=1), ("adam", "cosine"), scope, backwards)
-        beside = run.trace(settings, ("adam", "cosine"), scope, pixels=other)
+        whole = run.trace(settings, ("adam", "cosine"), coverage)
+        again = run.trace(replace(settings, photos_per_batch=1), ("adam", "cosine"), coverage, backwards)
+        beside = run.trace(settings, ("adam", "cosine"), coverage, pixels=other)
         assert "v1-p1" not in whole.photo_ids
         for formula, scores in whole.by_formula.items():
             limit = 1e-10 * np.abs(scores).max()
@@ -276,9 +278,9 @@ def test_poison_is_the_most_harmful_and_a_copy_the_most_helpful_in_every_unit(fa
     both_drawn = pd.DataFrame({"step": [1, 1, 2, 2], "visit_id": ["v0", "v1"] * 2, "lr": 0.01})
     run.trajectory = replace(run.trajectory, steps=both_drawn)
     for unit in UNITS:
-        scope = unit_scope(unit, run.network, collate(visits, run.source.pixels))  # type: ignore[arg-type]
+        coverage = cover_unit(unit, run.network, collate(visits, run.source.pixels))  # type: ignore[arg-type]
         settings = TraceSettings(query="visit", unit=unit)  # type: ignore[arg-type]
-        traced = run.trace(settings, ("sgd", "adam", "cosine"), scope, visits, [query])
+        traced = run.trace(settings, ("sgd", "adam", "cosine"), coverage, visits, [query])
         for formula, (scores,) in traced.by_formula.items():
             assert scores[-2] < 0 < scores[-1], (unit, formula)
         (cosine,) = traced.by_formula["cosine"]

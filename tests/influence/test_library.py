@@ -110,7 +110,7 @@ def test_units_of_parts_need_the_parts(tmp_path: Path, told: tuple[nn.Module, gr
     torch.manual_seed(0)
     parted = WithParts()
     trajectory, _ = train(parted, tmp_path / "parted")
-    asked = {"formula": "sgd", "traced": ["inner.*", "attention.*"]}
+    asked = {"formula": "sgd", "parameters": ["inner.*", "attention.*"]}
     tables = {
         unit: grasp_psonet.trace(parted, trajectory, TRAINING, QUERIES, unit=unit, **asked)
         for unit in ("share", "edit", "visit")
@@ -224,8 +224,8 @@ def test_what_cannot_be_traced_is_refused(told: tuple[nn.Module, grasp_psonet.Tr
         grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, formula="unrolled")
     with pytest.raises(TraceError, match="of which 0 were drawn"):
         grasp_psonet.trace(network, trajectory, {"a": TRAINING[0]}, QUERIES)
-    with pytest.raises(TraceError, match="moved none of the traced parameters"):
-        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, traced="unused")
+    with pytest.raises(TraceError, match="moved none of the chosen parameters"):
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, parameters="unused")
     with pytest.raises(TraceError, match="photos have shapes"):
         grasp_psonet.trace(network, trajectory, TRAINING, [(QUERIES[0][0][:, :5], 0)])
     with pytest.raises(TraceError, match="2 bags have 1 different ids"):

@@ -78,8 +78,8 @@ def test_curvature_is_chosen_and_matters(tmp_path: Path) -> None:
     assert np.corrcoef(by_kind["none"].ravel(), by_kind["exact"].ravel())[0, 1] > 0.9
     with pytest.raises(SettingsError, match=r"means something for trace\.formula unrolled only"):
         scores(network, trajectory, curvature="none")
-    with pytest.raises(SettingsError, match=r"unrolled with trace\.scope 'head'"):
-        scores(network, trajectory, formula="unrolled", traced="head")
+    with pytest.raises(SettingsError, match=r"unrolled with trace\.parameters 'head'"):
+        scores(network, trajectory, formula="unrolled", parameters="head")
 
 
 def test_an_earlier_kept_step_and_a_part_of_the_network(tmp_path: Path) -> None:

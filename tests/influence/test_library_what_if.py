@@ -71,7 +71,7 @@ def test_changes_are_as_defined(told: tuple[WithParts, grasp_psonet.Trajectory],
 
 def test_removed_is_the_score_of_unit_edit(told: tuple[WithParts, grasp_psonet.Trajectory]) -> None:
     network, trajectory = told
-    asked = {"formula": "adam", "sum_queries": True, "traced": ["inner.*"]}
+    asked = {"formula": "adam", "sum_queries": True, "parameters": ["inner.*"]}
     changes = grasp_psonet.what_if(network, trajectory, TRAINING, QUERIES, **asked)
     scores = grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, unit="edit", **asked)
     removed = changes[changes["edit"] == "removed"]

@@ -15,7 +15,7 @@ from torch.nn import functional
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients import contraction
 from grasp_psonet.influence.gradients.coupling import refuse_coupling
-from grasp_psonet.influence.gradients.coverage import Scope, cover
+from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import Products, products, query_blocks
 from tests.reference import photo_gradients as reference
 
@@ -116,14 +116,14 @@ class Case:
     def losses(self, rows: slice | Tensor = slice(None)) -> Callable[[nn.Module], Tensor]:
         return lambda network: functional.cross_entropy(network(self.photos[rows]), self.labels[rows], reduction="none")
 
-    def scope(self) -> Scope:
+    def coverage(self) -> Coverage:
         return cover(self.network, self.losses(slice(2)), self.names)
 
     def products(
         self, rows: slice | Tensor = slice(None), *, metrics: bool = True, wants_gram: bool = False
     ) -> Products:
         found = self.metrics if metrics else None
-        return products(self.network, self.losses(rows), self.scope(), self.directions, found, wants_gram=wants_gram)
+        return products(self.network, self.losses(rows), self.coverage(), self.directions, found, wants_gram=wants_gram)
 
 
 def randomise(network: nn.Module) -> None:
@@ -162,16 +162,16 @@ def test_products_equal_the_loop(name: str) -> None:
     directions, metrics = [c.directions[n] for n in c.names], [c.metrics[n] for n in c.names]
     vanishing = [n for n, g in zip(c.names, slow, strict=True) if g.flatten(1).norm(dim=1).min() == 0]
     assert all(n.startswith("never") for n in vanishing), f"gradients vanish, nothing would be compared: {vanishing}"
-    scope = c.scope()
-    assert sum(scope.coverage.values()) == sum(p.numel() for p in c.network.parameters())
-    assert name in WITHOUT_RULES or "local_vjp" not in scope.coverage, (
+    coverage = c.coverage()
+    assert sum(coverage.numel_by_rule.values()) == sum(p.numel() for p in c.network.parameters())
+    assert name in WITHOUT_RULES or "local_vjp" not in coverage.numel_by_rule, (
         "a rule is wrong and was replaced by the slow path"
     )
     wanted_dot, wanted_gram = reference.dots(slow, directions), reference.grams(slow, metrics)
-    with_gram = products(c.network, c.losses(), scope, c.directions, c.metrics, wants_gram=True)
-    with_squares = products(c.network, c.losses(), scope, c.directions, c.metrics)
-    dots_only = products(c.network, c.losses(), scope, c.directions)
-    one_query = products(c.network, c.losses(), scope, {n: d[:1] for n, d in c.directions.items()})
+    with_gram = products(c.network, c.losses(), coverage, c.directions, c.metrics, wants_gram=True)
+    with_squares = products(c.network, c.losses(), coverage, c.directions, c.metrics)
+    dots_only = products(c.network, c.losses(), coverage, c.directions)
+    one_query = products(c.network, c.losses(), coverage, {n: d[:1] for n, d in c.directions.items()})
     for found in (with_gram, with_squares, dots_only):
         assert gap(found.dot_BQ, wanted_dot) < 1e-10
         assert torch.equal(found.loss_B, c.losses()(c.network).detach())
@@ -243,9 +243,9 @@ def test_shares_of_photos_add_up_to_the_visit_gradient() -> None:
     def losses(network: nn.Module) -> Tensor:
         return functional.cross_entropy(network(photos_VN), labels, reduction="none")
 
-    scope = cover(network, losses, names, num_examples=6)
+    coverage = cover(network, losses, names, num_examples=6)
     directions = {n: torch.randn(4, *p.shape, dtype=p.dtype) for n, p in network.named_parameters() if n in names}
-    share = products(network, losses, scope, directions, num_examples=6).dot_BQ
+    share = products(network, losses, coverage, directions, num_examples=6).dot_BQ
     visit = reference.dots(reference.gradient_of_each(network, losses, names), [directions[n] for n in names])
     assert gap(share.view(2, 3, 4).sum(1), visit) < 1e-10
     without = photos_VN.clone()
@@ -268,7 +268,7 @@ def test_shares_of_photos_add_up_to_the_visit_gradient() -> None:
 
 def test_nothing_is_left_on_the_network() -> None:
     c = case("demo vit", torch.float32)
-    scope = c.scope()
+    coverage = c.coverage()
     before = {name: set(vars(module)) for name, module in c.network.named_modules()}
     identities = {name: id(parameter) for name, parameter in c.network.named_parameters()}
 
@@ -278,7 +278,7 @@ def test_nothing_is_left_on_the_network() -> None:
 
     c.products()
     with pytest.raises(ZeroDivisionError):
-        products(c.network, broken, scope, c.directions)
+        products(c.network, broken, coverage, c.directions)
     for name, module in c.network.named_modules():
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
@@ -288,13 +288,13 @@ def test_nothing_is_left_on_the_network() -> None:
 
 
 def test_convolutions_have_rules_but_for_reflected_borders() -> None:
-    slow = {n for site in case("convolutions").scope().sites if site.rule is None for n in site.parameters.values()}
+    slow = {n for site in case("convolutions").coverage().sites if site.rule is None for n in site.parameters.values()}
     assert slow == {"layers.7.weight", "layers.7.bias"}
 
 
 def test_a_sweep_keeps_no_activation_alive() -> None:
     c = case("demo convnext", torch.float32)
-    scope, outputs = c.scope(), []
+    coverage, outputs = c.coverage(), []
     handle = (
         c.network.stages[2]
         .blocks[0]
@@ -302,7 +302,7 @@ def test_a_sweep_keeps_no_activation_alive() -> None:
     )
     gc.disable()
     try:
-        products(c.network, c.losses(), scope, c.directions, c.metrics)
+        products(c.network, c.losses(), coverage, c.directions, c.metrics)
     finally:
         gc.enable()
         handle.remove()
@@ -325,11 +325,11 @@ def test_the_slower_path_refuses_to_draw_anew() -> None:
     with pytest.raises(TraceError, match="no exact per-example gradient"):
         cover(network, losses)
     network[2].self_attn.batch_first = True
-    scope = cover(network, by_rows)
-    assert torch.isfinite(products(network, by_rows, scope, directions).dot_BQ).all()
+    coverage = cover(network, by_rows)
+    assert torch.isfinite(products(network, by_rows, coverage, directions).dot_BQ).all()
     network.train()
     with pytest.raises(TraceError, match="draws anew"):
-        products(network, by_rows, scope, directions)
+        products(network, by_rows, coverage, directions)
 
 
 def test_large_layers_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,15 +353,15 @@ def test_a_layer_that_no_loss_depends_on_has_products_of_zero(num_directions: in
     def losses(network: nn.Module) -> Tensor:
         return network(photos).square().sum((1, 2))
 
-    scope = cover(network, losses)
-    nn.init.constant_(network[0].bias, -50.0)  # as at a later anchor: the scope was proven before the ReLU died
+    coverage = cover(network, losses)
+    nn.init.constant_(network[0].bias, -50.0)  # as at a later anchor: the coverage was proven before the ReLU died
     ones = {n: torch.ones(num_directions, *p.shape, dtype=p.dtype) for n, p in network.named_parameters()}
     below = {n: d * n.startswith("0") for n, d in ones.items()}
     if num_directions:
-        assert (products(network, losses, scope, below).dot_BQ == 0).all()
-        assert (products(network, losses, scope, ones).dot_BQ != 0).any()
+        assert (products(network, losses, coverage, below).dot_BQ == 0).all()
+        assert (products(network, losses, coverage, ones).dot_BQ != 0).any()
     metrics = {n: (torch.ones(1, *p.shape) * n.startswith("0")).double() for n, p in network.named_parameters()}
-    found = products(network, losses, scope, ones if num_directions else {}, metrics, wants_gram=True)
+    found = products(network, losses, coverage, ones if num_directions else {}, metrics, wants_gram=True)
     assert found.gram_MBB is not None
     assert found.gram_MBB.shape == (1, 3, 3)
     assert (found.gram_MBB == 0).all()
@@ -378,13 +378,13 @@ def test_some_parameters_only() -> None:
 
 def test_coverage_names_the_rules() -> None:
     c = case("exotic")
-    scope = c.scope()
-    assert scope.coverage["unused"] == 42
-    assert {name for site in scope.sites if site.rule is None for name in site.parameters.values()} >= {
+    coverage = c.coverage()
+    assert coverage.numel_by_rule["unused"] == 42
+    assert {name for site in coverage.sites if site.rule is None for name in site.parameters.values()} >= {
         "start", "borrowed.weight", "borrowed.bias", "attention.out_proj.weight", "conv.weight",
     }  # fmt: skip
     total = sum(p.numel() for p in c.network.parameters())
-    assert str(scope).startswith(f"{total:,} of {total:,} parameters (")
+    assert str(coverage).startswith(f"{total:,} of {total:,} parameters (")
 
 
 def test_what_cannot_be_traced_is_refused_by_name() -> None:
@@ -414,12 +414,12 @@ class MixExamples(nn.Module):
 
 def test_directions_that_do_not_fit_are_refused() -> None:
     c = case("convnext")
-    scope = c.scope()
+    coverage = c.coverage()
     lacking = {n: d for n, d in c.directions.items() if n != "stem.0.weight"}
     with pytest.raises(TraceError, match=r"lack \['stem.0.weight'\]"):
-        products(c.network, c.losses(), scope, lacking)
+        products(c.network, c.losses(), coverage, lacking)
     with pytest.raises(TraceError, match=r"stem.0.bias: direction"):
-        products(c.network, c.losses(), scope, c.directions | {"stem.0.bias": torch.zeros(4, 5)})
+        products(c.network, c.losses(), coverage, c.directions | {"stem.0.bias": torch.zeros(4, 5)})
     with pytest.raises(TraceError, match=r"no parameters named \['nowhere'\]"):
         cover(c.network, c.losses(), ["nowhere"])
 

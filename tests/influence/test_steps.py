@@ -9,15 +9,17 @@ import pytest
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import ReplayMismatch, TraceError
-from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
+from grasp_psonet.influence.choices import UnitName
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.at_steps import window_scores
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.coverage import cover_unit
 from tests.reference import step_scores
 from tests.tiny_run import TinyRun
 
-FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
+NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 STEPS = TraceSettings(counting="steps")
 
 
@@ -29,16 +31,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 @pytest.mark.parametrize(
     ("unit", "query"), [("single", "photo"), ("share", "photo"), ("edit", "visit"), ("visit", "visit")]
 )
-def test_scores_equal_the_loop(run: TinyRun, unit: Unit, query: str) -> None:
-    fast = run.trace(replace(STEPS, unit=unit, query=query), FORMULAS).by_formula  # type: ignore[arg-type]
-    slow = step_scores.scores_of(run, unit, query, FORMULAS)
-    for formula in FORMULAS:
+def test_scores_equal_the_loop(run: TinyRun, unit: UnitName, query: str) -> None:
+    fast = run.trace(replace(STEPS, unit=unit, query=query), NAMES).by_formula  # type: ignore[arg-type]
+    slow = step_scores.scores_of(run, unit, query, NAMES)
+    for formula in NAMES:
         assert np.abs(slow[formula]).max() > 1e-5, "all scores vanish: the comparison would prove nothing"
         assert np.abs(fast[formula] - slow[formula]).max() / np.abs(slow[formula]).max() < 1e-10
 
 
 def test_a_visit_in_no_batch_scores_exactly_zero(run: TinyRun) -> None:
-    traced = run.trace(STEPS, (*FORMULAS, "adam-step"))
+    traced = run.trace(STEPS, (*NAMES, "adam-step"))
     is_undrawn = np.array(traced.visit_ids) == "v5"
     assert is_undrawn.any()
     for scores in traced.by_formula.values():
@@ -47,25 +49,26 @@ def test_a_visit_in_no_batch_scores_exactly_zero(run: TinyRun) -> None:
 
 
 def test_windows_add_up_in_any_order_and_from_any_network(run: TinyRun) -> None:
-    whole = run.trace(STEPS, FORMULAS).by_formula
+    whole = run.trace(STEPS, NAMES).by_formula
     total = {formula: np.zeros_like(scores) for formula, scores in whole.items()}
     for before, until in reversed(run.trajectory.windows()):
         network = run.network()
-        scope = unit_scope("single", network, collate(run.visits[:3], run.pixels))
-        request = Request(tuple(run.visits), tuple(run.queries("photo")), run.pixels, FORMULAS, STEPS, scope)
+        coverage = cover_unit("single", network, collate(run.visits[:3], run.pixels))
+        values = tuple(FORMULAS[name] for name in NAMES)
+        request = Request(tuple(run.visits), tuple(run.queries("photo")), run.pixels, values, STEPS, coverage)
         part = window_scores(network, run.trajectory, run.replaying, before, until, request)
-        for formula in FORMULAS:
+        for formula in NAMES:
             assert np.abs(part[formula]).max() > 0
             total[formula] += part[formula]
-    for formula in FORMULAS:
+    for formula in NAMES:
         np.testing.assert_allclose(total[formula], whole[formula], rtol=1e-12, atol=0)
 
 
 def test_fewer_anchors_change_nothing(tmp_path: Path) -> None:
     run = TinyRun.train(tmp_path)
-    whole = run.trace(STEPS, (*FORMULAS, "adam-step")).by_formula
+    whole = run.trace(STEPS, (*NAMES, "adam-step")).by_formula
     (tmp_path / "step-0000003.safetensors").unlink()
-    for formula, scores in run.trace(STEPS, (*FORMULAS, "adam-step")).by_formula.items():
+    for formula, scores in run.trace(STEPS, (*NAMES, "adam-step")).by_formula.items():
         np.testing.assert_allclose(scores, whole[formula], rtol=1e-12, atol=0)
 
 
@@ -82,7 +85,7 @@ def test_an_interrupted_trace_goes_on_where_it_stopped(run: TinyRun, counting: s
             kept[part] = make()
         return kept[part]
 
-    scope = unit_scope("single", run.network(), collate(run.visits[:3], run.pixels))
+    coverage = cover_unit("single", run.network(), collate(run.visits[:3], run.pixels))
 
     def again() -> np.ndarray:
         traced = trace(
@@ -92,7 +95,7 @@ def test_an_interrupted_trace_goes_on_where_it_stopped(run: TinyRun, counting: s
             run.queries("photo"),
             run.pixels,
             settings,
-            scope,
+            coverage,
             replaying=run.replaying,
             remember=remember,
         )
@@ -106,8 +109,8 @@ def test_an_interrupted_trace_goes_on_where_it_stopped(run: TinyRun, counting: s
 
 
 def test_queries_in_blocks_and_formulas_apart_change_nothing(run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    formulas: tuple[Formula, ...] = (*FORMULAS, "adam-step")
-    for counting, chosen in (("steps", formulas), ("checkpoints", FORMULAS)):
+    formulas: tuple[FormulaName, ...] = (*NAMES, "adam-step")
+    for counting, chosen in (("steps", formulas), ("checkpoints", NAMES)):
         settings = replace(STEPS, counting=counting)  # type: ignore[arg-type]
         with monkeypatch.context() as patch:
             together = run.trace(settings, chosen).by_formula
@@ -126,8 +129,8 @@ def test_summed_queries_are_the_sum_and_parts_of_the_network_add_up(run: TinyRun
     whole = run.trace(settings).by_formula["adam"]
     summed = run.trace(replace(settings, summed=True)).by_formula["adam"]
     np.testing.assert_allclose(summed[0], whole.sum(axis=0), rtol=1e-9, atol=1e-15)
-    top = run.trace(replace(settings, scope="head")).by_formula["adam"]
-    below = run.trace(replace(settings, scope=("encoder.*", "projection.*"))).by_formula["adam"]
+    top = run.trace(replace(settings, parameters="head")).by_formula["adam"]
+    below = run.trace(replace(settings, parameters=("encoder.*", "projection.*"))).by_formula["adam"]
     np.testing.assert_allclose(top + below, whole, rtol=1e-9, atol=1e-15)
     assert np.abs(top).max() > 1e-6 < np.abs(below).max()
 
@@ -149,7 +152,7 @@ def test_counting_steps_without_what_replays_them_is_refused(run: TinyRun) -> No
 
 def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun) -> None:
     network = run.network()
-    scope = unit_scope("single", network, collate(run.visits[:3], run.pixels))
+    coverage = cover_unit("single", network, collate(run.visits[:3], run.pixels))
     for settings in (STEPS, replace(STEPS, formula="unrolled", errors="kept"), TraceSettings()):
         trace(
             network,
@@ -158,7 +161,7 @@ def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun) -> None:
             run.queries("photo"),
             run.pixels,
             settings,
-            scope,
+            coverage,
             replaying=run.replaying,
         )
         kept = run.trajectory.read(run.trajectory.kept_step, next(network.parameters()).device)

@@ -12,10 +12,12 @@ from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.settings import Counting, Formula, TraceSettings
-from grasp_psonet.influence.tracing.self_influence import photo_scope, self_influence
+from grasp_psonet.influence.choices import Counting
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.adam import AdamState
@@ -26,7 +28,7 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.reference import influence_scores
 from tests.tiny_study import tiny_bags, tiny_network
 
-FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
+NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 OPTIMIZER = OptimizerSettings(lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup_steps=3)
 
 
@@ -52,9 +54,9 @@ class _Story:
         self.queries = [self.bags[name].only(self.bags[name].photo_ids[-1]) for name in ("v6", "v7")]
 
     def trace(
-        self, formulas: tuple[Formula, ...] = FORMULAS, per_batch: int = 4, counting: Counting = "checkpoints"
-    ) -> dict[Formula, np.ndarray]:
-        scope = unit_scope("single", self.network, collate(self.photos[:3], self.pixels))
+        self, formulas: tuple[FormulaName, ...] = NAMES, per_batch: int = 4, counting: Counting = "checkpoints"
+    ) -> dict[FormulaName, np.ndarray]:
+        coverage = cover_unit("single", self.network, collate(self.photos[:3], self.pixels))
         settings = TraceSettings(photos_per_batch=per_batch, counting=counting)
         return trace(
             self.network,
@@ -63,7 +65,7 @@ class _Story:
             self.queries,
             self.pixels,
             settings,
-            scope,
+            coverage,
             formulas=formulas,
         ).by_formula
 
@@ -73,8 +75,8 @@ def story(tmp_path: Path) -> _Story:
     return _Story(tmp_path)
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
-def test_scores_equal_the_loop(story: _Story, formula: Formula) -> None:
+@pytest.mark.parametrize("formula", NAMES)
+def test_scores_equal_the_loop(story: _Story, formula: FormulaName) -> None:
     fast = story.trace()[formula]
     slow = influence_scores.scores_of(
         story.network, story.trajectory, story.photos, story.queries, story.pixels, formula
@@ -112,7 +114,7 @@ def test_counted_evenly_is_counted_where_all_were_drawn_equally_often(story: _St
 
 def test_batches_and_formulas_traced_together_change_nothing(story: _Story) -> None:
     together = story.trace(per_batch=7)
-    for formula in FORMULAS:
+    for formula in NAMES:
         alone = story.trace((formula,), per_batch=1)[formula]
         np.testing.assert_allclose(together[formula], alone, rtol=1e-9, atol=1e-14)
 
@@ -175,9 +177,9 @@ def test_a_run_without_anchors_is_refused(story: _Story) -> None:
 
 def test_self_influence_is_the_trace_of_a_visit_on_itself(story: _Story) -> None:
     visits = {f"v{v}": [bag for bag in story.photos if bag.visit_id == f"v{v}"] for v in range(6)}
-    scope = photo_scope(story.network, story.photos, story.pixels)
+    coverage = cover_photos(story.network, story.photos, story.pixels)
     for formula in ("adam", "sgd", "paper"):
-        matrices = self_influence(story.network, story.trajectory, visits, story.pixels, formula, scope)
+        matrices = self_influence(story.network, story.trajectory, visits, story.pixels, FORMULAS[formula], coverage)
         for visit_id, photos in visits.items():
             slow = influence_scores.scores_of(story.network, story.trajectory, photos, photos, story.pixels, formula)
             np.testing.assert_allclose(matrices[visit_id], slow, rtol=1e-8, atol=1e-12)
@@ -187,13 +189,13 @@ def test_self_influence_is_the_trace_of_a_visit_on_itself(story: _Story) -> None
 
 
 def test_self_influence_by_cosine_is_refused(story: _Story) -> None:
-    scope = photo_scope(story.network, story.photos, story.pixels)
+    coverage = cover_photos(story.network, story.photos, story.pixels)
     with pytest.raises(TraceError, match="the same for every photo"):
-        self_influence(story.network, story.trajectory, {}, story.pixels, "cosine", scope)
+        self_influence(story.network, story.trajectory, {}, story.pixels, FORMULAS["cosine"], coverage)
 
 
 def test_the_network_reads_every_parameter(story: _Story) -> None:
     network: BagNetwork = story.network
-    scope = photo_scope(network, story.photos, story.pixels)
-    assert sum(scope.coverage.values()) == sum(weight.numel() for weight in network.parameters())
+    coverage = cover_photos(network, story.photos, story.pixels)
+    assert sum(coverage.numel_by_rule.values()) == sum(weight.numel() for weight in network.parameters())
     assert torch.get_default_dtype() == torch.float32

@@ -9,14 +9,16 @@ import torch
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.errors import SettingsError, TraceError
-from grasp_psonet.influence.settings import Counting, Formula, TraceSettings
+from grasp_psonet.influence.choices import Counting
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.trace import Queries, Traced, trace
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.training.predict import bags_of_photos
 from tests.reference import influence_scores
 from tests.tiny_run import ANCHORS, KEPT_STEP, TinyRun
 
-FORMULAS: tuple[Formula, ...] = ("paper", "sgd", "adam", "cosine")
+FORMULAS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 FIRST, KEPT, LAST = ANCHORS
 
 
@@ -43,13 +45,13 @@ def traced(run: TinyRun, queries: Queries, counting: Counting = "checkpoints", *
         queries,
         run.pixels,
         TraceSettings(counting=counting, summed=summed),
-        unit_scope("single", network, collate(photos[:3], run.pixels)),
+        cover_unit("single", network, collate(photos[:3], run.pixels)),
         formulas=FORMULAS,
         replaying=run.replaying,
     )
 
 
-def by_the_loop(run: TinyRun, at_step: Mapping[int, Sequence[Bag]], formula: Formula) -> np.ndarray:
+def by_the_loop(run: TinyRun, at_step: Mapping[int, Sequence[Bag]], formula: FormulaName) -> np.ndarray:
     """Rows v6 and v7: what the slow reference adds at each anchor, taken as the last of a training that ended there."""
     photos = list(bags_of_photos(run.visits))
     total = np.zeros((2, len(photos)))
@@ -68,7 +70,7 @@ def by_the_loop(run: TinyRun, at_step: Mapping[int, Sequence[Bag]], formula: For
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_queries_of_an_anchor_count_at_that_anchor_alone(
-    run: TinyRun, at_step: dict[int, list[Bag]], formula: Formula
+    run: TinyRun, at_step: dict[int, list[Bag]], formula: FormulaName
 ) -> None:
     assert LAST > KEPT_STEP, "nothing would show that steps after the kept one count"
     found = traced(run, at_step)
@@ -85,7 +87,7 @@ def test_counted_by_steps_they_count_in_the_steps_before_their_anchor(
     v6_first, v7_last, v6_last = at_step[FIRST][0], *at_step[LAST]
     ending = {end: replace(run, trajectory=replace(run.trajectory, kept_step=end)) for end in ANCHORS}
 
-    def between(query: Bag, start: int, end: int, formula: Formula) -> np.ndarray:
+    def between(query: Bag, start: int, end: int, formula: FormulaName) -> np.ndarray:
         upto = traced(ending[end], [query], "steps").by_formula[formula][0]
         return upto - traced(ending[start], [query], "steps").by_formula[formula][0] if start else upto
 
@@ -138,8 +140,8 @@ def test_summed_they_share_one_row(run: TinyRun, at_step: dict[int, list[Bag]]) 
 
 def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:
     network, photos = run.network(), list(bags_of_photos(run.visits))
-    scope = unit_scope("single", network, collate(photos[:3], run.pixels))
-    trace(network, run.trajectory, photos, at_step, run.pixels, TraceSettings(), scope)
+    coverage = cover_unit("single", network, collate(photos[:3], run.pixels))
+    trace(network, run.trajectory, photos, at_step, run.pixels, TraceSettings(), coverage)
     kept = run.trajectory.read(KEPT_STEP, torch.device("cpu")).weights
     assert all(torch.equal(weight, kept[name]) for name, weight in network.named_parameters())
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.settings import Unit
-from grasp_psonet.influence.units.coverage import UnitScope, unit_scope
+from grasp_psonet.influence.choices import UnitName
+from grasp_psonet.influence.units.coverage import UnitCoverage, cover_unit
 from grasp_psonet.influence.units.products import UnitProducts, query_gradients, unit_products
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
@@ -19,7 +19,7 @@ from grasp_psonet.network.settings import NetworkSettings
 from tests.reference import units as reference
 from tests.tiny_study import tiny_network
 
-UNITS: tuple[Unit, ...] = ("single", "share", "edit", "visit")
+UNITS: tuple[UnitName, ...] = ("single", "share", "edit", "visit")
 NUM_DIRECTIONS, NUM_METRICS = 3, 2
 
 
@@ -67,12 +67,12 @@ class Case:
         self.directions = {n: torch.randn(NUM_DIRECTIONS, *p.shape, dtype=p.dtype) for n, p in parameters.items()}
         self.metrics = {n: torch.rand(NUM_METRICS, *p.shape, dtype=p.dtype) for n, p in parameters.items()}
 
-    def scope(self, unit: Unit, traced: str = "all") -> UnitScope:
-        return unit_scope(unit, self.network, self.batch, traced)
+    def coverage(self, unit: UnitName, traced: str = "all") -> UnitCoverage:
+        return cover_unit(unit, self.network, self.batch, traced)
 
-    def products(self, unit: Unit, batch: BagBatch | None = None, metrics: bool = True) -> UnitProducts:
+    def products(self, unit: UnitName, batch: BagBatch | None = None, metrics: bool = True) -> UnitProducts:
         found = self.metrics if metrics else None
-        return unit_products(unit, self.network, batch or self.batch, self.scope(unit), self.directions, found)
+        return unit_products(unit, self.network, batch or self.batch, self.coverage(unit), self.directions, found)
 
 
 def gap(found: Tensor, wanted: Tensor) -> float:
@@ -80,7 +80,7 @@ def gap(found: Tensor, wanted: Tensor) -> float:
     return float((found - wanted).abs().max() / wanted.abs().max())
 
 
-def assert_equals_the_loop(case: Case, unit: Unit) -> None:
+def assert_equals_the_loop(case: Case, unit: UnitName) -> None:
     slow = reference.photo_gradients(case.network, unit, case.batch)
     wanted_dot, wanted_square = reference.dots(slow, case.directions), reference.squares(slow, case.metrics)
     assert wanted_dot.abs().amin(dim=0).min() > 1e-9, "a photo's gradient vanishes: nothing would be compared"
@@ -93,24 +93,24 @@ def assert_equals_the_loop(case: Case, unit: Unit) -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_units_equal_the_loop(unit: Unit, shape: str) -> None:
+def test_units_equal_the_loop(unit: UnitName, shape: str) -> None:
     assert_equals_the_loop(Case("tiny", SHAPES[shape]), unit)
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("name", ["convnext", "vit"])
-def test_units_equal_the_loop_for_encoders(unit: Unit, name: str) -> None:
+def test_units_equal_the_loop_for_encoders(unit: UnitName, name: str) -> None:
     assert_equals_the_loop(Case(name, (2, 3)), unit)
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_units_equal_the_loop_under_the_papers_mask(unit: Unit) -> None:
+def test_units_equal_the_loop_under_the_papers_mask(unit: UnitName) -> None:
     assert_equals_the_loop(Case("tiny", (3, 1, 4), mask="paper"), unit)
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("name", ["tiny", "convnext", "vit"])
-def test_float32_stays_close(unit: Unit, name: str) -> None:
+def test_float32_stays_close(unit: UnitName, name: str) -> None:
     case = Case(name, (2, 3))
     wanted = case.products(unit)
     case.network.float()
@@ -137,7 +137,7 @@ def test_shares_and_rest_add_up_to_the_visit(name: str, mask: str) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_order_split_padding_and_neighbours_change_nothing(unit: Unit) -> None:
+def test_order_split_padding_and_neighbours_change_nothing(unit: UnitName) -> None:
     case = Case("tiny", (3, 1, 4, 4))
     whole = case.products(unit)
     visit_P = case.batch.is_photo_BN.nonzero()[:, 0]
@@ -178,38 +178,38 @@ def rows(batch: BagBatch, chosen: Tensor) -> BagBatch:
 
 def test_single_gives_attention_no_gradient_and_share_does() -> None:
     case = Case("tiny")
-    assert case.scope("single", "attention.*").names
+    assert case.coverage("single", "attention.*").names
     of_attention = {n: d for n, d in case.directions.items() if n.startswith("attention.")}
     for unit, is_zero in (("single", True), ("share", False)):
-        scope = case.scope(unit, "attention.*")  # type: ignore[arg-type]
-        found = unit_products(unit, case.network, case.batch, scope, of_attention)  # type: ignore[arg-type]
+        coverage = case.coverage(unit, "attention.*")  # type: ignore[arg-type]
+        found = unit_products(unit, case.network, case.batch, coverage, of_attention)  # type: ignore[arg-type]
         assert bool((found.dot_PQ.abs() < 1e-15).all()) == is_zero
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_coverage_counts_every_parameter(unit: Unit) -> None:
+def test_coverage_counts_every_parameter(unit: UnitName) -> None:
     case = Case("vit", (2, 2))
     total = sum(p.numel() for p in case.network.parameters())
-    assert sum(case.scope(unit).coverage.values()) == total
-    assert "not traced" not in case.scope(unit).coverage
-    assert str(case.scope(unit)).startswith(f"{total:,} of {total:,} parameters in unit {unit} (")
-    assert "local_vjp" not in case.scope(unit).coverage, "the slow path would do, but the rules should"
-    head = case.scope(unit, "head")
+    assert sum(case.coverage(unit).numel_by_rule.values()) == total
+    assert "not traced" not in case.coverage(unit).numel_by_rule
+    assert str(case.coverage(unit)).startswith(f"{total:,} of {total:,} parameters in unit {unit} (")
+    assert "local_vjp" not in case.coverage(unit).numel_by_rule, "the slow path would do, but the rules should"
+    head = case.coverage(unit, "head")
     assert sum(head.coverage.values()) == total
     assert head.names == {n for n, _ in case.network.named_parameters() if n.startswith(("attention.", "head."))}
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("traced", ["head", "head.*", "encoder.0.*,projection.*", "encoder.5.weight"])
-def test_some_parameters_only(unit: Unit, traced: str) -> None:
+def test_some_parameters_only(unit: UnitName, traced: str) -> None:
     case = Case("tiny")
-    scope = case.scope(unit, traced)
+    coverage = case.coverage(unit, traced)
     directions, metrics = (
-        {n: v for n, v in values.items() if n in scope.names} for values in (case.directions, case.metrics)
+        {n: v for n, v in values.items() if n in coverage.names} for values in (case.directions, case.metrics)
     )
     assert 0 < len(directions) < len(case.directions)
     slow = reference.photo_gradients(case.network, unit, case.batch)
-    found = unit_products(unit, case.network, case.batch, scope, directions, metrics)
+    found = unit_products(unit, case.network, case.batch, coverage, directions, metrics)
     assert found.squared_PM is not None
     wanted_dot, wanted_square = reference.dots(slow, directions), reference.squares(slow, metrics)
     if wanted_dot.abs().max() == 0:
@@ -224,7 +224,7 @@ def test_some_parameters_only(unit: Unit, traced: str) -> None:
 def test_no_directions_gives_squares_alone() -> None:
     case = Case("tiny")
     for unit in UNITS:
-        found = unit_products(unit, case.network, case.batch, case.scope(unit), {}, case.metrics)
+        found = unit_products(unit, case.network, case.batch, case.coverage(unit), {}, case.metrics)
         assert found.dot_PQ.shape == (7, 0)
         assert found.squared_PM is not None
         assert gap(found.squared_PM, case.products(unit).squared_PM) < 1e-12  # type: ignore[arg-type]
@@ -252,20 +252,20 @@ def test_query_gradients_are_those_of_the_bag_or_its_one_photo() -> None:
 def test_what_cannot_be_asked_is_refused_by_name() -> None:
     case = Case("tiny")
     with pytest.raises(TraceError, match="proven for unit share, and unit edit was asked"):
-        unit_products("edit", case.network, case.batch, case.scope("share"), case.directions)
-    with pytest.raises(TraceError, match=r"directions and scope differ by .*head\.0\.weight"):
+        unit_products("edit", case.network, case.batch, case.coverage("share"), case.directions)
+    with pytest.raises(TraceError, match=r"directions and coverage differ by .*head\.0\.weight"):
         unit_products(
-            "share", case.network, case.batch, case.scope("share"),
+            "share", case.network, case.batch, case.coverage("share"),
             {n: d for n, d in case.directions.items() if n != "head.0.weight"},
         )  # fmt: skip
     with pytest.raises(TraceError, match=r"\['backbone\.\*'\] fit no parameter"):
-        case.scope("single", "head.*, backbone.*")
-    scope = case.scope("edit")
+        case.coverage("single", "head.*, backbone.*")
+    coverage = case.coverage("edit")
     case.network.train()
     with pytest.raises(TraceError, match="BatchNorm in training mode"):
-        unit_products("edit", case.network, case.batch, scope, case.directions)
+        unit_products("edit", case.network, case.batch, coverage, case.directions)
     with pytest.raises(TraceError, match="BatchNorm in training mode"):
-        case.scope("edit")
+        case.coverage("edit")
 
 
 def test_nothing_is_left_on_the_network() -> None:

@@ -2,49 +2,54 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.units.bag_edits import tangent_bags, what_if
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.bag_edits import loss_changes, tangent_bags
+from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.influence.units.products import unit_products
 from tests.influence.test_units import NETWORKS, Case, gap
 from tests.reference import units as reference
+
+
+def changes(case: Case) -> tuple[Tensor, Tensor, Tensor]:
+    """Photos removed [P, Q] and alone [P, Q], visits relabelled [B, C, Q]."""
+    found = loss_changes(case.network, case.batch, case.directions)
+    relabelled_QBC = torch.from_numpy(found.relabelled_QBC)
+    return torch.from_numpy(found.removed_QP).T, torch.from_numpy(found.alone_QP).T, relabelled_QBC.permute(1, 2, 0)
 
 
 @pytest.mark.parametrize("mask", ["before", "paper"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_if_equals_the_edited_bags(name: str, mask: str) -> None:
     case = Case(name, (3, 1, 2), mask=mask)
-    found = what_if(case.network, case.batch, case.directions)
+    removed_PQ, alone_PQ, relabelled_BCQ = changes(case)
     slow = reference.photo_gradients(case.network, "edit", case.batch)
-    assert gap(found.removed_PQ, reference.dots(slow, case.directions)) < 1e-10
+    assert gap(removed_PQ, reference.dots(slow, case.directions)) < 1e-10
     whole = reference.visit_gradients(case.network, case.batch)
     visit_P = case.batch.is_photo_BN.nonzero()[:, 0].tolist()
     alone = [
         reference.minus(whole[v], g)
         for v, g in zip(visit_P, reference.kept_alone(case.network, case.batch), strict=True)
     ]
-    assert float((found.alone_PQ - reference.dots(alone, case.directions)).abs().max()) < 1e-10 * float(
-        found.alone_PQ.abs().max()
-    )
-    assert found.relabelled_BCQ.shape == (3, 3, 3)
+    assert float((alone_PQ - reference.dots(alone, case.directions)).abs().max()) < 1e-10 * float(alone_PQ.abs().max())
+    assert relabelled_BCQ.shape == (3, 3, 3)
     for label in range(3):
         other = reference.visit_gradients(case.network, case.batch, [label] * 3)
         wanted = reference.dots([reference.minus(a, b) for a, b in zip(whole, other, strict=True)], case.directions)
-        assert gap(found.relabelled_BCQ[:, label], wanted) < 1e-10
+        assert gap(relabelled_BCQ[:, label], wanted) < 1e-10
     own = torch.arange(3)
-    assert (found.relabelled_BCQ[own, case.batch.label_B] == 0).all()
-    assert found.relabelled_BCQ.abs().max() > 1e-6
+    assert (relabelled_BCQ[own, case.batch.label_B] == 0).all()
+    assert relabelled_BCQ.abs().max() > 1e-6
 
 
 def test_the_last_photo_of_a_visit_bears_the_visit() -> None:
     case = Case("tiny", (3, 1, 4))
-    found = what_if(case.network, case.batch, case.directions)
+    removed_PQ, alone_PQ, _ = changes(case)
     whole = reference.dots(reference.visit_gradients(case.network, case.batch), case.directions)
     assert case.batch.is_photo_BN.sum(dim=1).tolist() == [3, 1, 3]
-    assert gap(found.removed_PQ[3], whole[1]) < 1e-12
-    assert float(found.alone_PQ[3].abs().max()) == 0
+    assert gap(removed_PQ[3], whole[1]) < 1e-12
+    assert float(alone_PQ[3].abs().max()) == 0
 
 
 def test_under_the_papers_mask_a_removed_photo_still_shapes_the_softmax() -> None:
@@ -111,19 +116,19 @@ def test_networks_without_forward_mode_are_refused() -> None:
     projection = case.network.projection
     case.network.projection = nn.Sequential(projection, Doubling())
     with pytest.raises(TraceError, match="forward-mode derivatives, which this network does not give"):
-        unit_scope("edit", case.network, case.batch)
+        cover_unit("edit", case.network, case.batch)
     case.network.projection = Hiding(projection)
     with pytest.raises(TraceError, match="hides parameters"):
-        unit_scope("edit", case.network, case.batch)
+        cover_unit("edit", case.network, case.batch)
 
 
 def test_many_directions_go_in_blocks() -> None:
     case = Case("tiny")
-    scope = case.scope("edit")
+    coverage = case.coverage("edit")
     many = {name: torch.randn(19, *d.shape[1:], dtype=d.dtype) for name, d in case.directions.items()}
-    together = unit_products("edit", case.network, case.batch, scope, many).dot_PQ
+    together = unit_products("edit", case.network, case.batch, coverage, many).dot_PQ
     each = [
-        unit_products("edit", case.network, case.batch, scope, {n: d[q : q + 1] for n, d in many.items()}).dot_PQ
+        unit_products("edit", case.network, case.batch, coverage, {n: d[q : q + 1] for n, d in many.items()}).dot_PQ
         for q in range(19)
     ]
     assert gap(together, torch.cat(each, dim=1)) < 1e-12

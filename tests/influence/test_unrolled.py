@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.influence.settings import TraceSettings, Unit
+from grasp_psonet.influence.choices import UnitName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import unrolled
 from grasp_psonet.influence.tracing.curvature import curvature_products
 from grasp_psonet.influence.units.network_parts import visit_losses
@@ -32,7 +33,7 @@ def run_adamw(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return TinyRun.train(tmp_path_factory.mktemp("anchors"), replace(OPTIMIZER, kind="adamw"))
 
 
-def _truth(run: TinyRun, unit: Unit, photo_ids: tuple[str, ...] = LAST) -> np.ndarray:
+def _truth(run: TinyRun, unit: UnitName, photo_ids: tuple[str, ...] = LAST) -> np.ndarray:
     query = run.queries("visit")[0]
     names = [photo_id.split("-")[0] for photo_id in photo_ids]
     return np.array(
@@ -43,7 +44,7 @@ def _truth(run: TinyRun, unit: Unit, photo_ids: tuple[str, ...] = LAST) -> np.nd
     )
 
 
-def _scores(run: TinyRun, unit: Unit, photo_ids: tuple[str, ...] = LAST, **changes: Any) -> np.ndarray:
+def _scores(run: TinyRun, unit: UnitName, photo_ids: tuple[str, ...] = LAST, **changes: Any) -> np.ndarray:
     traced = run.trace(replace(UNROLLED, unit=unit, **changes))
     found: np.ndarray = traced.by_formula["unrolled"][0, [traced.photo_ids.index(photo_id) for photo_id in photo_ids]]
     return found
@@ -68,7 +69,7 @@ def test_the_run_holds_everything_a_step_can_hold(run: TinyRun) -> None:
 @pytest.mark.parametrize("unit", ["visit", "edit", "single", "share"])
 @pytest.mark.parametrize("kind", ["run", "run_adamw"])
 def test_scores_are_minus_the_derivative_of_real_training(
-    request: pytest.FixtureRequest, kind: str, unit: Unit
+    request: pytest.FixtureRequest, kind: str, unit: UnitName
 ) -> None:
     run: TinyRun = request.getfixturevalue(kind)
     photos = LAST if unit == "visit" else ("v0-p1", "v3-p0", "v3-p3", "v4-p0")
@@ -198,7 +199,7 @@ def test_unit_single_is_labelled(run: TinyRun) -> None:
     [
         ({"formula": "unrolled"}, "trace.formula unrolled with trace.counting even is undefined"),
         ({"formula": "adam-step"}, "trace.formula adam-step with trace.counting even is undefined"),
-        ({"formula": "unrolled", "counting": "steps", "scope": "head"}, "trace.scope 'head'"),
+        ({"formula": "unrolled", "counting": "steps", "coverage": "head"}, "trace.parameters 'head'"),
         ({"formula": "adam", "curvature": "fisher"}, "trace.formula unrolled only"),
     ],
 )

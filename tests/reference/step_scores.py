@@ -5,13 +5,16 @@ import torch
 from torch import Tensor
 
 from grasp_psonet.bags.bag import collate
-from grasp_psonet.influence.settings import Formula, Unit
+from grasp_psonet.influence.choices import UnitName
+from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.network.network import BagNetwork
 from tests.reference import real_training
 from tests.tiny_run import TinyRun
 
 
-def scores_of(run: TinyRun, unit: Unit, query_kind: str, formulas: tuple[Formula, ...]) -> dict[Formula, np.ndarray]:
+def scores_of(
+    run: TinyRun, unit: UnitName, query_kind: str, formulas: tuple[FormulaName, ...]
+) -> dict[FormulaName, np.ndarray]:
     """Scores [queries, photos of the run's visits in order] by formula."""
     photo_ids = [photo_id for bag in run.visits for photo_id in bag.photo_ids]
     queries = run.queries(query_kind)

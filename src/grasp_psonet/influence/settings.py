@@ -1,17 +1,12 @@
 """Settings of tracing."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from grasp_psonet.errors import SettingsError
+from grasp_psonet.influence.choices import Counting, Curvature, Errors, QueryKind, UnitName
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.setting import STRICT, refuse_unless, setting
-
-Formula = Literal["paper", "sgd", "adam", "adam-step", "cosine", "unrolled"]
-Unit = Literal["single", "share", "edit", "visit"]
-Curvature = Literal["exact", "fisher", "none"]
-Counting = Literal["even", "checkpoints", "steps"]
-QueryKind = Literal["photo", "visit"]
-Errors = Literal["each_anchor", "kept"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +15,10 @@ class TraceSettings:
 
     __pydantic_config__ = STRICT
 
-    formula: Formula = setting("cosine", "paper, sgd, adam, adam-step, cosine or unrolled")
-    unit: Unit = setting(
+    formula: FormulaName = setting(
+        "cosine", ", ".join(f"{name} ({formula.help})" for name, formula in FORMULAS.items())
+    )
+    unit: UnitName = setting(
         "single",
         "a training photo as a bag of its own (single), its share of its visit's gradient (share), the visit with it "
         "against without it (edit), or every photo as its visit (visit)",
@@ -40,7 +37,7 @@ class TraceSettings:
         "the kept epoch, over the anchors up to it (kept)",
     )
     summed: bool = setting(False, "one score for all errors together instead of one for each")
-    scope: str | tuple[str, ...] = setting(
+    parameters: str | tuple[str, ...] = setting(
         "all", "parameters whose gradients count: all, head (attention and head), or a list of name patterns"
     )
     curvature: Curvature = setting(
@@ -59,8 +56,8 @@ class TraceSettings:
     photos_per_batch: int = setting(48, "photos whose gradients are taken in one pass")
 
     def __post_init__(self) -> None:
-        _refuse_unknown("formula", self.formula, Formula)
-        _refuse_unknown("unit", self.unit, Unit)
+        _refuse_unknown("formula", self.formula, FormulaName)
+        _refuse_unknown("unit", self.unit, UnitName)
         _refuse_unknown("query", self.query, QueryKind)
         _refuse_unknown("errors", self.errors, Errors)
         _refuse_unknown("counting", self.counting, Counting)
@@ -69,18 +66,13 @@ class TraceSettings:
         refuse_unless(self.photos_per_batch >= 1, "trace.photos_per_batch", self.photos_per_batch, "at least 1")
         refuse_unless(self.memory_mib >= 1, "trace.memory_mib", self.memory_mib, "at least 1 MiB")
         refuse_unless(self.replay_tolerance >= 0, "trace.replay_tolerance", self.replay_tolerance, "0 or more")
-        refuse_unless(bool(self.scope), "trace.scope", self.scope, "all, head, or a list of parameter name patterns")
+        refuse_unless(
+            bool(self.parameters),
+            "trace.parameters",
+            self.parameters,
+            "all, head, or a list of parameter name patterns",
+        )
         _refuse_combinations(self)
-
-
-def caveats(formula: Formula, unit: Unit) -> list[str]:
-    """What must be said beside the scores of this formula and unit."""
-    if formula == "unrolled" and unit == "single":
-        return [
-            "formula unrolled with unit single: training never took the loss of a photo alone, so these scores are the "
-            "derivative of nothing that training did; unit edit or visit is"
-        ]
-    return []
 
 
 def _refuse_unknown(name: str, value: str, choices: Any) -> None:
@@ -90,23 +82,25 @@ def _refuse_unknown(name: str, value: str, choices: Any) -> None:
 
 
 def _refuse_combinations(settings: TraceSettings) -> None:
-    if settings.formula in ("adam-step", "unrolled") and settings.counting != "steps":
+    formula = FORMULAS[settings.formula]
+    unrolled = " or ".join(name for name, one in FORMULAS.items() if one.is_unrolled)
+    if formula.needs_steps and settings.counting != "steps":
         raise SettingsError(
-            f"trace.formula {settings.formula} with trace.counting {settings.counting} is undefined: it needs the batch "
+            f"trace.formula {formula.name} with trace.counting {settings.counting} is undefined: it needs the batch "
             "gradient of each step, which anchors do not hold\n  next: set trace.counting steps, or trace.formula adam"
         )
-    if settings.formula == "unrolled" and settings.scope != "all":
+    if formula.is_unrolled and settings.parameters != "all":
         raise SettingsError(
-            f"trace.formula unrolled with trace.scope {settings.scope!r}: a step carries every parameter into every other\n"
-            "  next: set trace.scope all"
+            f"trace.formula {formula.name} with trace.parameters {settings.parameters!r}: a step carries every parameter "
+            "into every other\n  next: set trace.parameters all"
         )
-    if settings.formula == "unrolled" and settings.errors != "kept":
+    if formula.is_unrolled and settings.errors != "kept":
         raise SettingsError(
-            f"trace.formula unrolled with trace.errors {settings.errors} is undefined: it follows training back from the "
-            "weights that were kept\n  next: set trace.errors kept"
+            f"trace.formula {formula.name} with trace.errors {settings.errors} is undefined: it follows training back from "
+            "the weights that were kept\n  next: set trace.errors kept"
         )
-    if settings.formula != "unrolled" and settings.curvature != "exact":
+    if not formula.is_unrolled and settings.curvature != "exact":
         raise SettingsError(
-            f"trace.curvature {settings.curvature!r} means something for trace.formula unrolled only; formula is "
-            f"{settings.formula!r}\n  next: leave trace.curvature at exact, or set trace.formula unrolled"
+            f"trace.curvature {settings.curvature!r} means something for trace.formula {unrolled} only; formula is "
+            f"{formula.name!r}\n  next: leave trace.curvature at exact, or set trace.formula {unrolled}"
         )

@@ -107,9 +107,11 @@ class Job:
         parts += [trace.counting] if trace.counting != usual.counting else []
         parts += ["summed"] if trace.summed else []
         parts += [trace.curvature] if trace.curvature != usual.curvature else []
-        if trace.scope != usual.scope:
-            patterns = trace.scope if isinstance(trace.scope, str) else "\n".join(trace.scope)
-            parts.append("head" if patterns == "head" else f"scope{hashlib.sha256(patterns.encode()).hexdigest()[:6]}")
+        if trace.parameters != usual.parameters:
+            patterns = trace.parameters if isinstance(trace.parameters, str) else "\n".join(trace.parameters)
+            parts.append(
+                "head" if patterns == "head" else f"parameters{hashlib.sha256(patterns.encode()).hexdigest()[:6]}"
+            )
         return "-".join(parts)
 
     def pruned_names(self) -> dict[int, str]:

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.bags.bag import Bag, collate
-from grasp_psonet.influence.settings import Errors, Formula, TraceSettings
+from grasp_psonet.influence.choices import Errors
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trace
-from grasp_psonet.influence.units.coverage import unit_scope
+from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
@@ -39,7 +41,7 @@ def trace_task(job: Job) -> Task:
 class QueryTrace:
     """Score tables by formula (query_id, photo_id, visit_id, score), photo losses (photo_id, loss), coverage, caveats."""
 
-    tables: dict[Formula, pd.DataFrame]
+    tables: dict[FormulaName, pd.DataFrame]
     photo_losses: pd.DataFrame
     coverage: dict[str, int]
     caveats: tuple[str, ...]
@@ -48,11 +50,11 @@ class QueryTrace:
 def trace_queries(
     run: TrainedRun,
     queries: pd.DataFrame,
-    formulas: Sequence[Formula],
+    formulas: Sequence[FormulaName],
     settings: TraceSettings | None = None,
     parts: Path | None = None,
 ) -> QueryTrace:
-    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and scope.
+    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and parameters.
 
     ``queries`` as ``run_queries`` gives them: with ``errors: each_anchor`` each counts at the anchor of its ``step``.
     With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. Photos that
@@ -74,8 +76,8 @@ def trace_queries(
     if settings.counting == "steps":
         start = start_anchor(run.inputs.start_network().to(run.device))
         replaying = Replaying(source, start, settings.replay_tolerance)
-    scope = unit_scope(settings.unit, network, collate(visits[:3], source.pixels), settings.scope)
-    log.info("  %d queries over %s", len(used), scope)
+    coverage = cover_unit(settings.unit, network, collate(visits[:3], source.pixels), settings.parameters)
+    log.info("  %d queries over %s", len(used), coverage)
     traced = trace(
         network,
         run.trajectory,
@@ -83,12 +85,12 @@ def trace_queries(
         asked,
         source.pixels,
         settings,
-        scope,
+        coverage,
         formulas=formulas,
         replaying=replaying,
         remember=_remembering(parts, formulas, settings, visits, asked),
     )
-    return QueryTrace(_score_tables(traced), losses, scope.coverage, traced.caveats)
+    return QueryTrace(_score_tables(traced), losses, coverage.numel_by_rule, traced.caveats)
 
 
 def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: TraceSettings) -> list[Bag]:
@@ -100,7 +102,7 @@ def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: Trace
 
 def _remembering(
     folder: Path | None,
-    formulas: Sequence[Formula],
+    formulas: Sequence[FormulaName],
     settings: TraceSettings,
     visits: Sequence[Bag],
     queries: Queries,
@@ -145,7 +147,7 @@ def kept_queries(run: TrainedRun) -> pd.DataFrame:
     return queries[queries["step"] == run.kept_step]
 
 
-def _score_tables(traced: Traced) -> dict[Formula, pd.DataFrame]:
+def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
     photo_ids, num_queries = traced.photo_ids, len(traced.query_ids)
     return {
         formula: pd.DataFrame(

@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from grasp_psonet.bags.bag import Bag
-from grasp_psonet.influence.settings import Formula, TraceSettings
+from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.request import ScoresByFormula
 from grasp_psonet.influence.tracing.trace import Queries
 
@@ -68,7 +69,7 @@ class TraceParts:
 
 def kept_parts(
     folder: Path,
-    formulas: Sequence[Formula],
+    formulas: Sequence[FormulaName],
     settings: TraceSettings,
     visits: Sequence[Bag],
     queries: Queries,

@@ -11,7 +11,7 @@ A query's derivatives ``U_w, U_m, U_v`` with respect to w', m, v become ``r`` wi
 to u, where ``J = c (I - u u^T / (n (n + 1e-6)))`` is symmetric, and last those with respect to w and the earlier moments.
 """
 
-# Axes: Q queries; P... the shape of a parameter.
+# Axes: Q queries; W the shape of a parameter.
 
 import math
 from collections.abc import Mapping
@@ -31,15 +31,15 @@ ByName = Mapping[str, Tensor]
 class Adjoint:
     """Derivatives of each query's loss with respect to weights and both moments after a step, [Q, ...] by parameter."""
 
-    weight_QP: ByName
-    exp_avg_QP: ByName
-    exp_avg_sq_QP: ByName
+    weight_QW: ByName
+    exp_avg_QW: ByName
+    exp_avg_sq_QW: ByName
 
     @classmethod
-    def at_end(cls, query_QP: ByName) -> "Adjoint":
+    def at_end(cls, query_QW: ByName) -> "Adjoint":
         """After the last step: the queries' gradients, and no way through the moments."""
-        zeros = {name: torch.zeros_like(gradient) for name, gradient in query_QP.items()}
-        return cls(query_QP, zeros, zeros)
+        zeros = {name: torch.zeros_like(gradient) for name, gradient in query_QW.items()}
+        return cls(query_QW, zeros, zeros)
 
 
 def moment_gradient(step: ReplayedStep, name: str, optimizer: OptimizerSettings) -> Tensor:
@@ -70,44 +70,44 @@ def gradient_adjoint(after: Adjoint, step: ReplayedStep, optimizer: OptimizerSet
     """``r``: derivative of each query's loss with respect to g, [Q, ...] by parameter."""
     beta1, beta2 = optimizer.betas
     return {
-        name: -step.lr * negative_update_derivative(step, name, optimizer) * weight_QP
-        + (1 - beta1) * after.exp_avg_QP[name]
-        + 2 * (1 - beta2) * moment_gradient(step, name, optimizer) * after.exp_avg_sq_QP[name]
-        for name, weight_QP in after.weight_QP.items()
+        name: -step.lr * negative_update_derivative(step, name, optimizer) * weight_QW
+        + (1 - beta1) * after.exp_avg_QW[name]
+        + 2 * (1 - beta2) * moment_gradient(step, name, optimizer) * after.exp_avg_sq_QW[name]
+        for name, weight_QW in after.weight_QW.items()
     }
 
 
-def unclipped(adjoint_QP: ByName, step: ReplayedStep, optimizer: OptimizerSettings) -> dict[str, Tensor]:
+def unclipped(adjoint_QW: ByName, step: ReplayedStep, optimizer: OptimizerSettings) -> dict[str, Tensor]:
     """``J r``: through the clipping of the whole gradient; ``r`` itself where the step did not clip.
 
     Written with the clipped gradient c u: ``J r = c r - c u (c u . r) / (n clip_norm)``.
     """
     if step.gradient.clip == 1:
-        return dict(adjoint_QP)
+        return dict(adjoint_QW)
     assert optimizer.clip_norm is not None
     clip, clipped = step.gradient.clip, step.gradient.clipped
     along_Q = torch.stack(
-        [torch.einsum("p,qp->q", clipped[name].flatten(), r_QP.flatten(1)) for name, r_QP in adjoint_QP.items()]
+        [torch.einsum("p,qp->q", clipped[name].flatten(), r_QW.flatten(1)) for name, r_QW in adjoint_QW.items()]
     ).sum(dim=0) / (step.gradient.outcome.grad_norm * optimizer.clip_norm)
     return {
-        name: clip * r_QP - torch.einsum("q,...->q...", along_Q, clipped[name]) for name, r_QP in adjoint_QP.items()
+        name: clip * r_QW - torch.einsum("q,...->q...", along_Q, clipped[name]) for name, r_QW in adjoint_QW.items()
     }
 
 
 def step_back(
-    after: Adjoint, step: ReplayedStep, optimizer: OptimizerSettings, gradient_QP: ByName, curved_QP: ByName
+    after: Adjoint, step: ReplayedStep, optimizer: OptimizerSettings, gradient_QW: ByName, curved_QW: ByName
 ) -> Adjoint:
     """The derivatives with respect to weights and moments before the step, from ``r`` and from ``H J r`` (curved)."""
     beta1, beta2 = optimizer.betas
     weight, exp_avg, exp_avg_sq = {}, {}, {}
-    for name, weight_QP in after.weight_QP.items():
+    for name, weight_QW in after.weight_QW.items():
         if optimizer.kind == "adamw":
-            direct_QP = (1 - step.lr * optimizer.weight_decay) * weight_QP
+            direct_QW = (1 - step.lr * optimizer.weight_decay) * weight_QW
         else:
-            direct_QP = weight_QP + optimizer.weight_decay * gradient_QP[name]
-        weight[name] = direct_QP + curved_QP[name]
+            direct_QW = weight_QW + optimizer.weight_decay * gradient_QW[name]
+        weight[name] = direct_QW + curved_QW[name]
         scale = step.lr / (1 - beta1**step.step) * preconditioner(step.state.exp_avg_sq[name], step.step, optimizer)
         bend = step.lr / (1 - beta2**step.step) * curvature_of_root(step, name, optimizer)
-        exp_avg[name] = beta1 * (after.exp_avg_QP[name] - scale * weight_QP)
-        exp_avg_sq[name] = beta2 * (after.exp_avg_sq_QP[name] + bend * weight_QP)
+        exp_avg[name] = beta1 * (after.exp_avg_QW[name] - scale * weight_QW)
+        exp_avg_sq[name] = beta2 * (after.exp_avg_sq_QW[name] + bend * weight_QW)
     return Adjoint(weight, exp_avg, exp_avg_sq)

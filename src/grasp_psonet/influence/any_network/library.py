@@ -9,15 +9,17 @@ from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch, TraceError
 from grasp_psonet.influence.any_network.plain_bags import Bags
 from grasp_psonet.influence.any_network.result_tables import change_table, score_table
-from grasp_psonet.influence.any_network.trace_inputs import asked_for
-from grasp_psonet.influence.settings import Counting, Curvature, Formula, QueryKind, TraceSettings, Unit
+from grasp_psonet.influence.any_network.trace_inputs import trace_inputs
+from grasp_psonet.influence.choices import Counting, Curvature, QueryKind, UnitName
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.loss_changes import predicted_changes
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import trace as trace_bags
 from grasp_psonet.trajectory.recording import read_start, with_losses
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
-ALL = "all"
+SUMMED = "all"  # the id of the one row where queries are summed
 
 
 def trace(
@@ -26,12 +28,12 @@ def trace(
     training_bags: Bags,
     queries: Bags,
     *,
-    formula: Formula = "cosine",
-    unit: Unit = "single",
+    formula: FormulaName = "cosine",
+    unit: UnitName = "single",
     query: QueryKind = "visit",
     counting: Counting = "checkpoints",
     curvature: Curvature = "exact",
-    traced: str | Sequence[str] = "all",
+    parameters: str | Sequence[str] = "all",
     sum_queries: bool = False,
     replay_tolerance: float = 1e-4,
     photos_per_batch: int = 48,
@@ -44,7 +46,7 @@ def trace(
     reaches it. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
     ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network
     itself is left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``). ``query`` photo takes
-    queries of one photo. ``traced``: all trained parameters, ``head``, or name patterns. With ``sum_queries`` all queries
+    queries of one photo. ``parameters``: all trained ones, ``head``, or name patterns. With ``sum_queries`` all queries
     are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
 
     Counting ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if all
@@ -64,23 +66,23 @@ def trace(
         counting=counting,
         errors="kept",
         summed=sum_queries,
-        scope=traced if isinstance(traced, str) else tuple(traced),
+        parameters=parameters if isinstance(parameters, str) else tuple(parameters),
         curvature=curvature,
         replay_tolerance=replay_tolerance,
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
-    asked = asked_for(network, trajectory, training_bags, queries, settings)
+    inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
     replaying, steps = None, trajectory
     if counting == "steps":
-        steps = with_losses(trajectory, {bag_id: bag.label for bag_id, bag in asked.bags.training.items()})
-        source = BatchSource(asked.bags.training, asked.bags.photos)
+        steps = with_losses(trajectory, {bag_id: bag.label for bag_id, bag in inputs.bags.training.items()})
+        source = BatchSource(inputs.bags.training, inputs.bags.photos)
         start = read_start(trajectory, next(network.parameters()).device)
         replaying = Replaying(source, start, replay_tolerance)
-    bags, visits = asked.bags, tuple(asked.bags.training.values())
+    bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     try:
         found = trace_bags(
-            asked.network, steps, visits, bags.queries, bags.photos, settings, asked.scope, replaying=replaying
+            inputs.network, steps, visits, bags.queries, bags.photos, settings, inputs.coverage, replaying=replaying
         )
     except ReplayMismatch as fault:
         raise ReplayMismatch(
@@ -89,9 +91,9 @@ def trace(
             "the mean cross-entropy\n  of the draws, clipped as record(clip_norm=...) says; what rounds otherwise than "
             "training did needs a larger\n  replay_tolerance. Otherwise trace with counting checkpoints"
         ) from fault
-    query_ids = (ALL,) if sum_queries else found.query_ids
+    query_ids = (SUMMED,) if sum_queries else found.query_ids
     table = score_table(found.by_formula[formula], query_ids, visits)
-    table.attrs |= {"coverage": str(asked.scope), "caveats": list(found.caveats)}
+    table.attrs |= {"coverage": str(inputs.coverage), "caveats": list(found.caveats)}
     return table
 
 
@@ -101,9 +103,9 @@ def what_if(
     training_bags: Bags,
     queries: Bags,
     *,
-    formula: Formula = "adam",
+    formula: FormulaName = "adam",
     query: QueryKind = "visit",
-    traced: str | Sequence[str] = "all",
+    parameters: str | Sequence[str] = "all",
     sum_queries: bool = False,
     photos_per_batch: int = 48,
     memory_mib: int = 4096,
@@ -118,9 +120,10 @@ def what_if(
 
     Raises TraceError as ``trace`` does, and for formulas whose score is no change of a loss.
     """
-    if formula not in ("paper", "sgd", "adam"):
+    if formula in FORMULAS and not FORMULAS[formula].is_loss_change_at_anchors:
+        usable = [name for name, one in FORMULAS.items() if one.is_loss_change_at_anchors]
         raise TraceError(
-            f"what if: formula {formula} at anchors is no change of a loss\n  next: formula adam, sgd or paper"
+            f"what if: formula {formula} at anchors is no change of a loss\n  next: formula {', '.join(usable)}"
         )
     settings = TraceSettings(
         formula=formula,
@@ -129,15 +132,15 @@ def what_if(
         counting="checkpoints",
         errors="kept",
         summed=sum_queries,
-        scope=traced if isinstance(traced, str) else tuple(traced),
+        parameters=parameters if isinstance(parameters, str) else tuple(parameters),
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
-    asked = asked_for(network, trajectory, training_bags, queries, settings)
-    bags, visits = asked.bags, tuple(asked.bags.training.values())
-    request = Request(visits, bags.queries, bags.photos, (formula,), settings, asked.scope)
-    found = predicted_changes(asked.network, trajectory, request)
-    query_ids = (ALL,) if sum_queries else tuple(bag.visit_id for bag in bags.queries)
+    inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
+    bags, visits = inputs.bags, tuple(inputs.bags.training.values())
+    request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
+    found = predicted_changes(inputs.network, trajectory, request)
+    query_ids = (SUMMED,) if sum_queries else tuple(bag.visit_id for bag in bags.queries)
     table = change_table(found, query_ids, visits)
-    table.attrs["coverage"] = str(asked.scope)
+    table.attrs["coverage"] = str(inputs.coverage)
     return table

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.bags.bag import Bag
-from grasp_psonet.influence.tracing.loss_changes import LossChanges
+from grasp_psonet.influence.units.bag_edits import LossChanges
 
 
 def score_table(score_QZ: np.ndarray, query_ids: Sequence[str], visits: Sequence[Bag]) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def score_table(score_QZ: np.ndarray, query_ids: Sequence[str], visits: Sequence
 
 def change_table(found: LossChanges, query_ids: Sequence[str], visits: Sequence[Bag]) -> pd.DataFrame:
     """query_id, visit_id, edit, photo, label, change: edits of all photos, then of all labels, query by query."""
-    num_classes = found.relabelled_QVC.shape[2]
+    num_classes = found.relabelled_QBC.shape[2]
     photos = [(bag.visit_id, n) for bag in visits for n in range(len(bag))]
     is_other_VC = np.arange(num_classes)[None] != np.array([bag.label for bag in visits])[:, None]
     labels = [(visits[v].visit_id, c) for v, c in np.argwhere(is_other_VC)]
@@ -39,7 +39,7 @@ def change_table(found: LossChanges, query_ids: Sequence[str], visits: Sequence[
             ("relabelled", "label", labels),
         )
     ]
-    change_QE = np.concatenate([found.removed_QZ, found.alone_QZ, found.relabelled_QVC[:, is_other_VC]], axis=1)
+    change_QE = np.concatenate([found.removed_QP, found.alone_QP, found.relabelled_QBC[:, is_other_VC]], axis=1)
     return _for_each(query_ids, pd.concat(parts, ignore_index=True)).assign(change=change_QE.reshape(-1))
 
 

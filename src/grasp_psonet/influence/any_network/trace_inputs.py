@@ -1,4 +1,4 @@
-"""What was asked of a network from Python: bags, recording and parameters checked before anything is traced."""
+"""The inputs of a trace from Python: bags, recording and parameters, checked before anything is traced."""
 
 import copy
 import logging
@@ -12,7 +12,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.any_network.plain_bags import Bags, PlainBags, plain_bags, refuse_labels_beyond
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.units.coverage import UnitScope, traced_names, unit_scope
+from grasp_psonet.influence.units.coverage import UnitCoverage, chosen_parameters, cover_unit
 from grasp_psonet.trajectory.anchors import Anchor, load_weights
 from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -21,18 +21,18 @@ log = logging.getLogger("grasp_psonet")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked: a copy of the network that may be changed, the bags, and the parameters with their proven rules."""
+class TraceInputs:
+    """A copy of the network that may be changed, the bags, and the parameters with their proven rules."""
 
     network: nn.Module
     bags: PlainBags
-    scope: UnitScope
+    coverage: UnitCoverage
 
 
-def asked_for(
+def trace_inputs(
     network: nn.Module, trajectory: Trajectory, training_bags: Bags, queries: Bags, settings: TraceSettings
-) -> Asked:
-    """Checks that there is something to trace, and proves the scope at the first anchor among what training moved.
+) -> TraceInputs:
+    """Checks that there is something to trace, and proves at the first anchor how each parameter that moved is covered.
 
     Raises TraceError naming the bags, labels, parameters or modules with which it cannot be.
     """
@@ -45,10 +45,10 @@ def asked_for(
     _refuse_other_weights(network, anchor)
     load_weights(network, anchor)
     moved = anchor.state.exp_avg_sq.keys()
-    names = traced_names(network, settings.scope) & moved
+    names = chosen_parameters(network, settings.parameters) & moved
     if not names:
         raise TraceError(
-            f"training moved none of the traced parameters {settings.scope!r}\n  next: trace all, or train them"
+            f"training moved none of the chosen parameters {settings.parameters!r}\n  next: trace all, or train them"
         )
     for name, weight in network.named_parameters():
         weight.requires_grad_(name in moved)
@@ -57,9 +57,9 @@ def asked_for(
     with torch.no_grad():
         num_classes = logits_of(network, few.to(next(network.parameters()).device)).shape[1]
     refuse_labels_beyond(bags, num_classes)
-    scope = unit_scope(settings.unit, network, few, sorted(names))
-    log.info("tracing %d queries over %s", len(bags.queries), scope)
-    return Asked(network, bags, scope)
+    coverage = cover_unit(settings.unit, network, few, sorted(names))
+    log.info("tracing %d queries over %s", len(bags.queries), coverage)
+    return TraceInputs(network, bags, coverage)
 
 
 def _refuse_nothing(trajectory: Trajectory, bags: PlainBags) -> None:

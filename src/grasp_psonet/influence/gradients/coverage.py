@@ -21,7 +21,7 @@ ROUNDINGS = 10  # of the network's largest gradient: gradients below so many rou
 
 
 @dataclass(frozen=True)
-class Scope:
+class Coverage:
     """The parameters a trace looks at and where each one's gradient is taken; made by ``cover``.
 
     It names modules and parameters only: it serves every copy of the network and every anchor loaded into it.
@@ -33,7 +33,7 @@ class Scope:
     numel: Mapping[str, int]
 
     @property
-    def coverage(self) -> dict[str, int]:
+    def numel_by_rule(self) -> dict[str, int]:
         """Numbers of scalar parameters by rule; ``unused`` ones reach no loss and have gradient 0."""
         counts: Counter[str] = Counter()
         rule_of = {name: site.rule_name for site in self.sites for name in site.parameters.values()}
@@ -43,13 +43,13 @@ class Scope:
 
     def __str__(self) -> str:
         total = sum(self.numel.values())
-        rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(self.coverage.items()))
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(self.numel_by_rule.items()))
         return f"{total:,} of {total:,} parameters ({rules})"
 
 
 def cover(
     network: nn.Module, loss_of: LossOf, names: Collection[str] | None = None, *, num_examples: int | None = None
-) -> Scope:
+) -> Coverage:
     """Finds a rule for each named parameter (default: all) and proves it on a small batch against autograd.
 
     ``loss_of`` is that of ``products`` on two or three examples; with one example, rows of different examples that
@@ -85,7 +85,9 @@ def cover(
                 "layer that mixes examples; leave it out of the traced parameters, or use an encoder that keeps photos apart"
             )
         sites = _moved(sites, {name: ways[name].pop(0) for name in wrong})
-    return Scope(frozenset(wanted), tuple(sites), unused, {name: parameters[name].numel() for name in sorted(wanted)})
+    return Coverage(
+        frozenset(wanted), tuple(sites), unused, {name: parameters[name].numel() for name in sorted(wanted)}
+    )
 
 
 class _Gradients:

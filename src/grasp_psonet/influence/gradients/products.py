@@ -16,7 +16,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients.backward_pass import LossOf, sweep
 from grasp_psonet.influence.gradients.contraction import ProductAccumulator
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
-from grasp_psonet.influence.gradients.coverage import Scope
+from grasp_psonet.influence.gradients.coverage import Coverage
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Products:
 def products(
     network: nn.Module,
     loss_of: LossOf,
-    scope: Scope,
+    coverage: Coverage,
     directions: Mapping[str, Tensor],
     metrics: Mapping[str, Tensor] | None = None,
     *,
@@ -47,18 +47,18 @@ def products(
     """Products over a batch, in one forward and one backward pass.
 
     ``loss_of(network)`` runs the network on the batch and returns one loss per example, [B]; where losses and examples
-    differ (photos of visits), ``num_examples`` says B. ``directions`` maps every parameter of the scope to
+    differ (photos of visits), ``num_examples`` says B. ``directions`` maps every covered parameter to
     [Q, *shape], ``metrics`` (nonnegative weights, as Adam's 1 / (sqrt(v) + eps)) to [M, *shape]; an empty mapping
-    means none. Raises TraceError where a parameter of the scope is missing, a shape does not fit, or a layer mixes examples.
+    means none. Raises TraceError where a covered parameter is missing, a shape does not fit, or a layer mixes examples.
     """
     metrics = metrics or {}
     parameters = dict(network.named_parameters())
     for what, values in (("direction", directions), ("metric", metrics)):
-        _refuse_misfits(what, values, scope, parameters)
+        _refuse_misfits(what, values, coverage, parameters)
     refuse_batch_statistics(network)
     sums = ProductAccumulator(directions, metrics, wants_gram)
     with torch.autocast(next(iter(parameters.values())).device.type, enabled=False):
-        loss_B = sweep(network, loss_of, scope.sites, sums, num_examples)
+        loss_B = sweep(network, loss_of, coverage.sites, sums, num_examples)
     sums.finish()
     size = len(loss_B) if num_examples is None else num_examples
     like = next(iter(directions.values()), loss_B)
@@ -79,13 +79,15 @@ def query_blocks(num_queries: int, bytes_per_query: int, budget_bytes: int) -> l
     return [slice(start, min(start + size, num_queries)) for start in range(0, num_queries, size)]
 
 
-def _refuse_misfits(what: str, values: Mapping[str, Tensor], scope: Scope, parameters: Mapping[str, Tensor]) -> None:
+def _refuse_misfits(
+    what: str, values: Mapping[str, Tensor], coverage: Coverage, parameters: Mapping[str, Tensor]
+) -> None:
     if not values:
         return
-    missing, surplus = sorted(scope.names - values.keys()), sorted(values.keys() - scope.names)
+    missing, surplus = sorted(coverage.names - values.keys()), sorted(values.keys() - coverage.names)
     if missing or surplus:
         raise TraceError(
-            f"{what}s lack {missing} and have {surplus} outside the scope; wanted: one for each parameter in it"
+            f"{what}s lack {missing} and have {surplus} that are not covered; wanted: one for each covered parameter"
         )
     counts = {len(value) for value in values.values()}
     misfits = [

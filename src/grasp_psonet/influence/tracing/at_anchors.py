@@ -1,21 +1,27 @@
 """Counting at anchors: every photo at each one, weighted by what its visit was drawn since the last (``checkpoints``), or by
 the same for every visit (``even``)."""
 
-# Axes: Q queries, Z training photos, P present photos of one batch.
+# Axes: Q queries, Z training photos, P present photos of one batch; W the shape of a parameter.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.settings import Formula
-from grasp_psonet.influence.tracing.formulas import fold, metric
-from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, add_scores, present_photos
-from grasp_psonet.trajectory.anchors import Anchor, load_weights
+from grasp_psonet.influence.formulas import ByName, FormulaName
+from grasp_psonet.influence.tracing.adam_point import AdamPoint
+from grasp_psonet.influence.tracing.request import (
+    Request,
+    ScoresByFormula,
+    add_scores,
+    direction,
+    present_photos,
+)
+from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.records import even_weights, visit_weights
 from grasp_psonet.trajectory.trajectory import Trajectory
 
@@ -24,13 +30,13 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 class AtAnchor:
     """One batch of visits at an anchor whose weights the network holds.
 
-    ``rows`` are the queries of this block and ``folded`` their directions by formula; ``weights[divided]`` holds what each
-    visit weighs.
+    ``point`` is the optimizer there. ``rows`` are the queries of this block and ``directions`` [rows, ...] theirs by formula;
+    ``weights[divided]`` holds what each visit weighs.
     """
 
-    anchor: Anchor
+    point: AdamPoint
     rows: slice
-    folded: dict[Formula, dict[str, Tensor]]
+    directions: dict[FormulaName, ByName]
     weights: dict[bool, dict[str, float]]
     bags: list[Bag]
     batch: BagBatch
@@ -43,13 +49,14 @@ def at_anchor(
     device = next(network.parameters()).device
     anchor = trajectory.read(step, device)
     load_weights(network, anchor)
+    point = AdamPoint(anchor.state, trajectory.optimizer)
     weights = {divided: _weights(trajectory, before, step, divided, request) for divided in (True, False)}
     bags = drawn_bags(request, weights[True].keys())
     for rows in request.blocks(network, len(request.formulas) + 1):
-        query_QP = request.gradients(network, rows)
-        folded = {formula: fold(formula, query_QP, anchor.state, trajectory.optimizer) for formula in request.formulas}
+        query_QW = request.gradients(network, rows)
+        directions = {formula.name: direction(formula, point, query_QW) for formula in request.formulas}
         for block in _blocks(bags, request.settings.photos_per_batch):
-            yield AtAnchor(anchor, rows, folded, weights, block, collate(block, request.pixels).to(device))
+            yield AtAnchor(point, rows, directions, weights, block, collate(block, request.pixels).to(device))
 
 
 def anchor_scores(
@@ -63,15 +70,13 @@ def anchor_scores(
     """
     scores = request.zeros()
     for work in at_anchor(network, trajectory, before, step, request):
-        state = work.anchor.state
-        cosine_metric = metric("cosine", state, trajectory.optimizer) if "cosine" in request.formulas else {}
         visit_ids = [bag.visit_id for bag in work.bags for _ in present_photos([bag])]
 
         def weight_of(divided: bool, work: AtAnchor = work, visit_ids: Sequence[str] = visit_ids) -> np.ndarray:
             return np.array([work.weights[divided][visit_id] for visit_id in visit_ids])
 
         photo_ids = present_photos(work.bags)
-        add_scores(scores, request, work.rows, network, work.batch, photo_ids, work.folded, weight_of, cosine_metric)
+        add_scores(scores, request, work.rows, network, work.batch, photo_ids, work.directions, weight_of, work.point)
     return scores
 
 

@@ -1,13 +1,12 @@
 """Counting ``steps``: the photos of each step's own batch at that step, by replay (Algorithm 1's ``if z in B_t``)."""
 
-# Axes: Q queries, Z training photos, P present photos of one batch.
+# Axes: Q queries, Z training photos, P present photos of one batch; W the shape of a parameter.
 
 import numpy as np
 from torch import Tensor, nn
 
-from grasp_psonet.influence.settings import Formula
-from grasp_psonet.influence.tracing.formulas import fold, metric
-from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, add_scores, present_photos
+from grasp_psonet.influence.tracing.adam_point import AdamPoint
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, add_scores, direction, present_photos
 from grasp_psonet.trajectory.replay import ReplayedStep, copy_weights, replay
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
@@ -20,7 +19,8 @@ def window_scores(
     Windows add up and need nothing of each other: they can be computed anywhere, in any order, and kept. At each step the
     photos of its batch are evaluated as training saw them (augmented) at the weights before the step, with the moments
     after it and weight ``lr / b`` (cosine: ``lr``); a visit drawn twice counts twice, one in no batch scores exactly 0.
-    Queries are not augmented and taken at the same weights, for adam-step at those after the step. Raises ReplayMismatch.
+    Queries are not augmented and taken at the same weights, or at those after the step where the formula reads them there.
+    Raises ReplayMismatch.
     """
     scores = request.zeros()
     anchor = replaying.anchor(trajectory, before, next(network.parameters()).device)
@@ -52,12 +52,14 @@ def _add_step(
     def weight_of(divided: bool) -> np.ndarray:
         return np.full(len(photo_ids), step.lr / (len(step.draws) if divided else 1))
 
-    optimizer = trajectory.optimizer
-    cosine_metric = metric("cosine", step.state, optimizer) if "cosine" in request.formulas else {}
+    point = AdamPoint(step.state, trajectory.optimizer, step)
     for rows in request.blocks(network, len(request.formulas) + 2):
-        query_QP = _gradients_for(network, request, rows, step)
-        folded = {f: fold(f, query_QP[f == "adam-step"], step.state, optimizer, step) for f in request.formulas}
-        add_scores(scores, request, rows, network, step.batch, photo_ids, folded, weight_of, cosine_metric)
+        query_QW = _gradients_for(network, request, rows, step)
+        directions = {
+            formula.name: direction(formula, point, query_QW[formula.reads_query_after_step])
+            for formula in request.formulas
+        }
+        add_scores(scores, request, rows, network, step.batch, photo_ids, directions, weight_of, point)
 
 
 def _gradients_for(
@@ -65,10 +67,10 @@ def _gradients_for(
 ) -> dict[bool, dict[str, Tensor]]:
     """The queries' gradients after the step (True) and before it (False), as far as the formulas need them."""
     found = {}
-    formulas: set[Formula] = set(request.formulas)
-    if formulas - {"adam-step"}:
+    sides = {formula.reads_query_after_step for formula in request.formulas}
+    if False in sides:
         found[False] = request.gradients(network, rows)
-    if "adam-step" in formulas:
+    if True in sides:
         copy_weights(network, step.weights_after)
         found[True] = request.gradients(network, rows)
         copy_weights(network, step.weights)

@@ -28,8 +28,8 @@ def passes_of_anchor(network: nn.Module, trajectory: Trajectory, before: int, st
 
 
 def passes_of_window(network: nn.Module, trajectory: Trajectory, before: int, until: int, request: Request) -> int:
-    """Passes of one window of steps: at each the queries, for adam-step once more, and the photos of its draws."""
-    sides = ("adam-step" in request.formulas) + (set(request.formulas) != {"adam-step"})
+    """Passes of one window of steps: at each the queries, on either side of it that formulas read, and its draws' photos."""
+    sides = len({formula.reads_query_after_step for formula in request.formulas})
     blocks = request.blocks(network, len(request.formulas) + 2)
     num_photos = _num_drawn_photos(trajectory, before, until, request)
     return (until - before) * sides * _num_query_photos(request) + sum(
@@ -37,8 +37,8 @@ def passes_of_window(network: nn.Module, trajectory: Trajectory, before: int, un
     )
 
 
-def passes_of_sweep(trajectory: Trajectory, rows: slice, request: Request) -> int:
-    """Passes of one backward sweep: the queries, and for each photo of a draw its products and the curvature's."""
+def passes_of_unrolling(trajectory: Trajectory, rows: slice, request: Request) -> int:
+    """Passes of formula unrolled: the queries, and for each photo of a draw its products and those with the curvature."""
     num_photos, num_rows = _num_drawn_photos(trajectory, 0, trajectory.kept_step, request), _num_rows(rows)
     curved = num_photos * (1 + 2 * num_rows)
     queries = request.queries if request.settings.summed else request.queries[rows]

@@ -1,6 +1,6 @@
 """Products of the curvature of a step's mean loss with vectors: how a change of the weights changes the gradient taken."""
 
-# Axes: B draws of the step, Q vectors; P... the shape of a parameter.
+# Axes: B draws of the step, Q vectors; W the shape of a parameter.
 
 from collections.abc import Mapping, Sequence
 from typing import assert_never
@@ -10,24 +10,24 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from grasp_psonet.bags.bag import BagBatch
-from grasp_psonet.influence.settings import Curvature
+from grasp_psonet.influence.choices import Curvature
 from grasp_psonet.influence.units.network_parts import visit_losses
 from grasp_psonet.trajectory.step import trained_parameters
 
 ByName = Mapping[str, Tensor]
 
 
-def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vectors_QP: ByName) -> dict[str, Tensor]:
+def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vectors_QW: ByName) -> dict[str, Tensor]:
     """``H v`` [Q, ...] by parameter, H the Hessian of the batch's mean loss at the network's weights.
 
     ``exact``: double backward, one a vector, through attention's plain kernel. ``fisher``: mean of ``g_z (g_z . v)`` over
-    the draws. ``none``: 0. ``vectors_QP`` holds every trained parameter.
+    the draws. ``none``: 0. ``vectors_QW`` holds every trained parameter.
     """
     parameters = trained_parameters(network)
-    assert parameters.keys() == vectors_QP.keys()
+    assert parameters.keys() == vectors_QW.keys()
     match kind:
         case "none":
-            return {name: torch.zeros_like(vector_QP) for name, vector_QP in vectors_QP.items()}
+            return {name: torch.zeros_like(vector_QW) for name, vector_QW in vectors_QW.items()}
         case "exact":
             rows = _hessian_rows
         case "fisher":
@@ -36,7 +36,7 @@ def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vec
             assert_never(kind)
     with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
         loss_B = visit_losses(network, batch)
-        columns = zip(*rows(loss_B, list(parameters.values()), [vectors_QP[name] for name in parameters]), strict=True)
+        columns = zip(*rows(loss_B, list(parameters.values()), [vectors_QW[name] for name in parameters]), strict=True)
     return {name: torch.stack(column) for name, column in zip(parameters, columns, strict=True)}
 
 

@@ -7,8 +7,6 @@ scores are: positive = the query's loss is predicted to rise, negative = to fall
 
 # Axes: Q queries, Z training photos, V training visits, C classes, P present photos of one batch, B its visits.
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import nn
@@ -16,43 +14,33 @@ from torch import nn
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.influence.tracing.at_anchors import at_anchor
 from grasp_psonet.influence.tracing.request import Request, present_photos
-from grasp_psonet.influence.units.bag_edits import what_if
+from grasp_psonet.influence.units.bag_edits import LossChanges, loss_changes
 from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 
-@dataclass(frozen=True)
-class LossChanges:
-    """Predicted changes of the queries' losses, float64, in the order of the request; visits never drawn: exactly 0."""
-
-    removed_QZ: np.ndarray
-    alone_QZ: np.ndarray
-    relabelled_QVC: np.ndarray
-
-
 def predicted_changes(network: nn.Module, trajectory: Trajectory, request: Request) -> LossChanges:
-    """Changes for every present photo, and every visit under each class (0 at its own), by the request's one formula.
+    """Changes for every present photo, and every visit under each class, by the request's one formula; visits never drawn: 0.
 
-    The formula must be linear in the photo's gradient and defined at anchors. The network must offer its parts and holds
-    the weights of the last anchor afterwards.
+    The formula must be a change of a loss at anchors (``Formula.is_loss_change_at_anchors``). The network must offer its
+    parts and holds the weights of the last anchor afterwards.
     """
     (formula,) = request.formulas
     shape = (request.num_rows, len(request.photo_ids))
     row_of = {bag.visit_id: v for v, bag in enumerate(request.visits)}
+    removed_QZ, alone_QZ = np.zeros(shape), np.zeros(shape)
     relabelled_QVC = np.zeros((request.num_rows, len(row_of), _num_classes(network, request)))
-    changes = LossChanges(np.zeros(shape), np.zeros(shape), relabelled_QVC)
     for before, step in trajectory.windows():
         for work in at_anchor(network, trajectory, before, step, request):
-            found = what_if(network, work.batch, work.folded[formula])
-            weight_B = np.array([work.weights[True][bag.visit_id] for bag in work.bags])
+            found = loss_changes(network, work.batch, work.directions[formula.name])
+            weight_B = np.array([work.weights[formula.is_divided_by_batch][bag.visit_id] for bag in work.bags])
             weight_P = np.repeat(weight_B, [len(present_photos([bag])) for bag in work.bags])
             columns = [request.column[photo_id] for photo_id in present_photos(work.bags)]
-            changes.removed_QZ[work.rows, columns] += weight_P * found.removed_PQ.T.cpu().numpy()
-            changes.alone_QZ[work.rows, columns] += weight_P * found.alone_PQ.T.cpu().numpy()
+            removed_QZ[work.rows, columns] += weight_P * found.removed_QP
+            alone_QZ[work.rows, columns] += weight_P * found.alone_QP
             visits = [row_of[bag.visit_id] for bag in work.bags]
-            relabelled_QBC = found.relabelled_BCQ.permute(2, 0, 1).cpu().numpy()
-            relabelled_QVC[work.rows, visits] += weight_B[:, None] * relabelled_QBC
-    return changes
+            relabelled_QVC[work.rows, visits] += weight_B[:, None] * found.relabelled_QBC
+    return LossChanges(removed_QZ, alone_QZ, relabelled_QVC)
 
 
 def _num_classes(network: nn.Module, request: Request) -> int:

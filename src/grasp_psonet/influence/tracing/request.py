@@ -1,6 +1,6 @@
 """What a trace was asked, and the one place where products of a batch become scores."""
 
-# Axes: Q queries, F formulas, Z training photos, P present photos of one batch.
+# Axes: Q queries, F formulas, Z training photos, P present photos of one batch; W the shape of a parameter.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch, Pixels, collate
+from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.formulas import FORMULAS, ByName, Formula, FormulaName
 from grasp_psonet.influence.gradients.products import query_blocks
-from grasp_psonet.influence.settings import Formula, TraceSettings
-from grasp_psonet.influence.tracing.formulas import is_divided_by_batch
-from grasp_psonet.influence.units.coverage import UnitScope
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing.adam_point import AdamPoint
+from grasp_psonet.influence.units.coverage import UnitCoverage
 from grasp_psonet.influence.units.products import query_gradients, unit_products
 
-ScoresByFormula = dict[Formula, np.ndarray]
+ScoresByFormula = dict[FormulaName, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Request:
-    """Training visits whose photos are scored, queries as bags, formulas, and how; ``did(passes)`` hears of work done,
-    counted in passes of one photo.
+    """Training visits whose photos are scored, queries as bags, formulas, and how.
+
+    ``on_passes(number)`` is called after each piece of work with its size, counted in passes of one photo.
     """
 
     visits: tuple[Bag, ...]
@@ -31,7 +34,7 @@ class Request:
     pixels: Pixels
     formulas: tuple[Formula, ...]
     settings: TraceSettings
-    scope: UnitScope
+    coverage: UnitCoverage
     on_passes: Callable[[int], None] = lambda passes: None
 
     @cached_property
@@ -53,11 +56,11 @@ class Request:
 
     def zeros(self) -> ScoresByFormula:
         """Scores [rows, Z] before anything counted."""
-        return {formula: np.zeros((self.num_rows, len(self.photo_ids))) for formula in self.formulas}
+        return {formula.name: np.zeros((self.num_rows, len(self.photo_ids))) for formula in self.formulas}
 
     def blocks(self, network: nn.Module, copies: int) -> list[slice]:
         """Slices of the rows whose gradients fit the memory when ``copies`` of each are held."""
-        weights = [weight for name, weight in network.named_parameters() if name in self.scope.names]
+        weights = [weight for name, weight in network.named_parameters() if name in self.coverage.names]
         num_bytes = copies * sum(weight.numel() * weight.element_size() for weight in weights)
         return query_blocks(self.num_rows, num_bytes, self.settings.memory_mib * 2**20)
 
@@ -66,18 +69,18 @@ class Request:
         return num_photos * (num_directions if self.settings.unit == "edit" else 1)
 
     def gradients(self, network: nn.Module, rows: slice) -> dict[str, Tensor]:
-        """Gradients [rows, ...] of these rows' queries at the network's weights, by parameter of the scope."""
+        """Gradients [rows, ...] of these rows' queries at the network's weights, by covered parameter."""
         device = next(network.parameters()).device
         found: list[dict[str, Tensor]] = []
         for query in self.queries if self.settings.summed else self.queries[rows]:
             batch = collate([query], self.pixels).to(device)
-            gradient = query_gradients(network, [batch], self.settings.query, self.scope.names)
+            gradient = query_gradients(network, [batch], self.settings.query, self.coverage.names)
             if self.settings.summed and found:
                 found = [{name: found[0][name] + value for name, value in gradient.items()}]
             else:
                 found.append(gradient)
             self.on_passes(len(query))
-        return {name: torch.cat([gradient[name] for gradient in found]) for name in sorted(self.scope.names)}
+        return {name: torch.cat([gradient[name] for gradient in found]) for name in sorted(self.coverage.names)}
 
 
 def present_photos(bags: Iterable[Bag]) -> list[str]:
@@ -87,6 +90,13 @@ def present_photos(bags: Iterable[Bag]) -> list[str]:
     ]
 
 
+def direction(formula: Formula, point: AdamPoint, query_QW: ByName) -> ByName:
+    """The formula's directions [Q, ...] by parameter at this point. Raises TraceError where it has none of a single step."""
+    if formula.direction is None:
+        raise TraceError(f"formula {formula.name} has no direction of one step\n  next: trace with counting steps")
+    return formula.direction(point, query_QW)
+
+
 def add_scores(
     scores: ScoresByFormula,
     request: Request,
@@ -94,29 +104,40 @@ def add_scores(
     network: nn.Module,
     batch: BagBatch,
     photo_ids: Sequence[str],
-    folded: Mapping[Formula, Mapping[str, Tensor]],
+    directions: Mapping[FormulaName, ByName],
     weight_of: Callable[[bool], Sequence[float] | np.ndarray],
-    cosine_metric: Mapping[str, Tensor],
+    point: AdamPoint,
 ) -> None:
     """Adds ``weight * direction . g_z`` for the present photos of a batch (ids in its row order) to their columns.
 
-    ``folded`` holds directions [rows, ...] by formula; ``weight_of(divided)`` the weight of each photo [P], divided by the
-    number of draws or not. For cosine, divides by the photo's norm under ``cosine_metric``; 0 where that is 0.
-    A photo that stands in the batch several times counts as often; photos that are not traced are left out.
+    ``directions`` holds [rows, ...] by formula and parameter; ``weight_of(divided)`` the weight of each photo [P], divided by
+    the number of draws or not. Formulas that ask for it are divided by the photo's norm under their preconditioner at
+    ``point``; 0 where that is 0. A photo that stands in the batch several times counts as often; photos that are not traced
+    are left out.
     """
-    formulas = list(folded)
-    directions = {name: torch.cat([folded[f][name] for f in formulas]) for name in folded[formulas[0]]}
-    metrics = {name: cosine_metric[name][None] for name in directions} if "cosine" in formulas else None
-    found = unit_products(request.settings.unit, network, batch, request.scope, directions, metrics)
-    request.on_passes(request.passes(len(photo_ids), len(next(iter(directions.values())))))
+    formulas = [FORMULAS[name] for name in directions]
+    names = directions[formulas[0].name]
+    joined_W = {name: torch.cat([directions[formula.name][name] for formula in formulas]) for name in names}
+    normed = [formula for formula in formulas if formula.is_divided_by_photo_norm]
+    diagonals = [_diagonal(formula, point) for formula in normed]
+    stacked_W = (
+        {name: torch.stack([diagonal_W[name] for diagonal_W in diagonals]) for name in names} if normed else None
+    )
+    found = unit_products(request.settings.unit, network, batch, request.coverage, joined_W, stacked_W)
+    request.on_passes(request.passes(len(photo_ids), len(next(iter(joined_W.values())))))
     dot_FQP = found.dot_PQ.T.double().cpu().numpy().reshape(len(formulas), -1, len(photo_ids))
     traced = np.array([p for p, photo_id in enumerate(photo_ids) if photo_id in request.column], dtype=int)
     columns = np.array([request.column[photo_ids[p]] for p in traced], dtype=int)
     for f, formula in enumerate(formulas):
         dot_QP = dot_FQP[f]
-        if formula == "cosine":
+        if formula in normed:
             assert found.squared_PM is not None
-            norm_P = found.squared_PM[:, 0].double().clamp(min=0).sqrt().cpu().numpy()
+            norm_P = found.squared_PM[:, normed.index(formula)].double().clamp(min=0).sqrt().cpu().numpy()
             dot_QP = np.divide(dot_QP, norm_P, out=np.zeros_like(dot_QP), where=norm_P > 0)
-        weight_P = np.asarray(weight_of(is_divided_by_batch(formula)), dtype=float)
-        np.add.at(scores[formula][rows].T, columns, (dot_QP * weight_P)[:, traced].T)
+        weight_P = np.asarray(weight_of(formula.is_divided_by_batch), dtype=float)
+        np.add.at(scores[formula.name][rows].T, columns, (dot_QP * weight_P)[:, traced].T)
+
+
+def _diagonal(formula: Formula, point: AdamPoint) -> ByName:
+    assert formula.preconditioner is not None, f"formula {formula.name} is divided by a norm without a preconditioner"
+    return formula.preconditioner(point)

@@ -1,6 +1,6 @@
 """Self-influence of the photos of one visit on each other: the N x N matrix of the paper's section 3.4."""
 
-# Axes: N photos of a visit.
+# Axes: N photos of a visit; W the shape of a parameter.
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.gradients.coverage import Scope, cover
+from grasp_psonet.influence.formulas import Formula
+from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import products
-from grasp_psonet.influence.settings import Formula
-from grasp_psonet.influence.tracing.formulas import is_divided_by_batch, metric
+from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.records import visit_weights
@@ -26,43 +26,36 @@ def self_influence(
     visits: Mapping[str, Sequence[Bag]],
     pixels: Pixels,
     formula: Formula,
-    scope: Scope,
+    coverage: Coverage,
     after_anchor: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
     """By visit the matrix [N, N] float64 of its photos' influence on each other, summed over the anchors.
 
     ``visits`` holds each visit's photos as bags of one. The diagonal is what training on a photo did to that photo's own
     loss: large where the label had to be memorised (TracIn, section 4.1). Visits never drawn score exactly 0. Raises
-    TraceError for ``cosine``, whose diagonal is the same for every photo, and for formulas that need every step.
+    TraceError for formulas that give photos no influence on themselves (``Formula.why_no_self_influence``).
     """
-    if formula in ("adam-step", "unrolled"):
-        raise TraceError(
-            f"self-influence is summed over anchors, and formula {formula} needs every step\n"
-            "  next: set audit.formula to adam, sgd or paper"
-        )
-    if formula == "cosine":
-        raise TraceError(
-            "self-influence with formula cosine is the same for every photo and ranks nothing\n"
-            "  next: set audit.formula to adam, sgd or paper"
-        )
+    if formula.preconditioner is None or formula.why_no_self_influence:
+        raise TraceError(f"{formula.why_no_self_influence}\n  next: formula adam, sgd or paper")
     matrices = {visit_id: np.zeros((len(photos), len(photos))) for visit_id, photos in visits.items()}
     device = next(network.parameters()).device
     windows = trajectory.windows()
     for done, (before, step) in enumerate(windows, start=1):
         anchor = trajectory.read(step, device)
         load_weights(network, anchor)
-        weights = visit_weights(trajectory.steps, before, step, is_divided_by_batch(formula))
-        metric_1 = {name: value[None] for name, value in metric(formula, anchor.state, trajectory.optimizer).items()}
+        weights = visit_weights(trajectory.steps, before, step, formula.is_divided_by_batch)
+        diagonal_W = formula.preconditioner(AdamPoint(anchor.state, trajectory.optimizer))
+        diagonal_1W = {name: value[None] for name, value in diagonal_W.items()}
         for visit_id in sorted(visits.keys() & weights.keys()):
             losses = _losses_of_photos(network, visits[visit_id], pixels)
-            found = products(network, losses, scope, {}, metric_1, wants_gram=True)
+            found = products(network, losses, coverage, {}, diagonal_1W, wants_gram=True)
             assert found.gram_MBB is not None
             matrices[visit_id] += weights[visit_id] * found.gram_MBB[0].double().cpu().numpy()
         after_anchor(done, len(windows))
     return matrices
 
 
-def photo_scope(network: BagNetwork, photos: Sequence[Bag], pixels: Pixels) -> Scope:
+def cover_photos(network: BagNetwork, photos: Sequence[Bag], pixels: Pixels) -> Coverage:
     """The exact rule of every parameter for photos as bags of one, proven on the first three of these photos."""
     return cover(network, _losses_of_photos(network, photos[:3], pixels))
 

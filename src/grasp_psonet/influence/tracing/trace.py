@@ -19,17 +19,18 @@ from torch import nn
 
 from grasp_psonet.bags.bag import Bag, Pixels
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.settings import Formula, TraceSettings, caveats
+from grasp_psonet.influence.formulas import FORMULAS, Formula, FormulaName
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.at_anchors import anchor_scores
 from grasp_psonet.influence.tracing.at_steps import window_scores
-from grasp_psonet.influence.tracing.cost import Pace, passes_of_anchor, passes_of_sweep, passes_of_window
+from grasp_psonet.influence.tracing.cost import Pace, passes_of_anchor, passes_of_unrolling, passes_of_window
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.unrolled import COPIES, unrolled_scores
-from grasp_psonet.influence.units.coverage import UnitScope
+from grasp_psonet.influence.units.coverage import UnitCoverage
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
-ALL_QUERIES = "all errors"
+SUMMED = "all errors"  # the name of the one row where queries are summed
 
 log = logging.getLogger("grasp_psonet")
 
@@ -60,9 +61,9 @@ def trace(
     queries: Queries,
     pixels: Pixels,
     settings: TraceSettings,
-    scope: UnitScope,
+    coverage: UnitCoverage,
     *,
-    formulas: Sequence[Formula] | None = None,
+    formulas: Sequence[FormulaName] | None = None,
     replaying: Replaying | None = None,
     remember: Remember = lambda part, make: make(),
 ) -> Traced:
@@ -76,14 +77,14 @@ def trace(
     queries at a step that has none, SettingsError for a combination without meaning, ReplayMismatch where replay gives
     other losses than training did.
     """
-    wanted = tuple(formulas or (settings.formula,))
-    told = [note for formula in wanted for note in caveats(formula, settings.unit)]
+    wanted = tuple(FORMULAS[name] for name in formulas or (settings.formula,))
+    told = _caveats(wanted, settings)
     for note in told:
         log.warning("  %s", note)
     asking = _each_visit_once(queries)
-    request = Request(tuple(visits), asking, pixels, wanted, settings, scope)
+    request = Request(tuple(visits), asking, pixels, wanted, settings, coverage)
     visit_of = {photo_id: bag.visit_id for bag in visits for photo_id in bag.photo_ids}
-    query_ids = (ALL_QUERIES,) if settings.summed else tuple(bag.visit_id for bag in asking)
+    query_ids = (SUMMED,) if settings.summed else tuple(bag.visit_id for bag in asking)
     scores = request.zeros()
     if asking:
         pace = Pace()
@@ -102,11 +103,16 @@ def trace(
 
 @dataclass(frozen=True)
 class _Part:
-    """A part: its name, what makes its scores, and about how many passes of one photo that takes (``Request.did``)."""
+    """A part: its name, what makes its scores, and about how many passes of one photo that takes (``Request.on_passes``)."""
 
     name: str
     make: Callable[[], ScoresByFormula]
     num_passes: int
+
+
+def _caveats(formulas: Sequence[Formula], settings: TraceSettings) -> list[str]:
+    found = [(formula.caveats or {}).get(settings.unit) for formula in formulas]
+    return [note for note in found if note is not None]
 
 
 def _each_visit_once(queries: Queries) -> tuple[Bag, ...]:
@@ -150,9 +156,9 @@ def _windows_of_own_queries(
     trajectory: Trajectory, request: Request, at_step: Mapping[int, Sequence[Bag]]
 ) -> Iterator[tuple[int, int, Request]]:
     """Every window that has queries of its own, with the request that asks for those alone."""
-    if "unrolled" in request.formulas:
+    if unrolled := [formula.name for formula in request.formulas if formula.is_unrolled]:
         raise TraceError(
-            "formula unrolled goes back from the kept weights: queries of single anchors have no place in it"
+            f"formula {unrolled[0]} goes back from the kept weights: queries of single anchors have no place in it"
         )
     windows = trajectory.windows(beyond_kept=True)
     if unknown := set(at_step) - {step for _, step in windows}:
@@ -184,19 +190,21 @@ def _parts_by_step(
 ) -> Iterator[_Part]:
     if replaying is None:
         raise TraceError("counting steps replays training and needs what rebuilds its batches, and its start")
-    stepwise = tuple(formula for formula in request.formulas if formula != "unrolled")
+    stepwise = tuple(formula for formula in request.formulas if not formula.is_unrolled)
+    unrolled = tuple(formula for formula in request.formulas if formula.is_unrolled)
     if stepwise:
         for before, until, own in windows:
-            asked = replace(own, formulas=stepwise)
+            of_steps = replace(own, formulas=stepwise)
             yield _Part(
                 f"steps-{before + 1:07d}-{until:07d}",
-                partial(window_scores, network, trajectory, replaying, before, until, asked),
-                passes_of_window(network, trajectory, before, until, asked),
+                partial(window_scores, network, trajectory, replaying, before, until, of_steps),
+                passes_of_window(network, trajectory, before, until, of_steps),
             )
-    if "unrolled" in request.formulas:
-        for rows in request.blocks(network, COPIES):
+    for formula in unrolled:
+        whole = replace(request, formulas=(formula,))
+        for rows in whole.blocks(network, COPIES):
             yield _Part(
-                f"unrolled-{rows.start:05d}-{rows.stop:05d}",
-                partial(unrolled_scores, network, trajectory, replaying, rows, request),
-                passes_of_sweep(trajectory, rows, request),
+                f"{formula.name}-{rows.start:05d}-{rows.stop:05d}",
+                partial(unrolled_scores, network, trajectory, replaying, rows, whole),
+                passes_of_unrolling(trajectory, rows, whole),
             )

@@ -1,14 +1,14 @@
 """Formula ``unrolled``: the derivative of each query's loss through every remaining step of training.
 
-A backward sweep from the kept weights to the start (Bae et al. 2024 unroll SGD; here the law is Adam, with its decay,
-schedule, bias correction and clipping). The derivative with respect to the weight of a draw's loss is ``J r . g_z / b``;
+Derivatives are carried back from the kept weights to the start (Bae et al. 2024 unroll SGD; here the law is Adam, with its
+decay, schedule, bias correction and clipping). The derivative with respect to the weight of a draw's loss is ``J r . g_z / b``;
 the score is its negative: positive = training on the photo lowered the query's loss, negative = harmful.
 
 Memory: eight copies of the parameters for each query of a block (three derivatives and what is made of them), and four for
 each replayed step that is kept, besides its batch. Steps that do not fit are replayed again, halving the window each time.
 """
 
-# Axes: Q queries, Z training photos, P present photos of one batch.
+# Axes: Q queries, Z training photos, P present photos of one batch; W the shape of a parameter.
 
 from collections.abc import Iterator
 
@@ -16,6 +16,7 @@ import numpy as np
 from torch import nn
 
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.at_steps import photos_of_step
 from grasp_psonet.influence.tracing.curvature import curvature_products
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, add_scores
@@ -33,15 +34,15 @@ def unrolled_scores(
 ) -> ScoresByFormula:
     """Scores [Q, Z] of these rows of queries, the others 0; blocks of rows add up.
 
-    The whole trajectory up to the kept step is swept once. Steps after it did not make the prediction and do not count.
-    Raises TraceError when the scope leaves parameters out or the kept step has no anchor, and ReplayMismatch.
+    Every step up to the kept one is passed once. Steps after it did not make the prediction and do not count. Raises
+    TraceError when trained parameters are left out or the kept step has no anchor, and ReplayMismatch.
     """
-    if request.scope.names != trained_parameters(network).keys():
-        raise TraceError("formula unrolled needs every trained parameter of the network\n  next: set trace.scope all")
+    if request.coverage.names != trained_parameters(network).keys():
+        raise TraceError("formula unrolled needs every trained parameter of the network\n  next: trace all parameters")
     windows = trajectory.windows()
     if not windows or windows[-1][1] != trajectory.kept_step:
         raise TraceError(f"the run has no anchor at its kept step {trajectory.kept_step}\n  next: train again")
-    scores: ScoresByFormula = {"unrolled": np.zeros((request.num_rows, len(request.photo_ids)))}
+    scores = request.zeros()
     device = next(network.parameters()).device
     load_weights(network, trajectory.read(trajectory.kept_step, device))
     adjoint = Adjoint.at_end(request.gradients(network, rows))
@@ -65,19 +66,19 @@ def _before_step(
     request: Request,
 ) -> Adjoint:
     """The derivatives before the step from those after it; adds what the step's draws did to the scores."""
+    (formula,) = request.formulas
     optimizer, num_draws = trajectory.optimizer, len(step.draws)
-    gradient_QP = gradient_adjoint(after, step, optimizer)
-    mean_QP = unclipped(gradient_QP, step, optimizer)
+    gradient_QW = gradient_adjoint(after, step, optimizer)
+    mean_QW = unclipped(gradient_QW, step, optimizer)
     photo_ids = photos_of_step(replaying, step)
     if any(photo_id in request.column for photo_id in photo_ids):
-        direction_QP = {name: -value for name, value in mean_QP.items()}
+        direction_QW = {name: -value for name, value in mean_QW.items()}
         weight_P = np.full(len(photo_ids), 1 / num_draws)
-        add_scores(
-            scores, request, rows, network, step.batch, photo_ids, {"unrolled": direction_QP}, lambda _: weight_P, {}
-        )
-    curved_QP = curvature_products(request.settings.curvature, network, step.batch, mean_QP)
-    request.on_passes(len(photo_ids) * (1 + 2 * len(next(iter(mean_QP.values())))))
-    return step_back(after, step, optimizer, gradient_QP, curved_QP)
+        directions, point = {formula.name: direction_QW}, AdamPoint(step.state, optimizer, step)
+        add_scores(scores, request, rows, network, step.batch, photo_ids, directions, lambda _: weight_P, point)
+    curved_QW = curvature_products(request.settings.curvature, network, step.batch, mean_QW)
+    request.on_passes(len(photo_ids) * (1 + 2 * len(next(iter(mean_QW.values())))))
+    return step_back(after, step, optimizer, gradient_QW, curved_QW)
 
 
 def _backward(

@@ -12,6 +12,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -52,8 +53,8 @@ class TangentBags:
 
     Everything is float64: an edit's answer is the small difference of two near numbers. A value of its own: loading other
     weights into the network afterwards changes nothing here. All answers are ``q . (gradient of the visit's loss as it is -
-    gradient of its loss edited)``, so with a folded direction they carry the sign of every score: positive = what the edit
-    takes away was helpful, negative = harmful.
+    gradient of its loss edited)``; where q is a formula's direction they have the sign of every score: positive = what the
+    edit takes away was helpful, negative = harmful.
     """
 
     batch: BagBatch
@@ -138,18 +139,24 @@ class TangentBags:
 
 
 @dataclass(frozen=True)
-class WhatIf:
-    """Answers for a batch of visits (see ``TangentBags``): the photo removed, kept alone; the visit relabelled."""
+class LossChanges:
+    """Predicted changes of the queries' losses, float64: positive = the loss would have risen more, negative = less.
 
-    removed_PQ: Tensor
-    alone_PQ: Tensor
-    relabelled_BCQ: Tensor
+    ``removed_QP`` and ``alone_QP``: each photo left out of its visit, or its visit reduced to it. ``relabelled_QBC``: each
+    visit under each class, 0 at its own.
+    """
+
+    removed_QP: np.ndarray
+    alone_QP: np.ndarray
+    relabelled_QBC: np.ndarray
 
 
-def what_if(network: nn.Module, batch: BagBatch, directions: Mapping[str, Tensor]) -> WhatIf:
-    """What if this photo were removed, or kept alone, or this visit relabelled? For every photo, visit and class."""
+def loss_changes(network: nn.Module, batch: BagBatch, directions: Mapping[str, Tensor]) -> LossChanges:
+    """``q . (gradient of each visit as it is - gradient of it edited)`` for every direction q, present photo and class."""
     bags = tangent_bags(network, batch, directions)
-    return WhatIf(bags.drop_photo(), bags.keep_only(), bags.relabel())
+    removed_QP, alone_QP = bags.drop_photo().T, bags.keep_only().T
+    relabelled_QBC = bags.relabel().permute(2, 0, 1)
+    return LossChanges(removed_QP.cpu().numpy(), alone_QP.cpu().numpy(), relabelled_QBC.cpu().numpy())
 
 
 def tangent_bags(network: nn.Module, batch: BagBatch, directions: Mapping[str, Tensor]) -> TangentBags:

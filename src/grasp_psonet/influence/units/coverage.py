@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics, refuse_coupling
-from grasp_psonet.influence.gradients.coverage import Scope, cover
-from grasp_psonet.influence.settings import Unit
+from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.units.bag_edits import tangent_bags
 from grasp_psonet.influence.units.network_parts import (
     features_of,
@@ -26,43 +26,45 @@ from grasp_psonet.influence.units.network_parts import (
 )
 from grasp_psonet.network.network import visit_loss
 
-NOTHING = Scope(frozenset(), (), frozenset(), {})
+NOTHING = Coverage(frozenset(), (), frozenset(), {})
 VISIBLE = 1e-3  # of the largest gradient norm of a parameter: smaller ones are rounding when a derivative is proven
 
 
 @dataclass(frozen=True)
-class UnitScope:
-    """The parameters traced in a unit and the proven rule of each; made by ``unit_scope``.
+class UnitCoverage:
+    """The parameters traced in a unit and the proven rule of each; made by ``cover_unit``.
 
     ``by_photo`` holds where one photo is one example (single: everything; share: all but the head; visit: everything, for
     visits of one photo), ``by_visit`` where one visit is (share: the head; visit: everything). Unit edit needs no rules:
     there forward mode stands for every parameter. It serves every copy of the network and every anchor loaded into it.
     """
 
-    unit: Unit
+    unit: UnitName
     names: frozenset[str]
-    by_photo: Scope
-    by_visit: Scope
+    by_photo: Coverage
+    by_visit: Coverage
     numel: Mapping[str, int]
 
     @property
-    def coverage(self) -> dict[str, int]:
+    def numel_by_rule(self) -> dict[str, int]:
         """Numbers of scalar parameters of the whole network by rule; ``not traced`` are those left out by choice."""
         counts: Counter[str] = Counter()
         if self.unit == "edit":
             counts["forward mode"] = sum(self.numel[name] for name in self.names)
-        for scope in [self.by_photo] * (self.unit in ("single", "share")) + [self.by_visit]:
-            counts.update(scope.coverage)
+        for coverage in [self.by_photo] * (self.unit in ("single", "share")) + [self.by_visit]:
+            counts.update(coverage.numel_by_rule)
         counts["not traced"] = sum(count for name, count in self.numel.items() if name not in self.names)
         return {rule: count for rule, count in counts.items() if count}
 
     def __str__(self) -> str:
         traced, total = sum(self.numel[name] for name in self.names), sum(self.numel.values())
-        rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(self.coverage.items()))
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(self.numel_by_rule.items()))
         return f"{traced:,} of {total:,} parameters in unit {self.unit} ({rules})"
 
 
-def unit_scope(unit: Unit, network: nn.Module, batch: BagBatch, traced: str | Collection[str] = "all") -> UnitScope:
+def cover_unit(
+    unit: UnitName, network: nn.Module, batch: BagBatch, traced: str | Collection[str] = "all"
+) -> UnitCoverage:
     """Finds and proves what the unit needs, on a few present photos of ``batch``.
 
     ``traced`` is ``all``, ``head`` (attention and head only), patterns of parameter names separated by commas
@@ -71,7 +73,7 @@ def unit_scope(unit: Unit, network: nn.Module, batch: BagBatch, traced: str | Co
     """
     refuse_batch_statistics(network)
     batch = fitted(network, batch)
-    names = traced_names(network, traced)
+    names = chosen_parameters(network, traced)
     numel = {name: weight.numel() for name, weight in network.named_parameters()}
     ones, pairs = _probe(batch, 3, 1), _probe(batch, 2, 2)
     if unit in ("share", "edit"):
@@ -80,21 +82,23 @@ def unit_scope(unit: Unit, network: nn.Module, batch: BagBatch, traced: str | Co
     _refuse_coupled_visits(network, ones if unit == "single" else pairs)
     match unit:
         case "single":
-            return UnitScope(unit, names, cover(network, lambda net: visit_losses(net, ones), names), NOTHING, numel)
+            return UnitCoverage(unit, names, cover(network, lambda net: visit_losses(net, ones), names), NOTHING, numel)
         case "visit":
             by_photo = cover(network, lambda net: visit_losses(net, ones), names)
-            return UnitScope(unit, names, by_photo, cover(network, lambda net: visit_losses(net, pairs), names), numel)
+            return UnitCoverage(
+                unit, names, by_photo, cover(network, lambda net: visit_losses(net, pairs), names), numel
+            )
         case "share":
             of_head = frozenset(name for name in names if name.startswith("head."))
-            return UnitScope(
+            return UnitCoverage(
                 unit, names, _cover_photos(network, ones, names - of_head), _cover_head(network, ones, of_head), numel
             )
         case "edit":
             _prove_forward_mode(network, pairs, names)
-            return UnitScope(unit, names, NOTHING, NOTHING, numel)
+            return UnitCoverage(unit, names, NOTHING, NOTHING, numel)
 
 
-def traced_names(network: nn.Module, traced: str | Collection[str]) -> frozenset[str]:
+def chosen_parameters(network: nn.Module, traced: str | Collection[str]) -> frozenset[str]:
     """The parameters that a setting names. Raises TraceError for a pattern or name that fits none."""
     every = [name for name, _ in network.named_parameters()]
     if traced == "all":
@@ -120,7 +124,7 @@ def _probe(batch: BagBatch, num_visits: int, num_photos: int) -> BagBatch:
     return BagBatch(photos_BN, is_there_BN, is_there_BN, label_B)
 
 
-def _cover_photos(network: nn.Module, probe: BagBatch, names: Collection[str]) -> Scope:
+def _cover_photos(network: nn.Module, probe: BagBatch, names: Collection[str]) -> Coverage:
     """Rules up to the pool, proven photo by photo: a share is the gradient of (feature, logit) times a fixed vector."""
     if not names:
         return NOTHING
@@ -146,7 +150,7 @@ def _refuse_coupled_visits(network: nn.Module, probe: BagBatch) -> None:
     refuse_coupling(network, losses, probe.photos_BNCHW)
 
 
-def _cover_head(network: nn.Module, probe: BagBatch, names: Collection[str]) -> Scope:
+def _cover_head(network: nn.Module, probe: BagBatch, names: Collection[str]) -> Coverage:
     if not names:
         return NOTHING
     with torch.no_grad():

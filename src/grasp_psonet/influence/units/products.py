@@ -26,11 +26,11 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.choices import QueryKind, UnitName
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.gradients.products import Products, products
-from grasp_psonet.influence.settings import QueryKind, Unit
 from grasp_psonet.influence.units.bag_edits import tangent_bags
-from grasp_psonet.influence.units.coverage import UnitScope
+from grasp_psonet.influence.units.coverage import UnitCoverage
 from grasp_psonet.influence.units.edit_squares import edit_squares
 from grasp_psonet.influence.units.network_parts import (
     fitted,
@@ -63,36 +63,38 @@ class UnitProducts:
 
 
 def unit_products(
-    unit: Unit,
+    unit: UnitName,
     network: nn.Module,
     batch: BagBatch,
-    scope: UnitScope,
+    coverage: UnitCoverage,
     directions: ByName,
     metrics: ByName | None = None,
 ) -> UnitProducts:
     """Products of the photos of these visits with ``directions`` [Q, *shape], and their squares under ``metrics`` [M, *shape].
 
-    Both map exactly the scope's parameters (``scope.names``); an empty mapping of directions means none. Absent photos have
-    no row. Raises TraceError where the scope was made for another unit or a parameter is missing.
+    Both map exactly the covered parameters (``coverage.names``); an empty mapping of directions means none. Absent photos have
+    no row. Raises TraceError where the coverage was made for another unit or a parameter is missing.
     """
-    if unit != scope.unit:
-        raise TraceError(f"the scope was proven for unit {scope.unit}, and unit {unit} was asked for; make one for it")
+    if unit != coverage.unit:
+        raise TraceError(
+            f"the coverage was proven for unit {coverage.unit}, and unit {unit} was asked for; make one for it"
+        )
     metrics = metrics or {}
     for what, values in (("direction", directions), ("metric", metrics)):
-        if values and values.keys() != scope.names:
-            odd = sorted(scope.names ^ values.keys())
-            raise TraceError(f"{what}s and scope differ by {odd}; wanted: one for each parameter in the scope")
+        if values and values.keys() != coverage.names:
+            odd = sorted(coverage.names ^ values.keys())
+            raise TraceError(f"{what}s and coverage differ by {odd}; wanted: one for each covered parameter")
     refuse_batch_statistics(network)
     batch = fitted(network, batch)
     match unit:
         case "single":
-            return _single(network, batch, scope, directions, metrics)
+            return _single(network, batch, coverage, directions, metrics)
         case "share":
-            return _share(network, batch, scope, directions, metrics)
+            return _share(network, batch, coverage, directions, metrics)
         case "edit":
-            return _edit(network, batch, scope, directions, metrics)
+            return _edit(network, batch, coverage, directions, metrics)
         case "visit":
-            return _visit(network, batch, scope, directions, metrics)
+            return _visit(network, batch, coverage, directions, metrics)
 
 
 def query_gradients(
@@ -126,13 +128,17 @@ def query_gradients(
     }
 
 
-def _single(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: ByName, metrics: ByName) -> UnitProducts:
+def _single(
+    network: nn.Module, batch: BagBatch, coverage: UnitCoverage, directions: ByName, metrics: ByName
+) -> UnitProducts:
     alone = photos_alone(batch)
-    found = products(network, lambda module: visit_losses(module, alone), scope.by_photo, directions, metrics)
+    found = products(network, lambda module: visit_losses(module, alone), coverage.by_photo, directions, metrics)
     return UnitProducts(found.dot_BQ, found.squared_BM if metrics else None)
 
 
-def _share(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: ByName, metrics: ByName) -> UnitProducts:
+def _share(
+    network: nn.Module, batch: BagBatch, coverage: UnitCoverage, directions: ByName, metrics: ByName
+) -> UnitProducts:
     is_read_BN = read_mask(network, batch)
     is_present_M, visit_M = batch.is_photo_BN[is_read_BN], is_read_BN.nonzero()[:, 0]
     seen: list[Tensor] = []
@@ -145,11 +151,11 @@ def _share(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: By
     def losses_of_head(module: nn.Module) -> Tensor:
         return visit_loss(part(module, "head")(seen[0]), batch.label_B)
 
-    by_photo, by_visit = scope.by_photo.names, scope.by_visit.names
+    by_photo, by_visit = coverage.by_photo.names, coverage.by_visit.names
     photos = products(
         network,
         losses,
-        scope.by_photo,
+        coverage.by_photo,
         {name: direction for name, direction in directions.items() if name in by_photo},
         {name: metric for name, metric in metrics.items() if name in by_photo},
         num_examples=len(visit_M),
@@ -158,13 +164,15 @@ def _share(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: By
     rest_BQ = dot_MQ.new_zeros(len(batch.label_B), dot_MQ.shape[1])
     of_head = {name: direction for name, direction in directions.items() if name in by_visit}
     if of_head:
-        rest_BQ = products(network, losses_of_head, scope.by_visit, of_head).dot_BQ
+        rest_BQ = products(network, losses_of_head, coverage.by_visit, of_head).dot_BQ
     rest_BQ = rest_BQ.index_add(0, visit_M[~is_present_M], dot_MQ[~is_present_M])
     squared_PM = _as_wide(photos.squared_BM, metrics)[is_present_M] if metrics else None
     return UnitProducts(dot_MQ[is_present_M], squared_PM, rest_BQ)
 
 
-def _visit(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: ByName, metrics: ByName) -> UnitProducts:
+def _visit(
+    network: nn.Module, batch: BagBatch, coverage: UnitCoverage, directions: ByName, metrics: ByName
+) -> UnitProducts:
     """Visits that read equally many photos go together: an example is then the neighbouring rows of one visit."""
     is_read_BN = read_mask(network, batch)
     count_B = is_read_BN.sum(dim=1)
@@ -173,15 +181,19 @@ def _visit(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: By
     for count in sorted(set(count_B.tolist())):
         rows = (count_B == count).nonzero().flatten()
         losses = partial(visit_losses, batch=only_visits(batch, rows, is_read_BN))
-        parts.append(products(network, losses, scope.by_photo if count == 1 else scope.by_visit, directions, metrics))
+        parts.append(
+            products(network, losses, coverage.by_photo if count == 1 else coverage.by_visit, directions, metrics)
+        )
         order.append(rows)
     place_P = torch.cat(order).argsort()[visit_of_photos(batch)]
     dot_PQ = torch.cat([found.dot_BQ for found in parts])[place_P]
     return UnitProducts(dot_PQ, torch.cat([found.squared_BM for found in parts])[place_P] if metrics else None)
 
 
-def _edit(network: nn.Module, batch: BagBatch, scope: UnitScope, directions: ByName, metrics: ByName) -> UnitProducts:
-    squared_PM = edit_squares(network, batch, scope.names, metrics) if metrics else None
+def _edit(
+    network: nn.Module, batch: BagBatch, coverage: UnitCoverage, directions: ByName, metrics: ByName
+) -> UnitProducts:
+    squared_PM = edit_squares(network, batch, coverage.names, metrics) if metrics else None
     photos = batch.photos_BNCHW
     if not directions:
         return UnitProducts(photos.new_zeros(int(batch.is_photo_BN.sum()), 0), squared_PM)

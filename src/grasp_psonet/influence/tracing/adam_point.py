@@ -1,0 +1,91 @@
+"""Adam's moments at an anchor, or after a replayed step, in the terms that formulas are written in (``influence.formulas``)."""
+
+# Axes: Q queries; W the shape of a parameter.
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from grasp_psonet.errors import TraceError
+from grasp_psonet.trajectory.adam import AdamState, preconditioner
+from grasp_psonet.trajectory.adam_adjoint import negative_update_derivative, unclipped
+from grasp_psonet.trajectory.replay import ReplayedStep
+from grasp_psonet.trajectory.settings import OptimizerSettings
+
+ByName = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class AdamPoint:
+    """The optimizer where a formula is evaluated; ``step`` is the replayed step that led there, None at an anchor.
+
+    Raises TraceError before the first step, where there are no moments.
+    """
+
+    state: AdamState
+    optimizer: OptimizerSettings
+    step: ReplayedStep | None = None
+
+    def __post_init__(self) -> None:
+        if self.state.step < 1:
+            raise TraceError("the anchor before step 1 holds no moments and cannot be traced; use the later anchors")
+
+    @property
+    def exp_avg(self) -> ByName:
+        """``m`` by parameter."""
+        return self.state.exp_avg
+
+    @property
+    def exp_avg_sq(self) -> ByName:
+        """``v`` by parameter."""
+        return self.state.exp_avg_sq
+
+    @property
+    def eps(self) -> float:
+        return self.optimizer.eps
+
+    @cached_property
+    def adam(self) -> ByName:
+        """Adam's preconditioner ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``."""
+        return {name: preconditioner(v, self.state.step, self.optimizer) for name, v in self.exp_avg_sq.items()}
+
+    @property
+    def ones(self) -> ByName:
+        """The preconditioner that changes nothing."""
+        return {name: torch.ones_like(v) for name, v in self.exp_avg_sq.items()}
+
+    def step_derivative(self, name: str) -> Tensor:
+        """``-dw'/dg / lr`` of one parameter: how the step answers a change of the gradient it took.
+
+        Raises TraceError at an anchor, which does not hold that gradient.
+        """
+        return negative_update_derivative(self._replayed, name, self.optimizer)
+
+    def through_clipping(self, direction_QW: ByName) -> ByName:
+        """The directions with respect to the gradient before clipping. Raises TraceError at an anchor."""
+        return unclipped(direction_QW, self._replayed, self.optimizer)
+
+    @property
+    def _replayed(self) -> ReplayedStep:
+        if self.step is None:
+            raise TraceError(
+                "the derivative of a step needs the batch gradient of the step, which anchors do not hold\n"
+                "  next: counting steps, or formula adam"
+            )
+        return self.step
+
+    @staticmethod
+    def scaled(diagonal_W: ByName, query_QW: ByName) -> ByName:
+        """``D g'`` [Q, ...] by parameter."""
+        return {name: diagonal_W[name] * gradient_QW for name, gradient_QW in query_QW.items()}
+
+    @staticmethod
+    def unit_length(diagonal_W: ByName, query_QW: ByName) -> ByName:
+        """``g' / |sqrt(D) g'|`` [Q, ...] by parameter, 0 where the norm is 0."""
+        parts = [(diagonal_W[name] * gradient**2).flatten(1).sum(dim=1) for name, gradient in query_QW.items()]
+        norm_Q = torch.stack(parts).sum(dim=0).sqrt()
+        scale_Q = torch.where(norm_Q > 0, 1 / norm_Q, 0.0)
+        return {name: torch.einsum("q,q...->q...", scale_Q, gradient_QW) for name, gradient_QW in query_QW.items()}
