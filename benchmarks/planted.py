@@ -21,6 +21,7 @@ from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prepare import prepare_task
 from grasp_psonet.stages.prune import KeepList, keep_lists, prune_tasks
 from grasp_psonet.stages.retrain import read_sweep, train_together
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import trace_task
 from grasp_psonet.stages.train import train_task
 from grasp_psonet.study import Study
@@ -132,7 +133,7 @@ def auc(job: Job, run: str, split: str) -> float:
 
 
 def _predictions(job: Job, run: str) -> pd.DataFrame:
-    return pd.read_parquet(job.study.run(run) / "predictions.parquet")
+    return TrainedRun(job, run).predictions
 
 
 def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ from benchmarks.neighbours import NEIGHBOURS, WAYS, installed, make_task
 from benchmarks.record import write_result
 from benchmarks.trace_cases import WORKLOADS, Case, Clock, Workload, interleaved, make_case
 from grasp_psonet.trajectory.adam import AdamState, preconditioner
-from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.anchors import anchor_of, anchor_path, load_weights, read_anchor, weights_of, write_anchor
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 KEYS = tuple(key for work in WORKLOADS for key in work.num_queries)
@@ -77,7 +77,7 @@ def _once_per_anchor(case: Case, device: str) -> dict[str, Clock]:
             gradient[name].mul(preconditioner(moment, state.step, settings))
 
     with tempfile.TemporaryDirectory() as folder:
-        write_anchor(Path(folder), case.network, state, 1, settings.lr, "")
+        write_anchor(Path(folder), anchor_of(case.network, state))
         path = anchor_path(Path(folder), 1)
         read = partial(_read, case, path, device)
         return interleaved({"anchor": read, "fold": fold}, 3, device)

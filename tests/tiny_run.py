@@ -8,25 +8,24 @@ import pandas as pd
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.trace import Traced, trace
 from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.trajectory.adam import AdamState, learning_rate
+from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor
-from grasp_psonet.trajectory.records import step_rows
-from grasp_psonet.trajectory.replay import Rebuild
+from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.step import train_step
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
-from tests.tiny_study import rebuild_of, tiny_bags, tiny_network
+from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
 # moments short and eps large enough that no term of the step's derivative vanishes; about half of the steps are clipped
 OPTIMIZER = OptimizerSettings(
     lr=3e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, schedule="cosine", warmup_steps=2, clip_norm=1.0
 )
-NUM_STEPS, KEPT_STEP, ANCHORS = 9, 7, (3, 7, 9)
+KEPT_STEP, ANCHORS = 7, (3, 7, 9)
 
 
 @dataclass
@@ -38,28 +37,25 @@ class TinyRun:
 
     bags: dict[str, Bag]
     pixels: np.ndarray
-    rebuild: Rebuild
+    source: BatchSource
     replaying: Replaying
     trajectory: Trajectory
 
     @classmethod
     def train(cls, folder: Path, optimizer: OptimizerSettings = OPTIMIZER) -> "TinyRun":
         bags, pixels = tiny_bags(8)
-        rebuild = rebuild_of(bags, pixels)
+        source = tiny_source(bags, pixels)
         network = tiny_network()
-        replaying = Replaying(rebuild, start_anchor(network))
+        replaying = Replaying(source, start_anchor(network))
         plan = batch_plan({f"v{v}": bags[f"v{v}"].label for v in range(5)}, 3, 2, "class_weighted", 19)
         state = AdamState.at_start(weights_of(network))
         rows = []
-        for _, draws in plan.groupby("step"):
-            lr = learning_rate(optimizer, state.step + 1, NUM_STEPS)
-            batch = rebuild.batch(draws, next(network.parameters()).device)
-            outcome = train_step(network, batch, state, optimizer, lr)
-            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr))
-            if state.step in ANCHORS:
-                write_anchor(folder, network, state, 1, lr, "all")
+        for step in recorded_steps(network, plan, source, optimizer, state):
+            rows.append(step.rows())
+            if step.step in ANCHORS:
+                write_anchor(folder, step.anchor(network))
         steps = pd.concat(rows, ignore_index=True)
-        return cls(bags, pixels, rebuild, replaying, Trajectory(folder, steps, KEPT_STEP, optimizer))
+        return cls(bags, pixels, source, replaying, Trajectory(folder, steps, KEPT_STEP, optimizer))
 
     @property
     def visits(self) -> list[Bag]:

@@ -6,10 +6,10 @@ from torch import nn
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
-from grasp_psonet.trajectory.replay import Rebuild
 
 EDGE_PX = 8
 
@@ -47,5 +47,6 @@ def tiny_bags(num_visits: int = 6, seed: int = 0, most_photos: int = 4) -> tuple
     return bags, np.stack(pixels)
 
 
-def rebuild_of(bags: dict[str, Bag], pixels: np.ndarray) -> Rebuild:
-    return Rebuild(bags, pixels, AugmentationSettings(flip=True, brightness=0.1), 7, False)
+def tiny_source(bags: dict[str, Bag], pixels: np.ndarray) -> BatchSource:
+    """Batches whose photos are augmented."""
+    return BatchSource(bags, pixels, AugmentationSettings(flip=True, brightness=0.1), 7, False)

@@ -15,12 +15,11 @@ import torch
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.photos.store import open_store
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.train import fresh_network, rebuild_of, split_bags
+from grasp_psonet.stages.run import RunInputs
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import weights_of, write_anchor
+from grasp_psonet.trajectory.anchors import anchor_of, weights_of, write_anchor
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.step import train_step
 
@@ -73,18 +72,16 @@ def calibrate(job: Job) -> Calibration:
     """Trains a network that is thrown away on the first steps of the plan. ``job`` has its store."""
     settings = job.settings
     device = use_machine(settings.machine.device, settings.machine.threads)
-    store = open_store(job.study.store)
-    rebuild = rebuild_of(job, store, frozenset())
-    network = fresh_network(job, store).to(device)
-    labels = {visit_id: bag.label for visit_id, bag in rebuild.bags.items()}
-    plan = batch_plan(labels, 1, settings.train.visits_per_step, settings.train.sampling, settings.seed)
+    inputs = RunInputs(job.study, settings, job.cohort)
+    source, network = inputs.source, inputs.start_network().to(device)
+    plan = batch_plan(source.labels, 1, settings.train.visits_per_step, settings.train.sampling, settings.seed)
     state = AdamState.at_start(weights_of(network))
     train = _trainer(job, network, state)
     seconds: list[tuple[float, float, float]] = []
     num_photos = []
     for _, draws in list(plan.groupby("step"))[: _WARM_UP + _STEPS]:
         start = time.perf_counter()
-        batch = rebuild.batch(draws, _CPU)
+        batch = source.batch(draws, _CPU)
         built = time.perf_counter()
         moved = batch.to(device)
         arrived = _now(device)
@@ -92,14 +89,14 @@ def calibrate(job: Job) -> Calibration:
         seconds.append((built - start, arrived - built, _now(device) - arrived))
         num_photos.append(int(moved.is_stored_BN.sum()))
     build_s, move_s, step_s = (statistics.median(column) for column in zip(*seconds[_WARM_UP:], strict=True))
-    val_bags = split_bags(job, store, "val")
+    val_bags = inputs.bags("val")
     with tempfile.TemporaryDirectory(dir=job.study.folder) as folder:
-        anchor_s = _seconds(device, lambda: write_anchor(Path(folder), network, state, 1, 0.0, ""), 1)
+        anchor_s = _seconds(device, lambda: write_anchor(Path(folder), anchor_of(network, state)), 1)
     return Calibration(
         build_s,
         move_s,
         step_s,
-        _seconds(device, lambda: predict_bags(network, val_bags[:2], store.pixels)) / len(val_bags[:2]),
+        _seconds(device, lambda: predict_bags(network, val_bags[:2], source.pixels)) / len(val_bags[:2]),
         anchor_s,
         statistics.mean(num_photos),
         int(plan["step"].max()),

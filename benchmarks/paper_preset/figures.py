@@ -17,7 +17,7 @@ from grasp_psonet.stage import is_complete
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.retrain import read_sweep
-from grasp_psonet.stages.trace import read_trajectory
+from grasp_psonet.stages.run import TrainedRun
 
 _PAPER_EPOCHS = 100
 
@@ -67,25 +67,24 @@ def _study(job: Job) -> dict[str, Any]:
 
 def _training(job: Job, part: str, run: str) -> dict[str, Any]:
     """How fast a run trained (validation and anchors included), and how its epochs went."""
-    folder = job.study.run(run)
+    trained = TrainedRun(job, run)
     epoch_s = epoch_seconds(attempts(job.study.folder, part))
     found: dict[str, Any] = {"run": run, "epochs": job.settings.train.epochs, "seconds_per_epoch": epoch_s}
     if epoch_s is not None:
         found["hours_of_100_epochs"] = _PAPER_EPOCHS * epoch_s / 3600
-    if not is_complete(folder):
+    if not is_complete(trained.folder):
         return found
-    steps, epochs = pd.read_parquet(folder / "steps.parquet"), pd.read_parquet(folder / "epochs.parquet")
+    steps, epochs = trained.trajectory.steps, pd.read_parquet(trained.folder / "epochs.parquet")
     # under the paper's mask removed photos are read all the same
     num_photos = (
         steps["visit_id"].map(job.cohort.photos["visit_id"].value_counts()).groupby(steps["epoch"]).sum().mean()
     )
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     if epoch_s is not None:
         found["photos_per_second"] = float(num_photos) / epoch_s
     return found | {
         "photos_per_epoch": float(num_photos),
-        "num_parameters": metrics["num_parameters"],
-        "kept_epoch": metrics["kept_epoch"],
+        "num_parameters": trained.metrics["num_parameters"],
+        "kept_epoch": trained.metrics["kept_epoch"],
         "val_auc_by_epoch": epochs["val_auc"].round(4).tolist(),
         "train_loss_by_epoch": epochs["train_loss"].round(4).tolist(),
     }
@@ -95,7 +94,7 @@ def _tracing(job: Job) -> dict[str, Any]:
     """How fast the trace went: photos times anchors over the seconds of the whole stage."""
     folder = job.study.trace(job.trace_name())
     scores, queries = pd.read_parquet(folder / "scores.parquet"), pd.read_parquet(folder / "queries.parquet")
-    num_anchors = len(read_trajectory(job).windows())
+    num_anchors = len(TrainedRun(job).trajectory.windows())
     num_photos = int(scores["photo_id"].nunique())
     spent = _spent(job.study.folder, "trace")
     found = {"queries": int(queries["used"].sum()), "anchors": num_anchors, "photos": num_photos}

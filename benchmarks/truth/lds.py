@@ -18,8 +18,9 @@ from benchmarks.truth.rankings import combinations
 from grasp_psonet.chance import generator
 from grasp_psonet.evidence.counterfactual import datamodel_score, mean_over_queries
 from grasp_psonet.stage import Task, judge, run_task
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.retrain import train_together
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import trace_queries
 from grasp_psonet.stages.train import train_task
 
@@ -37,9 +38,10 @@ def lds_rows(cohorts: Cohorts, seed: int, num_lists: int) -> Iterator[dict[str, 
         axis=1,
     )
     loss_QL = pd.concat({name: _val_losses(job, name) for name in names}, axis=1)
-    queries = _all_of_validation(job)
+    run = TrainedRun(job)
+    queries = _all_of_validation(run)
     for settings, formulas in combinations(whole_grid=False, errors=("kept",)):
-        found = trace_queries(job, queries, formulas, settings)
+        found = trace_queries(run, queries, formulas, settings)
         for formula, scores in found.tables.items():
             wide = scores.pivot_table(index="query_id", columns="photo_id", values="score").loc[loss_QL.index]
             is_kept_LP = kept.loc[wide.columns].to_numpy(dtype=bool).T
@@ -75,12 +77,10 @@ def _draw_half(job: Job, name: str, folder: Path) -> None:
 
 
 def _val_losses(job: Job, run: str) -> "pd.Series[float]":
-    predictions = pd.read_parquet(job.study.run(run) / "predictions.parquet")
-    return predictions[predictions["split"] == "val"].set_index("visit_id")["loss"].sort_index()
+    return TrainedRun(job, run).predictions_of("val").set_index("visit_id")["loss"].sort_index()
 
 
-def _all_of_validation(job: Job) -> pd.DataFrame:
+def _all_of_validation(run: TrainedRun) -> pd.DataFrame:
     """Every validation visit as a query, right or wrong."""
-    predictions = pd.read_parquet(job.study.run(BASELINE) / "predictions.parquet")
-    rows = predictions[predictions["split"] == "val"].sort_values("visit_id")
+    rows = run.predictions_of("val").sort_values("visit_id")
     return pd.DataFrame({"query_id": rows["visit_id"], "photo_id": rows["attended_photo_id"], "used": True})

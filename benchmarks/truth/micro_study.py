@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
-from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.chance import generator, seed_of
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import NUM_CLASSES, BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
-from grasp_psonet.trajectory.replay import Rebuild
 
 EDGE_PX = 4
 FEW, MANY = 3, 7  # photos of a visit
@@ -50,10 +49,9 @@ class MicroStudy:
         return tuple(photo_id for bag in self.training for photo_id in bag.photo_ids)
 
     @property
-    def rebuild(self) -> Rebuild:
-        """What rebuilds the batches of training: nothing is augmented."""
-        bags = {bag.visit_id: bag for bag in self.training}
-        return Rebuild(bags, self.pixels, AugmentationSettings(), self.seed, reads_removed=False)
+    def source(self) -> BatchSource:
+        """What makes the batches of training: nothing is augmented."""
+        return BatchSource({bag.visit_id: bag for bag in self.training}, self.pixels)
 
     def batch(self, bags: tuple[Bag, ...]) -> BagBatch:
         """These bags, photos as training sees them."""

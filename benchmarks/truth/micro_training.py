@@ -21,9 +21,8 @@ from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor
-from grasp_psonet.trajectory.records import step_rows
+from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.step import train_step
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
 VISITS_PER_STEP = 4
@@ -56,19 +55,17 @@ class Counterfactuals:
 def train(study: MicroStudy, lr: float, num_steps: int, anchor_every: int, folder: Path) -> MicroRun:
     """Trains by the project's own steps and writes anchors every so many steps and after the last; coupled decay 1e-4."""
     optimizer = OptimizerSettings(lr=lr, weight_decay=1e-4)
-    network, rebuild = micro_network(study.seed), study.rebuild
-    replaying = Replaying(rebuild, start_anchor(network))
-    labels = {bag.visit_id: bag.label for bag in study.training}
-    epochs = -(-num_steps // -(-len(labels) // VISITS_PER_STEP))
-    plan = batch_plan(labels, epochs, VISITS_PER_STEP, "class_weighted", study.seed)
+    network, source = micro_network(study.seed), study.source
+    replaying = Replaying(source, start_anchor(network))
+    epochs = -(-num_steps // -(-len(study.training) // VISITS_PER_STEP))
+    plan = batch_plan(source.labels, epochs, VISITS_PER_STEP, "class_weighted", study.seed)
     plan = plan[plan["step"] <= num_steps]
     state, rows = AdamState.at_start(weights_of(network)), []
     folder.mkdir(parents=True, exist_ok=True)
-    for _, draws in plan.groupby("step"):
-        batch = rebuild.batch(draws, torch.device("cpu"))
-        rows.append(step_rows(draws, batch.label_B.tolist(), train_step(network, batch, state, optimizer, lr), lr))
-        if state.step % anchor_every == 0 or state.step == num_steps:
-            write_anchor(folder, network, state, 1, lr, "all")
+    for step in recorded_steps(network, plan, source, optimizer, state):
+        rows.append(step.rows())
+        if step.step % anchor_every == 0 or step.step == num_steps:
+            write_anchor(folder, step.anchor(network))
     trajectory = Trajectory(folder, pd.concat(rows, ignore_index=True), num_steps, optimizer)
     return MicroRun(study, network, plan, trajectory, replaying)
 

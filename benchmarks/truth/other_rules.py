@@ -20,18 +20,18 @@ from torch import Tensor, nn
 
 from benchmarks.planted import make_arm, rows_of_lists, train_lists
 from grasp_psonet.bags.bag import BagBatch
-from grasp_psonet.photos.store import open_store
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.progress import teller
 from grasp_psonet.pruning.selection import select
 from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import KeepList, keep_lists
+from grasp_psonet.stages.run import RunInputs, TrainedRun, removed_photos
 from grasp_psonet.stages.trace import run_queries, trace_queries
-from grasp_psonet.stages.train import RUN_SETTINGS, fresh_network, plan_of, rebuild_of, removed_photos, split_bags
-from grasp_psonet.training.fit import RunFolder, fit
+from grasp_psonet.stages.train import RUN_SETTINGS
+from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
-from grasp_psonet.trajectory.replay import Rebuild
 
 Rows = Iterator[dict[str, Any]]
 CLASS_TRACE = "by-class"
@@ -54,11 +54,12 @@ def _class_trace(job: Job) -> Task:
     """Scores of the errors mistaken for each class, 0 for photos of other classes: a visit may be mistaken for two."""
 
     def make(folder: Path) -> None:
-        queries, formula = run_queries(job), job.settings.trace.formula
+        run, formula = TrainedRun(job), job.settings.trace.formula
+        queries = run_queries(run)
         label = job.cohort.visits.set_index("visit_id")["severity_reader1"]
         found = []
         for predicted, errors in queries.groupby("predicted"):
-            scores = trace_queries(job, errors, [formula]).tables[formula]
+            scores = trace_queries(run, errors, [formula]).tables[formula]
             speaks = scores["visit_id"].map(label) == predicted
             names = scores["query_id"] + f" as {predicted}"
             found.append(scores.assign(query_id=names, score=scores["score"].where(speaks, 0.0)))
@@ -83,12 +84,12 @@ def rounds_rows(job: Job) -> Rows:
     yield from rows_of_lists(job, "rounds", lists)
 
 
-def _next_round(job: Job, run: str) -> pd.DataFrame:
+def _next_round(job: Job, name: str) -> pd.DataFrame:
     """The keep list of a run, less the photos that did most harm to it."""
     photos = _training_photos(job)
-    removed = removed_photos(None if run == BASELINE else job.study.pruning(run))
-    formula = job.settings.trace.formula
-    scores = trace_queries(job, run_queries(job, run), [formula], run=run).tables[formula]
+    run, formula = TrainedRun(job, name), job.settings.trace.formula
+    removed = run.inputs.removed
+    scores = trace_queries(run, run_queries(run), [formula]).tables[formula]
     left = photos[~photos["photo_id"].isin(removed)]
     keep = select(scores, left, job.visits_of("train"), PER_ROUND, job.settings.prune)
     removed |= set(keep.loc[~keep["kept"], "photo_id"])
@@ -113,7 +114,7 @@ def weights_rows(job: Job) -> Rows:
 
 
 @dataclass(frozen=True)
-class WeighedRebuild(Rebuild):
+class WeighedSource(BatchSource):
     """Batches as ever; the weights of the photos of the last batch wait for the network's next pass."""
 
     weight: Mapping[str, float] = field(default_factory=dict)
@@ -133,20 +134,15 @@ class WeighedRebuild(Rebuild):
 def _train_weighed(job: Job, weight: Mapping[str, float], folder: Path) -> None:
     settings = job.settings
     device = use_machine(settings.machine.device, settings.machine.threads)
-    store = open_store(job.study.store)
-    usual = rebuild_of(job, store, frozenset())
-    rebuild = WeighedRebuild(
-        usual.bags, usual.pixels, usual.augmentation, usual.seed, usual.reads_removed, weight=weight
-    )
-    network = fresh_network(job, store).to(device)
-    network.attention.register_forward_hook(rebuild.weigh)
-    val_bags = split_bags(job, store, "val")
-    fit(
-        network, plan_of(job, rebuild), rebuild, val_bags, settings.train, RunFolder(folder), teller(f"  {folder.name}")
-    )
+    inputs = RunInputs(job.study, settings, job.cohort)
+    usual = inputs.source
+    source = WeighedSource(usual.bags, usual.pixels, usual.augmentation, usual.seed, usual.reads_removed, weight=weight)
+    network = inputs.start_network().to(device)
+    network.attention.register_forward_hook(source.weigh)
+    planned = PlannedTraining(inputs.plan, source, inputs.bags("val"))
+    fit(network, planned, settings.train, RunFolder(folder), teller(f"  {folder.name}"))
     found = [
-        predict_bags(network, split_bags(job, store, split), store.pixels)[0].assign(split=split)
-        for split in ("val", "test")
+        predict_bags(network, inputs.bags(split), source.pixels)[0].assign(split=split) for split in ("val", "test")
     ]
     pd.concat(found, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
 

@@ -24,10 +24,10 @@ from grasp_psonet.errors import SettingsError
 from grasp_psonet.influence.choices import Counting, Errors, QueryKind, UnitName
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.photos.store import PhotoStore, open_store
-from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.trace import kept_network, read_trajectory, run_queries, trace_queries
-from grasp_psonet.stages.train import split_bags
+from grasp_psonet.photos.store import PhotoStore
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.stages.trace import run_queries, trace_queries
 
 Floats = NDArray[np.float64]
 FORMULAS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "adam-step", "cosine")
@@ -60,10 +60,11 @@ def _is_defined(settings: TraceSettings, formula: FormulaName) -> bool:
 def ranking_rows(job: Job, whole_grid: bool) -> Iterator[dict[str, Any]]:
     """One row per method and rule: average precision, and precision among as many photos as were planted."""
     truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
-    queries = {errors: run_queries(job, errors=errors) for errors in get_args(Errors)}
+    run = TrainedRun(job)
+    queries = {errors: run_queries(run, errors) for errors in get_args(Errors)}
     for settings, formulas in combinations(whole_grid):
         start = time.monotonic()
-        found = trace_queries(job, queries[settings.errors], formulas, settings)
+        found = trace_queries(run, queries[settings.errors], formulas, settings)
         elapsed_s = (time.monotonic() - start) / len(formulas)
         for formula, scores in found.tables.items():
             wide = scores.pivot_table(index="query_id", columns="photo_id", values="score")
@@ -113,11 +114,10 @@ def quality_of(harm_P: Floats, planted_P: NDArray[np.bool]) -> dict[str, float]:
 def gradient_free(job: Job) -> dict[str, "pd.Series[float]"]:
     """Harm of every training photo by measures that take no gradient: its loss and margin alone, its attention, its likeness to
     the errors' photos among other classes (mean of the five nearest errors), its quality measures, chance."""
-    job = job.as_trained(job.study.run(BASELINE))
-    store, trajectory = open_store(job.study.store), read_trajectory(job)
-    network = kept_network(job, store, trajectory, torch.device("cpu"))
-    alone = {bag.only(p).photo_ids[0]: bag.only(p) for bag in split_bags(job, store, "train") for p in bag.photo_ids}
-    attention = pd.read_parquet(job.study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
+    run = TrainedRun(job)
+    network, store = run.kept_network(torch.device("cpu")), run.inputs.store
+    alone = {photo_id: bag.only(photo_id) for bag in run.inputs.bags("train") for photo_id in bag.photo_ids}
+    attention = run.attention.set_index("photo_id")["attention"]
     feature, logit = _features_and_logits(network, list(alone.values()), store)
     label = torch.tensor([bag.label for bag in alone.values()])
     ids = list(alone)
@@ -127,7 +127,7 @@ def gradient_free(job: Job) -> dict[str, "pd.Series[float]"]:
         "loss": pd.Series(torch.nn.functional.cross_entropy(logit, label, reduction="none").numpy(), ids),
         "margin": pd.Series((others - own).numpy(), ids),
         "attention": attention[ids].astype(float),
-        "nearest errors": pd.Series(_likeness(job, store, network, feature, label), ids),
+        "nearest errors": pd.Series(_likeness(run, network, feature, label), ids),
         "random": pd.Series(generator(job.settings.seed, "random ranking").random(len(ids)), ids),
     }
     quality = pd.read_parquet(job.study.store / "index.parquet").set_index("photo_id").loc[ids]
@@ -147,14 +147,12 @@ def _features_and_logits(network: Any, bags: list[Any], store: PhotoStore) -> tu
     return torch.cat(features).double(), torch.cat(logits).double()
 
 
-def _likeness(job: Job, store: PhotoStore, network: Any, feature_PD: torch.Tensor, label_P: torch.Tensor) -> Floats:
-    queries = run_queries(job, errors="kept").set_index("query_id")
+def _likeness(run: TrainedRun, network: Any, feature_PD: torch.Tensor, label_P: torch.Tensor) -> Floats:
+    queries = run_queries(run, errors="kept").set_index("query_id")
     bags = [
-        bag.only(queries["photo_id"][bag.visit_id])
-        for bag in split_bags(job, store, "val")
-        if bag.visit_id in queries.index
+        bag.only(queries["photo_id"][bag.visit_id]) for bag in run.inputs.bags("val") if bag.visit_id in queries.index
     ]
-    query_QD, _ = _features_and_logits(network, bags, store)
+    query_QD, _ = _features_and_logits(network, bags, run.inputs.store)
     unit = torch.nn.functional.normalize
     cosine_QP = unit(query_QD, dim=1) @ unit(feature_PD, dim=1).T
     is_other_QP = torch.tensor([bag.label for bag in bags])[:, None] != label_P

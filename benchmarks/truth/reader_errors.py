@@ -17,6 +17,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.stage import run_task
 from grasp_psonet.stages.audit import audit_task
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import run_queries, trace_queries
 
 GROSS_ERRORS = 0.2  # of Reader 1's visits
@@ -48,9 +49,10 @@ def reader_error_rows(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
 
 def _harm_of_visits(job: Job) -> dict[str, "pd.Series[float]"]:
     """Harm to all errors together by visit: of the visit as a whole, and the mean over its photos alone."""
-    found = {}
+    found, run = {}, TrainedRun(job)
+    queries = run_queries(run)
     for settings in (TraceSettings(unit="visit", query="visit"), TraceSettings()):
-        traced = trace_queries(job, run_queries(job), FORMULAS, settings)
+        traced = trace_queries(run, queries, FORMULAS, settings)
         for formula, scores in traced.tables.items():
             by_photo = scores.groupby(["visit_id", "photo_id"])["score"].sum()
             found[f"trace: {formula}, {settings.unit}"] = -by_photo.groupby("visit_id").mean()

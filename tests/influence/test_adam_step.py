@@ -88,9 +88,7 @@ def test_the_second_moments_bend_is_zero_where_nothing_was_ever_felt(run: TinyRu
     network = run.network()
     step = next(
         iter(
-            at_steps.replay(
-                network, run.replaying.start, run.trajectory.steps, 1, run.rebuild, run.trajectory.optimizer
-            )
+            at_steps.replay(network, run.replaying.start, run.trajectory.steps, 1, run.source, run.trajectory.optimizer)
         )
     )
     name = "head.0.weight"

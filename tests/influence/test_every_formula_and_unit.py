@@ -16,6 +16,7 @@ from torch import nn
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
@@ -26,18 +27,16 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor
-from grasp_psonet.trajectory.records import step_rows
-from grasp_psonet.trajectory.replay import Rebuild
+from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.step import train_step
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 from tests.reference.every_score import UNITS, Scores, Story, every_score
 from tests.reference.units import gradient_of
 
 EDGE_PX = 32
-DRAWS, LEARNING_RATES = (("v0", "v1"), ("v1", "v0", "v0")), (1e-2, 6e-3)
+DRAWS = (("v0", "v1"), ("v1", "v0", "v0"))
 # short moments and a large eps: no term of the step's derivative vanishes; clipped in both steps
-OPTIMIZER = OptimizerSettings(lr=1e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, clip_norm=0.3)
+OPTIMIZER = OptimizerSettings(lr=1e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, schedule="cosine", clip_norm=0.3)
 AT_ANCHORS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 AT_STEPS: tuple[FormulaName, ...] = (*AT_ANCHORS, "adam-step", "unrolled")
 LARGEST_ERROR = {torch.float64: 1e-10, torch.float32: 1e-4}
@@ -123,41 +122,46 @@ class FamilyRun:
 
     network: BagNetwork
     trajectory: Trajectory
-    rebuild: Rebuild
+    source: BatchSource
     replaying: Replaying
 
     @classmethod
     def train(cls, family: str, dtype: torch.dtype, folder: Path, impossible_class: int | None = None) -> "FamilyRun":
         bags, pixels = drawn_bags()
-        rebuild = Rebuild(bags, pixels, AugmentationSettings(flip=True, brightness=0.1), 7, False)
+        source = BatchSource(bags, pixels, AugmentationSettings(flip=True, brightness=0.1), 7)
         network = bag_network(family, dtype, impossible_class)
-        replaying = Replaying(rebuild, start_anchor(network))
+        replaying = Replaying(source, start_anchor(network))
         state, rows = AdamState.at_start(weights_of(network)), []
-        for step, (visit_ids, lr) in enumerate(zip(DRAWS, LEARNING_RATES, strict=True), start=1):
-            draws = pd.DataFrame({"epoch": 1, "step": step, "draw": range(len(visit_ids)), "visit_id": visit_ids})
-            batch = rebuild.batch(draws, torch.device("cpu"))
-            outcome = train_step(network, batch, state, OPTIMIZER, lr)
-            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr))
+        plan = pd.DataFrame(
+            {
+                "step": np.repeat([1, 2], [len(visit_ids) for visit_ids in DRAWS]),
+                "epoch": 1,
+                "draw": np.concatenate([np.arange(len(visit_ids)) for visit_ids in DRAWS]),
+                "visit_id": np.concatenate(DRAWS),
+            }
+        )
+        for step in recorded_steps(network, plan, source, OPTIMIZER, state):
+            rows.append(step.rows())
         folder.mkdir()
-        write_anchor(folder, network, state, 1, lr, "all")
+        write_anchor(folder, step.anchor(network))
         steps = pd.concat(rows, ignore_index=True)
-        return cls(network, Trajectory(folder, steps, len(DRAWS), OPTIMIZER), rebuild, replaying)
+        return cls(network, Trajectory(folder, steps, len(DRAWS), OPTIMIZER), source, replaying)
 
     @property
     def visits(self) -> list[Bag]:
-        return [self.rebuild.bags[name] for name in ("v0", "v1", "v2")]
+        return [self.source.bags[name] for name in ("v0", "v1", "v2")]
 
     @property
     def queries(self) -> list[Bag]:
-        return [self.rebuild.bags[name] for name in ("v3", "v4")]
+        return [self.source.bags[name] for name in ("v3", "v4")]
 
     def story(self, family: str) -> Story:
         start = bag_network(family, torch.float64)
-        return Story(start, self.trajectory.steps, OPTIMIZER, self.rebuild, self.visits, self.queries)
+        return Story(start, self.trajectory.steps, OPTIMIZER, self.source, self.visits, self.queries)
 
     def scores(self, unit: UnitName, with_curvature_none: bool) -> Scores:
         """Scores [Q, Z] by (counting, formula, unit)."""
-        coverage = cover_unit(unit, self.network, collate(self.visits, self.rebuild.pixels))
+        coverage = cover_unit(unit, self.network, collate(self.visits, self.source.pixels))
         found: Scores = {}
         stepwise = TraceSettings(formula="unrolled", counting="steps", errors="kept", query="visit", unit=unit)
         asked = [(TraceSettings(query="visit", unit=unit, counting="checkpoints"), AT_ANCHORS), (stepwise, AT_STEPS)]
@@ -184,7 +188,7 @@ class FamilyRun:
             self.trajectory,
             visits or self.visits,
             queries or self.queries,
-            self.rebuild.pixels if pixels is None else pixels,
+            self.source.pixels if pixels is None else pixels,
             settings,
             coverage,
             formulas=formulas,
@@ -224,7 +228,7 @@ def test_every_formula_in_every_unit_equals_the_loop(family: str, tmp_path: Path
 
 def _refuse_hidden_gradients(story: Story) -> None:
     """Every parameter is felt by the first visit, and the steps are clipped."""
-    batch = collate([story.visits[0]], story.rebuild.pixels)
+    batch = collate([story.visits[0]], story.source.pixels)
     there = batch.is_photo_BN[0]
     found = gradient_of(story.network, batch.photos_BNCHW[0].double(), there, there, int(batch.label_B[0]))
     largest = max(float(gradient.abs().max()) for gradient in found.values())
@@ -238,14 +242,14 @@ def _refuse_hidden_gradients(story: Story) -> None:
 @pytest.mark.parametrize("family", ["vit", "efficientnet"])
 def test_order_batches_neighbours_and_removed_photos_change_nothing(family: str, tmp_path: Path) -> None:
     run = FamilyRun.train(family, torch.float64, tmp_path / "run")
-    other = run.rebuild.pixels.copy()
-    removed, of_v2 = run.rebuild.bags["v1"].rows[1], run.rebuild.bags["v2"].rows[0]
+    other = run.source.pixels.copy()
+    removed, of_v2 = run.source.bags["v1"].rows[1], run.source.bags["v2"].rows[0]
     other[[removed, of_v2]] = 255 - other[[removed, of_v2]]
     drawn_too = pd.concat([run.trajectory.steps, run.trajectory.steps.tail(1).assign(visit_id="v2")])
     run.trajectory = replace(run.trajectory, steps=drawn_too)
     backwards = [_backwards(bag) for bag in run.visits[::-1]]
     for unit in ("share", "edit"):
-        coverage = cover_unit(unit, run.network, collate(run.visits, run.rebuild.pixels))
+        coverage = cover_unit(unit, run.network, collate(run.visits, run.source.pixels))
         settings = TraceSettings(query="visit", unit=unit)
         whole = run.trace(settings, ("adam", "cosine"), coverage)
         again = run.trace(replace(settings, photos_per_batch=1), ("adam", "cosine"), coverage, backwards)
@@ -267,14 +271,14 @@ def _backwards(bag: Bag) -> Bag:
 def test_poison_is_the_most_harmful_and_a_copy_the_most_helpful_in_every_unit(family: str, tmp_path: Path) -> None:
     """The query's own photo under the wrong label and the right one; the third class is impossible (test_trace says why)."""
     run = FamilyRun.train(family, torch.float64, tmp_path / "run", impossible_class=2)
-    query = run.rebuild.bags["v4"]
+    query = run.source.bags["v4"]
     assert query.label == 1
     poison = replace(query, visit_id="v0", label=0, photo_ids=("poison",))
     visits = [*run.visits, poison, replace(query, visit_id="v1", photo_ids=("copy",))]
     both_drawn = pd.DataFrame({"step": [1, 1, 2, 2], "visit_id": ["v0", "v1"] * 2, "lr": 0.01})
     run.trajectory = replace(run.trajectory, steps=both_drawn)
     for unit in UNITS:
-        coverage = cover_unit(unit, run.network, collate(visits, run.rebuild.pixels))  # type: ignore[arg-type]
+        coverage = cover_unit(unit, run.network, collate(visits, run.source.pixels))  # type: ignore[arg-type]
         settings = TraceSettings(query="visit", unit=unit)  # type: ignore[arg-type]
         traced = run.trace(settings, ("sgd", "adam", "cosine"), coverage, visits, [query])
         for formula, (scores,) in traced.by_formula.items():

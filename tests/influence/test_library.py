@@ -82,9 +82,10 @@ def test_recording_reads_moments_by_name_and_changes_nothing(tmp_path: Path, kin
     assert trajectory.optimizer.kind == ("adamw" if kind is torch.optim.AdamW else "adam")
     assert trajectory.optimizer.weight_decay == 0.01
     wanted = [(t, str(b), 0.02 * 0.8 ** (t - 1)) for t, drawn in enumerate(STEPS, start=1) for b in drawn]
-    told = list(trajectory.steps.itertuples(index=False, name=None))
+    told = list(trajectory.steps[["step", "visit_id", "lr"]].itertuples(index=False, name=None))
     assert [row[:2] for row in told] == [row[:2] for row in wanted]
     np.testing.assert_allclose([row[2] for row in told], [row[2] for row in wanted])
+    assert trajectory.steps["draw"].tolist() == list(range(len(wanted)))
     again = grasp_psonet.read_recording(tmp_path, kept_step=4)
     assert again.windows() == [(0, 2), (2, 4)]
     pd.testing.assert_frame_equal(again.steps, trajectory.steps)

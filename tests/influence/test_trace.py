@@ -10,6 +10,7 @@ import torch
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import Counting
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
@@ -19,11 +20,10 @@ from grasp_psonet.influence.tracing.trace import trace
 from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import bags_of_photos
-from grasp_psonet.trajectory.adam import AdamState, learning_rate
-from grasp_psonet.trajectory.anchors import write_anchor
-from grasp_psonet.trajectory.records import step_rows
+from grasp_psonet.trajectory.adam import AdamState
+from grasp_psonet.trajectory.anchors import weights_of, write_anchor
+from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.step import train_step
 from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.reference import influence_scores
 from tests.tiny_study import tiny_bags, tiny_network
@@ -43,17 +43,12 @@ class _Story:
                 self.network.head[-1].bias[impossible_class] = -30
         trained = [f"v{v}" for v in range(5)]
         plan = batch_plan({name: self.bags[name].label for name in trained}, 3, 3, "class_weighted", 1)
-        state = AdamState.at_start({name: weight.detach() for name, weight in self.network.named_parameters()})
+        state = AdamState.at_start(weights_of(self.network))
         rows = []
-        for step, draws in plan.groupby("step"):
-            lr = learning_rate(OPTIMIZER, int(step), 6)  # type: ignore[call-overload]
-            batch = collate([self.bags[visit_id] for visit_id in draws["visit_id"]], self.pixels)
-            batch = replace(batch, photos_BNCHW=batch.photos_BNCHW.double())
-            rows.append(
-                step_rows(draws, batch.label_B.tolist(), train_step(self.network, batch, state, OPTIMIZER, lr), lr)
-            )
-            if step in (2, 5, 6):
-                write_anchor(folder, self.network, state, 1, lr, "all")
+        for step in recorded_steps(self.network, plan, BatchSource(self.bags, self.pixels), OPTIMIZER, state):
+            rows.append(step.rows())
+            if step.step in (2, 5, 6):
+                write_anchor(folder, step.anchor(self.network))
         self.trajectory = Trajectory(folder, pd.concat(rows, ignore_index=True), 5, OPTIMIZER)
         self.photos = list(bags_of_photos([self.bags[f"v{v}"] for v in range(6)]))
         self.queries = [self.bags[name].only(self.bags[name].photo_ids[-1]) for name in ("v6", "v7")]

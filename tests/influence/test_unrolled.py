@@ -177,7 +177,7 @@ def test_summed_queries_are_the_sum(run: TinyRun) -> None:
 def test_fisher_products_are_those_of_the_draws_gradients(run: TinyRun) -> None:
     network = run.network()
     draws = run.trajectory.steps[run.trajectory.steps["step"] == 2]
-    batch = run.rebuild.batch(draws, torch.device("cpu"))
+    batch = run.source.batch(draws, torch.device("cpu"))
     names = [name for name, _ in network.named_parameters()]
     vectors = {name: torch.randn(3, *w.shape, dtype=w.dtype) for name, w in reversed(list(network.named_parameters()))}
     found = curvature_products("fisher", network, batch, vectors)

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.trajectory.replay import Rebuild
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from tests.reference import units as reference_units
 from tests.reference.real_training import double
@@ -34,14 +34,14 @@ class Story:
     network: BagNetwork
     steps: pd.DataFrame
     optimizer: OptimizerSettings
-    rebuild: Rebuild
+    source: BatchSource
     visits: Sequence[Bag]
     queries: Sequence[Bag]
 
     def columns(self, visit_ids: Sequence[str]) -> list[int]:
         """Column of each present photo of these draws."""
         ids = [photo_id for bag in self.visits for photo_id in _present(bag)]
-        return [ids.index(photo_id) for name in visit_ids for photo_id in _present(self.rebuild.bags[name])]
+        return [ids.index(photo_id) for name in visit_ids for photo_id in _present(self.source.bags[name])]
 
 
 def every_score(story: Story) -> Scores:
@@ -55,7 +55,7 @@ class _Telling:
         self.story, self.network = story, story.network
         self.shapes = {name: weight.shape for name, weight in self.network.named_parameters()}
         self.num_photos = sum(len(_present(bag)) for bag in story.visits)
-        self.queries = [double(collate([bag], story.rebuild.pixels)) for bag in story.queries]
+        self.queries = [double(collate([bag], story.source.pixels)) for bag in story.queries]
         self.found: Scores = {}
 
     def scores(self) -> Scores:
@@ -65,7 +65,7 @@ class _Telling:
         felt = []  # of each step: its batch, gradients of the units, columns
         for t, draws in steps:
             lr, visit_ids = float(draws["lr"].iloc[0]), list(draws["visit_id"])
-            batch = double(self.story.rebuild.batch(draws, torch.device("cpu")))
+            batch = double(self.story.source.batch(draws, torch.device("cpu")))
             unit_UPD, columns = self._of_units(weight_D, batch), self.story.columns(visit_ids)
             felt.append((batch, unit_UPD, columns))
             query_QD = self._of_queries(weight_D)
@@ -86,7 +86,7 @@ class _Telling:
         drawn = [
             bag for bag in self.story.visits if any((draws["visit_id"] == bag.visit_id).any() for _, draws in steps)
         ]
-        batch = double(collate(drawn, self.story.rebuild.pixels))
+        batch = double(collate(drawn, self.story.source.pixels))
         divided, whole = [], []
         for bag in drawn:
             draw_lr = [(float(d["lr"].iloc[0]), int((d["visit_id"] == bag.visit_id).sum()), len(d)) for _, d in steps]

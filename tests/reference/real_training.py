@@ -110,7 +110,7 @@ def take_step(
     """One step on these draws, as training took it but for the extra loss of each draw of the visit."""
     terms = []
     for at in range(len(draws)):
-        batch = double(run.rebuild.batch(draws.iloc[[at]], torch.device("cpu")))
+        batch = double(run.source.batch(draws.iloc[[at]], torch.device("cpu")))
         terms.append(loss_of(network, batch))
         if draws["visit_id"].iloc[at] == visit_id:
             terms.append(extra(network, batch))

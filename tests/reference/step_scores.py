@@ -26,7 +26,7 @@ def scores_of(
     for step, draws in steps[steps["step"] <= run.trajectory.kept_step].groupby("step"):
         ours = {}
         for at, visit_id in enumerate(draws["visit_id"]):
-            batch = real_training.double(run.rebuild.batch(draws.iloc[[at]], torch.device("cpu")))
+            batch = real_training.double(run.source.batch(draws.iloc[[at]], torch.device("cpu")))
             for n, photo_id in enumerate(run.bags[visit_id].photo_ids):
                 ours[at, photo_id] = _gradient(network, real_training.UNITS[unit](network, batch, n))
         theirs = [

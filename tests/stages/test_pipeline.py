@@ -15,13 +15,12 @@ import torch
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.cli import main
-from grasp_psonet.photos.store import open_store
 from grasp_psonet.settings import load
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.trace import kept_network, kept_queries, read_trajectory, run_queries
-from grasp_psonet.stages.train import split_bags
+from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.stages.trace import kept_queries, run_queries
 from grasp_psonet.study import Study
-from grasp_psonet.trajectory.anchors import anchor_steps, load_weights
+from grasp_psonet.trajectory.anchors import anchor_steps
 
 QUICK = ["--train.epochs", "2", "--prune.k", "[3]", "--evaluate.replicates", "50", "--cohort.num_views", "3"]
 
@@ -91,15 +90,14 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
     settings = load(finished / "study.yaml")
     job = Job(Study(finished), settings)
     queries = pd.read_parquet(finished / "traces/cosine/queries.parquet")
-    store, trajectory = open_store(job.study.store), read_trajectory(job)
-    network = kept_network(job, store, trajectory, torch.device("cpu"))
-    steps = anchor_steps(trajectory.anchors)
+    run = TrainedRun(job)
+    steps = anchor_steps(run.trajectory.anchors)
     assert len(steps) == 2
     wanted = []
     for step in steps:
-        load_weights(network, trajectory.read(step, torch.device("cpu")))
-        for bag in split_bags(job, store, "val"):
-            batch = collate([bag], store.pixels)
+        network = run.network_at(step)
+        for bag in run.inputs.bags("val"):
+            batch = collate([bag], run.inputs.store.pixels)
             with torch.no_grad():
                 said = network(batch.photos_BNCHW, batch.is_photo_BN)
             if int(said.logits_BC.argmax()) != bag.label:
@@ -107,8 +105,8 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
     assert {step for step, _, _ in wanted} == set(steps), "an epoch without an error would show nothing"
     found = queries[["step", "query_id", "photo_id"]].itertuples(index=False, name=None)
     assert sorted(found) == sorted(wanted)
-    kept = kept_queries(job)[["query_id", "photo_id"]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(kept, run_queries(job, errors="kept")[["query_id", "photo_id"]])
+    kept = kept_queries(run)[["query_id", "photo_id"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, run_queries(run, errors="kept")[["query_id", "photo_id"]])
     scores = pd.read_parquet(finished / "traces/cosine/scores.parquet")
     assert set(scores["query_id"]) == set(queries["query_id"])
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from grasp_psonet.bags.plan import batch_plan
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch, StageError
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.training.fit import RunFolder, fit
+from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps, load_weights, read_anchor, weights_of
-from grasp_psonet.trajectory.replay import Rebuild, replay
+from grasp_psonet.trajectory.replay import replay
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from tests.tiny_study import rebuild_of, tiny_bags, tiny_network
+from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
 SETTINGS = TrainSettings(
     epochs=4, visits_per_step=4, optimizer=OptimizerSettings(lr=1e-2, schedule="cosine", warmup_steps=2, clip_norm=1.0)
@@ -27,21 +28,21 @@ class _StoppedError(Exception):
     pass
 
 
-def _train(folder: Path, stop_after: int | None = None) -> tuple[BagNetwork, Rebuild, pd.DataFrame]:
+def _train(folder: Path, stop_after: int | None = None) -> tuple[BagNetwork, BatchSource, pd.DataFrame]:
     folder.mkdir(exist_ok=True)
     bags, pixels = tiny_bags(9)
-    rebuild = rebuild_of({name: bag for name, bag in bags.items() if name < "v6"}, pixels)
+    source = tiny_source({name: bag for name, bag in bags.items() if name < "v6"}, pixels)
     val_bags = [bag for name, bag in bags.items() if name >= "v6"]
-    plan = batch_plan({name: bag.label for name, bag in rebuild.bags.items()}, 4, 4, "class_weighted", 3)
+    plan = batch_plan(source.labels, 4, 4, "class_weighted", 3)
     network = tiny_network().float()
 
     def after_epoch(done: int, _: int) -> None:
         if done == stop_after:
             raise _StoppedError
 
-    fit(network, plan, rebuild, val_bags, SETTINGS, RunFolder(folder), after_epoch)
+    fit(network, PlannedTraining(plan, source, val_bags), SETTINGS, RunFolder(folder), after_epoch)
     steps = pd.concat([pd.read_parquet(path) for path in sorted((folder / "steps").glob("*"))], ignore_index=True)
-    return network, rebuild, steps
+    return network, source, steps
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -49,10 +50,10 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 
 
 def test_replay_from_an_anchor_gives_the_next_anchor_bitwise(tmp_path: Path) -> None:
-    network, rebuild, steps = _train(tmp_path / "run")
+    network, source, steps = _train(tmp_path / "run")
     first, second, *_ = anchor_steps(tmp_path / "run" / "anchors")
     start, end = (read_anchor(anchor_path(tmp_path / "run" / "anchors", step)) for step in (first, second))
-    replayed = list(replay(network, start, steps, second, rebuild, SETTINGS.optimizer))
+    replayed = list(replay(network, start, steps, second, source, SETTINGS.optimizer))
     assert len(replayed) == second - first > 1
     for name, weight in weights_of(network).items():
         assert torch.equal(weight, end.weights[name])
@@ -62,11 +63,11 @@ def test_replay_from_an_anchor_gives_the_next_anchor_bitwise(tmp_path: Path) -> 
 
 
 def test_replay_with_other_augmentation_is_refused_with_the_step(tmp_path: Path) -> None:
-    network, rebuild, steps = _train(tmp_path / "run")
+    network, source, steps = _train(tmp_path / "run")
     first, second, *_ = anchor_steps(tmp_path / "run" / "anchors")
     start = read_anchor(anchor_path(tmp_path / "run" / "anchors", first))
     with pytest.raises(ReplayMismatch, match=f"step {first + 1} replays to loss"):
-        list(replay(network, start, steps, second, replace(rebuild, seed=8), SETTINGS.optimizer))
+        list(replay(network, start, steps, second, replace(source, seed=8), SETTINGS.optimizer))
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])

@@ -9,6 +9,7 @@ from benchmarks.truth.other_rules import class_rows, rounds_rows, weights_rows
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged
 from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import run_queries, trace_queries
 
 SEED = 3
@@ -32,13 +33,13 @@ def removed(job: Job, name: str) -> set[str]:
 def test_class_listens_to_errors_mistaken_for_the_class_of_the_photo(job: Job) -> None:
     rows = list(class_rows(job))
     assert [row["k"] for row in rows] == [3, 6]
-    queries = run_queries(job)
+    queries = run_queries(TrainedRun(job))
     mistaken = queries[["query_id", "predicted"]].drop_duplicates()
     assert mistaken["query_id"].duplicated().any(), "no visit is mistaken for two classes"
     label = job.cohort.visits.set_index("visit_id")["severity_reader1"]
     harm = pd.Series(dtype=float)
     for (_, predicted), one in queries.groupby(["step", "predicted"]):
-        scores = trace_queries(job, one, ["cosine"]).tables["cosine"]
+        scores = trace_queries(TrainedRun(job), one, ["cosine"]).tables["cosine"]
         heard = scores[scores["visit_id"].map(label) == predicted]
         harm = harm.add(heard.groupby("photo_id")["score"].sum(), fill_value=0.0)
     harm = harm.sort_values()
@@ -54,7 +55,8 @@ def test_rounds_trace_the_network_trained_without_the_photos_that_left(
     first, second = removed(job, "rounds-k4"), removed(job, "rounds-k8")
     assert 0 < len(first) < len(second)
     assert [row["removed"] for row in rows] == [len(first), len(second)]
-    scores = trace_queries(job, run_queries(job, "rounds-k4"), ["cosine"], run="rounds-k4").tables["cosine"]
+    run = TrainedRun(job, "rounds-k4")
+    scores = trace_queries(run, run_queries(run), ["cosine"]).tables["cosine"]
     assert not first & set(scores["photo_id"])
     harm = scores.groupby("photo_id")["score"].sum().sort_values()
     worst = set(harm.index[:4])

@@ -10,13 +10,10 @@ from grasp_psonet.audit.curves import audit_curves
 from grasp_psonet.audit.table import audit_table, review_list
 from grasp_psonet.influence.formulas import FORMULAS
 from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
-from grasp_psonet.photos.store import open_store
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.trace import kept_network, read_trajectory
-from grasp_psonet.stages.train import training_bags
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.training.predict import bags_of_photos
-from grasp_psonet.trajectory.machine import use_machine
 
 log = logging.getLogger("grasp_psonet")
 
@@ -28,16 +25,12 @@ def audit_task(job: Job) -> Task:
 
 
 def _make(job: Job, folder: Path) -> None:
-    settings = job.settings
-    visits = job.visits_of("train")
-    matrices = _self_influence(job.as_trained(job.study.run(BASELINE)), job)
+    settings, run = job.settings, TrainedRun(job)
+    matrices = _self_influence(run)
     matrices.to_parquet(folder / "self_influence.parquet", index=False)
     diagonal = matrices[matrices["photo_id"] == matrices["other_photo_id"]]
-    run = job.study.run(BASELINE)
-    predictions = pd.read_parquet(run / "predictions.parquet")
-    predictions = predictions[predictions["split"] == "train"]
-    steps = pd.read_parquet(run / "steps.parquet")
-    table = audit_table(visits, predictions, steps, diagonal, settings.severity, settings.seed)
+    visits, predictions = job.visits_of("train"), run.predictions_of("train")
+    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, settings.severity, settings.seed)
     table.to_parquet(folder / "visits.parquet", index=False)
     review_list(table, settings.audit).to_parquet(folder / "review.parquet", index=False)
     curves = audit_curves(table, settings.audit, settings.evaluate, settings.seed)
@@ -49,22 +42,17 @@ def _make(job: Job, folder: Path) -> None:
         log.warning("  no curve: %s", curves.why_not)
 
 
-def _self_influence(trained: Job, job: Job) -> pd.DataFrame:
+def _self_influence(run: TrainedRun) -> pd.DataFrame:
     """Rows (visit_id, photo_id, other_photo_id, self_influence) of every training visit's N x N matrix."""
-    device = use_machine(trained.settings.machine.device, trained.settings.machine.threads)
-    store = open_store(trained.study.store)
-    trajectory = read_trajectory(trained)
-    network = kept_network(trained, store, trajectory, device)
-    visits = {
-        visit_id: list(bags_of_photos([bag])) for visit_id, bag in training_bags(trained, store, frozenset()).items()
-    }
-    coverage = cover_photos(network, [photo for photos in visits.values() for photo in photos][:3], store.pixels)
+    network, pixels = run.kept_network(), run.inputs.store.pixels
+    visits = {visit_id: list(bags_of_photos([bag])) for visit_id, bag in run.inputs.training_bags.items()}
+    coverage = cover_photos(network, [photo for photos in visits.values() for photo in photos][:3], pixels)
     matrices = self_influence(
         network,
-        trajectory,
+        run.trajectory,
         visits,
-        store.pixels,
-        FORMULAS[job.settings.audit.formula],
+        pixels,
+        FORMULAS[run.job.settings.audit.formula],
         coverage,
         lambda done, total: log.info("  anchor %d of %d", done, total),
     )

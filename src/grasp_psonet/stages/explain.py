@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.bags.bag import Bag, collate, make_bags
+from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.explain.gradcam import grad_cam, target_layer
 from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.photos.store import PhotoStore, open_store
+from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.trace import kept_network, kept_queries, read_trajectory
-from grasp_psonet.trajectory.machine import use_machine
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.stages.trace import kept_queries
 
 
 def explain_task(job: Job) -> Task:
@@ -36,13 +36,11 @@ def flagged_photos(job: Job) -> pd.DataFrame:
 
 
 def _make(job: Job, folder: Path) -> None:
-    job = job.as_trained(job.study.run(BASELINE))
-    device = use_machine(job.settings.machine.device, job.settings.machine.threads)
-    store = open_store(job.study.store)
-    network = kept_network(job, store, read_trajectory(job), device)
-    predictions = pd.read_parquet(job.study.run(BASELINE) / "predictions.parquet").set_index("visit_id")["predicted"]
-    bags = make_bags(job.cohort.visits, store.index, "severity_reader1")
-    by_loss = kept_queries(job).sort_values(["loss", "query_id"], ascending=[False, True])
+    run = TrainedRun(job)
+    network, store = run.kept_network(), run.inputs.store
+    predicted = run.predictions.set_index("visit_id")["predicted"]
+    bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
+    by_loss = kept_queries(run).sort_values(["loss", "query_id"], ascending=[False, True])
     worst_errors = by_loss.head(job.settings.explain.errors)
     flagged = flagged_photos(job)
     wanted = [("flagged", *pair) for pair in zip(flagged["photo_id"], flagged["visit_id"], strict=True)]
@@ -50,7 +48,7 @@ def _make(job: Job, folder: Path) -> None:
     rows = []
     for number, (reason, photo_id, visit_id) in enumerate(wanted):
         # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
-        target = bags[visit_id].label if reason == "flagged" else int(predictions.loc[visit_id])
+        target = bags[visit_id].label if reason == "flagged" else int(predicted.loc[visit_id])
         photo_HWC, cam_hw, largest = _map_of(network, bags[visit_id], photo_id, target, store)
         name = f"map-{number:03d}.png"
         (folder / name).write_bytes(overlay_png(photo_HWC, cam_hw))

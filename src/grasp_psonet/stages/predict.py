@@ -1,6 +1,5 @@
 """``grasp predict``: severity of new visits by a run's kept network."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from grasp_psonet.photos.decode import decode_photo
 from grasp_psonet.settings import parse
 from grasp_psonet.stage import is_complete
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.trace import kept_network_of, read_trajectory
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 from grasp_psonet.training.predict import PROBABILITY_COLUMNS, predict_bags
 from grasp_psonet.trajectory.machine import use_machine
@@ -20,20 +19,18 @@ from grasp_psonet.trajectory.machine import use_machine
 _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
-def predict_folder(run: Path, photos: Path) -> pd.DataFrame:
+def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
     """One row per new visit: visit_id, num_photos, p_mild, p_moderate, p_severe, predicted (a name).
 
-    ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit. Raises StageError when ``run``
+    ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit. Raises StageError when ``folder``
     is not a complete run, PhotoError when no photo is found or one cannot be read.
     """
-    run = run.resolve()
-    if run.parent.name != "runs" or not is_complete(run):
-        raise StageError(f"{run} is not a complete run\n  next: name a folder such as STUDY/runs/baseline")
-    job = Job(Study(run.parent.parent), parse({}, "the defaults")).as_trained(run)
-    job = Job(job.study, replace(job.settings, machine=replace(job.settings.machine, device="auto")))
-    device = use_machine(job.settings.machine.device, job.settings.machine.threads)
-    edge_px = job.settings.photos.edge_px
-    network = kept_network_of(job, edge_px, read_trajectory(job, run.name), device)
+    folder = folder.resolve()
+    if folder.parent.name != "runs" or not is_complete(folder):
+        raise StageError(f"{folder} is not a complete run\n  next: name a folder such as STUDY/runs/baseline")
+    run = TrainedRun(Job(Study(folder.parent.parent), parse({}, "the defaults")), folder.name)
+    edge_px = run.settings.photos.edge_px
+    network = run.kept_network(use_machine("auto", run.settings.machine.threads))
     visits = _visits_in(photos)
     pixels: list[np.ndarray] = []
     bags = []

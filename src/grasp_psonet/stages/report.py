@@ -18,6 +18,7 @@ from grasp_psonet.stages.gallery import error_gallery, flagged_gallery, number_o
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.retrain import read_sweep
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import kept_queries
 
 _READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
@@ -68,7 +69,7 @@ def gather(job: Job) -> data.ReportData:
     choice = json.loads((study.evaluation / "choice.json").read_text(encoding="utf-8"))
     metrics = json.loads((study.run(BASELINE) / "metrics.json").read_text(encoding="utf-8"))
     queries = pd.read_parquet(study.trace(job.trace_name()) / "queries.parquet")
-    errors = kept_queries(job)
+    errors = kept_queries(TrainedRun(job))
     num_queries = int(queries.loc[queries["used"].astype(bool), "query_id"].nunique())
     readers = tuple(
         reader

@@ -4,12 +4,11 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.influence.choices import Errors
@@ -18,16 +17,13 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trace
 from grasp_psonet.influence.units.coverage import cover_unit
-from grasp_psonet.network.network import BagNetwork, build_network
-from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace_parts import kept_parts
-from grasp_psonet.stages.train import fresh_network, rebuild_of, removed_photos, split_bags
 from grasp_psonet.training.predict import photo_losses, predict_bags
-from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor, start_anchor
-from grasp_psonet.trajectory.machine import use_machine
-from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from grasp_psonet.trajectory.anchors import load_weights, start_anchor
+from grasp_psonet.trajectory.trajectory import Replaying
 
 log = logging.getLogger("grasp_psonet")
 
@@ -41,27 +37,6 @@ def trace_task(job: Job) -> Task:
     return job.task("trace", folder, parts, job.baseline_inputs(), lambda folder: _make(job, folder), resumable=True)
 
 
-def read_trajectory(job: Job, name: str = BASELINE) -> Trajectory:
-    """The trajectory of a complete run."""
-    folder = job.study.run(name)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    steps = pd.read_parquet(folder / "steps.parquet")
-    return Trajectory(folder / "anchors", steps, metrics["kept_step"], job.settings.train.optimizer)
-
-
-def kept_network(job: Job, store: PhotoStore, trajectory: Trajectory, device: torch.device) -> BagNetwork:
-    """The network with the weights that the run kept; ``job`` as trained."""
-    return kept_network_of(job, store.edge_px, trajectory, device)
-
-
-def kept_network_of(job: Job, edge_px: int, trajectory: Trajectory, device: torch.device) -> BagNetwork:
-    """The same for photos of this edge, without a store."""
-    settings = replace(job.settings.network, weights="random")  # the anchor holds every weight
-    network = build_network(settings, edge_px, job.settings.seed).to(device)
-    load_weights(network, read_anchor(anchor_path(trajectory.anchors, trajectory.kept_step), device))
-    return network
-
-
 @dataclass(frozen=True)
 class QueryTrace:
     """Score tables by formula (query_id, photo_id, visit_id, score), photo losses (photo_id, loss), coverage, caveats."""
@@ -73,30 +48,24 @@ class QueryTrace:
 
 
 def trace_queries(
-    job: Job,
+    run: TrainedRun,
     queries: pd.DataFrame,
     formulas: Sequence[FormulaName],
     settings: TraceSettings | None = None,
     parts: Path | None = None,
-    run: str = BASELINE,
 ) -> QueryTrace:
     """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and parameters.
 
     ``queries`` as ``run_queries`` gives them: with ``errors: each_anchor`` each counts at the anchor of its ``step``.
-    With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. ``run``
-    names another run than the baseline; photos that its keep list removed have no scores.
+    With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. Photos that
+    the run's keep list removed have no scores.
     """
-    job = job.as_trained(job.study.run(run))
-    settings = settings or job.settings.trace
-    device = use_machine(job.settings.machine.device, job.settings.machine.threads)
-    store = open_store(job.study.store)
-    trajectory = read_trajectory(job, run)
-    network = kept_network(job, store, trajectory, device)
-    rebuild = rebuild_of(job, store, removed_photos(None if run == BASELINE else job.study.pruning(run)))
-    visits = list(rebuild.bags.values())
-    losses = photo_losses(network, visits, store.pixels, settings.photos_per_batch)
+    settings = settings or run.settings.trace
+    source, network = run.inputs.source, run.kept_network()
+    visits = list(source.bags.values())
+    losses = photo_losses(network, visits, source.pixels, settings.photos_per_batch)
     used = queries[queries["used"].astype(bool)]
-    val_bags = {bag.visit_id: bag for bag in split_bags(job, store, "val")}
+    val_bags = {bag.visit_id: bag for bag in run.inputs.bags("val")}
     asked: Queries
     if settings.errors == "each_anchor":
         asked = {int(str(step)): _query_bags(val_bags, rows, settings) for step, rows in used.groupby("step")}
@@ -105,16 +74,16 @@ def trace_queries(
         asked = _query_bags(val_bags, used, settings)
     replaying = None
     if settings.counting == "steps":
-        start = start_anchor(fresh_network(job, store).to(device))
-        replaying = Replaying(rebuild, start, settings.replay_tolerance)
-    coverage = cover_unit(settings.unit, network, collate(visits[:3], store.pixels), settings.parameters)
+        start = start_anchor(run.inputs.start_network().to(run.device))
+        replaying = Replaying(source, start, settings.replay_tolerance)
+    coverage = cover_unit(settings.unit, network, collate(visits[:3], source.pixels), settings.parameters)
     log.info("  %d queries over %s", len(used), coverage)
     traced = trace(
         network,
-        trajectory,
+        run.trajectory,
         visits,
         asked,
-        store.pixels,
+        source.pixels,
         settings,
         coverage,
         formulas=formulas,
@@ -146,41 +115,36 @@ def _remembering(
     return parts.remember
 
 
-def run_queries(job: Job, run: str = BASELINE, errors: Errors | None = None) -> pd.DataFrame:
+def run_queries(run: TrainedRun, errors: Errors | None = None) -> pd.DataFrame:
     """What is traced of a run (influence.queries), with the ``step`` of the anchor whose network made the error.
 
     ``errors`` (default: the study's): those of the kept network, or of the network at every anchor, each through the photo
     that it attended to most there.
     """
-    trained = job.as_trained(job.study.run(run))
-    trajectory = read_trajectory(trained, run)
+    job = run.job
     if (errors or job.settings.trace.errors) == "kept":
-        predictions = pd.read_parquet(job.study.run(run) / "predictions.parquet")
-        by_step = iter([(trajectory.kept_step, predictions[predictions["split"] == "val"])])
+        by_step = iter([(run.kept_step, run.predictions_of("val"))])
     else:
-        by_step = _predictions_at_anchors(trained, trajectory)
-    severity = job.settings.severity
+        by_step = _predictions_at_anchors(run)
+    cutoffs = job.settings.severity.cutoffs
     found = [
-        find_queries(predictions, job.cohort.visits, severity.cutoffs, job.settings.trace).assign(step=step)
+        find_queries(predictions, job.cohort.visits, cutoffs, job.settings.trace).assign(step=step)
         for step, predictions in by_step
     ]
     return pd.concat(found, ignore_index=True)
 
 
-def _predictions_at_anchors(job: Job, trajectory: Trajectory) -> Iterator[tuple[int, pd.DataFrame]]:
-    device = use_machine(job.settings.machine.device, job.settings.machine.threads)
-    store = open_store(job.study.store)
-    network = kept_network(job, store, trajectory, device)
-    bags = split_bags(job, store, "val")
-    for _, step in trajectory.windows(beyond_kept=True):
-        load_weights(network, trajectory.read(step, device))
-        yield step, predict_bags(network, bags, store.pixels)[0]
+def _predictions_at_anchors(run: TrainedRun) -> Iterator[tuple[int, pd.DataFrame]]:
+    network, bags = run.kept_network(), run.inputs.bags("val")
+    for _, step in run.trajectory.windows(beyond_kept=True):
+        load_weights(network, run.trajectory.read(step, run.device))
+        yield step, predict_bags(network, bags, run.inputs.store.pixels)[0]
 
 
-def kept_queries(job: Job) -> pd.DataFrame:
+def kept_queries(run: TrainedRun) -> pd.DataFrame:
     """The validation errors of the kept baseline among the traced ones."""
-    queries = pd.read_parquet(job.study.trace(job.trace_name()) / "queries.parquet")
-    return queries[queries["step"] == read_trajectory(job).kept_step]
+    queries = pd.read_parquet(run.job.study.trace(run.job.trace_name()) / "queries.parquet")
+    return queries[queries["step"] == run.kept_step]
 
 
 def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
@@ -199,7 +163,8 @@ def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
 
 
 def _make(job: Job, folder: Path) -> None:
-    queries = run_queries(job)
+    run = TrainedRun(job)
+    queries = run_queries(run)
     if not queries["used"].any():
         log.warning(
             "no validation error to trace (%d misclassified, %d left out as doubtful): nothing will be pruned",
@@ -207,7 +172,7 @@ def _make(job: Job, folder: Path) -> None:
             int((~queries["used"].astype(bool)).sum()),
         )
     formula = job.settings.trace.formula
-    traced = trace_queries(job, queries, [formula], parts=folder / _PARTS)
+    traced = trace_queries(run, queries, [formula], parts=folder / _PARTS)
     queries.to_parquet(folder / "queries.parquet", index=False)
     traced.tables[formula].to_parquet(folder / "scores.parquet", index=False)
     traced.photo_losses.to_parquet(folder / "photo_losses.parquet", index=False)

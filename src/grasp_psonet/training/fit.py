@@ -2,22 +2,31 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from grasp_psonet.bags.bag import Bag
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.evidence.evaluate import auc_of_split
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.training.settings import TrainSettings
-from grasp_psonet.trajectory.adam import AdamState, learning_rate
-from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps, load_weights, read_anchor, write_anchor
-from grasp_psonet.trajectory.records import epoch_file, recorded_epochs, step_rows
-from grasp_psonet.trajectory.replay import Rebuild
-from grasp_psonet.trajectory.step import train_step
+from grasp_psonet.trajectory.adam import AdamState
+from grasp_psonet.trajectory.anchors import (
+    ANCHORS,
+    anchor_path,
+    anchor_steps,
+    load_weights,
+    read_anchor,
+    weights_of,
+    write_anchor,
+)
+from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps
+from grasp_psonet.trajectory.records import epoch_file, recorded_epochs
 
 log = logging.getLogger("grasp_psonet")
 
@@ -30,7 +39,7 @@ class RunFolder:
 
     @property
     def anchors(self) -> Path:
-        return self.folder / "anchors"
+        return self.folder / ANCHORS
 
     @property
     def records(self) -> Path:
@@ -41,7 +50,7 @@ class RunFolder:
         return self.folder / "epochs.parquet"
 
 
-def presence_digest(bags: dict[str, Bag]) -> str:
+def presence_digest(bags: Mapping[str, Bag]) -> str:
     """Names which photos of which visits are present."""
     text = "\n".join(
         f"{photo_id} {int(present)}"
@@ -51,11 +60,18 @@ def presence_digest(bags: dict[str, Bag]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class PlannedTraining:
+    """What a training learns from: its batch plan, the source of its batches, and the bags that choose the epoch to keep."""
+
+    plan: pd.DataFrame
+    source: BatchSource
+    val_bags: Sequence[Bag]
+
+
 def fit(
     network: BagNetwork,
-    plan: pd.DataFrame,
-    rebuild: Rebuild,
-    val_bags: list[Bag],
+    planned: PlannedTraining,
     settings: TrainSettings,
     run: RunFolder,
     after_epoch: Callable[[int, int], None],
@@ -68,42 +84,42 @@ def fit(
     """
     run.anchors.mkdir(exist_ok=True)
     run.records.mkdir(exist_ok=True)
-    digest = presence_digest(rebuild.bags)
-    num_steps = int(plan["step"].max())
+    digest = presence_digest(planned.source.bags)
     epochs, state = _resume(network, run)
-    device = next(network.parameters()).device
-    for epoch in range(len(epochs) + 1, settings.epochs + 1):
-        rows = []
-        for _, draws in plan[plan["epoch"] == epoch].groupby("step"):
-            lr = learning_rate(settings.optimizer, state.step + 1, num_steps)
-            batch = rebuild.batch(draws, device)
-            outcome = train_step(network, batch, state, settings.optimizer, lr)
-            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr))
-        records = pd.concat(rows, ignore_index=True)
-        predictions, _ = predict_bags(network, val_bags, rebuild.pixels)
-        auc = auc_of_split(predictions.assign(split="val"))
-        epochs.append(
-            {
-                "epoch": epoch,
-                "step": state.step,
-                "lr": lr,
-                "train_loss": float(records["loss"].mean()),
-                "val_loss": float(predictions["loss"].mean()),
-                "val_auc": float("nan") if auc is None else auc,
-            }
-        )
-        if epoch == 1 and auc is None:
+    rows = []
+    for step in recorded_steps(network, planned.plan, planned.source, settings.optimizer, state):
+        rows.append(step.rows())
+        if not step.ends_epoch:
+            continue
+        records, rows = pd.concat(rows, ignore_index=True), []
+        predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels)
+        epochs = [*epochs, _epoch_row(step, records, predictions)]
+        if step.epoch == 1 and math.isnan(epochs[-1]["val_auc"]):
             log.warning(
                 "validation lacks a class: its AUC is not estimable; the epoch of lowest validation loss is kept"
             )
-        records.to_parquet(epoch_file(run.records, epoch), index=False)
+        records.to_parquet(epoch_file(run.records, step.epoch), index=False)
         _write_epochs(run, epochs)
-        write_anchor(run.anchors, network, state, epoch, lr, digest)
+        write_anchor(run.anchors, step.anchor(network, digest))
         _drop_anchors(run, epochs, settings.anchor_every)
-        after_epoch(epoch, settings.epochs)
+        after_epoch(step.epoch, settings.epochs)
     _drop_anchors(run, epochs, settings.anchor_every)
+    device = next(network.parameters()).device
     load_weights(network, read_anchor(anchor_path(run.anchors, kept_step(epochs)), device))
     return _epochs_table(epochs)
+
+
+def _epoch_row(step: RecordedStep, records: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, float]:
+    """The row of the epochs table after the epoch's last step."""
+    auc = auc_of_split(predictions.assign(split="val"))
+    return {
+        "epoch": step.epoch,
+        "step": step.step,
+        "lr": step.lr,
+        "train_loss": float(records["loss"].mean()),
+        "val_loss": float(predictions["loss"].mean()),
+        "val_auc": float("nan") if auc is None else auc,
+    }
 
 
 def kept_step(epochs: list[dict[str, float]]) -> int:
@@ -153,7 +169,7 @@ def _resume(network: BagNetwork, run: RunFolder) -> tuple[list[dict[str, float]]
             anchor_path(run.anchors, step).unlink()
     device = next(network.parameters()).device
     if not rows:
-        return [], AdamState.at_start({name: p.detach() for name, p in network.named_parameters()})
+        return [], AdamState.at_start(weights_of(network))
     anchor = read_anchor(anchor_path(run.anchors, int(rows[-1]["step"])), device)
     load_weights(network, anchor)
     log.info("going on after epoch %d, step %d", anchor.epoch, anchor.step)

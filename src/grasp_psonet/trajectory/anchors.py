@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from grasp_psonet.errors import StageError
 from grasp_psonet.trajectory.adam import AdamState
 
+ANCHORS = "anchors"  # folder of a run or recording that holds them
 _NOTE = "anchor"
 
 
@@ -42,18 +43,26 @@ def anchor_steps(folder: Path) -> list[int]:
     return sorted(int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.safetensors"))
 
 
-def write_anchor(
-    folder: Path, network: nn.Module, state: AdamState, epoch: int, lr: float, presence_digest: str
-) -> None:
-    """Writes the anchor of ``state.step`` into the folder, atomically."""
-    tensors = {f"weight/{name}": weight for name, weight in weights_of(network).items()}
-    tensors |= {f"buffer/{name}": buffer for name, buffer in _saved_buffers(network).items()}
-    tensors |= {f"exp_avg/{name}": moment for name, moment in state.exp_avg.items()}
-    tensors |= {f"exp_avg_sq/{name}": moment for name, moment in state.exp_avg_sq.items()}
-    facts = {"step": state.step, "epoch": epoch, "lr": lr, "presence_digest": presence_digest}
+def anchor_of(
+    network: nn.Module, state: AdamState, epoch: int = 0, lr: float = 0.0, presence_digest: str = ""
+) -> Anchor:
+    """The anchor of a training as it stands; its tensors are the network's own, so write it before the next step."""
+    return Anchor(state.step, epoch, lr, presence_digest, weights_of(network), _saved_buffers(network), state)
+
+
+def write_anchor(folder: Path, anchor: Anchor) -> None:
+    """Writes the anchor into the folder, atomically, under the name of its step."""
+    groups = {
+        "weight": anchor.weights,
+        "buffer": anchor.buffers,
+        "exp_avg": anchor.state.exp_avg,
+        "exp_avg_sq": anchor.state.exp_avg_sq,
+    }
+    tensors = {f"{kind}/{name}": tensor for kind, group in groups.items() for name, tensor in group.items()}
+    names = ("step", "epoch", "lr", "presence_digest")
     # one metadata entry: safetensors writes several in an order that changes from process to process
-    note = {_NOTE: json.dumps(facts, sort_keys=True)}
-    path = anchor_path(folder, state.step)
+    note = {_NOTE: json.dumps({name: getattr(anchor, name) for name in names}, sort_keys=True)}
+    path = anchor_path(folder, anchor.step)
     partial = path.with_suffix(".partial")
     save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata=note)
     partial.replace(path)

@@ -16,8 +16,9 @@ from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
-from grasp_psonet.trajectory.anchors import anchor_steps, write_anchor
-from grasp_psonet.trajectory.recording import ANCHORS, FACTS, LOGIT, START, STEPS, read_recording
+from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
+from grasp_psonet.trajectory.recording import FACTS, LOGIT, START, read_recording
+from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.torch_adam import moments_of, refuse_strangers, settings_of
 from grasp_psonet.trajectory.trajectory import Trajectory
 
@@ -107,7 +108,7 @@ class Recorder:
             raise TraceError("no step was recorded\n  next: run the training loop inside the recorder's with block")
         if self.num_steps % self.anchor_every:
             self._write_last_anchor()
-        steps, facts = self.folder / STEPS, self.folder / FACTS
+        steps, facts = self.folder / STEPS_FILE, self.folder / FACTS
         pd.concat(self._rows, ignore_index=True).to_parquet(steps, index=False)
         names = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm")
         told = {name: getattr(self.settings, name) for name in names}
@@ -117,7 +118,7 @@ class Recorder:
 
     def _before_step(self, *_: Any) -> None:
         if not self.num_steps:
-            write_anchor(self.folder / START, self.network, AdamState({}, {}, 0), 0, 0.0, DIGEST)
+            write_anchor(self.folder / START, anchor_of(self.network, AdamState({}, {}, 0), presence_digest=DIGEST))
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         self.num_steps += 1
@@ -130,12 +131,24 @@ class Recorder:
             raise TraceError(
                 f"betas, eps or weight decay changed at step {self.num_steps}; only lr may change in training"
             )
-        draws = pd.DataFrame({"step": self.num_steps, "visit_id": self._drawn, "lr": lr})
-        self._rows.append(draws.assign(clipped_norm=_norm_of(optimizer)).join(_logits(self._returned, len(draws))))
+        self._rows.append(self._rows_of_step(lr, _norm_of(optimizer)))
         self._drawn, self._returned = [], []
         self._versions = {name: weight._version for name, weight in self.network.named_parameters()}
         if self.num_steps % self.anchor_every == 0:
             self._write_anchor(lr)
+
+    def _rows_of_step(self, lr: float, clipped_norm: float) -> pd.DataFrame:
+        """The step's rows of the records (``records``); the loop as a whole counts as one epoch."""
+        first = sum(map(len, self._rows))
+        draws = {
+            "step": self.num_steps,
+            "epoch": 1,
+            "draw": range(first, first + len(self._drawn)),
+            "visit_id": self._drawn,
+            "lr": lr,
+            "clipped_norm": clipped_norm,
+        }
+        return pd.DataFrame(draws).join(_logits(self._returned, len(self._drawn)))
 
     def _write_last_anchor(self) -> None:
         changed = [name for name, w in self.network.named_parameters() if w._version != self._versions.get(name)]
@@ -148,7 +161,7 @@ class Recorder:
 
     def _write_anchor(self, lr: float) -> None:
         state = moments_of(self.network, self.optimizer, self.num_steps)
-        write_anchor(self.folder / ANCHORS, self.network, state, 0, lr, DIGEST)
+        write_anchor(self.folder / ANCHORS, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
 
 
 def _norm_of(optimizer: torch.optim.Optimizer) -> float:

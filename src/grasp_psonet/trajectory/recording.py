@@ -11,13 +11,28 @@ import torch
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.network.network import visit_loss
 from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, read_anchor
+from grasp_psonet.trajectory.anchors import ANCHORS, Anchor, anchor_path, anchor_steps, read_anchor
+from grasp_psonet.trajectory.records import STEPS_FILE, read_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trajectory import Trajectory
 
-STEPS, FACTS, ANCHORS, START = "steps.parquet", "recording.json", "anchors", "start"
+FACTS, START = "recording.json", "start"
 LOGIT = "logit"  # column of the one logit a bag of two classes; of several: logit_0, logit_1, ...
 MOST_TOLD = 12  # steps named in one message
+
+
+def read_trajectory(folder: Path, optimizer: OptimizerSettings, kept_step: int | None = None) -> Trajectory:
+    """What a training left in this folder, a run of a study or a recorded loop; ``kept_step`` by default the last.
+
+    Raises StageError where step records are missing or damaged, and TraceError for a kept step without an anchor.
+    """
+    steps = read_steps(folder / STEPS_FILE)
+    last = int(steps["step"].max())
+    if kept_step is not None and not 1 <= kept_step <= last:
+        raise TraceError(f"kept_step is {kept_step}; the recording holds steps 1 to {last}")
+    kept = last if kept_step is None else kept_step
+    _refuse_without_anchor(folder / ANCHORS, kept)
+    return Trajectory(folder / ANCHORS, steps, kept, optimizer)
 
 
 def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajectory:
@@ -30,13 +45,7 @@ def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajecto
         raise StageError(f"{folder} holds no finished recording\n  next: record a training (grasp_psonet.record)")
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     facts["betas"] = tuple(facts["betas"])
-    steps = pd.read_parquet(folder / STEPS)
-    last = int(steps["step"].max())
-    if kept_step is not None and not 1 <= kept_step <= last:
-        raise TraceError(f"kept_step is {kept_step}; the recording holds steps 1 to {last}")
-    kept = last if kept_step is None else kept_step
-    _refuse_without_anchor(folder / ANCHORS, kept)
-    return Trajectory(folder / ANCHORS, steps, kept, OptimizerSettings(**facts))
+    return read_trajectory(folder, OptimizerSettings(**facts), kept_step)
 
 
 def _refuse_without_anchor(anchors: Path, kept_step: int) -> None:

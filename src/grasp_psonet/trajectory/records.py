@@ -1,4 +1,22 @@
-"""Step records: for every draw of every step its visit, logits and loss; for every step its lr and gradient norm."""
+"""Step records, ``steps.parquet``: for every draw of every step its visit, logits and loss; for every step its lr and norm.
+
+One schema for a run of a study and for a recorded loop that is not ours, one row per draw:
+
+============  =========  ==========================================================================================
+step          always     number of the optimizer step, from 1
+epoch         always     number of the epoch, from 1; a recorded loop counts as one epoch
+draw          always     number of the draw in its epoch, from 0
+visit_id      always     the visit (bag) drawn
+lr            always     learning rate of the step
+logit_*       if seen    what the network returned for the draw before the step; of one output per bag: ``logit``
+label         studies    class of the visit
+loss          studies    cross-entropy of the draw before the step
+grad_norm     studies    norm of the step's gradient before clipping
+clipped_norm  recorded   norm of the step's gradient as the optimizer took it, after clipping
+============  =========  ==========================================================================================
+
+A recorded loop does not tell its labels: whoever traces it gives them, and ``with_losses`` makes the losses from the logits.
+"""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -6,8 +24,11 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.errors import StageError
 from grasp_psonet.trajectory.step import StepOutcome
 
+STEPS_FILE = "steps.parquet"
+REQUIRED = ("step", "epoch", "draw", "visit_id", "lr")
 LOGIT_COLUMNS = [f"logit_{name}" for name in SEVERITIES]
 
 
@@ -17,6 +38,17 @@ def step_rows(draws: pd.DataFrame, labels: list[int], outcome: StepOutcome, lr: 
     return draws.assign(label=labels, loss=outcome.loss_B.cpu().numpy(), lr=lr, grad_norm=outcome.grad_norm).join(
         logits
     )
+
+
+def read_steps(path: Path) -> pd.DataFrame:
+    """The step records in this file. Raises StageError where it is missing, damaged, or lacks a column."""
+    try:
+        steps = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+        raise StageError(f"{path} cannot be read as step records: {error}\n  next: train again") from None
+    if lacking := [name for name in REQUIRED if name not in steps]:
+        raise StageError(f"{path} lacks the columns {', '.join(lacking)}\n  next: train again")
+    return steps
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:

@@ -7,37 +7,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, collate
-from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch
 from grasp_psonet.trajectory.adam import AdamState, adam_step, gradient_norm
 from grasp_psonet.trajectory.anchors import Anchor, load_weights, weights_of
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.step import BatchGradient, batch_gradient
-
-
-@dataclass(frozen=True)
-class Rebuild:
-    """What rebuilds the batch of a step: the bags, their photos, and the key of augmentation."""
-
-    bags: dict[str, Bag]
-    pixels: Pixels
-    augmentation: AugmentationSettings
-    seed: int
-    reads_removed: bool
-
-    def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
-        """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented)."""
-        bags = [self.bags[visit_id] for visit_id in draws["visit_id"]]
-        if not self.reads_removed:
-            bags = [bag.without_removed() for bag in bags]
-        keys = None
-        if self.augmentation != AugmentationSettings():
-            keys = [
-                AugmentationKey(self.augmentation, self.seed, int(epoch), int(draw))
-                for epoch, draw in zip(draws["epoch"], draws["draw"], strict=True)
-            ]
-        return collate(bags, self.pixels, keys).to(device)
 
 
 @dataclass(frozen=True)
@@ -62,7 +38,7 @@ def replay(
     anchor: Anchor,
     steps: pd.DataFrame,
     until: int,
-    rebuild: Rebuild,
+    rebuild: BatchSource,
     optimizer: OptimizerSettings,
     tolerance: float = 0.0,
 ) -> Iterator[ReplayedStep]:

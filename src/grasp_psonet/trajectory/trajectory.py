@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
 from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, read_anchor
-from grasp_psonet.trajectory.replay import Rebuild, ReplayedStep, compare_with_anchor
+from grasp_psonet.trajectory.replay import ReplayedStep, compare_with_anchor
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
@@ -36,7 +37,7 @@ class Trajectory:
 class Replaying:
     """What replays a trajectory besides itself: its batches, where it started, and how far a loss may be off (0: no bit)."""
 
-    rebuild: Rebuild
+    rebuild: BatchSource
     start: Anchor
     tolerance: float = 0.0
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from torch import nn
 
-from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch, TraceError
 from grasp_psonet.influence.any_network.plain_bags import Bags
 from grasp_psonet.influence.any_network.result_tables import change_table, score_table
@@ -17,7 +17,6 @@ from grasp_psonet.influence.tracing.loss_changes import predicted_changes
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import trace as trace_bags
 from grasp_psonet.trajectory.recording import read_start, with_losses
-from grasp_psonet.trajectory.replay import Rebuild
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
 SUMMED = "all"  # the id of the one row where queries are summed
@@ -77,9 +76,9 @@ def trace(
     replaying, steps = None, trajectory
     if counting == "steps":
         steps = with_losses(trajectory, {bag_id: bag.label for bag_id, bag in inputs.bags.training.items()})
-        rebuild = Rebuild(inputs.bags.training, inputs.bags.photos, AugmentationSettings(), 0, False)
+        source = BatchSource(inputs.bags.training, inputs.bags.photos)
         start = read_start(trajectory, next(network.parameters()).device)
-        replaying = Replaying(rebuild, start, replay_tolerance)
+        replaying = Replaying(source, start, replay_tolerance)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     try:
         found = trace_bags(

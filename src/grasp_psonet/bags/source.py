@@ -1,0 +1,42 @@
+"""The source of training batches: from the draws of a step to its batch, the same each time it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, collate
+from grasp_psonet.bags.settings import AugmentationSettings
+
+
+@dataclass(frozen=True)
+class BatchSource:
+    """The bags of a training by visit id, their photos, and how these are augmented (keyed by ``seed``).
+
+    ``reads_removed``: photos that a keep list removed stay in the batch, masked (network.mask paper); else they are left out.
+    """
+
+    bags: Mapping[str, Bag]
+    pixels: Pixels
+    augmentation: AugmentationSettings = AugmentationSettings()
+    seed: int = 0
+    reads_removed: bool = False
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """The label of every visit."""
+        return {visit_id: bag.label for visit_id, bag in self.bags.items()}
+
+    def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
+        """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented)."""
+        bags = [self.bags[visit_id] for visit_id in draws["visit_id"]]
+        if not self.reads_removed:
+            bags = [bag.without_removed() for bag in bags]
+        keys = None
+        if self.augmentation != AugmentationSettings():
+            keys = [
+                AugmentationKey(self.augmentation, self.seed, int(epoch), int(draw))
+                for epoch, draw in zip(draws["epoch"], draws["draw"], strict=True)
+            ]
+        return collate(bags, self.pixels, keys).to(device)

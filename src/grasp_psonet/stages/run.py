@@ -1,0 +1,183 @@
+"""A run as a value: what it is trained from, and, once complete, everything it left, each opened once and passed on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from grasp_psonet.bags.bag import Bag, make_bags
+from grasp_psonet.bags.plan import batch_plan
+from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.cohort.tables import Cohort
+from grasp_psonet.errors import StageError
+from grasp_psonet.network.network import BagNetwork, build_network
+from grasp_psonet.photos.store import PhotoStore, open_store
+from grasp_psonet.settings import StudySettings
+from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.study import Study
+from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.trajectory.machine import use_machine
+from grasp_psonet.trajectory.recording import read_trajectory
+from grasp_psonet.trajectory.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What a run is trained from: tables and store of a study under the run's settings, less the photos that it removed."""
+
+    study: Study
+    settings: StudySettings
+    cohort: Cohort
+    removed: frozenset[str] = frozenset()
+
+    @cached_property
+    def store(self) -> PhotoStore:
+        """The study's photos. Raises StageError where there is no complete store."""
+        return open_store(self.study.store)
+
+    @cached_property
+    def training_bags(self) -> dict[str, Bag]:
+        """The bags of the train split; removed photos are absent, and visits that lost every photo are left out."""
+        bags = make_bags(self._visits_of("train"), self.store.index, "severity_reader1", self.removed)
+        return {visit_id: bag for visit_id, bag in bags.items() if any(bag.is_present)}
+
+    def bags(self, split: str) -> list[Bag]:
+        """The bags of a split; of the train split those that training sees, of others all with nothing removed."""
+        if split == "train":
+            return list(self.training_bags.values())
+        return list(make_bags(self._visits_of(split), self.store.index, "severity_reader1").values())
+
+    @cached_property
+    def source(self) -> BatchSource:
+        """What makes the batches of training."""
+        settings = self.settings
+        reads_removed = settings.network.mask == "paper"
+        return BatchSource(
+            self.training_bags, self.store.pixels, settings.train.augmentation, settings.seed, reads_removed
+        )
+
+    @cached_property
+    def plan(self) -> pd.DataFrame:
+        """The batch plan."""
+        train = self.settings.train
+        labels = self.source.labels
+        return batch_plan(labels, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
+
+    def start_network(self) -> BagNetwork:
+        """A network as it stands before the first step; a relative path of weights starts at the study folder."""
+        settings = self.settings.network
+        if settings.weights not in ("pretrained", "random"):
+            settings = replace(settings, weights=str(self.study.folder / settings.weights))
+        return build_network(settings, self.store.edge_px, self.settings.seed)
+
+    def _visits_of(self, split: str) -> pd.DataFrame:
+        visits = self.cohort.visits
+        return visits[visits["split"] == split]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A complete run of a study: its settings as trained, what it was trained from, and what it left.
+
+    Everything is opened on first use and kept, so that one value passed on reads each file once. ``job`` is the study under
+    its present settings, which may have changed since.
+    """
+
+    job: Job
+    name: str = BASELINE
+
+    @property
+    def folder(self) -> Path:
+        return self.job.study.run(self.name)
+
+    @cached_property
+    def trained(self) -> Job:
+        """The study under the settings of the run. Raises StageError where the run is not complete."""
+        return self.job.as_trained(self.folder)
+
+    @property
+    def settings(self) -> StudySettings:
+        """The settings as trained; those that training does not read are the study's present ones."""
+        return self.trained.settings
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """The study's tables as training read them: those of the job, unless cut-offs or splits were others then."""
+        now, then = ((tree.severity, tree.split, tree.seed) for tree in (self.job.settings, self.settings))
+        return self.job.cohort if now == then else self.trained.cohort
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The machine of the run, made ready."""
+        return use_machine(self.settings.machine.device, self.settings.machine.threads)
+
+    @cached_property
+    def inputs(self) -> RunInputs:
+        """What it was trained from."""
+        removed = frozenset() if self.name == BASELINE else removed_photos(self.job.study.pruning(self.name))
+        return RunInputs(self.job.study, self.settings, self.cohort, removed)
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """What is told of the run as a whole: kept step and epoch, validation figures, encoder, machine."""
+        try:
+            metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged("metrics.json", error) from None
+        return metrics
+
+    @property
+    def kept_step(self) -> int:
+        """The step after which the kept weights stood."""
+        return int(self.metrics["kept_step"])
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """Anchors and step records."""
+        return read_trajectory(self.folder, self.settings.train.optimizer, self.kept_step)
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """What the kept network says of every visit (``predict_bags``), with its split."""
+        return self._table("predictions.parquet")
+
+    @cached_property
+    def attention(self) -> pd.DataFrame:
+        """How much the kept network attends to every photo (``predict_bags``), with its split."""
+        return self._table("attention.parquet")
+
+    def predictions_of(self, split: str) -> pd.DataFrame:
+        """The predictions of one split."""
+        return self.predictions[self.predictions["split"] == split]
+
+    def network_at(self, step: int, device: torch.device | None = None) -> BagNetwork:
+        """A network of its own with the weights after this step, which has an anchor; on the run's device unless told."""
+        device = device or self.device
+        settings = replace(self.settings.network, weights="random")  # the anchor holds every weight
+        network = build_network(settings, self.settings.photos.edge_px, self.settings.seed).to(device)
+        load_weights(network, self.trajectory.read(step, device))
+        return network
+
+    def kept_network(self, device: torch.device | None = None) -> BagNetwork:
+        """A network of its own with the weights that the run kept."""
+        return self.network_at(self.kept_step, device)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(self.folder / name)
+        except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, error: Exception) -> StageError:
+        return StageError(f"{self.folder / name} cannot be read: {error}\n  next: delete {self.folder} and train again")
+
+
+def removed_photos(pruning: Path) -> frozenset[str]:
+    """Ids of the photos that the keep list in this folder removes."""
+    keep = pd.read_parquet(pruning / "keep.parquet", columns=["photo_id", "kept"])
+    return frozenset(keep.loc[~keep["kept"], "photo_id"])

@@ -1,0 +1,62 @@
+"""The training loop: planned steps taken one after the other, each with all that is recorded of it."""
+
+# Axes: B draws of a step, C classes (in logits).
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+from torch import Tensor
+
+from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.trajectory.adam import AdamState, learning_rate
+from grasp_psonet.trajectory.anchors import Anchor, anchor_of
+from grasp_psonet.trajectory.records import step_rows
+from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.step import StepOutcome, train_step
+
+
+@dataclass(frozen=True)
+class RecordedStep:
+    """One step as it was taken: its draws (rows of the plan), their labels, and what it saw before it changed the weights.
+
+    ``state`` is the optimizer's after the step. It and the network's weights are the training's own: the next step changes
+    them in place, so that a step is written down before the next is asked for.
+    """
+
+    step: int
+    epoch: int
+    lr: float
+    draws: pd.DataFrame
+    label_B: Tensor
+    outcome: StepOutcome
+    state: AdamState
+    ends_epoch: bool
+
+    def rows(self) -> pd.DataFrame:
+        """The step's rows of ``steps.parquet``, one per draw."""
+        return step_rows(self.draws, self.label_B.tolist(), self.outcome, self.lr)
+
+    def anchor(self, network: BagNetwork, presence_digest: str = "") -> Anchor:
+        """The anchor after this step, to be written before the next step is taken."""
+        return anchor_of(network, self.state, self.epoch, self.lr, presence_digest)
+
+
+def recorded_steps(
+    network: BagNetwork, plan: pd.DataFrame, source: BatchSource, optimizer: OptimizerSettings, state: AdamState
+) -> Iterator[RecordedStep]:
+    """Takes the steps of the plan that come after ``state`` and yields each, the network holding the weights after it.
+
+    ``plan`` is the whole batch plan, also when a training goes on from an anchor: the learning rate follows its length.
+    Weights and ``state`` change in place.
+    """
+    device = next(network.parameters()).device
+    num_steps = int(plan["step"].max())
+    last_steps = set(plan.groupby("epoch")["step"].max())
+    for _, draws in plan[plan["step"] > state.step].groupby("step"):
+        lr = learning_rate(optimizer, state.step + 1, num_steps)
+        batch = source.batch(draws, device)
+        outcome = train_step(network, batch, state, optimizer, lr)
+        epoch = int(draws["epoch"].iloc[0])
+        yield RecordedStep(state.step, epoch, lr, draws, batch.label_B, outcome, state, state.step in last_steps)
