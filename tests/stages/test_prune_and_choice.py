@@ -40,10 +40,10 @@ def _with(study: Path, **changes: Any) -> Job:
 
 
 @pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
-@pytest.mark.parametrize("unit", ["photo", "visit"])
+@pytest.mark.parametrize("remove", ["photo", "visit"])
 @pytest.mark.parametrize("rule", ["together", "each"])
-def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, unit: str, rule: str) -> None:
-    job = _with(drawn, end=end, unit=unit, rule=rule, k="[2]", controls="[random]")
+def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remove: str, rule: str) -> None:
+    job = _with(drawn, end=end, remove=remove, rule=rule, k="[2]", controls="[random]")
     for task in prune_tasks(job):
         run_task(task)
     name = job.pruned_names()[2]
@@ -64,8 +64,8 @@ def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, unit
 def test_keep_lists_and_maps_depend_on_what_ranks_the_photos(drawn: Path) -> None:
     job = _with(drawn, controls="[random]")
     for task in prune_tasks(job):
-        assert {"prune.rule", "prune.end", "prune.unit", "trace.summed"} <= set(task.settings)
-    assert {"prune.rule", "prune.end", "prune.unit"} <= set(explain_task(job).settings)
+        assert {"prune.rule", "prune.end", "prune.remove", "trace.summed"} <= set(task.settings)
+    assert {"prune.rule", "prune.end", "prune.remove"} <= set(explain_task(job).settings)
 
 
 def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:

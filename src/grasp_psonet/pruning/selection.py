@@ -36,7 +36,7 @@ def select(
     ``largest`` the largest absolute score, never 0. A k beyond what is eligible takes all that is eligible. Equal
     scores go by id. The score of a visit or patient is the sum over its photos (influence adds up to first order), and
     k then counts visits or patients. Afterwards photos are kept after all, weakest first: by the cap per group, and
-    (unit photo) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
+    (``remove: photo``) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
     ``are_summed``: the scores' one query stands for all errors together.
 
     Columns: photo_id, visit_id, kept, reason, num_queries (rankings that chose the photo, kept after all or not), score
@@ -46,7 +46,7 @@ def select(
     """
     photos = photos[["photo_id", "visit_id"]].sort_values("photo_id").reset_index(drop=True)
     score_QP = score_matrix(scores, photos["photo_id"])
-    unit_P, num_units = _units(photos, visits, settings.unit)
+    unit_P, num_units = _units(photos, visits, settings.remove)
     is_one = has_one_ranking(settings, are_summed)
     chosen = choose(_rankings(score_QP, unit_P, num_units, is_one), k, settings.end)
 
@@ -57,13 +57,13 @@ def select(
         removed_U = _within_cap(removed_U, chosen.strength, unit_P, group_P, num_P, settings.cap_per_group)
         capped_P = (chosen.num_queries > 0)[unit_P] & ~removed_U[unit_P]
     removed_P = removed_U[unit_P]
-    if settings.unit == "photo":
+    if settings.remove == "photo":
         kept_back_P = _last_of_visit(removed_P, chosen.strength, photos["visit_id"], settings.keep_at_least)
         removed_P = removed_P & ~kept_back_P
     if len(photos) and removed_P.all():
         raise SettingsError(
-            f"prune.unit {settings.unit} with k = {k} would remove all {len(photos)} training photos"
-            "\n  next: a smaller prune.k, or prune.unit photo"
+            f"prune.remove {settings.remove} with k = {k} would remove all {len(photos)} training photos"
+            "\n  next: a smaller prune.k, or prune.remove photo"
         )
     num_queries_P = chosen.num_queries[unit_P]
     return photos.assign(
@@ -84,7 +84,7 @@ def ranked_photos(
     the end of the ranking that is taken. Tables and errors as in ``select``; caps and last photos are not looked at.
     """
     photos = scores[["photo_id", "visit_id"]].drop_duplicates().sort_values("photo_id").reset_index(drop=True)
-    unit_P, num_units = _units(photos, visits, settings.unit)
+    unit_P, num_units = _units(photos, visits, settings.remove)
     score_QP = score_matrix(scores, photos["photo_id"])
     score_RU = _rankings(score_QP, unit_P, num_units, has_one_ranking(settings, are_summed))
     chosen = choose(score_RU, num_units, settings.end)

@@ -20,14 +20,14 @@ from grasp_psonet.trajectory.machine import use_machine
 def explain_task(job: Job) -> Task:
     """Maps of the kept baseline: of photos that pruning takes first, and of its own errors."""
     inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
-    parts = ("explain", "prune.rule", "prune.end", "prune.unit", "machine.device", "machine.threads")
+    parts = ("explain", "prune.rule", "prune.end", "prune.remove", "machine.device", "machine.threads")
     return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))
 
 
 def flagged_photos(job: Job) -> pd.DataFrame:
     """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
 
-    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.unit`` says so.
+    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
     """
     scores = pd.read_parquet(job.study.trace(job.trace_name()) / "scores.parquet")
     settings = job.settings

@@ -13,7 +13,7 @@ from grasp_psonet.stages.explain import explain_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.prepare import prepare_task
 from grasp_psonet.stages.prune import keep_lists, prune_tasks
-from grasp_psonet.stages.report import report_task
+from grasp_psonet.stages.report.task import report_task
 from grasp_psonet.stages.retrain import retrain, retrain_tasks
 from grasp_psonet.stages.trace import trace_task
 from grasp_psonet.stages.train import train_task

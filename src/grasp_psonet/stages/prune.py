@@ -17,7 +17,7 @@ from grasp_psonet.stages.job import Job
 log = logging.getLogger("grasp_psonet")
 
 _RULE = (
-    *("prune.rule", "prune.end", "prune.unit", "prune.keep_at_least", "prune.cap_per_group", "prune.cap_column"),
+    *("prune.rule", "prune.end", "prune.remove", "prune.keep_at_least", "prune.cap_per_group", "prune.cap_column"),
     "trace.summed",
 )
 
