@@ -13,7 +13,7 @@ from benchmarks.paper_preset.clock import attempts, epoch_seconds
 from benchmarks.paper_preset.job import job_of
 from benchmarks.paper_preset.options import Request
 from benchmarks.paper_preset.parts import EPOCHS
-from grasp_psonet.stage import is_complete
+from grasp_psonet.proof import is_complete
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.retrain import read_sweep

@@ -10,6 +10,7 @@ from benchmarks.paper_preset.calibrate import calibrate
 from benchmarks.paper_preset.clock import Attempt, alarm, note_made, timed
 from benchmarks.paper_preset.job import job_of, write_start
 from benchmarks.paper_preset.options import PARTS, Request
+from grasp_psonet.files import write_json
 from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
 from grasp_psonet.stages.evaluate import evaluate_task
@@ -49,9 +50,7 @@ def decided_epochs(request: Request) -> int:
         budget_s = request.budget_minutes * 60
         epochs = request.epochs or found.epochs_within(TRAINING_SHARE * budget_s)
         told = {"epochs": epochs, "budget_minutes": None if request.epochs else request.budget_minutes}
-        partial = note.with_suffix(".partial")
-        partial.write_text(json.dumps(told | {"calibration": found.as_figures()}, indent=1) + "\n", encoding="utf-8")
-        partial.replace(note)
+        write_json(note, told | {"calibration": found.as_figures()}, sort_keys=False)
         log.info("an epoch will take about %.1f s: %d epochs", found.epoch_s, epochs)
     epochs = int(json.loads(note.read_text(encoding="utf-8"))["epochs"])
     if request.epochs not in (None, epochs):

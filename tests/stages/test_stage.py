@@ -8,7 +8,8 @@ import pytest
 
 from grasp_psonet import stage
 from grasp_psonet.errors import StageError
-from grasp_psonet.stage import Task, judge, read_note, run_task
+from grasp_psonet.proof import read_note
+from grasp_psonet.stage import Task, judge, run_task
 
 
 class _Work:

@@ -10,9 +10,11 @@ import pandas as pd
 
 from grasp_psonet.cohort.synthetic.cohort import draw_cohort
 from grasp_psonet.errors import StudyError
+from grasp_psonet.files import write_json
 from grasp_psonet.progress import track
+from grasp_psonet.proof import digest
 from grasp_psonet.settings import as_tree
-from grasp_psonet.stage import digest, held, versions
+from grasp_psonet.stage import held, versions
 from grasp_psonet.stages.job import Job
 
 log = logging.getLogger("grasp_psonet")
@@ -43,14 +45,14 @@ def make_cohort(job: Job) -> bool:
         )
         made = {"settings": identity, "tables": {name: digest(partial / name) for name in _TABLES}}
         # an interrupted move leaves this note: the next call knows these tables for drawn ones and draws anew
-        _write(note, {"interrupted": made})
+        write_json(note, {"interrupted": made})
         for drawn in sorted(partial.iterdir()):
             place = folder / drawn.name
             if place.is_dir():
                 shutil.rmtree(place)
             drawn.replace(place)
         partial.rmdir()
-        _write(note, made | {"versions": versions()})
+        write_json(note, made | {"versions": versions()})
     return True
 
 
@@ -101,9 +103,3 @@ def _read(note: Path) -> dict[str, Any] | None:
     except json.JSONDecodeError as error:
         raise StudyError(f"{note} is damaged: {error}\n  next: delete it if the tables are your own") from None
     return found
-
-
-def _write(note: Path, value: dict[str, Any]) -> None:
-    partial = note.with_suffix(".writing")
-    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(note)

@@ -12,9 +12,10 @@ import pandas as pd
 from grasp_psonet.cohort.tables import Cohort, read_cohort
 from grasp_psonet.errors import StudyError
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.proof import NOTE, digest, read_note
 from grasp_psonet.pruning.selection import has_one_ranking
 from grasp_psonet.settings import StudySettings, as_tree, parse
-from grasp_psonet.stage import NOTE, Task, digest, read_note
+from grasp_psonet.stage import Task
 from grasp_psonet.study import Study
 
 BASELINE = "baseline"

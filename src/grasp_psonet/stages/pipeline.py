@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grasp_psonet.errors import StageError
-from grasp_psonet.stage import Task, is_complete, judge, run_task
+from grasp_psonet.proof import is_complete
+from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.audit import audit_task
 from grasp_psonet.stages.cohort import refuse_other_cohort
 from grasp_psonet.stages.evaluate import evaluate_task

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.store import write_store
-from grasp_psonet.stage import Task, digest
+from grasp_psonet.proof import digest
+from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import Job
 
 

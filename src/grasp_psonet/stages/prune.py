@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.errors import StageError
+from grasp_psonet.proof import is_complete
 from grasp_psonet.pruning.controls import loss_control, random_control
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
 from grasp_psonet.pruning.selection import select
-from grasp_psonet.stage import Task, is_complete
+from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import Job
 
 log = logging.getLogger("grasp_psonet")

@@ -12,7 +12,8 @@ from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.progress import teller
-from grasp_psonet.stage import Task, digest
+from grasp_psonet.proof import digest
+from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.training.fit import RunFolder, fit
 from grasp_psonet.training.predict import predict_bags

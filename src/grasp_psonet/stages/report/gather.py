@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
 from grasp_psonet.settings import dotted_paths
-from grasp_psonet.stage import read_note
 from grasp_psonet.stages.cohort import is_synthetic
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.stages.report.arms import READERS, arms_of, confusion_of, estimate_of, subgroups_of
