@@ -23,7 +23,8 @@ from grasp_psonet.chance import generator
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.influence.settings import Counting, Errors, Formula, QueryKind, TraceSettings, Unit
 from grasp_psonet.photos.store import PhotoStore, open_store
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.trace import kept_network, read_trajectory, run_queries, trace_queries
 from grasp_psonet.stages.train import split_bags
 

@@ -14,7 +14,7 @@ from benchmarks.planted import Cohorts, make_baseline
 from grasp_psonet.audit.rankings import RANKINGS
 from grasp_psonet.influence.settings import Formula, TraceSettings
 from grasp_psonet.stage import run_task
-from grasp_psonet.stages.audit import audit_task
+from grasp_psonet.stages.declared import audit_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.trace import run_queries, trace_queries
 

@@ -103,8 +103,7 @@ def run_task(task: Task, *, makes_anew: bool = False) -> bool:
         if verdict.state == "valid":
             log.info("%s: stands", task.title)
             return False
-        if verdict.state == "damaged":
-            raise StageError(f"{task.title}: {verdict.why}\n  next: {NEXT}")
+        refuse_damaged(task, verdict)
     log.info("%s: %s", task.title, "made anew, as asked" if verdict.state == "valid" else verdict.why)
     for source in task.inputs.values():
         if isinstance(source, Path) and source.is_dir():
@@ -117,6 +116,12 @@ def run_task(task: Task, *, makes_anew: bool = False) -> bool:
         _put_in_place(partial, task.folder)
     remember_proven(task.folder)
     return True
+
+
+def refuse_damaged(task: Task, verdict: Verdict) -> None:
+    """Raises StageError naming the damaged file, where the verdict says so."""
+    if verdict.state == "damaged":
+        raise StageError(f"{task.title}: {verdict.why}\n  next: {NEXT}")
 
 
 def _fill(task: Task, partial: Path, identity: dict[str, Any]) -> None:

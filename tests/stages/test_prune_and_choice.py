@@ -11,9 +11,12 @@ import pytest
 from grasp_psonet.cli import _job, main
 from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages import evaluate
-from grasp_psonet.stages.explain import explain_task, flagged_photos
-from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.prune import prune_tasks, read_keep
+from grasp_psonet.stages.declared import EvaluateNeeds, explain_task, prune_tasks
+from grasp_psonet.stages.explain import flagged_photos
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.needs import needs_of
+from grasp_psonet.stages.prune import read_keep
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,7 @@ def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.M
         return 0.01
 
     monkeypatch.setattr(evaluate, "gain_standard_error", counted)
-    choice = evaluate.choice_of_k(job, runs)
+    own = needs_of(EvaluateNeeds, job.settings)
+    choice = evaluate.choice_of_k(own, job.keep_lists(), runs, job.cohort.visits)
     assert choice["gain_se_by_k"] == {"0": None, "2": None, "4": 0.01}
     assert asked == [False]

@@ -135,7 +135,7 @@ def test_nothing_in_the_note_depends_on_the_clock(work: _Work) -> None:
 def test_a_damaged_note_is_told(work: _Work) -> None:
     run_task(work.task())
     (work.place / "stage.json").write_text("{")
-    with pytest.raises(StageError, match=r"(?s)is damaged.*delete"):
+    with pytest.raises(StageError, match=r"(?s)is damaged.*delete the folder"):
         read_note(work.place)
 
 

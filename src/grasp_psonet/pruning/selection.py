@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grasp_psonet.errors import SettingsError, StageError, TraceError
-from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.pruning.settings import PruneSettings, has_one_ranking
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool]
@@ -91,11 +91,6 @@ def ranked_photos(
     order_P = np.argsort(-chosen.strength[unit_P], kind="stable")
     is_taken_P = (chosen.num_queries > 0)[unit_P][order_P]
     return photos.assign(score=chosen.score[unit_P]).iloc[order_P[is_taken_P]].reset_index(drop=True)
-
-
-def has_one_ranking(settings: PruneSettings, are_summed: bool) -> bool:
-    """Whether one ranking serves all errors, or each has its own; ``are_summed``: they were traced as one already."""
-    return are_summed or settings.rule == "together"
 
 
 def _rankings(score_QP: Floats, unit_P: NDArray[np.int64], num_units: int, is_one: bool) -> Floats:

@@ -50,3 +50,8 @@ class PruneSettings:
             (self.cap_per_group, self.cap_column),
             "both set or both empty",
         )
+
+
+def has_one_ranking(settings: PruneSettings, are_summed: bool) -> bool:
+    """Whether one ranking serves all errors, or each has its own; ``are_summed``: they were traced as one already."""
+    return are_summed or settings.rule == "together"

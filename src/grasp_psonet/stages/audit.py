@@ -10,8 +10,9 @@ from grasp_psonet.audit.curves import audit_curves
 from grasp_psonet.audit.table import audit_table, review_list
 from grasp_psonet.influence.tracing.self_influence import photo_scope, self_influence
 from grasp_psonet.photos.store import open_store
-from grasp_psonet.stage import Task
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.progress import progress
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.trace import kept_network, read_trajectory
 from grasp_psonet.stages.train import training_bags
 from grasp_psonet.training.predict import bags_of_photos
@@ -20,13 +21,8 @@ from grasp_psonet.trajectory.machine import use_machine
 log = logging.getLogger("grasp_psonet")
 
 
-def audit_task(job: Job) -> Task:
-    """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
-    parts = ("audit", "evaluate", "severity", "seed", "machine.device", "machine.threads")
-    return job.task("audit", job.study.audit, parts, job.baseline_inputs(), lambda folder: _make(job, folder))
-
-
-def _make(job: Job, folder: Path) -> None:
+def make_audit(job: Job, folder: Path) -> None:
+    """Ranks the training visits and leaves the tables of the audit in the folder."""
     settings = job.settings
     visits = job.visits_of("train")
     matrices = _self_influence(job.as_trained(job.study.run(BASELINE)), job)
@@ -65,7 +61,7 @@ def _self_influence(trained: Job, job: Job) -> pd.DataFrame:
         store.pixels,
         job.settings.audit.formula,
         scope,
-        lambda done, total: log.info("  anchor %d of %d", done, total),
+        progress("  self-influence").advance,
     )
     parts = []
     for visit_id, matrix_NN in matrices.items():

@@ -11,17 +11,10 @@ from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.pruning.selection import ranked_photos
-from grasp_psonet.stage import Task
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.trace import kept_network, kept_queries, read_trajectory
 from grasp_psonet.trajectory.machine import use_machine
-
-
-def explain_task(job: Job) -> Task:
-    """Maps of the kept baseline: of photos that pruning takes first, and of its own errors."""
-    inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
-    parts = ("explain", "prune.rule", "prune.end", "prune.remove", "machine.device", "machine.threads")
-    return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))
 
 
 def flagged_photos(job: Job) -> pd.DataFrame:
@@ -35,7 +28,8 @@ def flagged_photos(job: Job) -> pd.DataFrame:
     return ranked.head(settings.explain.flagged)
 
 
-def _make(job: Job, folder: Path) -> None:
+def make_maps(job: Job, folder: Path) -> None:
+    """Leaves the maps and their index in the folder."""
     job = job.as_trained(job.study.run(BASELINE))
     device = use_machine(job.settings.machine.device, job.settings.machine.threads)
     store = open_store(job.study.store)

@@ -9,7 +9,7 @@ import pandas as pd
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.errors import PhotoError, StageError
 from grasp_psonet.photos.decode import decode_photo
-from grasp_psonet.proof import is_complete
+from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.trace import kept_network_of, read_trajectory
@@ -29,6 +29,7 @@ def predict_folder(run: Path, photos: Path) -> pd.DataFrame:
     run = run.resolve()
     if run.parent.name != "runs" or not is_complete(run):
         raise StageError(f"{run} is not a complete run\n  next: name a folder such as STUDY/runs/baseline")
+    proven(run)
     job = Job(Study(run.parent.parent), parse({}, "the defaults")).as_trained(run)
     job = Job(job.study, replace(job.settings, machine=replace(job.settings.machine, device="auto")))
     device = use_machine(job.settings.machine.device, job.settings.machine.threads)

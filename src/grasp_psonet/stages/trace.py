@@ -18,8 +18,9 @@ from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trac
 from grasp_psonet.influence.units.coverage import unit_scope
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
-from grasp_psonet.stage import Task
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.proof import proven
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.trace_parts import kept_parts
 from grasp_psonet.stages.train import fresh_network, rebuild_of, removed_photos, split_bags
 from grasp_psonet.training.predict import photo_losses, predict_bags
@@ -32,16 +33,9 @@ log = logging.getLogger("grasp_psonet")
 _PARTS = "parts"
 
 
-def trace_task(job: Job) -> Task:
-    """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
-    parts = ("trace", "severity", "machine.device", "machine.threads")
-    folder = job.study.trace(job.trace_name())
-    return job.task("trace", folder, parts, job.baseline_inputs(), lambda folder: _make(job, folder), resumable=True)
-
-
 def read_trajectory(job: Job, name: str = BASELINE) -> Trajectory:
     """The trajectory of a complete run."""
-    folder = job.study.run(name)
+    folder = proven(job.study.run(name))
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     steps = pd.read_parquet(folder / "steps.parquet")
     return Trajectory(folder / "anchors", steps, metrics["kept_step"], job.settings.train.optimizer)
@@ -196,7 +190,8 @@ def _score_tables(traced: Traced) -> dict[Formula, pd.DataFrame]:
     }
 
 
-def _make(job: Job, folder: Path) -> None:
+def make_trace(job: Job, folder: Path) -> None:
+    """Traces the baseline's errors and leaves scores, queries, photo losses and coverage in the folder."""
     queries = run_queries(job)
     if not queries["used"].any():
         log.warning(

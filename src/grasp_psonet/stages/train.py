@@ -11,45 +11,13 @@ from grasp_psonet.bags.bag import Bag, make_bags
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
-from grasp_psonet.progress import teller
-from grasp_psonet.proof import digest
-from grasp_psonet.stage import Task
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.progress import progress
+from grasp_psonet.stages.job import Job
 from grasp_psonet.training.fit import RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
-from grasp_psonet.trajectory.machine import machine_note, resolved_device, use_machine
+from grasp_psonet.trajectory.machine import machine_note, use_machine
 from grasp_psonet.trajectory.records import epoch_file
 from grasp_psonet.trajectory.replay import Rebuild
-
-RUN_SETTINGS = (
-    "seed",
-    "network",
-    "train",
-    "severity",
-    "split",
-    "photos.edge_px",
-    "machine.device",
-    "machine.threads",
-)
-
-
-def train_task(job: Job, name: str = BASELINE, pruning: Path | None = None) -> Task:
-    """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
-    device = resolved_device(job.settings.machine.device)
-    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
-    if pruning is not None:
-        inputs["pruning"] = pruning
-    weights = job.study.folder / job.settings.network.weights
-    if weights.is_file():
-        inputs["encoder weights"] = digest(weights)
-    return job.task(
-        f"train {name}",
-        job.study.run(name),
-        RUN_SETTINGS,
-        inputs,
-        lambda folder: _make(job, pruning, folder, f"  {name}"),
-        True,
-    )
 
 
 def removed_photos(pruning: Path | None) -> frozenset[str]:
@@ -98,7 +66,8 @@ def plan_of(job: Job, rebuild: Rebuild) -> pd.DataFrame:
     return batch_plan(labels, settings.epochs, settings.visits_per_step, settings.sampling, job.settings.seed)
 
 
-def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
+def make_run(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
+    """Trains along the plan and leaves the run's tables, anchors and predictions in the folder."""
     settings = job.settings
     device = use_machine(settings.machine.device, settings.machine.threads)
     store = open_store(job.study.store)
@@ -108,7 +77,7 @@ def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
     plan = plan_of(job, rebuild)
     run = RunFolder(folder)
     _restore_records(run, folder / "steps.parquet")
-    epochs = fit(network, plan, rebuild, split_bags(job, store, "val"), settings.train, run, teller(title))
+    epochs = fit(network, plan, rebuild, split_bags(job, store, "val"), settings.train, run, progress(title).advance)
     plan.to_parquet(folder / "plan.parquet", index=False)
     records = [pd.read_parquet(path) for path in sorted(run.records.glob("*.parquet"))]
     pd.concat(records, ignore_index=True).to_parquet(folder / "steps.parquet", index=False)

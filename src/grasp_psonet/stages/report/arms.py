@@ -7,10 +7,11 @@ import pandas as pd
 
 from grasp_psonet.pruning.overlap import most_possible
 from grasp_psonet.report import data
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.report.gallery import number_or_none
-from grasp_psonet.stages.retrain import read_sweep
 
 READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 
@@ -20,15 +21,15 @@ def arms_of(
 ) -> tuple[data.Arm, ...]:
     arms = [_arm(job, BASELINE, "baseline", 0, 0, evaluation, readers)]
     is_by_photo = job.settings.prune.remove == "photo"
-    sweep = read_sweep(job)
+    made = made_keep_lists(job)
     for k, name in job.pruned_names().items():
-        for one in [one for one in sweep.trained if one.k == k]:
+        for one in [one for one in made.retrained if one.k == k]:
             kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
             is_kept = read_keep(job, one.name)["kept"]
             arm = _arm(job, one.name, kind, k, int((~is_kept).sum()), evaluation, readers)
             most = most_possible(k, num_rankings, len(is_kept)) if is_by_photo else None
             arms.append(replace(arm, most_possible=most))
-        assert name in {arm.name for arm in arms} or name in {one.name for one in sweep.empty}
+        assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
     return tuple(arms)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from grasp_psonet.pruning.overlap import removal_rates
 from grasp_psonet.report import data
-from grasp_psonet.stages.cohort import is_synthetic
+from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.report.arms import estimate_of

@@ -8,12 +8,13 @@ import pandas as pd
 from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
 from grasp_psonet.settings import dotted_paths
-from grasp_psonet.stages.cohort import is_synthetic
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.drawn import is_synthetic
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.report.arms import READERS, arms_of, confusion_of, estimate_of, subgroups_of
 from grasp_psonet.stages.report.findings import audit_of, removal_of, truth_of
 from grasp_psonet.stages.report.gallery import error_gallery, flagged_gallery
-from grasp_psonet.stages.retrain import read_sweep
 from grasp_psonet.stages.trace import kept_queries
 
 _LIMITS = (
@@ -128,7 +129,7 @@ def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
         found.append(
             "A class is missing from validation: epochs were chosen by validation loss, and k cannot be chosen."
         )
-    empty = [one.name for one in read_sweep(job).empty]
+    empty = [one.name for one in made_keep_lists(job).empty]
     if empty:
         found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")
     return found
