@@ -33,7 +33,7 @@ from benchmarks.planted import (
 )
 from benchmarks.record import write_result
 from grasp_psonet.progress import show_plainly
-from grasp_psonet.stages.job import BASELINE
+from grasp_psonet.stages.names import BASELINE
 
 log = logging.getLogger("grasp_psonet")
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks.planted import ORACLE, by_seed, chosen_rows
 from grasp_psonet.evidence.counterfactual import mean_over_seeds
-from grasp_psonet.stages.job import BASELINE
+from grasp_psonet.stages.names import BASELINE
 
 
 def gains(table: pd.DataFrame, arm: str) -> dict[str, Any]:

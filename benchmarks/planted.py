@@ -17,13 +17,12 @@ from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged, parse
 from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
-from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.prepare import prepare_task
-from grasp_psonet.stages.prune import KeepList, keep_lists, prune_tasks
-from grasp_psonet.stages.retrain import read_sweep, train_together
+from grasp_psonet.stages.declared import train_task
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE, KeepList
+from grasp_psonet.stages.pipeline import run_all
+from grasp_psonet.stages.retrain import train_together
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.trace import trace_task
-from grasp_psonet.stages.train import train_task
 from grasp_psonet.study import Study
 
 ORACLE = "oracle"
@@ -90,8 +89,7 @@ def make_baseline(cohorts: Cohorts, seed: int) -> None:
     job = cohorts.job(seed)
     job.study.folder.mkdir(parents=True, exist_ok=True)
     make_cohort(job)
-    run_task(prepare_task(job))
-    run_task(train_task(job))
+    run_all(job, until="train")
     if cohorts.has_shortcut:
         run_task(oracle_task(job))
         train_lists(job, [ORACLE])
@@ -99,10 +97,7 @@ def make_baseline(cohorts: Cohorts, seed: int) -> None:
 
 def make_arm(job: Job) -> None:
     """Trace, keep lists and retrainings of one way of pruning, as far as they do not stand."""
-    run_task(trace_task(job))
-    for task in prune_tasks(job):
-        run_task(task)
-    train_lists(job, [one.name for one in read_sweep(job).trained])
+    run_all(job, until="retrain")
 
 
 def train_lists(job: Job, names: Iterable[str]) -> None:
@@ -145,7 +140,7 @@ def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
 
 def rows_of_arm(job: Job, name: str) -> Iterator[dict[str, Any]]:
     """The same for every k of one way of pruning and its control ("" for the pruning itself), with what was removed."""
-    return rows_of_lists(job, name, keep_lists(job))
+    return rows_of_lists(job, name, job.keep_lists())
 
 
 def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dict[str, Any]]:

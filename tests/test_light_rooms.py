@@ -17,6 +17,7 @@ LIGHT = [
     "grasp_psonet.evidence.evaluate",
     "grasp_psonet.audit.curves",
     "grasp_psonet.report.page",
+    "grasp_psonet.stages.pipeline",
 ]
 
 

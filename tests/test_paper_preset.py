@@ -17,7 +17,7 @@ from benchmarks.paper_preset.needs import NEEDS, message, missing
 from benchmarks.paper_preset.options import parser, request_of
 from benchmarks.paper_preset.parts import make_parts
 from grasp_psonet.progress import log
-from grasp_psonet.stages.job import BASELINE
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.study import Study
 
 SMALL = ["--small", "--device", "cpu", "--processes", "1", "--epochs", "2", "--folder"]

@@ -3,7 +3,6 @@
 import json
 import signal
 import statistics
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from grasp_psonet.progress import OnProgress
+
 LEDGER = "paper-preset-times.jsonl"
-_LOOK_EVERY_S = 0.1
 
 
 class TimeIsUp(BaseException):
@@ -21,7 +21,7 @@ class TimeIsUp(BaseException):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One go at a part; ``epoch_end_unix_s`` by epoch where it trained."""
+    """One go at a part; ``epoch_end_unix_s`` by epoch, of a part that trains."""
 
     part: str
     started_unix_s: float
@@ -54,14 +54,17 @@ def note_made(folder: Path, attempt: Attempt) -> None:
 
 
 @contextmanager
-def timed(folder: Path, part: str, run: Path | None = None) -> Iterator[None]:
-    """Notes this go at a part in the ledger, finished or not; with ``run`` also when its epochs ended."""
+def timed(folder: Path, part: str) -> Iterator[OnProgress]:
+    """Notes this go at a part in the ledger, finished or not, and when each epoch ended that the given function hears of."""
     start, clock_start = time.time(), time.monotonic()
     ends: dict[str, float] = {}
+
+    def on_progress(_: str, done: int, __: int) -> None:
+        ends[str(done)] = time.time()
+
     is_finished = False
     try:
-        with _watched(run, start, ends):
-            yield
+        yield on_progress
         is_finished = True
     finally:
         note_made(folder, Attempt(part, start, time.monotonic() - clock_start, is_finished, ends))
@@ -84,38 +87,3 @@ def alarm(at_monotonic_s: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def _watched(run: Path | None, start: float, ends: dict[str, float]) -> Iterator[None]:
-    """Fills ``ends`` from the step records that a training leaves after each epoch and puts together at its end."""
-    if run is None:
-        yield
-        return
-    records = run.with_name(run.name + ".partial") / "steps"
-    is_over = threading.Event()
-
-    def look() -> None:
-        while True:
-            was_over = is_over.wait(_LOOK_EVERY_S)
-            for path in records.glob("epoch-*.parquet"):
-                _note(path, start, ends)
-            if was_over:
-                return
-
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        watcher.join()
-
-
-def _note(path: Path, start: float, ends: dict[str, float]) -> None:
-    try:
-        end = path.stat().st_mtime
-    except FileNotFoundError:  # the training has just put its records together
-        return
-    if end >= start:
-        ends[str(int(path.stem.removeprefix("epoch-")))] = end

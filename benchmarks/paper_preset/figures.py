@@ -13,10 +13,11 @@ from benchmarks.paper_preset.clock import attempts, epoch_seconds
 from benchmarks.paper_preset.job import job_of
 from benchmarks.paper_preset.options import Request
 from benchmarks.paper_preset.parts import EPOCHS
-from grasp_psonet.stage import is_complete
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.proof import is_complete
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.prune import read_keep
-from grasp_psonet.stages.retrain import read_sweep
 from grasp_psonet.stages.run import TrainedRun
 
 _PAPER_EPOCHS = 100
@@ -106,7 +107,7 @@ def _tracing(job: Job) -> dict[str, Any]:
 
 def _arms(job: Job) -> list[Any]:
     """The keep lists that are retrained, as far as they are made."""
-    return read_sweep(job).trained if all(map(is_complete, _lists(job))) else []
+    return made_keep_lists(job).retrained if all(map(is_complete, _lists(job))) else []
 
 
 def _lists(job: Job) -> list[Path]:

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from benchmarks.paper_preset.options import RANDOM, Request
 from grasp_psonet.chance import seed_of
+from grasp_psonet.files import write_whole
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged, parse
 from grasp_psonet.stages.job import Job
@@ -53,6 +54,5 @@ def write_start(job: Job) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", settings.seed) % 2**63)
         encoder = timm.create_model(settings.network.encoder, num_classes=0, ls_init_value=_LAYER_SCALE)
-    partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}, partial)
-    partial.replace(path)
+    weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    write_whole(path, lambda beside: save_file(weights, beside))

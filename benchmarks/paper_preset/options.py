@@ -6,8 +6,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from grasp_psonet.device import resolved_device
 from grasp_psonet.errors import StudyError
-from grasp_psonet.trajectory.machine import resolved_device
 
 PARTS = ("cohort", "prepare", "train", "trace", "retrain", "report-figures")
 NOTE = "paper-preset.json"

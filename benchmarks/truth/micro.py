@@ -37,6 +37,7 @@ from grasp_psonet.evidence.counterfactual import (
     mean_over_seeds,
     spearman,
 )
+from grasp_psonet.files import write_whole
 
 MAIN_LR, MAIN_STEPS = 1e-3, 60
 LRS, LENGTHS = (1e-4, 1e-3, 1e-2), (60, 120, 240)
@@ -156,9 +157,7 @@ def _cell(folder: Path, seed: int, lr: float, steps: int, whole_grid: bool) -> p
         methods = itertools.chain(our_scores(run, queries, whole_grid), neighbour_scores(run, queries))
         rows = [row for scores in methods for row in _rows(scores, truth, len(run.study.validation))]
     table = pd.DataFrame(rows).assign(seed=seed, lr=lr, steps=steps)
-    partial = path.with_suffix(".partial")
-    table.to_parquet(partial, index=False)
-    partial.replace(path)
+    write_whole(path, lambda beside: table.to_parquet(beside, index=False))
     print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
     return table
 

@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from benchmarks.planted import make_arm, rows_of_lists, train_lists
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.bags.source import BatchSource
-from grasp_psonet.progress import teller
+from grasp_psonet.progress import progress
 from grasp_psonet.pruning.selection import select
 from grasp_psonet.stage import Task, run_task
-from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.prune import KeepList, keep_lists
+from grasp_psonet.stages.declared import RUN_SETTINGS
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.run import RunInputs, TrainedRun, removed_photos
 from grasp_psonet.stages.trace import run_queries, trace_queries
-from grasp_psonet.stages.train import RUN_SETTINGS
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
@@ -100,7 +100,7 @@ def weights_rows(job: Job) -> Rows:
     """The default's keep lists; what they remove keeps ``WEIGHT`` of its attention."""
     make_arm(job)
     lists = []
-    for one in keep_lists(job):
+    for one in job.keep_lists():
         if one.control:
             continue
         source = job.study.pruning(one.name)
@@ -140,7 +140,7 @@ def _train_weighed(job: Job, weight: Mapping[str, float], folder: Path) -> None:
     network = inputs.start_network().to(device)
     network.attention.register_forward_hook(source.weigh)
     planned = PlannedTraining(inputs.plan, source, inputs.bags("val"))
-    fit(network, planned, settings.train, RunFolder(folder), teller(f"  {folder.name}"))
+    fit(network, planned, settings.train, RunFolder(folder), progress(f"  {folder.name}").advance)
     found = [
         predict_bags(network, inputs.bags(split), source.pixels)[0].assign(split=split) for split in ("val", "test")
     ]

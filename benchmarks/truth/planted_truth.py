@@ -26,7 +26,7 @@ from benchmarks.planted import (
     rows_of_baseline,
 )
 from benchmarks.truth.other_rules import OTHER_RULES
-from grasp_psonet.stages.job import BASELINE
+from grasp_psonet.stages.names import BASELINE
 
 TUNED_ON = {"background": (102,), "under_exposure": (104,)}
 HELD_OUT = {"colour_cast": tuple(range(40, 52)), "none": tuple(range(30, 40))}

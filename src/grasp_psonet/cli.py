@@ -5,41 +5,21 @@ Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted. Nothing h
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from grasp_psonet import __version__
 from grasp_psonet.errors import GraspError
+from grasp_psonet.files import is_file_fault
+from grasp_psonet.stages.steps import NAMES, STEPS
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
 
-_STAGES = {
-    "prepare": ("photos -> store: upright, without metadata, one size", "train"),
-    "train": ("the baseline run, with its whole trajectory on record", "trace"),
-    "trace": (
-        "influence of every training photo on the validation visits that the network got wrong, epoch by epoch",
-        "prune",
-    ),
-    "prune": ("keep lists for each k, and the controls", "retrain"),
-    "retrain": ("one run per keep list", "evaluate"),
-    "evaluate": ("the choice of k on validation; both readers, subgroups, intervals, paired comparisons", "audit"),
-    "audit": ("training visits ranked for re-reading, beside simpler rankings", "explain"),
-    "explain": ("Grad-CAM inside the bag, for flagged photos and for errors", "report"),
-    "report": ("report.html and results.json", None),
-}
-# the parts of the settings tree that each command reads first
-_PARTS = {
+# the parts of the settings tree that a command which is no stage reads first
+_SHOWN = {
     "cohort": ("cohort", "cohort_seed", "severity"),
-    "prepare": ("photos", "machine.processes"),
-    "train": ("seed", "network", "train", "machine"),
-    "trace": ("trace", "machine"),
-    "prune": ("prune", "seed"),
-    "retrain": ("machine", "prune.controls"),
-    "evaluate": ("evaluate", "severity"),
-    "audit": ("audit",),
-    "explain": ("explain",),
-    "report": (),
     "check": ("seed", "severity", "split", "photos.root"),
 }
 _OVERVIEW = """\
@@ -70,15 +50,16 @@ def main(words: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         return 0
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        sys.stderr.write(
-            f"grasp {known.command}: {error.strerror or error}{where}\n  next: check the path, rights and free space\n"
-        )
-        return 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; run the same command again to go on\n")
         return 130
+    except Exception as error:
+        if not is_file_fault(error):
+            raise  # a fault of the program
+        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
+        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        sys.stderr.write(f"grasp {known.command}: {told}{where}\n  next: check the path, rights and free space\n")
+        return 1
 
 
 def entry() -> NoReturn:
@@ -119,13 +100,21 @@ def _parser() -> argparse.ArgumentParser:
     cohort.add_argument("--preset", help="demo, tiny or paper, where the study has no study.yaml yet")
     check = command("check", "every fault of the tables and photos at once; exit code 1 if any", "grasp run STUDY")
     check.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
-    for name, (text, following) in _STAGES.items():
-        then = f"grasp {following} STUDY" if following else "open STUDY/report/report.html"
-        stage = command(name, text, then)
+    for step in STEPS:
+        following = _following(step.name)
+        stage = command(
+            step.name, step.text, f"grasp {following} STUDY" if following else "open STUDY/report/report.html"
+        )
         stage.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
     everything = command("run", "all stages in order, skipping what stands", "open STUDY/report/report.html")
     everything.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
     everything.add_argument("--dry-run", action="store_true", help="print what would be done and why")
+    everything.add_argument(
+        "--remake",
+        metavar="WHAT",
+        choices=("damaged", *NAMES),
+        help="make anew what is damaged (reads every byte), or one stage by its name",
+    )
     demo = command("demo", "init, cohort and run on the demo preset", "open demo-study/report/report.html")
     demo.add_argument(
         "study", metavar="STUDY", type=Path, nargs="?", default=Path("demo-study"), help="default: demo-study"
@@ -153,8 +142,9 @@ class _Epilog(str):
 
 class _LazyHelp(argparse.RawDescriptionHelpFormatter):
     def add_text(self, text: str | None) -> None:
-        if isinstance(text, _Epilog) and text.command in _PARTS:
-            super().add_text(_settings_help(_PARTS[text.command]))
+        if isinstance(text, _Epilog):
+            shown = {step.name: step.shown for step in STEPS} | _SHOWN
+            super().add_text(_settings_help(shown.get(text.command, ())))
         super().add_text(text)
 
 
@@ -219,9 +209,9 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
 
             job = _job(known.study, overrides)
             if known.dry_run:
-                sys.stdout.write("\n".join(plan(job)) + "\n")
+                sys.stdout.write("\n".join(plan(job, known.remake)) + "\n")
             else:
-                run_all(job)
+                run_all(job, remake=known.remake)
                 _say_summary(job)
         case name:
             from grasp_psonet.stages.pipeline import make_step
@@ -291,13 +281,18 @@ def _demo(known: argparse.Namespace, overrides: dict[str, str]) -> None:
 
 
 def _say_summary(job: "Job") -> None:
-    from grasp_psonet.stages.summary import summary
+    from grasp_psonet.stages.report.summary import summary
 
     sys.stdout.write(summary(job) + "\n")
 
 
 def _say_next(name: str) -> None:
-    following = _STAGES[name][1]
+    following = _following(name)
     sys.stderr.write(
         f"next: grasp {following} STUDY\n" if following else "next: open report/report.html of the study\n"
     )
+
+
+def _following(name: str) -> str | None:
+    """The step after this one; None after the last."""
+    return dict(pairwise(NAMES)).get(name)

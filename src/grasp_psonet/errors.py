@@ -17,12 +17,16 @@ class TableError(GraspError):
     """visits.csv, photos.csv or views.csv hold faults; the message lists every one with its row."""
 
 
+class FileError(GraspError):
+    """A file cannot be written, or read as what it should be."""
+
+
 class PhotoError(GraspError):
     """A photo file is missing or cannot be decoded."""
 
 
 class StageError(GraspError):
-    """A stage folder is missing, partial, or made from other inputs than the ones at hand."""
+    """A stage folder is missing, partial, damaged, or made from other inputs than the ones at hand."""
 
 
 class EmptyBag(GraspError):

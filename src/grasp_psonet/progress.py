@@ -1,20 +1,68 @@
-"""Progress of long work and log lines: bars with time left on a terminal, plain lines elsewhere."""
+"""Progress of long work and log lines: bars with time left on a terminal, plain lines elsewhere.
+
+All long work tells its progress in one way: ``progress(title)`` gives a ``Progress``, which is told ``advance(done, total)``.
+Who wants to hear of it too, e.g. to time epochs, works inside ``heard_by(on_progress)``.
+"""
 
 import logging
 import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 Track = Callable[[Iterable[T], str, int], Iterator[T]]
-_LINE_EVERY_S = 10.0
+OnProgress = Callable[[str, int, int], None]  # title of the work, done, total
+LINE_EVERY_S = 10.0
 
 log = logging.getLogger("grasp_psonet")
+
+_heard_by: ContextVar[OnProgress | None] = ContextVar("heard_by", default=None)
+
+
+class Progress(Protocol):
+    """One piece of long work."""
+
+    def advance(self, done: int, total: int) -> None:
+        """So much is done of so much; the last call has the two equal. ``total`` may change on the way."""
+
+
+def progress(title: str) -> Progress:
+    """A bar with time left on a terminal; elsewhere a line with time left, at most every ten seconds and at the end.
+
+    Processes started by others always write lines: their bars would overwrite each other.
+    """
+    shown: Progress = _Bar(title) if _shows_bars() else _Lines(title)
+    on_progress = _heard_by.get()
+    return shown if on_progress is None else _Heard(title, shown, on_progress)
+
+
+def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
+    """Yields the items and shows how many of ``total`` are done and how long the rest will take."""
+    told = progress(title)
+    for done, item in enumerate(items, start=1):
+        yield item
+        told.advance(done, total)
+
+
+@contextmanager
+def heard_by(on_progress: OnProgress | None) -> Iterator[None]:
+    """Inside, ``on_progress`` is told of all progress of this process too; None: as it was."""
+    before = _heard_by.set(on_progress or _heard_by.get())
+    try:
+        yield
+    finally:
+        _heard_by.reset(before)
+
+
+def spoken_time(seconds: float) -> str:
+    """A duration for people, e.g. ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def show_plainly() -> None:
@@ -25,58 +73,58 @@ def show_plainly() -> None:
     log.setLevel(logging.INFO)
 
 
-def teller(title: str) -> Callable[[int, int], None]:
-    """A function to be told ``(done, total)``: it shows a bar with time left on a terminal, lines with time left elsewhere.
+class _Lines:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._start = self._last = time.monotonic()
 
-    Processes started by others always write lines: their bars would overwrite each other.
-    """
-    start = last = time.monotonic()
-    bar = _bar() if _shows_bars() else None
-    task = None if bar is None else bar.add_task(title, total=None)
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if bar is not None and task is not None:
-            bar.start()
-            bar.update(task, completed=done, total=total)
-            if done >= total:
-                bar.stop()
-            return
+    def advance(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if done >= total or now - last >= _LINE_EVERY_S:
-            last = now
-            log.info("%s: %d of %d, %.0f s left", title, done, total, (now - start) / done * (total - done))
+        if done >= total or (done and now - self._last >= LINE_EVERY_S):
+            self._last = now
+            left_s = (now - self._start) / max(1, done) * (total - done)
+            log.info("%s: %d of %d, %s left", self._title, done, total, spoken_time(left_s))
 
-    return tell
+
+class _Bar:
+    def __init__(self, title: str) -> None:
+        from rich.console import Console  # no bar, no need of it: help and a look at a finished study start at once
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bars.add_task(title, total=None)
+
+    def advance(self, done: int, total: int) -> None:
+        self._bars.start()
+        self._bars.update(self._task, completed=done, total=total)
+        if done >= total:
+            self._bars.stop()
 
 
-def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
-    """Yields the items and shows how many of ``total`` are done and how long the rest will take."""
-    if _shows_bars():
-        with _bar() as bar:
-            yield from bar.track(items, total=total, description=title)
-        return
-    start = last = time.monotonic()
-    for done, item in enumerate(items):
-        now = time.monotonic()
-        if done and now - last >= _LINE_EVERY_S:
-            left_s = (now - start) / done * (total - done)
-            log.info("%s: %d of %d, %.0f s left", title, done, total, left_s)
-            last = now
-        yield item
+class _Heard:
+    def __init__(self, title: str, shown: Progress, on_progress: OnProgress) -> None:
+        self._title, self._shown, self._on_progress = title, shown, on_progress
+
+    def advance(self, done: int, total: int) -> None:
+        self._shown.advance(done, total)
+        self._on_progress(self._title, done, total)
 
 
 def _shows_bars() -> bool:
     return sys.stderr.isatty() and multiprocessing.parent_process() is None
-
-
-def _bar() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)

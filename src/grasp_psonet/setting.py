@@ -4,6 +4,7 @@ Rooms declare their settings with the standard library alone, so that numeric co
 ``settings.py`` parses the whole tree with pydantic.
 """
 
+import dataclasses
 from dataclasses import field
 from typing import Any
 
@@ -26,3 +27,16 @@ def refuse_unless(condition: bool, path: str, value: object, wanted: str) -> Non
     """Raises SettingsError naming the setting, the value seen and what is wanted."""
     if not condition:
         raise SettingsError(f"setting {path} is {value!r}; wanted: {wanted}")
+
+
+def as_tree(settings: Any) -> dict[str, Any]:
+    """Plain nested values (lists for tuples), the same for equal settings: for YAML files and for digests."""
+    return {
+        field.name: as_tree(value)
+        if dataclasses.is_dataclass(value)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for field in dataclasses.fields(settings)
+        for value in [getattr(settings, field.name)]
+    }

@@ -110,19 +110,6 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def as_tree(settings: Any) -> dict[str, Any]:
-    """Plain nested values (lists for tuples), the same for equal settings: for YAML files and for digests."""
-    return {
-        field.name: as_tree(value)
-        if dataclasses.is_dataclass(value)
-        else list(value)
-        if isinstance(value, tuple)
-        else value
-        for field in dataclasses.fields(settings)
-        for value in [getattr(settings, field.name)]
-    }
-
-
 def dotted_paths(kind: type = StudySettings, prefix: str = "") -> dict[str, tuple[str, Any]]:
     """Every setting by its dotted path, with its line of help and its default."""
     paths: dict[str, tuple[str, Any]] = {}

@@ -1,12 +1,10 @@
-"""Stages: a folder that is missing, partial or complete, and that knows what made it.
+"""Stages: a folder that is missing, partial, complete or damaged, and that knows what made it.
 
-A stage is built beside its place as ``NAME.partial`` and renamed when whole. ``stage.json`` in it holds the settings it
-depends on, the digests of its inputs, versions, and the digest of every file it made: nothing in it depends on the clock.
-What does stands in ``clock.json`` alone.
+A stage is built beside its place as ``NAME.partial`` and renamed when whole; what stood there before is parked as
+``NAME.old`` until the new one stands. ``proof.py`` closes the folder and finds what was damaged since.
 """
 
 import fcntl
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -21,12 +19,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grasp_psonet.errors import StageError
+from grasp_psonet.files import sync, write_json
+from grasp_psonet.proof import (
+    CLOCK,
+    IDENTITY,
+    NEXT,
+    NOTE,
+    damage_of,
+    digest,
+    is_complete,
+    proven,
+    read_note,
+    remember_proven,
+    seal,
+)
 
 log = logging.getLogger("grasp_psonet")
 
-NOTE = "stage.json"
-CLOCK = "clock.json"
-_IDENTITY = "identity.json"
 _PATIENCE_S = 5.0  # a killed process may leave children that need a moment to notice
 _VERSIONS = ("grasp-psonet", "numpy", "pandas", "pillow", "scikit-learn", "timm", "torch")
 
@@ -52,75 +61,99 @@ class Task:
 class Verdict:
     """Whether a stage has to be made, and why; ``why`` is a short phrase."""
 
-    state: Literal["valid", "missing", "partial", "stale", "waiting"]
+    state: Literal["valid", "missing", "partial", "stale", "waiting", "damaged"]
     why: str
 
 
-def judge(task: Task) -> Verdict:
-    """Whether the stage stands. ``waiting``: an input is not there yet, so that it cannot be known."""
+def judge(task: Task, *, reads_bytes: bool = False) -> Verdict:
+    """Whether the stage stands, by size and time of its files or by all of their bytes; nothing is made or moved.
+
+    ``waiting``: an input is not there yet, so that it cannot be known. ``damaged``: its settings and inputs are those of
+    now, but a file is not as it was made. Raises StageError where the note of an input is damaged.
+    """
     absent = [name for name, source in task.inputs.items() if isinstance(source, Path) and not _is_there(source)]
     if absent:
         return Verdict("waiting", f"needs {', '.join(absent)} first")
-    if not (task.folder / NOTE).exists():
-        if _partial(task.folder).exists():
-            return Verdict("partial", _after_interruption(task))
-        return Verdict("missing", "not made yet")
-    before = read_note(task.folder)
+    if not is_complete(task.folder):
+        return _verdict_on_unfinished(task)
     now = _identity(task)
+    try:
+        before = read_note(task.folder)
+    except StageError as error:
+        return Verdict("damaged", str(error).partition("\n")[0])
     for kind, word in (("settings", "setting"), ("inputs", "input")):
         changed = _changed(before[kind], now[kind])
         if changed:
             return Verdict("stale", f"{word} changed: {_few(changed)}")
-    return Verdict("valid", "stands")
+    damage = damage_of(task.folder, reads_bytes=reads_bytes)
+    return Verdict("valid", "stands") if damage is None else Verdict("damaged", damage)
 
 
-def run_task(task: Task) -> bool:
-    """Makes the stage unless it stands; True if it was made. Raises StageError while an input is missing."""
+def run_task(task: Task, *, makes_anew: bool = False) -> bool:
+    """Makes the stage unless it stands (``makes_anew``: also if it stands or is damaged); True if it was made.
+
+    All inputs are proven by their bytes before they are used. Raises StageError while an input is missing, or naming the
+    damaged file where the stage or an input of it is not as it was made.
+    """
+    _recover(task)
     verdict = judge(task)
-    if verdict.state == "valid":
-        log.info("%s: stands", task.title)
-        return False
     if verdict.state == "waiting":
         raise StageError(f"{task.title}: {verdict.why}\n  next: `grasp run` makes everything in order")
-    log.info("%s: %s", task.title, verdict.why)
-    started = time.time()
-    identity = _identity(task)
-    partial = _partial(task.folder)
+    if not makes_anew:
+        if verdict.state == "valid":
+            log.info("%s: stands", task.title)
+            return False
+        refuse_damaged(task, verdict)
+    log.info("%s: %s", task.title, "made anew, as asked" if verdict.state == "valid" else verdict.why)
+    for source in task.inputs.values():
+        if isinstance(source, Path) and source.is_dir():
+            proven(source)
+    identity, partial = _identity(task), _partial(task.folder)
     with held(partial, task.title):
         if not _is_whole(partial, identity):
-            _clear_unless_resumable(task, partial, identity)
-            task.make(partial)
-            clock = {"started_unix_s": started, "elapsed_s": time.time() - started, "host": platform.node()}
-            _write_json(partial / CLOCK, clock)
-            _write_json(partial / NOTE, identity | {"versions": versions(), "outputs": _file_digests(partial)})
-        (partial / _IDENTITY).unlink(missing_ok=True)
-        if task.folder.exists():
-            shutil.rmtree(task.folder)
-        partial.rename(task.folder)
+            _fill(task, partial, identity)
+        (partial / IDENTITY).unlink(missing_ok=True)
+        _put_in_place(partial, task.folder)
+    remember_proven(task.folder)
     return True
 
 
-def read_note(folder: Path) -> dict[str, Any]:
-    """What made a complete stage. Raises StageError when it is missing or damaged."""
-    try:
-        note: dict[str, Any] = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-        return {"settings": note["settings"], "inputs": note["inputs"], **note}
-    except FileNotFoundError:
-        raise StageError(f"{folder} is not a complete stage\n  next: `grasp run` makes what is missing") from None
-    except (json.JSONDecodeError, KeyError) as error:
-        raise StageError(f"{folder / NOTE} is damaged: {error}\n  next: delete {folder} and run again") from None
+def refuse_damaged(task: Task, verdict: Verdict) -> None:
+    """Raises StageError naming the damaged file, where the verdict says so."""
+    if verdict.state == "damaged":
+        raise StageError(f"{task.title}: {verdict.why}\n  next: {NEXT}")
 
 
-def is_complete(folder: Path) -> bool:
-    return (folder / NOTE).exists()
+def _fill(task: Task, partial: Path, identity: dict[str, Any]) -> None:
+    """Makes the stage in its partial folder and closes it."""
+    started = time.time()
+    _clear_unless_resumable(task, partial, identity)
+    task.make(partial)
+    clock = {"started_unix_s": started, "elapsed_s": time.time() - started, "host": platform.node()}
+    seal(partial, identity | {"versions": versions()}, clock)
 
 
-def digest(source: Path) -> str:
-    """The digest of a file's bytes, or of a complete stage's outputs."""
-    if source.is_file():
-        return _file_digest(source)
-    outputs = read_note(source)["outputs"]
-    return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()[:32]
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Renames the finished folder; what stood there is parked meanwhile, so that a kill leaves one of the two."""
+    parked = _parked(folder)
+    shutil.rmtree(parked, ignore_errors=True)
+    if folder.exists():
+        folder.rename(parked)
+    partial.rename(folder)
+    sync(folder.parent)
+    shutil.rmtree(parked, ignore_errors=True)
+
+
+def _recover(task: Task) -> None:
+    """Puts the parked output back where a kill between the two renames left its place empty."""
+    parked, partial = _parked(task.folder), _partial(task.folder)
+    if task.folder.exists() or not parked.exists():
+        return
+    with held(partial, task.title):
+        if not task.folder.exists() and parked.exists():
+            parked.rename(task.folder)
+        if not any(partial.iterdir()):
+            partial.rmdir()
 
 
 def versions() -> dict[str, str]:
@@ -141,6 +174,10 @@ def _is_there(source: Path) -> bool:
 
 def _partial(folder: Path) -> Path:
     return folder.with_name(folder.name + ".partial")
+
+
+def _parked(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".old")
 
 
 def _identity(task: Task) -> dict[str, Any]:
@@ -181,35 +218,45 @@ def _lock(folder: int, partial: Path, title: str) -> None:
 
 
 def _is_whole(partial: Path, identity: dict[str, Any]) -> bool:
-    """Whether an interruption left a finished stage that only has to be put in its place."""
-    if not (partial / NOTE).exists():
+    """Whether an interruption left a finished stage that only has to be put in its place, all of its bytes as made."""
+    if not is_complete(partial) or damage_of(partial, reads_bytes=True) is not None:
         return False
     note = read_note(partial)
     return all(note[kind] == identity[kind] for kind in ("settings", "inputs"))
 
 
-def _after_interruption(task: Task) -> str:
-    """What becomes of the partial folder that an interrupted attempt left."""
-    partial, identity = _partial(task.folder), _identity(task)
+def _verdict_on_unfinished(task: Task) -> Verdict:
+    """Missing or partial; and what becomes of the partial folder that an interrupted attempt left."""
+    partial = _partial(task.folder)
+    if not partial.exists():
+        return Verdict("missing", "not made yet")
+    return Verdict("partial", f"was interrupted{_after_interruption(task, partial)}")
+
+
+def _after_interruption(task: Task, partial: Path) -> str:
+    identity = _identity(task)
     if not task.resumable:
-        return "was interrupted"
+        return ""
     if _is_whole(partial, identity):
-        return "was interrupted; goes on where it stopped"
+        return "; goes on where it stopped"
     before = _claim(partial)
     if before is None:
-        return "was interrupted; starts again"
+        return "; starts again"
     now = identity | {"versions": versions()}
     for kind in ("settings", "inputs", "versions"):
         changed = _changed(before[kind], now[kind])
         if changed:
-            return f"was interrupted under other {kind} ({_few(changed)}); starts again"
-    return "was interrupted; goes on where it stopped"
+            return f" under other {kind} ({_few(changed)}); starts again"
+    return "; goes on where it stopped"
 
 
 def _claim(partial: Path) -> dict[str, Any] | None:
-    """Settings, inputs and versions of the attempt that left a partial folder; None where it left none."""
-    claim = partial / _IDENTITY
-    return json.loads(claim.read_text(encoding="utf-8")) if claim.exists() else None
+    """Settings, inputs and versions of the attempt that left a partial folder; None where it left none that can be read."""
+    try:
+        claim: dict[str, Any] = json.loads((partial / IDENTITY).read_text(encoding="utf-8"))
+        return claim if {"settings", "inputs", "versions"} <= claim.keys() else None
+    except (FileNotFoundError, ValueError, AttributeError):
+        return None
 
 
 def _clear_unless_resumable(task: Task, partial: Path, identity: dict[str, Any]) -> None:
@@ -221,7 +268,7 @@ def _clear_unless_resumable(task: Task, partial: Path, identity: dict[str, Any])
                 shutil.rmtree(left)
             else:
                 left.unlink()
-    _write_json(partial / _IDENTITY, now)
+    write_json(partial / IDENTITY, now)
     for leftover in (NOTE, CLOCK):
         (partial / leftover).unlink(missing_ok=True)
 
@@ -239,20 +286,3 @@ def _changed(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> l
 
 def _few(names: list[str]) -> str:
     return ", ".join(sorted(names)[:4]) + (" ..." if len(names) > 4 else "")
-
-
-def _file_digests(folder: Path) -> dict[str, str]:
-    apart = {_IDENTITY, CLOCK, NOTE}
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in apart)
-    return {path.relative_to(folder).as_posix(): _file_digest(path) for path in paths}
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
-
-
-def _write_json(path: Path, value: Any) -> None:
-    partial = path.with_name(path.name + ".writing")
-    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)

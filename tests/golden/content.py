@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-LEFT_OUT = {"clock.json", "stage.json", "study.yaml", "report.html", "cohort.json"}
+LEFT_OUT = {"clock.json", "stage.json", "study.yaml", "report.html", "cohort.json", ".photo-digests.json"}
 
 
 def machine() -> dict[str, str]:

@@ -112,7 +112,7 @@ def test_keep_list_has_one_row_per_photo_and_its_most_harmful_score() -> None:
 def test_the_score_of_a_keep_list_is_what_photos_leave_by(end: str, rule: str, unit: str) -> None:
     scores, photos, visits = study(8, num_visits=24)
     scores["score"] += 0.25  # as many positive as negative
-    settings = PruneSettings(end=end, rule=rule, unit=unit)
+    settings = PruneSettings(end=end, rule=rule, remove=unit)
     of_unit = scores.groupby(["query_id", f"{unit}_id"])["score"].sum().unstack("query_id")  # noqa: PD010
     if rule == "together":
         of_unit = of_unit.sum(axis=1).to_frame()
@@ -183,7 +183,7 @@ def test_nothing_to_remove_keeps_everything() -> None:
 @pytest.mark.parametrize("unit", ["visit", "patient"])
 def test_whole_units_leave_by_their_summed_score(unit: str) -> None:
     scores, photos, visits = study(4)
-    keep = select(scores, photos, visits, 2, PruneSettings(rule="each", unit=unit))
+    keep = select(scores, photos, visits, 2, PruneSettings(rule="each", remove=unit))
     of_unit = scores.merge(visits[["visit_id", "patient_id"]], on="visit_id")
     sums = of_unit.groupby(["query_id", f"{unit}_id"])["score"].sum().reset_index()
     sums = sums.rename(columns={f"{unit}_id": "photo_id"})
@@ -196,15 +196,15 @@ def test_whole_units_leave_by_their_summed_score(unit: str) -> None:
 def test_removing_everything_is_refused() -> None:
     scores, photos, visits = study(0)
     with pytest.raises(SettingsError, match="would remove all"):
-        select(scores.assign(score=-1.0), photos, visits, 1000, PruneSettings(rule="each", unit="visit"))
+        select(scores.assign(score=-1.0), photos, visits, 1000, PruneSettings(rule="each", remove="visit"))
 
 
 @pytest.mark.parametrize("unit", ["photo", "visit"])
 def test_no_group_loses_more_than_its_cap(unit: str) -> None:
     scores, photos, visits = study(5, num_visits=24)
-    settings = PruneSettings(rule="each", unit=unit, cap_per_group=0.25, cap_column="fitzpatrick")
+    settings = PruneSettings(rule="each", remove=unit, cap_per_group=0.25, cap_column="fitzpatrick")
     free = removal_rates(
-        select(scores, photos, visits, 6, PruneSettings(rule="each", unit=unit)), photos, visits, ["fitzpatrick"]
+        select(scores, photos, visits, 6, PruneSettings(rule="each", remove=unit)), photos, visits, ["fitzpatrick"]
     )
     keep = select(scores, photos, visits, 6, settings)
     rates = removal_rates(keep, photos, visits, ["fitzpatrick"]).iloc[1:]

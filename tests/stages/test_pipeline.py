@@ -15,6 +15,7 @@ import torch
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.cli import main
+from grasp_psonet.proof import read_note, seal
 from grasp_psonet.settings import load
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
@@ -44,7 +45,7 @@ def _content(study: Path) -> dict[str, bytes]:
     return {
         path.relative_to(study).as_posix(): path.read_bytes()
         for path in sorted(study.rglob("*"))
-        if path.is_file() and path.name != "clock.json"
+        if path.is_file() and path.name not in ("clock.json", ".photo-digests.json")
     }
 
 
@@ -142,9 +143,8 @@ def test_a_keep_everything_list_gives_the_baseline_bitwise(finished: Path, tmp_p
     shutil.copytree(finished, study)
     keep = pd.read_parquet(study / "prunings/cosine-k3/keep.parquet")
     keep.assign(kept=True).to_parquet(study / "prunings/cosine-k3/keep.parquet", index=False)
-    note = json.loads((study / "prunings/cosine-k3/stage.json").read_text())
-    note["outputs"]["keep.parquet"] = "all kept"
-    (study / "prunings/cosine-k3/stage.json").write_text(json.dumps(note))
+    note = read_note(study / "prunings/cosine-k3")
+    seal(study / "prunings/cosine-k3", {kind: note[kind] for kind in ("settings", "inputs", "versions")}, {})
     _train_again(study)
     for name in ("steps.parquet", "predictions.parquet", "attention.parquet", "epochs.parquet"):
         assert (study / "runs/cosine-k3" / name).read_bytes() == (study / "runs/baseline" / name).read_bytes(), name
@@ -155,8 +155,8 @@ def test_a_keep_everything_list_gives_the_baseline_bitwise(finished: Path, tmp_p
 def _train_again(study: Path) -> None:
     from grasp_psonet.settings import load
     from grasp_psonet.stage import run_task
+    from grasp_psonet.stages.declared import train_task
     from grasp_psonet.stages.job import Job
-    from grasp_psonet.stages.train import train_task
     from grasp_psonet.study import Study
 
     job = Job(Study(study), load(study / "study.yaml"))

@@ -11,9 +11,12 @@ import pytest
 from grasp_psonet.cli import _job, main
 from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages import evaluate
-from grasp_psonet.stages.explain import explain_task, flagged_photos
-from grasp_psonet.stages.job import BASELINE, Job
-from grasp_psonet.stages.prune import prune_tasks, read_keep
+from grasp_psonet.stages.declared import EvaluateNeeds, explain_task, prune_tasks
+from grasp_psonet.stages.explain import flagged_photos
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.needs import needs_of
+from grasp_psonet.stages.prune import read_keep
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +43,10 @@ def _with(study: Path, **changes: Any) -> Job:
 
 
 @pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
-@pytest.mark.parametrize("unit", ["photo", "visit"])
+@pytest.mark.parametrize("remove", ["photo", "visit"])
 @pytest.mark.parametrize("rule", ["together", "each"])
-def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, unit: str, rule: str) -> None:
-    job = _with(drawn, end=end, unit=unit, rule=rule, k="[2]", controls="[random]")
+def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remove: str, rule: str) -> None:
+    job = _with(drawn, end=end, remove=remove, rule=rule, k="[2]", controls="[random]")
     for task in prune_tasks(job):
         run_task(task)
     name = job.pruned_names()[2]
@@ -64,8 +67,8 @@ def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, unit
 def test_keep_lists_and_maps_depend_on_what_ranks_the_photos(drawn: Path) -> None:
     job = _with(drawn, controls="[random]")
     for task in prune_tasks(job):
-        assert {"prune.rule", "prune.end", "prune.unit", "trace.summed"} <= set(task.settings)
-    assert {"prune.rule", "prune.end", "prune.unit"} <= set(explain_task(job).settings)
+        assert {"prune.rule", "prune.end", "prune.remove", "trace.summed"} <= set(task.settings)
+    assert {"prune.rule", "prune.end", "prune.remove"} <= set(explain_task(job).settings)
 
 
 def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +89,7 @@ def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.M
         return 0.01
 
     monkeypatch.setattr(evaluate, "gain_standard_error", counted)
-    choice = evaluate.choice_of_k(job, runs)
+    own = needs_of(EvaluateNeeds, job.settings)
+    choice = evaluate.choice_of_k(own, job.keep_lists(), runs, job.cohort.visits)
     assert choice["gain_se_by_k"] == {"0": None, "2": None, "4": 0.01}
     assert asked == [False]

@@ -8,7 +8,8 @@ import pytest
 
 from grasp_psonet import stage
 from grasp_psonet.errors import StageError
-from grasp_psonet.stage import Task, judge, read_note, run_task
+from grasp_psonet.proof import read_note
+from grasp_psonet.stage import Task, judge, run_task
 
 
 class _Work:
@@ -134,7 +135,7 @@ def test_nothing_in_the_note_depends_on_the_clock(work: _Work) -> None:
 def test_a_damaged_note_is_told(work: _Work) -> None:
     run_task(work.task())
     (work.place / "stage.json").write_text("{")
-    with pytest.raises(StageError, match=r"(?s)is damaged.*delete"):
+    with pytest.raises(StageError, match=r"(?s)is damaged.*delete the folder"):
         read_note(work.place)
 
 

@@ -8,7 +8,8 @@ from benchmarks.truth import other_rules
 from benchmarks.truth.other_rules import class_rows, rounds_rows, weights_rows
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import run_queries, trace_queries
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from grasp_psonet.setting import STRICT, refuse_unless, setting
 
+_LARGEST_PX = 4096
+
 
 @dataclass(frozen=True)
 class PhotoSettings:
@@ -15,4 +17,4 @@ class PhotoSettings:
     root: str | None = setting(None, "folder that the paths of photos.csv start from; empty: the study folder")
 
     def __post_init__(self) -> None:
-        refuse_unless(self.edge_px >= 16, "photos.edge_px", self.edge_px, "at least 16 pixels")
+        refuse_unless(16 <= self.edge_px <= _LARGEST_PX, "photos.edge_px", self.edge_px, f"16 to {_LARGEST_PX} pixels")

@@ -1,5 +1,7 @@
 """The photo store: every photo of a study as pixels of one size in one memory-mapped file, with an index beside it."""
 
+import math
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from grasp_psonet.errors import PhotoError, StageError
+from grasp_psonet.errors import FileError, PhotoError, StageError
 from grasp_psonet.photos.decode import Photo, decode_photo
 from grasp_psonet.photos.quality import Quality, measure_quality, near_duplicates
 from grasp_psonet.progress import Track, track
@@ -59,7 +61,7 @@ def write_store(
     folder.mkdir(parents=True, exist_ok=True)
     paths = [root / path for path in photos["path"]]
     shape = (len(paths), edge_px, edge_px, 3)
-    pixels = np.lib.format.open_memmap(folder / PIXELS_FILE, mode="w+", dtype=np.uint8, shape=shape)
+    pixels = _empty_pixels(folder / PIXELS_FILE, shape)
     measures: list[dict[str, Any]] = []
     faults: list[str] = []
     with _mapped(partial(_prepare, edge_px=edge_px), paths, processes) as prepared:
@@ -94,6 +96,19 @@ def open_store(folder: Path) -> PhotoStore:
         )
     groups = index.groupby("visit_id", sort=False).indices
     return PhotoStore(pixels, index, {str(visit): np.asarray(rows, dtype=np.int64) for visit, rows in groups.items()})
+
+
+def _empty_pixels(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.uint8]]":
+    """A file of this shape, mapped for writing. Raises FileError where the disk has no room for it."""
+    free = shutil.disk_usage(path.parent).free
+    size = math.prod(shape)
+    if size > free:  # a mapped file is full of holes: without this, a full disk would end the process with a signal
+        raise FileError(
+            f"{path} takes {size / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free\n"
+            "  next: make room, or a smaller photos.edge_px"
+        )
+    pixels: np.memmap[Any, np.dtype[np.uint8]] = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    return pixels
 
 
 def _prepare(path: Path, edge_px: int) -> tuple[Photo, Quality] | str:

@@ -29,7 +29,7 @@ def loss_control(
 ) -> pd.DataFrame:
     """Removes as many photos as ``keep`` does, those of the highest loss (photo_id, loss), equal ones by photo id.
 
-    It keeps the promises of the pruning it is compared with: with unit photo every visit keeps ``keep_at_least``, and
+    It keeps the promises of the pruning it is compared with: with ``remove: photo`` every visit keeps ``keep_at_least``, and
     no group of the cap column loses more than the cap; the next in line leaves instead. ``visits`` holds visit_id and
     the cap column. Raises StageError where photos have no loss or NaN.
     """
@@ -39,7 +39,7 @@ def loss_control(
         raise StageError(f"{int(loss.isna().sum())} of {len(keep)} training photos have no loss\n  next: trace again")
     group = cap_groups(keep, visits, settings)
     may_leave_group = np.floor(np.bincount(group) * (settings.cap_per_group or 1.0) + 1e-9).astype(np.int64)
-    kept_back = settings.keep_at_least if settings.unit == "photo" else 0
+    kept_back = settings.keep_at_least if settings.remove == "photo" else 0
     may_leave_visit = (keep.groupby("visit_id").size() - kept_back).to_dict()
     num_left = int((~keep["kept"]).sum())
     removed: set[str] = set()

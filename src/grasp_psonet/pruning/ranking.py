@@ -10,15 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grasp_psonet.errors import StageError, TraceError
-from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.pruning.settings import PruneSettings, has_one_ranking
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool]
-
-
-def has_one_ranking(settings: PruneSettings, are_summed: bool) -> bool:
-    """Whether one ranking serves all errors, or each has its own; ``are_summed``: they were traced as one already."""
-    return are_summed or settings.rule == "together"
 
 
 def ranked_photos(
@@ -30,7 +25,7 @@ def ranked_photos(
     the end of the ranking that is taken. Tables and errors as in ``select``; caps and last photos are not looked at.
     """
     photos = scores[["photo_id", "visit_id"]].drop_duplicates().sort_values("photo_id").reset_index(drop=True)
-    unit_P, num_units = units_of(photos, visits, settings.unit)
+    unit_P, num_units = units_of(photos, visits, settings.remove)
     score_QP = score_matrix(scores, photos["photo_id"])
     score_RU = rankings(score_QP, unit_P, num_units, has_one_ranking(settings, are_summed))
     chosen = choose(score_RU, num_units, settings.end)

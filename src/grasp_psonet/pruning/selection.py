@@ -16,12 +16,11 @@ from grasp_psonet.pruning.ranking import (
     Flags,
     Floats,
     choose,
-    has_one_ranking,
     rankings,
     score_matrix,
     units_of,
 )
-from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.pruning.settings import PruneSettings, has_one_ranking
 
 KEEP_COLUMNS = ["photo_id", "visit_id", "kept", "reason", "num_queries", "score", "min_score"]
 _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "of large influence on"}
@@ -44,7 +43,7 @@ def select(
     ``largest`` the largest absolute score, never 0. A k beyond what is eligible takes all that is eligible. Equal
     scores go by id. The score of a visit or patient is the sum over its photos (influence adds up to first order), and
     k then counts visits or patients. Afterwards photos are kept after all, weakest first: by the cap per group, and
-    (unit photo) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
+    (``remove: photo``) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
     ``are_summed``: the scores' one query stands for all errors together.
 
     Columns: photo_id, visit_id, kept, reason, num_queries (rankings that chose the photo, kept after all or not), score
@@ -54,14 +53,14 @@ def select(
     """
     photos = photos[["photo_id", "visit_id"]].sort_values("photo_id").reset_index(drop=True)
     score_QP = score_matrix(scores, photos["photo_id"])
-    unit_P, num_units = units_of(photos, visits, settings.unit)
+    unit_P, num_units = units_of(photos, visits, settings.remove)
     is_one = has_one_ranking(settings, are_summed)
     chosen = choose(rankings(score_QP, unit_P, num_units, is_one), k, settings.end)
     fate = _fate_of(photos, visits, unit_P, chosen, settings)
     if len(photos) and fate.removed_P.all():
         raise SettingsError(
-            f"prune.unit {settings.unit} with k = {k} would remove all {len(photos)} training photos"
-            "\n  next: a smaller prune.k, or prune.unit photo"
+            f"prune.remove {settings.remove} with k = {k} would remove all {len(photos)} training photos"
+            "\n  next: a smaller prune.k, or prune.remove photo"
         )
     return photos.assign(
         kept=~fate.removed_P,
@@ -94,7 +93,7 @@ def _fate_of(
         removed_U = _within_cap(chosen, count_UG, np.floor(settings.cap_per_group * num_G + 1e-9).astype(np.int64))
     capped_P = (is_chosen_U & ~removed_U)[unit_P]
     removed_P = removed_U[unit_P]
-    if settings.unit == "photo":
+    if settings.remove == "photo":
         kept_back_P = _last_of_visit(removed_P, chosen.strength, photos["visit_id"], settings.keep_at_least)
         removed_P = removed_P & ~kept_back_P
     return _Fate(removed_P, capped_P, kept_back_P)

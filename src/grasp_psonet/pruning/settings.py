@@ -22,8 +22,8 @@ class PruneSettings:
     end: Literal["harmful", "helpful", "largest"] = setting(
         "harmful", "end of the ranking that is taken: most negative, most positive, or largest absolute score"
     )
-    unit: Literal["photo", "visit", "patient"] = setting("photo", "what leaves when a photo is taken")
-    keep_at_least: int = setting(1, "photos that every visit keeps (unit photo)")
+    remove: Literal["photo", "visit", "patient"] = setting("photo", "what leaves when a photo is taken")
+    keep_at_least: int = setting(1, "photos that every visit keeps (remove: photo)")
     cap_per_group: float | None = setting(None, "largest fraction of any cap_column group that may leave; empty: none")
     cap_column: str | None = setting(None, "visits column whose groups cap_per_group protects, e.g. fitzpatrick")
     controls: tuple[Literal["random", "loss"], ...] = setting(
@@ -50,3 +50,8 @@ class PruneSettings:
             (self.cap_per_group, self.cap_column),
             "both set or both empty",
         )
+
+
+def has_one_ranking(settings: PruneSettings, are_summed: bool) -> bool:
+    """Whether one ranking serves all errors, or each has its own; ``are_summed``: they were traced as one already."""
+    return are_summed or settings.rule == "together"

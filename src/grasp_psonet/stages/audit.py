@@ -10,7 +10,7 @@ from grasp_psonet.audit.curves import audit_curves
 from grasp_psonet.audit.table import audit_table, review_list
 from grasp_psonet.influence.formulas import FORMULAS
 from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
-from grasp_psonet.stage import Task
+from grasp_psonet.progress import progress
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.training.predict import bags_of_photos
@@ -18,13 +18,8 @@ from grasp_psonet.training.predict import bags_of_photos
 log = logging.getLogger("grasp_psonet")
 
 
-def audit_task(job: Job) -> Task:
-    """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
-    parts = ("audit", "evaluate", "severity", "seed", "machine.device", "machine.threads")
-    return job.task("audit", job.study.audit, parts, job.baseline_inputs(), lambda folder: _make(job, folder))
-
-
-def _make(job: Job, folder: Path) -> None:
+def make_audit(job: Job, folder: Path) -> None:
+    """Ranks the training visits and leaves the tables of the audit in the folder."""
     settings, run = job.settings, TrainedRun(job)
     matrices = _self_influence(run)
     matrices.to_parquet(folder / "self_influence.parquet", index=False)
@@ -54,7 +49,7 @@ def _self_influence(run: TrainedRun) -> pd.DataFrame:
         pixels,
         FORMULAS[run.job.settings.audit.formula],
         coverage,
-        lambda done, total: log.info("  anchor %d of %d", done, total),
+        progress("  self-influence").advance,
     )
     parts = []
     for visit_id, matrix_NN in matrices.items():

@@ -1,32 +1,31 @@
 """``grasp cohort``: the synthetic cohort, drawn into the study folder where a real study has its own tables."""
 
-import json
 import logging
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from grasp_psonet.cohort.synthetic.cohort import draw_cohort
 from grasp_psonet.errors import StudyError
+from grasp_psonet.files import write_json
 from grasp_psonet.progress import track
-from grasp_psonet.settings import as_tree
-from grasp_psonet.stage import digest, held, versions
+from grasp_psonet.proof import digest
+from grasp_psonet.stage import held, versions
+from grasp_psonet.stages.drawn import NOTE, cohort_identity, read_drawn
 from grasp_psonet.stages.job import Job
 
 log = logging.getLogger("grasp_psonet")
 
-_NOTE = "cohort.json"
 _TABLES = ("visits.csv", "photos.csv", "views.csv")
 
 
 def make_cohort(job: Job) -> bool:
     """Draws the cohort unless it stands; True if it was drawn. Raises StudyError where tables of another origin lie."""
     folder = job.study.folder
-    identity = _identity(job)
-    note = folder / _NOTE
-    before = _read(note)
+    identity = cohort_identity(job)
+    note = folder / NOTE
+    before = read_drawn(note)
     if before is not None and before.get("settings") == identity:
         log.info("cohort: stands")
         return False
@@ -43,14 +42,14 @@ def make_cohort(job: Job) -> bool:
         )
         made = {"settings": identity, "tables": {name: digest(partial / name) for name in _TABLES}}
         # an interrupted move leaves this note: the next call knows these tables for drawn ones and draws anew
-        _write(note, {"interrupted": made})
+        write_json(note, {"interrupted": made})
         for drawn in sorted(partial.iterdir()):
             place = folder / drawn.name
             if place.is_dir():
                 shutil.rmtree(place)
             drawn.replace(place)
         partial.rmdir()
-        _write(note, made | {"versions": versions()})
+        write_json(note, made | {"versions": versions()})
     return True
 
 
@@ -70,40 +69,3 @@ def _refuse_to_draw_over(job: Job, before: dict[str, Any] | None) -> None:
             f"{folder} holds {touched[0]}, which was not drawn here or was changed since; it is left alone\n"
             "  next: draw the cohort in another folder"
         )
-
-
-def refuse_other_cohort(job: Job) -> None:
-    """Raises StudyError where the study was drawn with other cohort settings than the ones at hand."""
-    note = job.study.folder / _NOTE
-    before = _read(note)
-    if before is not None and before.get("settings") != _identity(job):
-        raise StudyError(
-            "the drawn cohort in this study was made with other settings (cohort, cohort_seed or severity), or was interrupted"
-            "\n  next: `grasp cohort STUDY` draws it again with the settings of now"
-        )
-
-
-def is_synthetic(job: Job) -> bool:
-    """Whether the study's tables and photos were drawn by ``grasp cohort``."""
-    return (job.study.folder / _NOTE).exists()
-
-
-def _identity(job: Job) -> dict[str, Any]:
-    tree = as_tree(job.settings)
-    return {name: tree[name] for name in ("cohort", "cohort_seed", "severity")}
-
-
-def _read(note: Path) -> dict[str, Any] | None:
-    if not note.exists():
-        return None
-    try:
-        found: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise StudyError(f"{note} is damaged: {error}\n  next: delete it if the tables are your own") from None
-    return found
-
-
-def _write(note: Path, value: dict[str, Any]) -> None:
-    partial = note.with_suffix(".writing")
-    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(note)

@@ -11,23 +11,15 @@ from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.pruning.ranking import ranked_photos
-from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import kept_queries
 
 
-def explain_task(job: Job) -> Task:
-    """Maps of the kept baseline: of photos that pruning takes first, and of its own errors."""
-    inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
-    parts = ("explain", "prune.rule", "prune.end", "prune.unit", "machine.device", "machine.threads")
-    return job.task("explain", job.study.explanations, parts, inputs, lambda folder: _make(job, folder))
-
-
 def flagged_photos(job: Job) -> pd.DataFrame:
     """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
 
-    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.unit`` says so.
+    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
     """
     scores = pd.read_parquet(job.study.trace(job.trace_name()) / "scores.parquet")
     settings = job.settings
@@ -35,7 +27,8 @@ def flagged_photos(job: Job) -> pd.DataFrame:
     return ranked.head(settings.explain.flagged)
 
 
-def _make(job: Job, folder: Path) -> None:
+def make_maps(job: Job, folder: Path) -> None:
+    """Leaves the maps and their index in the folder."""
     run = TrainedRun(job)
     network, store = run.kept_network(), run.inputs.store
     predicted = run.predictions.set_index("visit_id")["predicted"]

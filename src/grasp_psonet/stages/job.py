@@ -5,19 +5,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from grasp_psonet.cohort.tables import Cohort, read_cohort
 from grasp_psonet.errors import StudyError
-from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.pruning.ranking import has_one_ranking
-from grasp_psonet.settings import StudySettings, as_tree, parse
-from grasp_psonet.stage import NOTE, Task, digest, read_note
+from grasp_psonet.proof import NOTE, digest, read_note
+from grasp_psonet.pruning.settings import has_one_ranking
+from grasp_psonet.setting import as_tree
+from grasp_psonet.settings import StudySettings, parse
+from grasp_psonet.stage import Task
+from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
 from grasp_psonet.study import Study
 
-BASELINE = "baseline"
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from grasp_psonet.cohort.tables import Cohort
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,26 @@ class Job:
         return Job(self.study, parse(tree, str(run / NOTE)))
 
     @cached_property
-    def cohort(self) -> Cohort:
+    def cohort(self) -> "Cohort":
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
-        if not self.study.visits_file.exists():
-            raise StudyError(
-                f"{self.study.folder} holds no visits.csv\n"
-                "  next: bring visits.csv and photos.csv (docs/your-study.md), or draw a cohort with `grasp cohort`"
-            )
+        self.refuse_without_tables()
+        from grasp_psonet.cohort.tables import read_cohort  # loads pandas, which a look at a finished study spares
+
         settings = self.settings
         views = self.study.views_file if self.study.views_file.exists() else None
         return read_cohort(
             self.study.visits_file, self.study.photos_file, views, settings.severity, settings.split, settings.seed
         )
+
+    def refuse_without_tables(self) -> None:
+        """Raises StudyError where the study has no visits.csv or photos.csv."""
+        study = self.study
+        absent = [file.name for file in (study.visits_file, study.photos_file) if not file.exists()]
+        if absent:
+            raise StudyError(
+                f"{study.folder} holds no {absent[0]}\n"
+                "  next: bring visits.csv and photos.csv (docs/your-study.md), or draw a cohort with `grasp cohort`"
+            )
 
     @property
     def photo_root(self) -> Path:
@@ -71,16 +81,16 @@ class Job:
         tree = as_tree(self.settings)
         return Task(title, folder, {part: _at(tree, part) for part in parts}, inputs, make, resumable)
 
-    def visits_of(self, split: str) -> pd.DataFrame:
+    def visits_of(self, split: str) -> "pd.DataFrame":
         """The visits of a split, in the order of the table."""
         visits = self.cohort.visits
         return visits[visits["split"] == split]
 
     @cached_property
     def tables_digest(self) -> str:
-        """Names the contents of the tables, which are checked first."""
+        """Names the contents of the tables; they are checked where they are read (``cohort``)."""
+        self.refuse_without_tables()
         study = self.study
-        assert len(self.cohort.visits)
         files = [file for file in (study.visits_file, study.photos_file, study.views_file) if file.exists()]
         return hashlib.sha256("".join(digest(file) for file in files).encode()).hexdigest()[:32]
 
@@ -98,35 +108,20 @@ class Job:
         return min(1, num_queries) if self.has_one_ranking else num_queries
 
     def trace_name(self) -> str:
-        """Names a trace: the formula, and whatever else of its settings is not the default, e.g. adam-edit-steps."""
-        trace, usual = self.settings.trace, TraceSettings()
-        parts: list[str] = [trace.formula]
-        parts += [trace.unit] if trace.unit != usual.unit else []
-        parts += [f"{trace.query}-query"] if trace.query != usual.query else []
-        parts += [f"{trace.errors}-errors"] if trace.errors != usual.errors else []
-        parts += [trace.counting] if trace.counting != usual.counting else []
-        parts += ["summed"] if trace.summed else []
-        parts += [trace.curvature] if trace.curvature != usual.curvature else []
-        if trace.parameters != usual.parameters:
-            patterns = trace.parameters if isinstance(trace.parameters, str) else "\n".join(trace.parameters)
-            parts.append(
-                "head" if patterns == "head" else f"parameters{hashlib.sha256(patterns.encode()).hexdigest()[:6]}"
-            )
-        return "-".join(parts)
+        """The name of the study's trace."""
+        return trace_name(self.settings.trace)
 
     def pruned_names(self) -> dict[int, str]:
-        """Name of the pruned run by k, e.g. cosine-k40; rule and end of the ranking are in it where they are not the usual."""
-        rule, end = self.settings.prune.rule, self.settings.prune.end
-        head = self.trace_name() + ("-each" if rule == "each" else "") + ("" if end == "harmful" else f"-{end}")
-        return {k: f"{head}-k{k}" for k in sorted(self.settings.prune.k)}
+        """Name of the pruned run by k."""
+        return pruned_names(self.settings.trace, self.settings.prune)
 
     def control_names(self) -> dict[tuple[int, str], str]:
         """Name of each control run by (k, control)."""
-        return {
-            (k, control): f"{name}-{control}"
-            for k, name in self.pruned_names().items()
-            for control in self.settings.prune.controls
-        }
+        return control_names(self.settings.trace, self.settings.prune)
+
+    def keep_lists(self) -> list[KeepList]:
+        """Every keep list: per k the pruning, then the controls."""
+        return keep_lists(self.settings.trace, self.settings.prune)
 
 
 def _at(tree: dict[str, Any], dotted: str) -> Any:

@@ -1,95 +1,142 @@
 """``grasp run``: every stage in order, skipping what stands; and the plan of it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from grasp_psonet.errors import StageError
-from grasp_psonet.stage import Task, is_complete, judge, run_task
-from grasp_psonet.stages.audit import audit_task
-from grasp_psonet.stages.cohort import refuse_other_cohort
-from grasp_psonet.stages.evaluate import evaluate_task
-from grasp_psonet.stages.explain import explain_task
+from grasp_psonet.progress import OnProgress, heard_by
+from grasp_psonet.proof import is_complete
+from grasp_psonet.stage import Task, judge, refuse_damaged, run_task
+from grasp_psonet.stages.drawn import refuse_other_cohort
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.prepare import prepare_task
-from grasp_psonet.stages.prune import keep_lists, prune_tasks
-from grasp_psonet.stages.report import report_task
-from grasp_psonet.stages.retrain import retrain, retrain_tasks
-from grasp_psonet.stages.trace import trace_task
-from grasp_psonet.stages.train import train_task
+from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.steps import NAMES, STEPS, Step
+
+log = logging.getLogger("grasp_psonet")
+
+DAMAGED = "damaged"
+_IsAnew = Callable[[Task], bool]  # whether a task is made although it stands, or is damaged
 
 
-@dataclass(frozen=True)
-class Step:
-    """One command of the pipeline: its name, its tasks, and how they are made."""
+def run_all(
+    job: Job, *, until: str | None = None, remake: str | None = None, on_progress: OnProgress | None = None
+) -> list[str]:
+    """Makes everything that does not stand, up to the step ``until`` (default: the last); the titles of what was made.
 
-    name: str
-    tasks: Callable[[Job], list[Task]]
-    make: Callable[[Job], object]
-
-
-def _one(task_of: Callable[[Job], Task]) -> tuple[Callable[[Job], list[Task]], Callable[[Job], object]]:
-    return (lambda job: [task_of(job)]), (lambda job: run_task(task_of(job)))
-
-
-STEPS = (
-    Step("prepare", *_one(prepare_task)),
-    Step("train", *_one(train_task)),
-    Step("trace", *_one(trace_task)),
-    Step("prune", prune_tasks, lambda job: [run_task(task) for task in prune_tasks(job)]),
-    Step("retrain", retrain_tasks, retrain),
-    Step("evaluate", *_one(evaluate_task)),
-    Step("audit", *_one(audit_task)),
-    Step("explain", *_one(explain_task)),
-    Step("report", *_one(report_task)),
-)
-
-
-def run_all(job: Job) -> None:
-    """Makes everything that does not stand."""
+    ``remake``: a step that is made anew although it stands, or ``damaged``: every byte of every stage is read, and what is
+    not as it was made is made anew. ``on_progress(title, done, total)`` hears of long work in this process, e.g. of each
+    epoch of a training.
+    """
     refuse_other_cohort(job)
-    for step in STEPS:
-        step.make(job)
-
-
-def plan(job: Job) -> list[str]:
-    """One line per task of what ``run_all`` would do and why; nothing is made."""
-    refuse_other_cohort(job)
-    lines: list[str] = []
-    remade: dict[Path, str] = {}
-    for step in STEPS:
-        if step.name in ("retrain", "evaluate", "report") and not _lists_stand(job, remade):
-            lines.append(f"{step.name}: known once the keep lists are made")
-            continue
-        for task in step.tasks(job):
-            upstream = [
-                remade[source] for source in task.inputs.values() if isinstance(source, Path) and source in remade
-            ]
-            verdict = judge(task)
-            if verdict.state == "valid" and not upstream:
-                lines.append(f"{task.title}: stands")
-                continue
-            remade[task.folder] = task.title
-            why = f"after {', '.join(dict.fromkeys(upstream))}" if upstream else verdict.why
-            lines.append(f"{task.title}: would run ({why})")
-    return lines
-
-
-def _lists_stand(job: Job, remade: dict[Path, str]) -> bool:
-    folders = [job.study.pruning(one.name) for one in keep_lists(job)]
-    return all(is_complete(folder) and folder not in remade for folder in folders)
+    made: list[str] = []
+    with heard_by(on_progress):
+        for step in _steps(until):
+            made += _make(job, step, remake)
+    return made
 
 
 def make_step(job: Job, name: str) -> None:
     """Makes one step if all before it stands under the settings of now. Raises StageError naming what does not."""
     refuse_other_cohort(job)
-    for step in STEPS:
-        if step.name == name:
-            step.make(job)
-            return
+    *before, wanted = _steps(name)
+    for step in before:
         for task in step.tasks(job):
             verdict = judge(task)
+            refuse_damaged(task, verdict)
             if verdict.state != "valid":
                 raise StageError(
                     f"{name}: {task.title} comes first: {verdict.why}\n  next: `grasp run` makes everything in order"
                 )
+    _make(job, wanted, None)
+
+
+def plan(job: Job, remake: str | None = None) -> list[str]:
+    """One line per task of what ``run_all`` would do and why; nothing is made. Raises TableError on faults of the tables."""
+    refuse_other_cohort(job)
+    outlook = list(_outlook(job, None, remake))
+    if any(why is not None for _, why in outlook):
+        assert len(job.cohort.visits)  # reads the tables, whose faults would stop the run
+    return [f"{title}: {why or 'stands'}" for title, why in outlook]
+
+
+def stands(job: Job, until: str | None = None) -> bool:
+    """Whether every stage up to this step (default: the last) stands, so that ``run_all`` would make nothing."""
+    return all(why is None for _, why in _outlook(job, until, None))
+
+
+def _outlook(job: Job, until: str | None, remake: str | None) -> Iterator[tuple[str, str | None]]:
+    """Per task its title and what would become of it, in words; None where it stands."""
+    remade: dict[Path, str] = {}
+    for step in _steps(until):
+        if step.reads_keep_lists and not _lists_stand(job, remade):
+            yield step.name, "known once the keep lists are made"
+            continue
+        for task in step.tasks(job):
+            why = _why_made(task, remade, _is_anew(step, remake))
+            if why is not None:
+                remade[task.folder] = task.title
+            yield task.title, why
+
+
+def _steps(until: str | None) -> tuple[Step, ...]:
+    return STEPS if until is None else STEPS[: NAMES.index(until) + 1]
+
+
+def _make(job: Job, step: Step, remake: str | None) -> list[str]:
+    is_anew = _is_anew(step, remake)
+    if step.goes_side_by_side:
+        return _retrain(job, step, is_anew)
+    made = []
+    for task in step.tasks(job):
+        if run_task(task, makes_anew=is_anew(task)):
+            made.append(task.title)
+    return made
+
+
+def _retrain(job: Job, step: Step, is_anew: _IsAnew) -> list[str]:
+    """Trains what does not stand, ``machine.processes`` at a time."""
+    for one in made_keep_lists(job).empty:
+        log.info("%s removes nothing: its run is the baseline", one.name)
+    titles: list[str] = []
+    names: dict[bool, list[str]] = {False: [], True: []}
+    for task in step.tasks(job):
+        anew, verdict = is_anew(task), judge(task)
+        log.info("%s: %s", task.title, "made anew, as asked" if anew else verdict.why)
+        if not anew:
+            refuse_damaged(task, verdict)
+        if anew or verdict.state != "valid":
+            names[anew].append(task.folder.name)
+            titles.append(task.title)
+    if titles:
+        from grasp_psonet.stages.retrain import train_together
+
+        for anew, some in names.items():
+            train_together(job, some, makes_anew=anew)
+    return titles
+
+
+def _is_anew(step: Step, remake: str | None) -> _IsAnew:
+    if remake == DAMAGED:
+        return lambda task: judge(task, reads_bytes=True).state == "damaged"
+    return lambda task: remake == step.name
+
+
+def _why_made(task: Task, remade: dict[Path, str], is_anew: _IsAnew) -> str | None:
+    """What would become of a task, in words; None where it stands."""
+    upstream = [remade[source] for source in task.inputs.values() if isinstance(source, Path) and source in remade]
+    if upstream:
+        return f"would run (after {', '.join(dict.fromkeys(upstream))})"
+    verdict = judge(task)
+    if is_anew(task):
+        return f"would run ({'as asked' if verdict.state == 'valid' else verdict.why})"
+    if verdict.state == "valid":
+        return None
+    if verdict.state == "damaged":
+        return f"would stop ({verdict.why}); --remake damaged makes it anew"
+    return f"would run ({verdict.why})"
+
+
+def _lists_stand(job: Job, remade: dict[Path, str]) -> bool:
+    folders = [job.study.pruning(one.name) for one in job.keep_lists()]
+    return all(is_complete(folder) and folder not in remade for folder in folders)

@@ -8,8 +8,8 @@ import pandas as pd
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.errors import PhotoError, StageError
 from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.proof import is_complete
 from grasp_psonet.settings import parse
-from grasp_psonet.stage import is_complete
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study

@@ -17,8 +17,10 @@ from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import StageError
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
+from grasp_psonet.proof import proven
 from grasp_psonet.settings import StudySettings
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.study import Study
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.machine import use_machine
@@ -91,9 +93,10 @@ class TrainedRun:
     job: Job
     name: str = BASELINE
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        return self.job.study.run(self.name)
+        """The run's folder, every byte of it proven. Raises StageError where it is not as it was made."""
+        return proven(self.job.study.run(self.name))
 
     @cached_property
     def trained(self) -> Job:

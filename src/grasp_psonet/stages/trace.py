@@ -17,7 +17,6 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trace
 from grasp_psonet.influence.units.coverage import cover_unit
-from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace_parts import kept_parts
@@ -28,13 +27,6 @@ from grasp_psonet.trajectory.trajectory import Replaying
 log = logging.getLogger("grasp_psonet")
 
 _PARTS = "parts"
-
-
-def trace_task(job: Job) -> Task:
-    """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
-    parts = ("trace", "severity", "machine.device", "machine.threads")
-    folder = job.study.trace(job.trace_name())
-    return job.task("trace", folder, parts, job.baseline_inputs(), lambda folder: _make(job, folder), resumable=True)
 
 
 @dataclass(frozen=True)
@@ -162,7 +154,8 @@ def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
     }
 
 
-def _make(job: Job, folder: Path) -> None:
+def make_trace(job: Job, folder: Path) -> None:
+    """Traces the baseline's errors and leaves scores, queries, photo losses and coverage in the folder."""
     run = TrainedRun(job)
     queries = run_queries(run)
     if not queries["used"].any():

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from grasp_psonet.bags.bag import Bag
+from grasp_psonet.files import write_whole
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.request import ScoresByFormula
@@ -44,10 +45,9 @@ class TraceParts:
             log.warning("  %s is damaged or of another trace: this part is made again", path)
         scores = make()
         self.folder.mkdir(parents=True, exist_ok=True)
-        writing = path.with_name(path.name + ".writing")
         arrays = {formula: np.ascontiguousarray(score_QZ) for formula, score_QZ in scores.items()}
-        save_file(arrays, writing, {"digest": self._digest(part, arrays)})  # type: ignore[arg-type]
-        writing.replace(path)
+        note = {"digest": self._digest(part, arrays)}
+        write_whole(path, lambda beside: save_file(arrays, beside, note))  # type: ignore[arg-type]
         return scores
 
     def _read(self, path: Path, part: str) -> ScoresByFormula | None:

@@ -8,47 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.progress import teller
-from grasp_psonet.stage import Task, digest
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.progress import progress
+from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import RunInputs, removed_photos
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
-from grasp_psonet.trajectory.machine import machine_note, resolved_device, use_machine
+from grasp_psonet.trajectory.machine import machine_note, use_machine
 from grasp_psonet.trajectory.records import STEPS_FILE, epoch_file
 
-RUN_SETTINGS = (
-    "seed",
-    "network",
-    "train",
-    "severity",
-    "split",
-    "photos.edge_px",
-    "machine.device",
-    "machine.threads",
-)
 
-
-def train_task(job: Job, name: str = BASELINE, pruning: Path | None = None) -> Task:
-    """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
-    device = resolved_device(job.settings.machine.device)
-    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
-    if pruning is not None:
-        inputs["pruning"] = pruning
-    weights = job.study.folder / job.settings.network.weights
-    if weights.is_file():
-        inputs["encoder weights"] = digest(weights)
-    return job.task(
-        f"train {name}",
-        job.study.run(name),
-        RUN_SETTINGS,
-        inputs,
-        lambda folder: _make(job, pruning, folder, f"  {name}"),
-        True,
-    )
-
-
-def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
+def make_run(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
+    """Trains along the plan and leaves the run's tables, anchors and predictions in the folder."""
     settings = job.settings
     device = use_machine(settings.machine.device, settings.machine.threads)
     removed = frozenset() if pruning is None else removed_photos(pruning)
@@ -57,7 +27,7 @@ def _make(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
     planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
     run = RunFolder(folder)
     _restore_records(run, folder / STEPS_FILE)
-    epochs = fit(network, planned, settings.train, run, teller(title))
+    epochs = fit(network, planned, settings.train, run, progress(title).advance)
     inputs.plan.to_parquet(folder / "plan.parquet", index=False)
     records = [pd.read_parquet(path) for path in sorted(run.records.glob("*.parquet"))]
     pd.concat(records, ignore_index=True).to_parquet(folder / STEPS_FILE, index=False)

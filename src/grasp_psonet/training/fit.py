@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.evidence.evaluate import auc_of_split
+from grasp_psonet.files import write_whole
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.training.settings import TrainSettings
@@ -98,7 +100,7 @@ def fit(
             log.warning(
                 "validation lacks a class: its AUC is not estimable; the epoch of lowest validation loss is kept"
             )
-        records.to_parquet(epoch_file(run.records, step.epoch), index=False)
+        write_whole(epoch_file(run.records, step.epoch), partial(records.to_parquet, index=False))
         _write_epochs(run, epochs)
         write_anchor(run.anchors, step.anchor(network, digest))
         _drop_anchors(run, epochs, settings.anchor_every)
@@ -139,9 +141,7 @@ def _epochs_table(epochs: list[dict[str, float]]) -> pd.DataFrame:
 
 
 def _write_epochs(run: RunFolder, epochs: list[dict[str, float]]) -> None:
-    partial = run.epochs.with_suffix(".partial")
-    _epochs_table(epochs).to_parquet(partial, index=False)
-    partial.replace(run.epochs)
+    write_whole(run.epochs, lambda beside: _epochs_table(epochs).to_parquet(beside, index=False))
 
 
 def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], every: int) -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from grasp_psonet.errors import StageError
+from grasp_psonet.files import write_whole
 from grasp_psonet.trajectory.adam import AdamState
 
 ANCHORS = "anchors"  # folder of a run or recording that holds them
@@ -62,10 +63,8 @@ def write_anchor(folder: Path, anchor: Anchor) -> None:
     names = ("step", "epoch", "lr", "presence_digest")
     # one metadata entry: safetensors writes several in an order that changes from process to process
     note = {_NOTE: json.dumps({name: getattr(anchor, name) for name in names}, sort_keys=True)}
-    path = anchor_path(folder, anchor.step)
-    partial = path.with_suffix(".partial")
-    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata=note)
-    partial.replace(path)
+    on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    write_whole(anchor_path(folder, anchor.step), lambda beside: save_file(on_cpu, beside, metadata=note))
 
 
 def read_anchor(path: Path, device: torch.device | None = None) -> Anchor:

@@ -4,6 +4,7 @@ import platform
 
 import torch
 
+from grasp_psonet.device import resolved_device
 from grasp_psonet.errors import SettingsError
 
 
@@ -19,11 +20,6 @@ def use_machine(device: str, threads: int) -> torch.device:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return torch.device(resolved_device(device))
-
-
-def resolved_device(device: str) -> str:
-    """``cpu`` or ``cuda``: what ``auto`` means on this machine."""
-    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def machine_note(device: torch.device, threads: int) -> dict[str, str | int]:

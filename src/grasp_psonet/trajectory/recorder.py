@@ -2,7 +2,6 @@
 
 # Axes: B draws of a step, C classes (in logits).
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import StageError, TraceError
+from grasp_psonet.files import write_json
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
 from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
 from grasp_psonet.trajectory.recording import FACTS, LOGIT, START, read_recording
@@ -112,9 +112,7 @@ class Recorder:
         pd.concat(self._rows, ignore_index=True).to_parquet(steps, index=False)
         names = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm")
         told = {name: getattr(self.settings, name) for name in names}
-        partial = facts.with_suffix(".partial")
-        partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        partial.replace(facts)
+        write_json(facts, told, sort_keys=False)
 
     def _before_step(self, *_: Any) -> None:
         if not self.num_steps:

@@ -1,14 +1,13 @@
 """The printed summary at the end of a run: what was removed, what it changed, where the report lies."""
 
-import json
-
+from grasp_psonet.files import read_json
+from grasp_psonet.proof import proven
 from grasp_psonet.stages.job import Job
 
 
 def summary(job: Job) -> str:
     """A few lines of plain words, from results.json."""
-    path = job.study.report / "results.json"
-    numbers = json.loads(path.read_text(encoding="utf-8"))
+    numbers = read_json(proven(job.study.report) / "results.json")
     arms = {arm["name"]: arm for arm in numbers["arms"]}
     chosen, baseline = arms[numbers["chosen"]], numbers["arms"][0]
     together = " together" if numbers["is_summed"] else ""

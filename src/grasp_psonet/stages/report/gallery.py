@@ -7,9 +7,10 @@ from PIL import Image
 
 from grasp_psonet.photos.decode import decode_photo
 from grasp_psonet.report import data
-from grasp_psonet.stages.cohort import is_synthetic
+from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.explain import flagged_photos
-from grasp_psonet.stages.job import BASELINE, Job
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.prune import read_keep
 
 _THUMBNAIL_PX = 160

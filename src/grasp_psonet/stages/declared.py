@@ -1,0 +1,232 @@
+"""Every stage as it is declared: the settings it depends on, its inputs, and what makes it.
+
+Declaring loads neither torch nor pandas, so that a look at a finished study is cheap; what makes a stage is loaded once a
+stage has to be made. How many processes work, and where the photos lie, changes no result: it is no setting of a stage, and
+is bound where the stage is declared.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.device import resolved_device
+from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.proof import digest
+from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.stage import Task
+from grasp_psonet.stages.drawn import is_synthetic
+from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.names import BASELINE, KeepList
+from grasp_psonet.stages.needs import at, declared, needs_of
+from grasp_psonet.stages.photo_digests import photo_files_digest
+
+if TYPE_CHECKING:
+    from grasp_psonet.stages.job import Job
+
+RUN_SETTINGS = (
+    "seed",
+    "network",
+    "train",
+    "severity",
+    "split",
+    "photos.edge_px",
+    "machine.device",
+    "machine.threads",
+)
+
+
+@dataclass(frozen=True)
+class PrepareNeeds:
+    """Settings of the store."""
+
+    edge_px: int = at("photos.edge_px")
+
+
+@dataclass(frozen=True)
+class PruneNeeds:
+    """Settings of a keep list; its k stands in its name."""
+
+    rule: str = at("prune.rule")
+    end: str = at("prune.end")
+    remove: str = at("prune.remove")
+    keep_at_least: int = at("prune.keep_at_least")
+    cap_per_group: float | None = at("prune.cap_per_group")
+    cap_column: str | None = at("prune.cap_column")
+    are_summed: bool = at("trace.summed")
+
+    def rules(self, k: int) -> PruneSettings:
+        """The settings of pruning that choose k."""
+        return PruneSettings(
+            rule=self.rule,  # type: ignore[arg-type]  # checked when the tree was parsed
+            k=(k,),
+            end=self.end,  # type: ignore[arg-type]
+            remove=self.remove,  # type: ignore[arg-type]
+            keep_at_least=self.keep_at_least,
+            cap_per_group=self.cap_per_group,
+            cap_column=self.cap_column,
+            controls=(),
+        )
+
+
+@dataclass(frozen=True)
+class ControlNeeds(PruneNeeds):
+    """Settings of a control."""
+
+    seed: int = at("seed")
+
+
+@dataclass(frozen=True)
+class EvaluateNeeds:
+    """Settings of the evaluation."""
+
+    evaluate: EvaluateSettings
+    severity: SeveritySettings
+    seed: int
+    k: tuple[int, ...] = at("prune.k")
+    controls: tuple[str, ...] = at("prune.controls")
+
+
+def prepare_task(job: "Job") -> Task:
+    """The store of every photo in photos.csv; made anew when a photo's bytes or the edge change."""
+
+    def make(folder: Path, own: PrepareNeeds) -> None:
+        from grasp_psonet.photos.store import write_store
+
+        write_store(job.cohort.photos, job.photo_root, own.edge_px, folder, job.settings.machine.processes)
+
+    job.refuse_without_tables()
+    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.study.photos_file)}
+    return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make)
+
+
+def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) -> Task:
+    """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
+
+    def make(folder: Path) -> None:
+        from grasp_psonet.stages.train import make_run
+
+        make_run(job, pruning, folder, f"  {name}")
+
+    device = resolved_device(job.settings.machine.device)
+    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
+    if pruning is not None:
+        inputs["pruning"] = pruning
+    weights = job.study.folder / job.settings.network.weights
+    if weights.is_file():
+        inputs["encoder weights"] = digest(weights)
+    return job.task(f"train {name}", job.study.run(name), RUN_SETTINGS, inputs, make, resumable=True)
+
+
+def trace_task(job: "Job") -> Task:
+    """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
+
+    def make(folder: Path) -> None:
+        from grasp_psonet.stages.trace import make_trace
+
+        make_trace(job, folder)
+
+    parts = ("trace", "severity", "machine.device", "machine.threads")
+    return job.task("trace", job.study.trace(job.trace_name()), parts, job.baseline_inputs(), make, resumable=True)
+
+
+def prune_tasks(job: "Job") -> list[Task]:
+    """One task per keep list; a control is made from the pruning it is compared with."""
+    return [_control_task(job, one) if one.control else _pruning_task(job, one) for one in job.keep_lists()]
+
+
+def _pruning_task(job: "Job", one: KeepList) -> Task:
+    trace = job.study.trace(job.trace_name())
+
+    def make(folder: Path, own: PruneNeeds) -> None:
+        from grasp_psonet.stages.prune import make_pruning
+
+        make_pruning(folder, own, one.k, trace, job.cohort)
+
+    inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
+    return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
+
+
+def _control_task(job: "Job", one: KeepList) -> Task:
+    trace, pruning = job.study.trace(job.trace_name()), job.study.pruning(job.pruned_names()[one.k])
+
+    def make(folder: Path, own: ControlNeeds) -> None:
+        from grasp_psonet.stages.prune import make_control
+
+        make_control(folder, own, one, pruning, trace, job.cohort)
+
+    inputs: dict[str, Path | str] = {"pruning": pruning, "trace": trace, "tables": job.tables_digest}
+    return declared(
+        f"prune {one.name}", job.study.pruning(one.name), needs_of(ControlNeeds, job.settings), inputs, make
+    )
+
+
+def retrain_tasks(job: "Job") -> list[Task]:
+    """One training per keep list that removes something. Raises StageError while a list is not made."""
+    return [train_task(job, one.name, job.study.pruning(one.name)) for one in made_keep_lists(job).retrained]
+
+
+def evaluate_task(job: "Job") -> Task:
+    """Figures, differences, confusion matrices and reader agreement of the test split; the choice of k on validation."""
+    retrained = made_keep_lists(job).retrained
+    runs = {name: job.study.run(name) for name in (BASELINE, *(one.name for one in retrained))}
+
+    def make(folder: Path, own: EvaluateNeeds) -> None:
+        from grasp_psonet.stages.evaluate import make_evaluation
+
+        make_evaluation(folder, own, runs, job.keep_lists(), job.cohort.visits)
+
+    inputs: dict[str, Path | str] = {f"run {name}": folder for name, folder in runs.items()}
+    inputs["tables"] = job.tables_digest
+    return declared("evaluate", job.study.evaluation, needs_of(EvaluateNeeds, job.settings), inputs, make)
+
+
+def audit_task(job: "Job") -> Task:
+    """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
+
+    def make(folder: Path) -> None:
+        from grasp_psonet.stages.audit import make_audit
+
+        make_audit(job, folder)
+
+    parts = ("audit", "evaluate", "severity", "seed", "machine.device", "machine.threads")
+    return job.task("audit", job.study.audit, parts, job.baseline_inputs(), make)
+
+
+def explain_task(job: "Job") -> Task:
+    """Maps of the kept baseline: of photos that pruning takes first, and of its own errors."""
+
+    def make(folder: Path) -> None:
+        from grasp_psonet.stages.explain import make_maps
+
+        make_maps(job, folder)
+
+    inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
+    parts = ("explain", "prune.rule", "prune.end", "prune.remove", "machine.device", "machine.threads")
+    return job.task("explain", job.study.explanations, parts, inputs, make)
+
+
+def report_task(job: "Job") -> Task:
+    """report.html and results.json from every stage before; the page prints every setting, so it depends on all."""
+
+    def make(folder: Path, _: object) -> None:
+        from grasp_psonet.stages.report.make import make_report
+
+        make_report(job, folder)
+
+    study = job.study
+    names = [one.name for one in made_keep_lists(job).retrained]
+    inputs: dict[str, Path | str] = {
+        "evaluation": study.evaluation,
+        "audit": study.audit,
+        "explanations": study.explanations,
+        "trace": study.trace(job.trace_name()),
+        "run": study.run(BASELINE),
+        "store": study.store,
+        "tables": job.tables_digest,
+    }
+    inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
+    if is_synthetic(job):
+        inputs["truth"] = study.truth_file
+    inputs |= {f"run {name}": study.run(name) for name in names}
+    return declared("report", study.report, job.settings, inputs, make)

@@ -1,0 +1,47 @@
+"""Whether a study's cohort was drawn, and with which settings: the note ``cohort.json`` that drawing leaves."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grasp_psonet.errors import StudyError
+from grasp_psonet.setting import as_tree
+
+if TYPE_CHECKING:
+    from grasp_psonet.stages.job import Job
+
+NOTE = "cohort.json"
+
+
+def is_synthetic(job: "Job") -> bool:
+    """Whether the study's tables and photos were drawn by ``grasp cohort``."""
+    return (job.study.folder / NOTE).exists()
+
+
+def refuse_other_cohort(job: "Job") -> None:
+    """Raises StudyError where the study was drawn with other cohort settings than the ones at hand."""
+    before = read_drawn(job.study.folder / NOTE)
+    if before is not None and before.get("settings") != cohort_identity(job):
+        raise StudyError(
+            "the drawn cohort in this study was made with other settings (cohort, cohort_seed or severity), or was interrupted"
+            "\n  next: `grasp cohort STUDY` draws it again with the settings of now"
+        )
+
+
+def cohort_identity(job: "Job") -> dict[str, Any]:
+    """The settings that a drawn cohort depends on."""
+    tree = as_tree(job.settings)
+    return {name: tree[name] for name in ("cohort", "cohort_seed", "severity")}
+
+
+def read_drawn(note: Path) -> dict[str, Any] | None:
+    """The note of a drawn cohort; None without one. Raises StudyError where it is damaged."""
+    if not note.exists():
+        return None
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StudyError(f"{note} is damaged: {error}\n  next: delete it if the tables are your own") from None
+    if not isinstance(found, dict):
+        raise StudyError(f"{note} is damaged: it holds no settings\n  next: delete it if the tables are your own")
+    return found

@@ -1,0 +1,56 @@
+"""Names of traces, keep lists and runs: from the settings, so that what differs stands side by side in a study."""
+
+import hashlib
+from dataclasses import dataclass
+
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.pruning.settings import PruneSettings
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class KeepList:
+    """A keep list: its name (its run bears the same), the k it is of, and the control it is (empty: the pruning itself)."""
+
+    name: str
+    k: int
+    control: str
+
+
+def trace_name(trace: TraceSettings) -> str:
+    """The formula, and whatever else of the settings is not the default, e.g. adam-edit-steps."""
+    usual = TraceSettings()
+    parts: list[str] = [trace.formula]
+    parts += [trace.unit] if trace.unit != usual.unit else []
+    parts += [f"{trace.query}-query"] if trace.query != usual.query else []
+    parts += [f"{trace.errors}-errors"] if trace.errors != usual.errors else []
+    parts += [trace.counting] if trace.counting != usual.counting else []
+    parts += ["summed"] if trace.summed else []
+    parts += [trace.curvature] if trace.curvature != usual.curvature else []
+    if trace.parameters != usual.parameters:
+        patterns = trace.parameters if isinstance(trace.parameters, str) else "\n".join(trace.parameters)
+        parts.append("head" if patterns == "head" else f"parameters{hashlib.sha256(patterns.encode()).hexdigest()[:6]}")
+    return "-".join(parts)
+
+
+def pruned_names(trace: TraceSettings, prune: PruneSettings) -> dict[int, str]:
+    """By k, e.g. cosine-k40; rule and end of the ranking are in the name where they are not the usual."""
+    head = trace_name(trace) + ("-each" if prune.rule == "each" else "")
+    head += "" if prune.end == "harmful" else f"-{prune.end}"
+    return {k: f"{head}-k{k}" for k in sorted(prune.k)}
+
+
+def control_names(trace: TraceSettings, prune: PruneSettings) -> dict[tuple[int, str], str]:
+    """By (k, control), e.g. cosine-k40-random."""
+    return {
+        (k, control): f"{name}-{control}"
+        for k, name in pruned_names(trace, prune).items()
+        for control in prune.controls
+    }
+
+
+def keep_lists(trace: TraceSettings, prune: PruneSettings) -> list[KeepList]:
+    """Every keep list of the settings: per k the pruning, then the controls."""
+    pruned = [KeepList(name, k, "") for k, name in pruned_names(trace, prune).items()]
+    return pruned + [KeepList(name, k, control) for (k, control), name in control_names(trace, prune).items()]

@@ -1,0 +1,57 @@
+"""What a stage depends on of the settings, as a value of its own: recorded in its note, and all that its maker is given."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from grasp_psonet.setting import as_tree
+from grasp_psonet.stage import Task
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from grasp_psonet.settings import StudySettings
+
+    N = TypeVar("N", bound=DataclassInstance)
+else:
+    N = TypeVar("N")
+
+_AT = "at"
+
+
+def at(path: str) -> Any:
+    """A field of a stage's needs that is taken from this place of the settings tree; without it, from the field's name."""
+    return dataclasses.field(metadata={_AT: path})
+
+
+def needs_of(kind: type[N], settings: "StudySettings") -> N:
+    """The needs of a stage, out of the whole tree."""
+    return kind(**{field.name: _value(settings, _path(field)) for field in dataclasses.fields(kind)})
+
+
+def recorded(own: "DataclassInstance") -> dict[str, Any]:
+    """The needs as they stand in the note of a stage: plain values by their path in the settings tree."""
+    tree = as_tree(own)
+    return {_path(field): tree[field.name] for field in dataclasses.fields(own)}
+
+
+def declared(
+    title: str,
+    folder: Path,
+    own: N,
+    inputs: Mapping[str, Path | str],
+    make: Callable[[Path, N], None],
+) -> Task:
+    """A task that depends on these settings; ``make`` gets the folder to fill and them, and no others."""
+    return Task(title, folder, recorded(own), inputs, lambda partial: make(partial, own))
+
+
+def _path(field: "dataclasses.Field[Any]") -> str:
+    return str(field.metadata.get(_AT, field.name))
+
+
+def _value(settings: Any, path: str) -> Any:
+    for name in path.split("."):
+        settings = getattr(settings, name)
+    return settings

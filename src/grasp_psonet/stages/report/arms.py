@@ -1,0 +1,98 @@
+"""The trained runs as the report shows them: figures, changes against the baseline, confusions and subgroups."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+
+from grasp_psonet.pruning.overlap import most_possible
+from grasp_psonet.report import data
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.prune import read_keep
+from grasp_psonet.stages.report.gallery import number_or_none
+
+READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
+
+
+def arms_of(
+    job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...], num_rankings: int
+) -> tuple[data.Arm, ...]:
+    arms = [_arm(job, BASELINE, "baseline", 0, 0, evaluation, readers)]
+    is_by_photo = job.settings.prune.remove == "photo"
+    made = made_keep_lists(job)
+    for k, name in job.pruned_names().items():
+        for one in [one for one in made.retrained if one.k == k]:
+            kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
+            is_kept = read_keep(job, one.name)["kept"]
+            arm = _arm(job, one.name, kind, k, int((~is_kept).sum()), evaluation, readers)
+            most = most_possible(k, num_rankings, len(is_kept)) if is_by_photo else None
+            arms.append(replace(arm, most_possible=most))
+        assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
+    return tuple(arms)
+
+
+def _arm(
+    job: Job,
+    name: str,
+    kind: data.Kind,
+    k: int,
+    removed: int,
+    evaluation: dict[str, pd.DataFrame],
+    readers: tuple[str, ...],
+) -> data.Arm:
+    metrics = json.loads((job.study.run(name) / "metrics.json").read_text(encoding="utf-8"))
+    figures = []
+    for reader in readers:
+        where = {"run": name, "reader": READERS[reader], "group": "all"}
+        kappa, auc = (
+            estimate_of(evaluation["figures"], "value", metric=metric, **where) for metric in ("kappa", "auc")
+        )
+        if kind == "baseline":
+            figures.append(data.ReaderFigures(kappa, auc))
+            continue
+        changes = (
+            estimate_of(evaluation["differences"], "difference", metric=metric, **where) for metric in ("kappa", "auc")
+        )
+        figures.append(data.ReaderFigures(kappa, auc, *changes))
+    return data.Arm(name, kind, k, removed, metrics["val_auc"], tuple(figures))
+
+
+def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:
+    """The one row of an evaluation table as an estimate."""
+    for name, value in where.items():
+        table = table[table[name] == value]
+    assert len(table) == 1, f"{len(table)} rows for {where}"
+    row = table.iloc[0]
+    return data.Estimate(
+        number_or_none(row[column]), number_or_none(row["low"]), number_or_none(row["high"]), str(row["why_not"])
+    )
+
+
+def confusion_of(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
+    rows = table[(table["run"] == run) & (table["reader"] == READERS[reader]) & (table["group"] == "all")]
+    counts = rows["num_visits"].to_numpy(dtype=int).reshape(3, 3)
+    a, b, c = ((int(row[0]), int(row[1]), int(row[2])) for row in counts)
+    return data.Confusion(run, reader, (a, b, c))
+
+
+def subgroups_of(figures: pd.DataFrame, chosen: str, readers: tuple[str, ...]) -> tuple[data.Subgroup, ...]:
+    found = []
+    for reader in readers:
+        rows = figures[(figures["reader"] == READERS[reader]) & (figures["metric"] == "auc")]
+        for column, group in rows[["group_column", "group"]].drop_duplicates().itertuples(index=False, name=None):
+            where = {"reader": READERS[reader], "metric": "auc", "group_column": column, "group": group}
+            at = rows[(rows["group_column"] == column) & (rows["group"] == group) & (rows["run"] == BASELINE)].iloc[0]
+            found.append(
+                data.Subgroup(
+                    str(column),
+                    str(group),
+                    reader,
+                    int(at["num_visits"]),
+                    int(at["num_patients"]),
+                    estimate_of(rows, "value", run=BASELINE, **where),
+                    estimate_of(rows, "value", run=chosen, **where),
+                )
+            )
+    return tuple(found)

@@ -1,0 +1,136 @@
+"""Everything that the report shows, gathered from the study's stages into one value."""
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from grasp_psonet.proof import read_note
+from grasp_psonet.report import data
+from grasp_psonet.settings import dotted_paths
+from grasp_psonet.stages.drawn import is_synthetic
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.report.arms import READERS, arms_of, confusion_of, estimate_of, subgroups_of
+from grasp_psonet.stages.report.findings import audit_of, removal_of, truth_of
+from grasp_psonet.stages.report.gallery import error_gallery, flagged_gallery
+from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.stages.trace import kept_queries
+
+_LIMITS = (
+    "Severity classes come from PASI cut-offs; many disagreements between readers are visits that lie close to one.",
+    "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
+    "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
+    "Influence scores are first-order estimates; only the retraining shows what removal does.",
+)
+
+
+def gather(job: Job) -> data.ReportData:
+    """Everything that the report shows, read from the study's stages."""
+    study, visits = job.study, job.cohort.visits
+    evaluation = {
+        name: pd.read_parquet(study.evaluation / f"{name}.parquet")
+        for name in ("figures", "differences", "confusions", "agreement", "against_random")
+    }
+    choice = json.loads((study.evaluation / "choice.json").read_text(encoding="utf-8"))
+    metrics = json.loads((study.run(BASELINE) / "metrics.json").read_text(encoding="utf-8"))
+    queries = pd.read_parquet(study.trace(job.trace_name()) / "queries.parquet")
+    errors = kept_queries(TrainedRun(job))
+    num_queries = int(queries.loc[queries["used"].astype(bool), "query_id"].nunique())
+    readers = tuple(
+        reader
+        for reader, column in READERS.items()
+        if visits.loc[visits["split"] == "test", f"severity_{column}"].notna().any()
+    )
+    chosen = choice["run"]
+    removed_by = None if chosen == BASELINE else chosen
+    train_photos = job.cohort.photos["visit_id"].isin(job.visits_of("train")["visit_id"])
+    against = evaluation["against_random"]
+    return data.ReportData(
+        study=study.folder.resolve().name,
+        is_synthetic=is_synthetic(job),
+        encoder=metrics["encoder"]["name"],
+        formula=job.settings.trace.formula,
+        end=job.settings.prune.end,
+        unit=job.settings.prune.remove,
+        confidence=job.settings.evaluate.confidence,
+        readers=readers,
+        splits=tuple(_split(job, split) for split in ("train", "val", "test")),
+        train_photos=int(train_photos.sum()),
+        num_queries=num_queries,
+        min_gain_se=job.settings.evaluate.min_gain_se,
+        is_summed=job.has_one_ranking,
+        of_every_epoch=job.settings.trace.errors == "each_anchor",
+        num_errors=len(errors),
+        arms=arms_of(job, evaluation, readers, job.num_rankings(num_queries)),
+        chosen=chosen,
+        making=_making(job, metrics),
+        against_random=tuple(
+            estimate_of(against, "difference", run=chosen, reader=READERS[reader], group="all", metric="auc")
+            for reader in (readers if len(against) else ())
+        ),
+        reader_kappa=estimate_of(evaluation["agreement"], "value", split="test", group="all", metric="kappa")
+        if "Reader 2" in readers
+        else None,
+        confusions=tuple(
+            confusion_of(evaluation["confusions"], run, reader)
+            for run in dict.fromkeys((BASELINE, chosen))
+            for reader in readers
+        ),
+        flagged=flagged_gallery(job, removed_by),
+        removal=() if removed_by is None else removal_of(job, removed_by),
+        errors=error_gallery(job, errors),
+        audit=audit_of(job),
+        subgroups=subgroups_of(evaluation["figures"], chosen, readers),
+        truth=truth_of(job, removed_by),
+    )
+
+
+def _split(job: Job, split: str) -> data.SplitCounts:
+    visits = job.visits_of(split)
+    counts = visits["severity_reader1"].value_counts()
+    twice = visits["severity_reader2"].notna()
+    return data.SplitCounts(
+        split=split,
+        visits=len(visits),
+        patients=int(visits["patient_id"].nunique()),
+        photos=int(job.cohort.photos["visit_id"].isin(visits["visit_id"]).sum()),
+        classes=(int(counts.get(0, 0)), int(counts.get(1, 0)), int(counts.get(2, 0))),
+        read_twice=int(twice.sum()),
+        disagreements=int((visits["severity_reader1"] != visits["severity_reader2"])[twice].sum()),
+    )
+
+
+def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
+    settings: Any = job.settings
+    rows = []
+    for dotted in dotted_paths():
+        value = settings
+        for name in dotted.split("."):
+            value = getattr(value, name)
+        rows.append((dotted, str(list(value) if isinstance(value, tuple) else value)))
+    encoder = metrics["encoder"]
+    return data.Making(
+        command="grasp run",
+        settings=tuple(rows),
+        versions=tuple(
+            sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
+        ),
+        seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
+        limits=_LIMITS,
+        warnings=tuple(_warnings(job, metrics)),
+    )
+
+
+def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
+    caveats = job.study.trace(job.trace_name()) / "caveats.json"
+    found: list[str] = json.loads(caveats.read_text(encoding="utf-8"))
+    if metrics["val_auc"] is None:
+        found.append(
+            "A class is missing from validation: epochs were chosen by validation loss, and k cannot be chosen."
+        )
+    empty = [one.name for one in made_keep_lists(job).empty]
+    if empty:
+        found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")
+    return found

@@ -1,0 +1,17 @@
+"""``grasp report``: what the stages found, as one page and one file of numbers."""
+
+import json
+from pathlib import Path
+
+from grasp_psonet.report.page import render
+from grasp_psonet.report.results import results
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.report.gather import gather
+
+
+def make_report(job: Job, folder: Path) -> None:
+    """Writes report.html and results.json."""
+    report = gather(job)
+    numbers = json.dumps(results(report), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    (folder / "results.json").write_text(numbers + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(render(report), encoding="utf-8")

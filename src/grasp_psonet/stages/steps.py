@@ -1,0 +1,83 @@
+"""The stages in order: the one list that the command line offers, ``grasp run`` makes, benchmarks and tests go through."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grasp_psonet.stage import Task
+from grasp_psonet.stages import declared
+
+if TYPE_CHECKING:
+    from grasp_psonet.stages.job import Job
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the pipeline: its name, a line of help, the settings that its help shows, and its tasks.
+
+    ``reads_keep_lists``: what its tasks are is known once all keep lists are made. ``goes_side_by_side``: its tasks are
+    trainings of keep lists, which are made in several processes at once.
+    """
+
+    name: str
+    text: str
+    shown: tuple[str, ...]
+    tasks: "Callable[[Job], list[Task]]"
+    reads_keep_lists: bool = False
+    goes_side_by_side: bool = False
+
+
+def _one(task_of: "Callable[[Job], Task]") -> "Callable[[Job], list[Task]]":
+    return lambda job: [task_of(job)]
+
+
+STEPS = (
+    Step(
+        "prepare",
+        "photos -> store: upright, without metadata, one size",
+        ("photos", "machine.processes"),
+        _one(declared.prepare_task),
+    ),
+    Step(
+        "train",
+        "the baseline run, with its whole trajectory on record",
+        ("seed", "network", "train", "machine"),
+        _one(declared.train_task),
+    ),
+    Step(
+        "trace",
+        "influence of every training photo on the validation visits that the network got wrong, epoch by epoch",
+        ("trace", "machine"),
+        _one(declared.trace_task),
+    ),
+    Step("prune", "keep lists for each k, and the controls", ("prune", "seed"), declared.prune_tasks),
+    Step(
+        "retrain",
+        "one run per keep list",
+        ("machine", "prune.controls"),
+        declared.retrain_tasks,
+        reads_keep_lists=True,
+        goes_side_by_side=True,
+    ),
+    Step(
+        "evaluate",
+        "the choice of k on validation; both readers, subgroups, intervals, paired comparisons",
+        ("evaluate", "severity"),
+        _one(declared.evaluate_task),
+        reads_keep_lists=True,
+    ),
+    Step(
+        "audit",
+        "training visits ranked for re-reading, beside simpler rankings",
+        ("audit",),
+        _one(declared.audit_task),
+    ),
+    Step(
+        "explain",
+        "Grad-CAM inside the bag, for flagged photos and for errors",
+        ("explain",),
+        _one(declared.explain_task),
+    ),
+    Step("report", "report.html and results.json", (), _one(declared.report_task), reads_keep_lists=True),
+)
+NAMES = tuple(step.name for step in STEPS)
