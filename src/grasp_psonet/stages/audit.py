@@ -36,7 +36,7 @@ def _make(job: Job, folder: Path) -> None:
     predictions = pd.read_parquet(run / "predictions.parquet")
     predictions = predictions[predictions["split"] == "train"]
     steps = pd.read_parquet(run / "steps.parquet")
-    table = audit_table(visits, predictions, steps, diagonal, settings.severity, settings.seed)
+    table = audit_table(visits, predictions, steps, diagonal, job.outcome, settings.seed)
     table.to_parquet(folder / "visits.parquet", index=False)
     review_list(table, settings.audit).to_parquet(folder / "review.parquet", index=False)
     curves = audit_curves(table, settings.audit, settings.evaluate, settings.seed)

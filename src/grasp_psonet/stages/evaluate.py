@@ -27,18 +27,20 @@ def evaluate_task(job: Job) -> Task:
 def _make(job: Job, names: list[str], folder: Path) -> None:
     settings = job.settings
     predictions = {name: pd.read_parquet(job.study.run(name) / "predictions.parquet") for name in names}
-    evaluation = evaluate_runs(predictions, job.cohort.visits, settings.evaluate, settings.seed)
+    evaluation = evaluate_runs(predictions, job.cohort.visits, job.outcome, settings.evaluate, settings.seed)
     evaluation.figures.to_parquet(folder / "figures.parquet", index=False)
     evaluation.differences.to_parquet(folder / "differences.parquet", index=False)
     evaluation.confusions.to_parquet(folder / "confusions.parquet", index=False)
-    agreement = reader_agreement(job.cohort.visits, settings.evaluate, settings.seed)
+    agreement = reader_agreement(job.cohort.visits, job.outcome, settings.evaluate, settings.seed)
     agreement.to_parquet(folder / "agreement.parquet", index=False)
     choice = choice_of_k(job, predictions)
     run = choice["run"]
     control = job.control_names().get((choice["k"], "random"), "")
     if run != BASELINE and control in predictions:
         pair = {control: predictions[control], run: predictions[run]}
-        against = evaluate_runs(pair, job.cohort.visits, settings.evaluate, settings.seed, control).differences
+        against = evaluate_runs(
+            pair, job.cohort.visits, job.outcome, settings.evaluate, settings.seed, control
+        ).differences
     else:
         against = evaluation.differences.iloc[:0]
     against.to_parquet(folder / "against_random.parquet", index=False)
@@ -52,12 +54,12 @@ def choice_of_k(job: Job, predictions: Mapping[str, pd.DataFrame]) -> dict[str, 
     """
     settings, visits = job.settings, job.cohort.visits
     names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in job.pruned_names().items()}
-    auc_by_k = {k: auc_of_split(predictions[name], "val") for k, name in names.items()}
+    auc_by_k = {k: auc_of_split(predictions[name], job.outcome, "val") for k, name in names.items()}
     se_by_k = {
         k: None
         if name == BASELINE
         else gain_standard_error(
-            predictions[name], predictions[BASELINE], visits, settings.evaluate.replicates, settings.seed
+            predictions[name], predictions[BASELINE], visits, job.outcome, settings.evaluate.replicates, settings.seed
         )
         for k, name in names.items()
     }

@@ -41,7 +41,7 @@ def _make(job: Job, folder: Path) -> None:
     store = open_store(job.study.store)
     network = kept_network(job, store, read_trajectory(job), device)
     predictions = pd.read_parquet(job.study.run(BASELINE) / "predictions.parquet").set_index("visit_id")["predicted"]
-    bags = make_bags(job.cohort.visits, store.index, "severity_reader1")
+    bags = make_bags(job.cohort.visits, store.index, job.outcome.label_column)
     by_loss = kept_queries(job).sort_values(["loss", "query_id"], ascending=[False, True])
     worst_errors = by_loss.head(job.settings.explain.errors)
     flagged = flagged_photos(job)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort, read_cohort
 from grasp_psonet.errors import StudyError
 from grasp_psonet.influence.settings import TraceSettings
@@ -39,6 +40,11 @@ class Job:
         return Job(self.study, parse(tree, str(run / NOTE)))
 
     @cached_property
+    def outcome(self) -> Outcome:
+        """What a visit's label is and what is learned from it."""
+        return Outcome(self.settings.severity)
+
+    @cached_property
     def cohort(self) -> Cohort:
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
         if not self.study.visits_file.exists():
@@ -49,7 +55,7 @@ class Job:
         settings = self.settings
         views = self.study.views_file if self.study.views_file.exists() else None
         return read_cohort(
-            self.study.visits_file, self.study.photos_file, views, settings.severity, settings.split, settings.seed
+            self.study.visits_file, self.study.photos_file, views, self.outcome, settings.split, settings.seed
         )
 
     @property

@@ -110,7 +110,7 @@ def _training_tables(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _write_overlap(job: Job, k: int, keep: pd.DataFrame, num_rankings: int | None, folder: Path) -> None:
     photos, visits = _training_tables(job)
     row = overlap_table({k: keep}, num_rankings)
-    rates = removal_rates(keep, photos, visits)
+    rates = removal_rates(keep, photos, visits, job.outcome)
     tables = {
         "overlap": json.loads(row.to_json(orient="records"))[0],
         "rates": json.loads(rates.to_json(orient="records")),

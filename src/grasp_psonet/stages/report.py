@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.pruning.overlap import most_possible, removal_rates
 from grasp_psonet.report import data
 from grasp_psonet.report.page import render
@@ -23,7 +24,6 @@ from grasp_psonet.stages.trace import kept_queries
 _READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 _NUM_REVIEW = 20
 _LIMITS = (
-    "Severity classes come from PASI cut-offs; many disagreements between readers are visits that lie close to one.",
     "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
     "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
     "Influence scores are first-order estimates; only the retraining shows what removal does.",
@@ -72,8 +72,8 @@ def gather(job: Job) -> data.ReportData:
     num_queries = int(queries.loc[queries["used"].astype(bool), "query_id"].nunique())
     readers = tuple(
         reader
-        for reader, column in _READERS.items()
-        if visits.loc[visits["split"] == "test", f"severity_{column}"].notna().any()
+        for reader, column in zip(_READERS, job.outcome.class_columns, strict=True)
+        if visits.loc[visits["split"] == "test", column].notna().any()
     )
     chosen = choice["run"]
     removed_by = None if chosen == BASELINE else chosen
@@ -98,6 +98,7 @@ def gather(job: Job) -> data.ReportData:
         arms=_arms(job, evaluation, readers, job.num_rankings(num_queries)),
         chosen=chosen,
         making=_making(job, metrics),
+        outcome=job.outcome,
         against_random=tuple(
             _estimate(against, "difference", run=chosen, reader=_READERS[reader], group="all", metric="auc")
             for reader in (readers if len(against) else ())
@@ -106,7 +107,7 @@ def gather(job: Job) -> data.ReportData:
         if "Reader 2" in readers
         else None,
         confusions=tuple(
-            _confusion(evaluation["confusions"], run, reader)
+            _confusion(evaluation["confusions"], run, reader, len(job.outcome.classes))
             for run in dict.fromkeys((BASELINE, chosen))
             for reader in readers
         ),
@@ -121,16 +122,16 @@ def gather(job: Job) -> data.ReportData:
 
 def _split(job: Job, split: str) -> data.SplitCounts:
     visits = job.visits_of(split)
-    counts = visits["severity_reader1"].value_counts()
-    twice = visits["severity_reader2"].notna()
+    outcome, disagree = job.outcome, job.outcome.readers_disagree(visits)
+    counts = visits[outcome.class_columns[0]].value_counts()
     return data.SplitCounts(
         split=split,
         visits=len(visits),
         patients=int(visits["patient_id"].nunique()),
         photos=int(job.cohort.photos["visit_id"].isin(visits["visit_id"]).sum()),
-        classes=(int(counts.get(0, 0)), int(counts.get(1, 0)), int(counts.get(2, 0))),
-        read_twice=int(twice.sum()),
-        disagreements=int((visits["severity_reader1"] != visits["severity_reader2"])[twice].sum()),
+        classes=tuple(int(counts.get(label, 0)) for label in range(len(outcome.classes))),
+        read_twice=int(disagree.notna().sum()),
+        disagreements=int(disagree.sum()),
     )
 
 
@@ -186,15 +187,14 @@ def _estimate(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:
     )
 
 
-def _confusion(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
+def _confusion(table: pd.DataFrame, run: str, reader: str, num_classes: int) -> data.Confusion:
     rows = table[(table["run"] == run) & (table["reader"] == _READERS[reader]) & (table["group"] == "all")]
-    counts = rows["num_visits"].to_numpy(dtype=int).reshape(3, 3)
-    a, b, c = ((int(row[0]), int(row[1]), int(row[2])) for row in counts)
-    return data.Confusion(run, reader, (a, b, c))
+    counts = rows["num_visits"].to_numpy(dtype=int).reshape(num_classes, num_classes)
+    return data.Confusion(run, reader, tuple(tuple(int(number) for number in row) for row in counts))
 
 
 def _removal(job: Job, keep_name: str) -> tuple[data.RemovalRate, ...]:
-    rates = removal_rates(read_keep(job, keep_name), job.cohort.photos, job.cohort.visits)
+    rates = removal_rates(read_keep(job, keep_name), job.cohort.photos, job.cohort.visits, job.outcome)
     rates = rates[rates["column"] != "all"]
     return tuple(
         data.RemovalRate(str(column), str(group), int(removed), int(photos))
@@ -229,19 +229,23 @@ def _audit(job: Job) -> data.Audit:
         disagreements=int(audited["readers_disagree"].fillna(False).sum()),
         inspected=settings.inspected,
         review=tuple(
-            data.ReviewVisit(
-                visit_id=row["visit_id"],
-                score=float(row[settings.ranking]),
-                severity_reader1=int(row["label_reader1"]),
-                severity_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
-                pasi_reader1=number_or_none(row["pasi_reader1"]),
-                pasi_reader2=number_or_none(row["pasi_reader2"]),
-                cutoff_distance=number_or_none(row["cutoff_distance_reader1"]),
-            )
-            for row in review.head(_NUM_REVIEW).to_dict("records")
+            _review_visit(row, settings.ranking, job.outcome) for row in review.head(_NUM_REVIEW).to_dict("records")
         ),
         rankings=rankings,
         why_not=(folder / "why_not.txt").read_text(encoding="utf-8"),
+    )
+
+
+def _review_visit(row: dict[Any, Any], ranking: str, outcome: Outcome) -> data.ReviewVisit:
+    first, second = [number_or_none(row[column]) for column in outcome.score_columns] or [None, None]
+    return data.ReviewVisit(
+        visit_id=row["visit_id"],
+        score=float(row[ranking]),
+        class_reader1=int(row["label_reader1"]),
+        class_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
+        reading_reader1=first,
+        reading_reader2=second,
+        cutoff_distance=number_or_none(row.get("cutoff_distance_reader1")),
     )
 
 
@@ -308,8 +312,17 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
             sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
         ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
-        limits=_LIMITS,
+        limits=(_limit_of_labels(job.outcome), *_LIMITS),
         warnings=tuple(_warnings(job, metrics)),
+    )
+
+
+def _limit_of_labels(outcome: Outcome) -> str:
+    if outcome.score_word is None:
+        return "Classes are the readers' judgement; many disagreements between readers are visits between two classes."
+    return (
+        f"Severity classes come from {outcome.score_word} cut-offs; "
+        "many disagreements between readers are visits that lie close to one."
     )
 
 

@@ -55,7 +55,7 @@ def kept_network(job: Job, store: PhotoStore, trajectory: Trajectory, device: to
 def kept_network_of(job: Job, edge_px: int, trajectory: Trajectory, device: torch.device) -> BagNetwork:
     """The same for photos of this edge, without a store."""
     settings = replace(job.settings.network, weights="random")  # the anchor holds every weight
-    network = build_network(settings, edge_px, job.settings.seed).to(device)
+    network = build_network(settings, edge_px, job.settings.seed, job.outcome).to(device)
     load_weights(network, read_anchor(anchor_path(trajectory.anchors, trajectory.kept_step), device))
     return network
 
@@ -157,9 +157,8 @@ def run_queries(job: Job, run: str = BASELINE, errors: Errors | None = None) -> 
         by_step = iter([(trajectory.kept_step, predictions[predictions["split"] == "val"])])
     else:
         by_step = _predictions_at_anchors(trained, trajectory)
-    severity = job.settings.severity
     found = [
-        find_queries(predictions, job.cohort.visits, severity.cutoffs, job.settings.trace).assign(step=step)
+        find_queries(predictions, job.cohort.visits, job.outcome, job.settings.trace).assign(step=step)
         for step, predictions in by_step
     ]
     return pd.concat(found, ignore_index=True)

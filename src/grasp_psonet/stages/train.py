@@ -61,13 +61,13 @@ def removed_photos(pruning: Path | None) -> frozenset[str]:
 
 def training_bags(job: Job, store: PhotoStore, removed: frozenset[str]) -> dict[str, Bag]:
     """The bags of the train split; visits that lost every photo are left out."""
-    bags = make_bags(job.visits_of("train"), store.index, "severity_reader1", removed)
+    bags = make_bags(job.visits_of("train"), store.index, job.outcome.label_column, removed)
     return {visit_id: bag for visit_id, bag in bags.items() if any(bag.is_present)}
 
 
 def split_bags(job: Job, store: PhotoStore, split: str) -> list[Bag]:
     """The bags of a split, nothing removed."""
-    return list(make_bags(job.visits_of(split), store.index, "severity_reader1").values())
+    return list(make_bags(job.visits_of(split), store.index, job.outcome.label_column).values())
 
 
 def fresh_network(job: Job, store: PhotoStore) -> BagNetwork:
@@ -75,7 +75,7 @@ def fresh_network(job: Job, store: PhotoStore) -> BagNetwork:
     settings = job.settings.network
     if settings.weights not in ("pretrained", "random"):
         settings = replace(settings, weights=str(job.study.folder / settings.weights))
-    return build_network(settings, store.edge_px, job.settings.seed)
+    return build_network(settings, store.edge_px, job.settings.seed, job.outcome)
 
 
 def rebuild_of(job: Job, store: PhotoStore, removed: frozenset[str]) -> Rebuild:

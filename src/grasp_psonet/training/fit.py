@@ -78,10 +78,10 @@ def fit(
             lr = learning_rate(settings.optimizer, state.step + 1, num_steps)
             batch = rebuild.batch(draws, device)
             outcome = train_step(network, batch, state, settings.optimizer, lr)
-            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr))
+            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr, network.outcome.output_columns))
         records = pd.concat(rows, ignore_index=True)
         predictions, _ = predict_bags(network, val_bags, rebuild.pixels)
-        auc = auc_of_split(predictions.assign(split="val"))
+        auc = auc_of_split(predictions.assign(split="val"), network.outcome)
         epochs.append(
             {
                 "epoch": epoch,
