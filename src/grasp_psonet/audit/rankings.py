@@ -1,6 +1,6 @@
 """Every ranking of visits by how suspicious their label is. Higher is more suspicious, in every column.
 
-Axes: D draws (rows of steps.parquet), V visits, C = 3 classes.
+Axes: D draws (rows of steps.parquet), V visits, C classes.
 """
 
 import numpy as np
@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from grasp_psonet.chance import generator
-from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import StageError
 
 Floats = NDArray[np.float64]
-LOGITS = [f"logit_{severity}" for severity in SEVERITIES]
 RANKINGS = {
     "largest": "largest self-influence of the visit's photos (the paper's)",
     "mean": "mean self-influence of the visit's photos",
@@ -42,18 +41,19 @@ def self_influence_rankings(diagonals: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"largest": of_visit.max(), "mean": of_visit.mean()}).reset_index()
 
 
-def prediction_rankings(predictions: pd.DataFrame) -> pd.DataFrame:
+def prediction_rankings(predictions: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """visit_id, visit_loss, margin from rows of predictions.parquet (the kept model, no augmentation)."""
+    logit_VC = predictions[outcome.output_columns].to_numpy(np.float64)
     return pd.DataFrame(
         {
             "visit_id": predictions["visit_id"],
             "visit_loss": predictions["loss"].astype(float),
-            "margin": margin_against(predictions[LOGITS].to_numpy(np.float64), predictions["label"].to_numpy(np.int64)),
+            "margin": margin_against(logit_VC, predictions["label"].to_numpy(np.int64)),
         }
     )
 
 
-def step_rankings(steps: pd.DataFrame, early_fraction: float = 0.2) -> pd.DataFrame:
+def step_rankings(steps: pd.DataFrame, outcome: Outcome, early_fraction: float = 0.2) -> pd.DataFrame:
     """What training itself said of each drawn visit: visit_id, num_draws, mean_loss, area_under_margin, forgetting, el2n.
 
     ``steps`` are rows of steps.parquet, one per draw. Area under the margin is averaged over draws, its sign turned.
@@ -62,13 +62,13 @@ def step_rankings(steps: pd.DataFrame, early_fraction: float = 0.2) -> pd.DataFr
     enters with its first draw. Visits never drawn are not in the result.
     """
     steps = steps.sort_values(["step", "draw"], kind="stable").reset_index(drop=True)
-    logit_DC, label_D = steps[LOGITS].to_numpy(np.float64), steps["label"].to_numpy(np.int64)
+    logit_DC, label_D = steps[outcome.output_columns].to_numpy(np.float64), steps["label"].to_numpy(np.int64)
     epochs = np.sort(steps["epoch"].unique())
     num_early = int(np.ceil(early_fraction * len(epochs)))
     visit = steps["visit_id"]
     is_right = pd.Series(logit_DC.argmax(axis=1) == label_D, index=steps.index)
     was_right = is_right.groupby(visit).shift(1, fill_value=False)
-    distance = np.linalg.norm(softmax(logit_DC, axis=1) - np.eye(len(SEVERITIES))[label_D], axis=1)
+    distance = np.linalg.norm(softmax(logit_DC, axis=1) - np.eye(logit_DC.shape[1])[label_D], axis=1)
     draws = pd.DataFrame(
         {
             "visit_id": visit,

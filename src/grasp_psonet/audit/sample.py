@@ -3,19 +3,20 @@
 import pandas as pd
 
 from grasp_psonet.chance import generator
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 
 
-def draw_doubly_read(visits: pd.DataFrame, num_visits: int, seed: int) -> pd.DataFrame:
+def draw_doubly_read(visits: pd.DataFrame, outcome: Outcome, num_visits: int, seed: int) -> pd.DataFrame:
     """``num_visits`` visits read twice, drawn at random, agreeing and disagreeing in the proportion of all read twice.
 
     The paper draws 100 of 342, about 84:16. Rows keep the order of ``visits``. Raises EvidenceError where fewer visits
     were read twice.
     """
-    twice = visits.loc[visits["severity_reader1"].notna() & visits["severity_reader2"].notna()]
+    known = outcome.readers_disagree(visits).dropna()
+    twice, disagree = visits.loc[known.index], known.astype(bool)
     if len(twice) < num_visits:
         raise EvidenceError(f"{num_visits} visits read twice are to be audited; the cohort has {len(twice)}")
-    disagree = (twice["severity_reader1"] != twice["severity_reader2"]).astype(bool)
     num_disagree = round(num_visits * float(disagree.mean())) if num_visits else 0
     drawn: set[str] = set()
     for members, num in ((twice.loc[disagree], num_disagree), (twice.loc[~disagree], num_visits - num_disagree)):

@@ -11,14 +11,8 @@ from grasp_psonet.audit.rankings import (
     step_rankings,
 )
 from grasp_psonet.audit.settings import AuditSettings
-from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.errors import EvidenceError, StageError
-
-_READINGS = [
-    *("visit_id", "patient_id", "split", "label_reader1", "label_reader2", "predicted", "readers_disagree"),
-    *("pasi_reader1", "pasi_reader2", "cutoff_distance_reader1", "cutoff_distance_reader2", "cutoff_distance"),
-    *("num_draws", "is_audited"),
-]
 
 
 def audit_table(
@@ -26,38 +20,27 @@ def audit_table(
     predictions: pd.DataFrame,
     steps: pd.DataFrame,
     diagonals: pd.DataFrame | None,
-    severity: SeveritySettings,
+    outcome: Outcome,
     seed: int,
     further: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row per visit of ``visits`` (the audited part of the cohort's table), in its order.
 
     Columns: visit_id, patient_id, split, label_reader1, label_reader2 (missing where not read), predicted,
-    readers_disagree (missing where not read twice), pasi_reader1, pasi_reader2, cutoff_distance_reader1 / _reader2
-    (PASI points to the nearest cut-off), cutoff_distance (the smaller), num_draws, is_audited, and the rankings that
-    can be had, higher more suspicious. ``diagonals`` (visit_id, photo_id, self_influence) gives largest and mean;
-    ``further`` (visit_id and columns named in RANKINGS) joins rankings made elsewhere. A visit never drawn was not
+    readers_disagree (missing where not read twice), where the outcome has a score that of both readers (pasi_reader1,
+    pasi_reader2), cutoff_distance_reader1 / _reader2 (points to the nearest cut-off) and cutoff_distance (the smaller),
+    then num_draws, is_audited, and the rankings that can be had, higher more suspicious.
+    ``diagonals`` (visit_id, photo_id, self_influence) gives largest and mean; ``further`` (visit_id and columns named in
+    RANKINGS) joins rankings made elsewhere. A visit never drawn was not
     trained on: is_audited is False and its rankings are missing, for a self-influence of 0 would call it clean.
     Raises StageError where a drawn visit lacks a prediction or self-influence.
     """
-    table = pd.DataFrame(
-        {
-            "visit_id": visits["visit_id"],
-            "patient_id": visits["patient_id"],
-            "split": visits["split"],
-            "label_reader1": visits["severity_reader1"].astype("Int64"),
-            "label_reader2": visits["severity_reader2"].astype("Int64"),
-            "pasi_reader1": visits["pasi_reader1"].astype(float),
-            "pasi_reader2": visits["pasi_reader2"].astype(float),
-        }
-    ).reset_index(drop=True)
-    table["readers_disagree"] = (table["label_reader1"] != table["label_reader2"]).astype("boolean")
-    for reader in ("reader1", "reader2"):
-        table[f"cutoff_distance_{reader}"] = cutoff_distance(table[f"pasi_{reader}"], severity)
-    table["cutoff_distance"] = table[["cutoff_distance_reader1", "cutoff_distance_reader2"]].min(axis=1)
+    table = _readings(visits, outcome)
+    readings = list(table)
     table["oracle"] = table["readers_disagree"].astype("Float64").astype(float)
 
-    sources = [predictions[["visit_id", "predicted"]], prediction_rankings(predictions), step_rankings(steps)]
+    sources = [predictions[["visit_id", "predicted"]], prediction_rankings(predictions, outcome)]
+    sources += [step_rankings(steps, outcome)]
     sources += [self_influence_rankings(diagonals)] if diagonals is not None else []
     sources += [further] if further is not None else []
     for source in [*sources, random_ranking(table["visit_id"], seed)]:
@@ -70,13 +53,23 @@ def audit_table(
         missing = int(table.loc[table["is_audited"], name].isna().sum()) if name in table else 0
         if missing:
             raise StageError(f"{missing} visits that were trained on have no {what}\n  next: run the audit again")
-    return table[_READINGS + rankings]
+    readings.insert(readings.index("readers_disagree"), "predicted")
+    return table[[*readings, "num_draws", "is_audited", *rankings]]
 
 
-def cutoff_distance(pasi: "pd.Series[float]", severity: SeveritySettings) -> "pd.Series[float]":
-    """PASI points to the nearest cut-off; NaN where there is no PASI."""
-    low, high = severity.cutoffs
-    return pd.Series(np.minimum((pasi - low).abs(), (pasi - high).abs()), index=pasi.index)
+def _readings(visits: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
+    """What the readers made of each visit: classes, disagreement, and scores with their distance to the cut-offs."""
+    table = visits[["visit_id", "patient_id", "split"]].copy()
+    for reader, column in zip(READERS, outcome.class_columns, strict=True):
+        table[f"label_{reader}"] = visits[column].astype("Int64")
+    table["readers_disagree"] = outcome.readers_disagree(visits)
+    for column in outcome.score_columns:
+        table[column] = visits[column].astype(float)
+    if outcome.score_columns:
+        for reader, column in zip(READERS, outcome.score_columns, strict=True):
+            table[f"cutoff_distance_{reader}"] = outcome.cutoff_distance(table[column])
+        table["cutoff_distance"] = table[[f"cutoff_distance_{reader}" for reader in READERS]].min(axis=1)
+    return table.reset_index(drop=True)
 
 
 def review_list(table: pd.DataFrame, settings: AuditSettings) -> pd.DataFrame:

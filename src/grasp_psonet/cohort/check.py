@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from grasp_psonet.cohort.cells import SPLITS
-from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
-from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.tables import Cohort, examine
 
 
@@ -27,22 +27,21 @@ def check_tables(
     visits_file: Path,
     photos_file: Path,
     views_file: Path | None,
-    severity: SeveritySettings,
+    outcome: Outcome,
     split: SplitSettings,
     seed: int,
 ) -> CheckResult:
     """Every fault of the tables at once; the files of the photos are not opened here."""
-    examination = examine(visits_file, photos_file, views_file, severity, split, seed)
-    summary = {} if examination.cohort is None else summary_of(examination.cohort)
+    examination = examine(visits_file, photos_file, views_file, outcome, split, seed)
+    summary = {} if examination.cohort is None else summary_of(examination.cohort, outcome)
     return CheckResult(list(examination.faults), list(examination.notes), examination.photos, summary)
 
 
-def summary_of(cohort: Cohort) -> dict[str, Any]:
+def summary_of(cohort: Cohort, outcome: Outcome) -> dict[str, Any]:
     """Counts of a cohort: patients, visits, photos; visits by split and class, by skin type, and read twice."""
     visits = cohort.visits
     photos_per_visit = cohort.photos.groupby("visit_id").size()
-    twice = visits["severity_reader2"].notna()
-    differ = (visits["severity_reader1"] != visits["severity_reader2"]).fillna(False)
+    label_of, disagree = visits[outcome.class_columns[0]], outcome.readers_disagree(visits)
     return {
         "num_patients": int(visits["patient_id"].nunique()),
         "num_visits": len(visits),
@@ -54,12 +53,12 @@ def summary_of(cohort: Cohort) -> dict[str, Any]:
         ],
         "visits_by_split_and_class": {
             split: {
-                name: int(((visits["split"] == split) & (visits["severity_reader1"] == label)).sum())
-                for label, name in enumerate(SEVERITIES)
+                name: int(((visits["split"] == split) & (label_of == label)).sum())
+                for label, name in enumerate(outcome.classes)
             }
             for split in SPLITS
         },
         "visits_by_fitzpatrick": {str(k): int(n) for k, n in visits["fitzpatrick"].value_counts().sort_index().items()},
-        "num_read_twice": int(twice.sum()),
-        "num_readers_differ": int(differ.sum()),
+        "num_read_twice": int(disagree.notna().sum()),
+        "num_readers_differ": int(disagree.sum()),
     }

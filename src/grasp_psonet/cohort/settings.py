@@ -1,27 +1,111 @@
-"""Settings of the tables: how PASI becomes a class and how patients are split."""
+"""Settings of the tables: the scale that visits are graded on, and how patients are split."""
 
+import math
+import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from grasp_psonet.setting import STRICT, refuse_unless, setting
 
 Side = Literal["lower", "upper"]
+_TAKEN = ("label", "predicted", "attention", "used", "cutoff_distance")  # stand beside scores in audit and report
+MISSING = ("", "na", "n/a", "nan")  # how spreadsheets, R and pandas write a missing value
 
 
 @dataclass(frozen=True)
 class SeveritySettings:
-    """How a PASI (0-72) becomes mild, moderate or severe."""
+    """The ordinal scale that visits are graded on: its classes, and how a score or a class in visits.csv becomes one."""
 
     __pydantic_config__ = STRICT
 
-    cutoffs: tuple[float, float] = setting((5.0, 10.0), "PASI at which moderate and severe begin")
-    ties: tuple[Side, Side] = setting(
-        ("lower", "lower"), "class a PASI exactly on each cut-off falls to (lower, lower: 5 is mild, 10 is moderate)"
+    classes: tuple[str | bool | int, ...] = setting(
+        ("mild", "moderate", "severe"), "names of the classes, lowest first, as visits.csv writes them (in any case)"
+    )
+    cutoffs: tuple[float, ...] = setting(
+        (5.0, 10.0), "scores at which the second class, the third and so on begin; unused without a score column"
+    )
+    ties: tuple[Side, ...] = setting(
+        ("lower", "lower"), "class a score exactly on each cut-off falls to (lower, lower: 5 is mild, 10 is moderate)"
+    )
+    score_column: str | None = setting(
+        "pasi", "columns of the readers' scores: pasi stands for pasi_reader1 and pasi_reader2; null: there is no score"
+    )
+    score_range: tuple[float, float] = setting((0.0, 72.0), "lowest and highest score there is")
+    class_column: str = setting(
+        "severity", "columns of the readers' classes: severity stands for severity_reader1 and severity_reader2"
     )
 
     def __post_init__(self) -> None:
-        low, high = self.cutoffs
-        refuse_unless(0 < low < high < 72, "severity.cutoffs", self.cutoffs, "two rising values between 0 and 72")
+        _refuse_class_names(self.classes)
+        for setting_name in ("score_column", "class_column"):
+            column = getattr(self, setting_name)
+            is_name = column is None or (column == column.strip() and column.isprintable() and column != "")
+            refuse_unless(is_name, f"severity.{setting_name}", column, "the name of a column without its _reader1")
+        refuse_unless(
+            self.score_column not in _TAKEN,
+            "severity.score_column",
+            self.score_column,
+            "a name that no table of ours has",
+        )
+        refuse_unless(
+            self.score_column != self.class_column,
+            "severity.score_column, severity.class_column",
+            (self.score_column, self.class_column),
+            "two different columns",
+        )
+        if self.score_column is not None:
+            self._refuse_cutoffs()
+
+    def _refuse_cutoffs(self) -> None:
+        """Cut-offs rise, one fewer than there are classes, and leave room within the range for each class."""
+        least, most = self.score_range
+        refuse_unless(
+            -math.inf < least < most < math.inf, "severity.score_range", self.score_range, "two rising numbers"
+        )
+        num_cutoffs = len(self.classes) - 1
+        refuse_unless(
+            len(self.cutoffs) == num_cutoffs,
+            "severity.cutoffs",
+            self.cutoffs,
+            f"{num_cutoffs} value(s), one fewer than severity.classes; or severity.score_column null where visits.csv"
+            " has classes alone",
+        )
+        refuse_unless(
+            len(self.ties) == num_cutoffs,
+            "severity.ties",
+            self.ties,
+            f"{num_cutoffs} of lower and upper, one a cut-off",
+        )
+        rising = all(low < high for low, high in pairwise(self.cutoffs))
+        # a cut-off at an end of the range leaves the outer class the end itself, if the tie gives it that
+        first, last = self.cutoffs[0], self.cutoffs[-1]
+        below = least < first or (least == first and self.ties[0] == "lower")
+        above = last < most or (last == most and self.ties[-1] == "upper")
+        refuse_unless(
+            rising and below and above,
+            "severity.cutoffs",
+            self.cutoffs,
+            f"rising values between {least:g} and {most:g} (severity.score_range) that leave scores for every class",
+        )
+
+
+def _refuse_class_names(classes: tuple[str | bool | int, ...]) -> None:
+    """At least two names that a table can hold and a person can tell apart."""
+    refuse_unless(len(classes) >= 2, "severity.classes", classes, "at least two names")
+    for name in classes:
+        is_plain = not isinstance(name, bool)
+        refuse_unless(is_plain, "severity.classes", name, "names; write yes and no of YAML in quotes: 'yes', 'no'")
+        text = str(name)
+        is_name = text == text.strip() and text.isprintable() and text.lower() not in MISSING
+        refuse_unless(is_name, "severity.classes", name, "names without spaces around them, none empty and none 'NA'")
+    alike = {same_name(str(name)) for name in classes}
+    refuse_unless(len(alike) == len(classes), "severity.classes", classes, "names that differ in more than their case")
+
+
+def same_name(text: str) -> str:
+    """One spelling for names that a person takes for the same: any case, any encoding of an umlaut."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.errors import TableError
 
 
-def draw_splits(visits: pd.DataFrame, split: SplitSettings, seed: int) -> pd.Series:
-    """The split of each visit (index of ``visits``; needs patient_id and severity_reader1).
+def draw_splits(visits: pd.DataFrame, class_column: str, split: SplitSettings, seed: int) -> pd.Series:
+    """The split of each visit (index of ``visits``; needs patient_id and the class column).
 
     All visits of a patient share a split, every split gets at least one patient, and each class of patients (their most
-    frequent class, the more severe of equals) is spread over the splits in proportion. The draw is keyed by
+    frequent class, the higher of equals) is spread over the splits in proportion. The draw is keyed by
     (seed, patient): the order of the rows and of the file plays no part. Raises TableError below three patients.
     """
-    class_of = visits.groupby("patient_id")["severity_reader1"].agg(lambda classes: int(classes.mode().max()))
+    class_of = visits.groupby("patient_id")[class_column].agg(lambda classes: int(classes.mode().max()))
     if len(class_of) < len(SPLITS):
         raise TableError(
             f"visits.csv has {len(class_of)} patient(s) and no split column; drawing splits takes at least 3"

@@ -7,9 +7,9 @@ import pandas as pd
 
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.csv_table import CsvTable, rows_text, value_faults
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.photo_table import read_photos, read_views
-from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
-from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.splits import draw_splits
 from grasp_psonet.cohort.visits import read_visits
 from grasp_psonet.errors import TableError
@@ -21,10 +21,12 @@ _MOST_LETTERS = 50
 class Cohort:
     """Visits, photos and (where the study has one) the protocol of views; rows in the order of the files, from 0.
 
-    visits: visit_id, patient_id, study_day, pasi_reader1, reader1_id, pasi_reader2, reader2_id, fitzpatrick (I..VI),
-    split (train, val, test), severity_reader1 (0, 1, 2; never missing), severity_reader2 (missing where not read), then
-    the user's further columns as text. photos: photo_id, visit_id, view, path, further columns. views: code,
-    body_region, side, required, further columns.
+    visits: visit_id, patient_id, study_day, Reader 1's score, reader1_id, Reader 2's score, reader2_id, fitzpatrick
+    (I..VI), split (train, val, test), Reader 1's class (a number from 0; never missing), Reader 2's (missing where not
+    read), then the user's further columns as text. ``Outcome`` names the columns of scores (where the scale has any)
+    and classes, by default pasi_reader1, pasi_reader2, severity_reader1, severity_reader2.
+
+    photos: photo_id, visit_id, view, path, further columns. views: code, body_region, side, required, further columns.
     """
 
     visits: pd.DataFrame
@@ -49,7 +51,7 @@ def read_cohort(
     visits_file: Path,
     photos_file: Path,
     views_file: Path | None,
-    severity: SeveritySettings,
+    outcome: Outcome,
     split: SplitSettings,
     seed: int,
 ) -> Cohort:
@@ -57,7 +59,7 @@ def read_cohort(
 
     A missing views file means that no protocol was given. Raises TableError listing every fault with its rows.
     """
-    examination = examine(visits_file, photos_file, views_file, severity, split, seed)
+    examination = examine(visits_file, photos_file, views_file, outcome, split, seed)
     if examination.cohort is None:
         raise TableError(message_of(examination.faults))
     return examination.cohort
@@ -67,12 +69,12 @@ def find_faults(
     visits_file: Path,
     photos_file: Path,
     views_file: Path | None,
-    severity: SeveritySettings,
+    outcome: Outcome,
     split: SplitSettings,
     seed: int,
 ) -> list[str]:
     """Every fault of the tables, each with its rows; empty where the cohort can be read."""
-    return list(examine(visits_file, photos_file, views_file, severity, split, seed).faults)
+    return list(examine(visits_file, photos_file, views_file, outcome, split, seed).faults)
 
 
 def message_of(faults: tuple[str, ...]) -> str:
@@ -90,12 +92,12 @@ def examine(
     visits_file: Path,
     photos_file: Path,
     views_file: Path | None,
-    severity: SeveritySettings,
+    outcome: Outcome,
     split: SplitSettings,
     seed: int,
 ) -> Examination:
     """Reads all tables and looks at each and across them; raises nothing that a file can cause."""
-    visit_table, visits, faults = read_visits(visits_file, severity)
+    visit_table, visits, faults = read_visits(visits_file, outcome)
     photo_table, photos, messages = read_photos(photos_file)
     faults += messages + _between(visit_table, photo_table)
     views = None
@@ -105,12 +107,12 @@ def examine(
     notes = [] if faults else _view_notes(visits, photos, views)
     if not faults and visits["split"].isna().all():
         try:
-            visits["split"] = draw_splits(visits, split, seed)
+            visits["split"] = draw_splits(visits, outcome.class_columns[0], split, seed)
         except TableError as error:
             faults.append(str(error))
     if faults:
         return Examination(tuple(faults), tuple(notes), photos, None)
-    notes += _class_notes(visits)
+    notes += _class_notes(visits, outcome)
     cohort = Cohort(visits.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views))
     return Examination((), tuple(notes), photos, cohort)
 
@@ -153,16 +155,16 @@ def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame 
     return notes
 
 
-def _class_notes(visits: pd.DataFrame) -> list[str]:
+def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[str]:
     """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
-    notes = []
-    for label, name in enumerate(SEVERITIES):
-        if not (visits["severity_reader1"] == label).any():
+    notes, label_of = [], visits[outcome.class_columns[0]]
+    for label, name in enumerate(outcome.classes):
+        if not (label_of == label).any():
             notes.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
             continue
         for split in SPLITS:
             inside = visits["split"] == split
-            if inside.any() and not (visits.loc[inside, "severity_reader1"] == label).any():
+            if inside.any() and not (label_of[inside] == label).any():
                 notes.append(
                     f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
                 )

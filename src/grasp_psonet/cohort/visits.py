@@ -1,50 +1,30 @@
 """visits.csv: one row per visit, with what each reader made of it."""
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from grasp_psonet.cohort.cells import (
     parse_day,
-    parse_pasi,
-    parse_severity,
+    parse_score,
     parse_skin_type,
     parse_split,
     parse_text,
     parsed,
 )
 from grasp_psonet.cohort.csv_table import CsvTable, duplicate_faults, read_csv_table, rows_text, value_faults
-from grasp_psonet.cohort.settings import SeveritySettings
-from grasp_psonet.cohort.severity import SEVERITIES, severity_of
+from grasp_psonet.cohort.outcome import Outcome
 
-_REQUIRED = (("visit_id",), ("patient_id",), ("pasi_reader1", "severity_reader1"))
-_OPTIONAL = (
-    "study_day",
-    "reader1_id",
-    "pasi_reader2",
-    "severity_reader2",
-    "reader2_id",
-    "fitzpatrick",
-    "split",
-)
-_ORDER = (
-    "visit_id",
-    "patient_id",
-    "study_day",
-    "pasi_reader1",
-    "reader1_id",
-    "pasi_reader2",
-    "reader2_id",
-    "fitzpatrick",
-    "split",
-    "severity_reader1",
-    "severity_reader2",
-)
+_OPTIONAL = ("study_day", "reader1_id", "reader2_id", "fitzpatrick", "split")
 
 
-def read_visits(path: Path, severity: SeveritySettings) -> tuple[CsvTable, pd.DataFrame, list[str]]:
+def read_visits(path: Path, outcome: Outcome) -> tuple[CsvTable, pd.DataFrame, list[str]]:
     """The table as read, its visits (indexed by row number; split missing where not given), and the faults."""
-    table = read_csv_table(path, _REQUIRED, _OPTIONAL)
+    (class1, class2), scores = outcome.class_columns, outcome.score_columns
+    table = read_csv_table(
+        path, (("visit_id",), ("patient_id",), (*scores[:1], class1)), (*_OPTIONAL, *scores[1:], class2)
+    )
     visits, faults = pd.DataFrame(index=table.text.index), list(table.faults)
     if table.text.empty:
         return table, visits, faults
@@ -58,47 +38,61 @@ def read_visits(path: Path, severity: SeveritySettings) -> tuple[CsvTable, pd.Da
     ):
         visits[column], messages = parsed(table, column, parse, wanted, dtype)
         faults += messages
-    for reader in (1, 2):
-        faults += _add_reading(table, visits, reader, severity)
-    if {"pasi_reader1", "severity_reader1"} & set(table.text.columns):
-        faults += _label_faults(table)
+    for reader in (0, 1):
+        faults += _add_reading(table, visits, reader, outcome)
+    faults += _label_faults(table, (*scores[:1], class1))
     faults += _id_faults(table, visits)
     faults += _split_faults(table, visits)
 
     further = [column for column in table.text.columns if column and column not in visits]
     for column in further:
         visits[column] = table.text[column].replace("", None).astype("string")
-    ordered = [column for column in _ORDER if column in visits]
+    ordered = [column for column in _order(outcome) if column in visits]
     return table, visits[ordered + [column for column in visits if column not in ordered]], faults
 
 
-def _add_reading(table: CsvTable, visits: pd.DataFrame, reader: int, severity: SeveritySettings) -> list[str]:
-    """Adds a reader's PASI and class to ``visits``; PASI gives the class where there is one."""
-    pasi_name, class_name = f"pasi_reader{reader}", f"severity_reader{reader}"
-    wanted = "a number from 0 to 72 (decimal point)"
-    pasi, faults = parsed(table, pasi_name, parse_pasi, wanted, "float64")
-    named, messages = parsed(table, class_name, parse_severity, ", ".join(SEVERITIES), "Int64")
-    faults += messages
-    derived = pasi.dropna().map(lambda value: severity_of(value, severity)).reindex(pasi.index).astype("Int64")
+def _order(outcome: Outcome) -> tuple[str, ...]:
+    """The columns that every study has, in their order; further ones follow."""
+    score1, score2 = outcome.score_columns[:1], outcome.score_columns[1:]
+    head = ("visit_id", "patient_id", "study_day", *score1, "reader1_id", *score2, "reader2_id")
+    return (*head, "fitzpatrick", "split", *outcome.class_columns)
+
+
+def _add_reading(table: CsvTable, visits: pd.DataFrame, reader: int, outcome: Outcome) -> list[str]:
+    """Adds a reader's class to ``visits``, and the score where the scale has one; a score gives the class."""
+    class_name, names = outcome.class_columns[reader], outcome.classes
+    named, faults = parsed(table, class_name, outcome.class_of_name, ", ".join(names), "Int64")
+    if not outcome.score_columns:
+        visits[class_name] = named
+        return faults
+    score_name, (least, most) = outcome.score_columns[reader], outcome.scale.score_range
+    parse = partial(parse_score, least=least, most=most)
+    score, messages = parsed(
+        table, score_name, parse, f"a number from {least:g} to {most:g} (decimal point)", "float64"
+    )
+    derived = score.dropna().map(outcome.class_of_score).reindex(score.index).astype("Int64")
     against = (named != derived).fillna(False).astype(bool)
-    for row in pasi.index[against]:
+    for row in score.index[against]:
         faults.append(
-            f"{table.name} row {row}, {class_name} {SEVERITIES[named[row]]!r}: {pasi_name} {pasi[row]:g} is"
-            f" {SEVERITIES[derived[row]]} by severity.cutoffs and severity.ties; correct one of them"
+            f"{table.name} row {row}, {class_name} {names[named[row]]!r}: {score_name} {score[row]:g} is"
+            f" {names[derived[row]]} by severity.cutoffs and severity.ties; correct one of them"
         )
-    visits[pasi_name], visits[class_name] = pasi, derived.fillna(named)
-    return faults
+    visits[score_name], visits[class_name] = score, derived.fillna(named)
+    return messages + faults
 
 
-def _label_faults(table: CsvTable) -> list[str]:
+def _label_faults(table: CsvTable, columns: tuple[str, ...]) -> list[str]:
     """Reader 1 labels every visit; a cell that is there but cannot be read has its own letter already."""
-    pasi, _ = parsed(table, "pasi_reader1", parse_text, "", "string")
-    named, _ = parsed(table, "severity_reader1", parse_text, "", "string")
-    unlabelled = table.text.index[pasi.isna() & named.isna()]
-    columns = " and ".join(c for c in ("pasi_reader1", "severity_reader1") if c in table.text)
+    told = [column for column in columns if column in table.text]
+    if not told:
+        return []
+    is_empty = [parsed(table, column, parse_text, "", "string")[0].isna() for column in told]
+    unlabelled = table.text.index[pd.concat(is_empty, axis=1).all(axis=1)]
     if unlabelled.empty:
         return []
-    return [f"{table.name} {rows_text(list(unlabelled))}, {columns}: empty; Reader 1 must have read every visit"]
+    return [
+        f"{table.name} {rows_text(list(unlabelled))}, {' and '.join(told)}: empty; Reader 1 must have read every visit"
+    ]
 
 
 def _id_faults(table: CsvTable, visits: pd.DataFrame) -> list[str]:

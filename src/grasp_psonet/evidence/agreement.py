@@ -6,49 +6,50 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import figure, resample_patients
-from grasp_psonet.evidence.metrics import METRICS, Answers
+from grasp_psonet.evidence.metrics import FIGURES, Answers
 from grasp_psonet.evidence.settings import EvaluateSettings
 
-AGREEMENT_METRICS = {"kappa": METRICS["kappa"], "agreement": METRICS["accuracy"]}
 AGREEMENT_COLUMNS = [
     *("split", "group_column", "group", "metric", "value", "low", "high", "num_visits", "num_patients"),
     *("num_disagreements", "num_left_out", "num_replicates", "why_not"),
 ]
 
 
-def reader_agreement(visits: pd.DataFrame, settings: EvaluateSettings, seed: int) -> pd.DataFrame:
-    """Linear kappa and agreement rate of Reader 2 with Reader 1, per split ("all" included) and group.
+def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateSettings, seed: int) -> pd.DataFrame:
+    """Reader 2 against Reader 1 (of classes: linear kappa and agreement rate), per split ("all" included) and group.
 
-    One row per (split, group, metric), with patient-clustered intervals and the number of visits in which the classes
-    differ. Visits read once are left out and counted. The same groups as in the evaluation of runs.
+    One row per (split, group, metric), with patient-clustered intervals and the number of visits on which they
+    disagree. Visits read once are left out and counted. The same groups as in the evaluation of runs.
     """
     rows: list[dict[str, object]] = []
     for split in ("all", "train", "val", "test"):
         within = (visits if split == "all" else visits.loc[visits["split"] == split]).reset_index(drop=True)
         for column, group, is_member in groups_of(within, settings.subgroups):
-            twice = within.loc[is_member & within["severity_reader1"].notna() & within["severity_reader2"].notna()]
+            disagree = outcome.readers_disagree(within.loc[is_member]).dropna()
+            twice = within.loc[disagree.index]
             resamples = resample_patients(
                 twice["patient_id"].tolist(), settings.replicates, seed, split, "agreement", column, group
             )
-            answers = answers_between(twice)
+            answers = answers_between(twice, outcome)
             common = {
                 "split": split,
                 "group_column": column,
                 "group": group,
-                "num_disagreements": int((answers.predicted != answers.label).sum()),
+                "num_disagreements": int(disagree.sum()),
                 "num_left_out": int(is_member.sum()) - len(twice),
             }
             why_not = "both readers gave one and the same class to all" if len(twice) else "no visit was read twice"
-            for name, metric in AGREEMENT_METRICS.items():
-                found = figure(partial(metric, answers), resamples, settings.confidence, why_not)
+            for name, metric in FIGURES[outcome.kind].between_readers.items():
+                statistic = partial(FIGURES[outcome.kind].metrics[metric], answers)
+                found = figure(statistic, resamples, settings.confidence, why_not)
                 rows.append(common | {"metric": name} | asdict(found))
     return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
 
 
-def answers_between(twice: pd.DataFrame) -> Answers:
+def answers_between(twice: pd.DataFrame, outcome: Outcome) -> Answers:
     """Reader 2 in the place of a model, against Reader 1; a reader gives a class, so its probabilities are 0 and 1."""
-    reader1, reader2 = (twice[f"severity_{reader}"].to_numpy(np.int64) for reader in ("reader1", "reader2"))
-    return Answers(np.eye(len(SEVERITIES))[reader2], reader2, reader1)
+    reader1, reader2 = (twice[column].to_numpy(np.int64) for column in outcome.class_columns)
+    return Answers(np.eye(len(outcome.classes))[reader2], reader2, reader1)

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.evaluate import aligned_to, answers_of
 from grasp_psonet.evidence.intervals import resample_patients, why_no_spread
-from grasp_psonet.evidence.metrics import METRICS
+from grasp_psonet.evidence.metrics import FIGURES
 
 
 def choose_k(
@@ -39,19 +40,26 @@ def choose_k(
 
 
 def gain_standard_error(
-    predictions: pd.DataFrame, baseline: pd.DataFrame, visits: pd.DataFrame, replicates: int, seed: int
+    predictions: pd.DataFrame,
+    baseline: pd.DataFrame,
+    visits: pd.DataFrame,
+    outcome: Outcome,
+    replicates: int,
+    seed: int,
 ) -> float | None:
-    """Standard error of a run's gain in validation micro AUC over the baseline, both on the same patient bootstrap.
+    """Standard error of a run's gain over the baseline in the figure that chooses (of classes: micro AUC), on validation.
 
-    Both are tables of predictions.parquet; ``visits`` the cohort's. None where the replicates
-    would not make an interval either: few patients, or a class that is missing from most of them.
+    Both runs are looked at on the same patient bootstrap. Both are tables of predictions.parquet; ``visits`` the
+    cohort's. None where the replicates would not make an interval either: few patients, or a class that is missing from
+    most of them.
     """
     visits = visits.loc[visits["split"] == "val"].reset_index(drop=True)
     if visits.empty:
         return None
     resamples = resample_patients(visits["patient_id"].tolist(), replicates, seed, "choice of k")
+    metric = FIGURES[outcome.kind].metrics[FIGURES[outcome.kind].choosing]
     run_R, base_R = (
-        METRICS["auc"](answers_of(table, table["label"]), resamples.weight)
+        metric(answers_of(table, table["label"], outcome), resamples.weight)
         for table in (aligned_to(visits, predictions, "pruned"), aligned_to(visits, baseline, "baseline"))
     )
     gain_R = run_R - base_R

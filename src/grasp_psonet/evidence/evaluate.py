@@ -8,15 +8,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import Estimate, Floats, Resamples, estimate_of, plain, resample_patients
-from grasp_psonet.evidence.metrics import METRICS, Answers, Metric, confusion, has_all_classes
+from grasp_psonet.evidence.metrics import FIGURES, Answers, Metric, confusion, has_all_classes
 from grasp_psonet.evidence.settings import EvaluateSettings
 
-READERS = {"reader1": "severity_reader1", "reader2": "severity_reader2"}
-PROBABILITIES = [f"p_{severity}" for severity in SEVERITIES]
 _PLACE = ["run", "reader", "group_column", "group"]
 _NUMBERS = ["low", "high", "num_visits", "num_patients", "num_left_out", "num_replicates", "why_not"]
 FIGURE_COLUMNS = [*_PLACE, "metric", "value", *_NUMBERS]
@@ -38,6 +36,7 @@ class _Cell:
     """One run, one reader, one group."""
 
     place: dict[str, str]
+    classes: tuple[str, ...]
     answers: Answers
     num_left_out: int
 
@@ -45,12 +44,15 @@ class _Cell:
 def evaluate_runs(
     predictions: Mapping[str, pd.DataFrame],
     visits: pd.DataFrame,
+    outcome: Outcome,
     settings: EvaluateSettings,
     seed: int,
     baseline: str = "baseline",
     split: str = "test",
 ) -> Evaluation:
-    """Micro AUC, linear kappa and accuracy of every run against both readers, in every group, with intervals.
+    """The outcome's figures of every run against both readers, in every group, with intervals.
+
+    Of classes: micro AUC, linear kappa and accuracy.
 
     ``predictions`` are the tables of predictions.parquet by run name, ``visits`` the cohort's. All runs of a (reader,
     group) share their bootstrap replicates, so differences (run minus ``baseline``) are paired. A reader's unread
@@ -64,7 +66,9 @@ def evaluate_runs(
     figures: list[dict[str, object]] = []
     differences: list[dict[str, object]] = []
     confusions: list[dict[str, object]] = []
-    for (column, group, is_member), (reader, label) in product(groups_of(visits, settings.subgroups), READERS.items()):
+    for (column, group, is_member), (reader, label) in product(
+        groups_of(visits, settings.subgroups), zip(READERS, outcome.class_columns, strict=True)
+    ):
         is_read = is_member & visits[label].notna()
         read = visits.loc[is_read]
         resamples = resample_patients(
@@ -73,14 +77,15 @@ def evaluate_runs(
         cells = [
             _Cell(
                 {"run": run, "reader": reader, "group_column": column, "group": group},
-                answers_of(table.loc[is_read], read[label]),
+                outcome.classes,
+                answers_of(table.loc[is_read], read[label], outcome),
                 int((is_member & ~is_read).sum()),
             )
             for run, table in aligned.items()
         ]
         for cell in cells:
             confusions += _confusion_rows(cell)
-        for name, metric in METRICS.items():
+        for name, metric in FIGURES[outcome.kind].metrics.items():
             table_rows = _metric_rows(name, metric, cells, resamples, settings.confidence, baseline)
             figures += table_rows[0]
             differences += table_rows[1]
@@ -110,21 +115,25 @@ def aligned_to(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.
     return table.loc[visits["visit_id"]].set_index(visits.index)
 
 
-def answers_of(predictions: pd.DataFrame, labels: "pd.Series[int]") -> Answers:
+def answers_of(predictions: pd.DataFrame, labels: "pd.Series[int]", outcome: Outcome) -> Answers:
     """Answers from rows of predictions.parquet and one reader's labels, in the same order."""
     return Answers(
-        predictions[PROBABILITIES].to_numpy(np.float64),
+        predictions[outcome.probability_columns].to_numpy(np.float64),
         np.asarray(predictions["predicted"], dtype=np.int64),
         np.asarray(labels, dtype=np.int64),
     )
 
 
-def auc_of_split(predictions: pd.DataFrame, split: str = "val") -> float | None:
-    """Micro AUC against the training label (Reader 1) on one split; None where a class is missing from it."""
+def auc_of_split(predictions: pd.DataFrame, outcome: Outcome, split: str = "val") -> float | None:
+    """The figure that chooses (of classes: micro AUC) against the training label (Reader 1) on one split.
+
+    None where it does not exist: a class is missing from the split.
+    """
     rows = predictions.loc[predictions["split"] == split]
     if rows.empty:
         return None
-    value = float(METRICS["auc"](answers_of(rows, rows["label"]), np.ones((1, len(rows))))[0])
+    metric = FIGURES[outcome.kind].metrics[FIGURES[outcome.kind].choosing]
+    value = float(metric(answers_of(rows, rows["label"], outcome), np.ones((1, len(rows))))[0])
     return value if np.isfinite(value) else None
 
 
@@ -157,8 +166,8 @@ def _why_not(metric: str, cell: _Cell) -> str:
     reader = cell.place["reader"].replace("reader", "Reader ")
     if len(cell.answers) == 0:
         return f"no visits of this group with a label of {reader}"
-    if metric == "auc" and not has_all_classes(cell.answers.label, np.ones((1, len(cell.answers))))[0]:
-        missing = [name for c, name in enumerate(SEVERITIES) if c not in cell.answers.label]
+    if metric == "auc" and not has_all_classes(cell.answers, np.ones((1, len(cell.answers))))[0]:
+        missing = [name for c, name in enumerate(cell.classes) if c not in cell.answers.label]
         return f"no {' and no '.join(missing)} visit among the labels of {reader}"
     return "labels and predictions are all of one class"
 
@@ -167,5 +176,5 @@ def _confusion_rows(cell: _Cell) -> list[dict[str, object]]:
     counts = confusion(cell.answers)
     return [
         cell.place | {"label": label, "predicted": predicted, "num_visits": int(counts[i, j])}
-        for (i, label), (j, predicted) in product(enumerate(SEVERITIES), enumerate(SEVERITIES))
+        for (i, label), (j, predicted) in product(enumerate(cell.classes), enumerate(cell.classes))
     ]

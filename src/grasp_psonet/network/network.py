@@ -4,7 +4,8 @@ Paper, section 2.2 and figure 1. The network holds no dropout and its BatchNorm 
 and evaluation are the same function and a photo's gradient depends on that photo alone.
 """
 
-# Axes: B bags (visits), N photos per bag (padded), M photos of the whole batch, D feature length, C classes (in logits).
+# Axes: B bags (visits), N photos per bag (padded), M photos of the whole batch, D feature length, C outputs (of classes:
+# logits).
 
 from typing import NamedTuple
 
@@ -13,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grasp_psonet.chance import seed_of
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.network.attention import AttentionScorer, pool_read
 from grasp_psonet.network.encoder import EncoderCard, build_encoder
 from grasp_psonet.network.settings import NetworkSettings
-
-NUM_CLASSES = 3
 
 
 class BagOutput(NamedTuple):
@@ -29,20 +29,21 @@ class BagOutput(NamedTuple):
 
 
 class BagNetwork(nn.Module):
-    """Photos [B, N, 3, H, W] in [0, 1] and their presence [B, N] -> class logits and attention."""
+    """Photos [B, N, 3, H, W] in [0, 1] and their presence [B, N] -> the outputs that ``outcome`` names, and attention."""
 
     mean_3: Tensor
     std_3: Tensor
 
-    def __init__(self, encoder: nn.Module, card: EncoderCard, settings: NetworkSettings) -> None:
+    def __init__(self, encoder: nn.Module, card: EncoderCard, settings: NetworkSettings, outcome: Outcome) -> None:
         super().__init__()
         length, hidden = settings.feature_length, settings.head_hidden
         self.card = card
+        self.outcome = outcome
         self.masks_as_paper = settings.mask == "paper"
         self.encoder = encoder
         self.projection = _mlp(card.feature_length, length if settings.projection == "mlp" else 0, length)
         self.attention = AttentionScorer(length, settings.attention_hidden, settings.attention == "gated")
-        self.head = _mlp(length, hidden, NUM_CLASSES)
+        self.head = _mlp(length, hidden, outcome.num_outputs)
         self.register_buffer("mean_3", torch.tensor(card.mean), persistent=False)
         self.register_buffer("std_3", torch.tensor(card.std), persistent=False)
         self.eval()
@@ -69,12 +70,12 @@ class BagNetwork(nn.Module):
         return feature_MD
 
 
-def build_network(settings: NetworkSettings, edge_px: int, seed: int) -> BagNetwork:
+def build_network(settings: NetworkSettings, edge_px: int, seed: int, outcome: Outcome) -> BagNetwork:
     """The network at its start: encoder weights as set, everything else drawn from (seed, "weights")."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", seed) % 2**63)
         encoder, card = build_encoder(settings.encoder, settings.weights, edge_px)
-        return BagNetwork(encoder, card, settings)
+        return BagNetwork(encoder, card, settings, outcome)
 
 
 def visit_loss(logits_BC: Tensor, label_B: Tensor) -> Tensor:

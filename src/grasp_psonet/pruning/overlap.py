@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from grasp_psonet.cohort.severity import SEVERITIES
+from grasp_psonet.cohort.outcome import Outcome
 
 OVERLAP_COLUMNS = [
     *("k", "num_queries", "maximum", "num_choices", "num_chosen", "num_kept_back", "num_removed"),
@@ -13,7 +13,7 @@ OVERLAP_COLUMNS = [
 ]
 RATE_COLUMNS = ["column", "group", "num_photos", "num_removed", "percent"]
 JACCARD_COLUMNS = ["list_a", "list_b", "num_a", "num_b", "num_both", "num_either", "jaccard"]
-_USUAL_COLUMNS = ("severity_reader1", "view", "fitzpatrick", "device")
+_USUAL_COLUMNS = ("view", "fitzpatrick", "device")
 
 
 def percent_of(part: int, whole: int) -> float:
@@ -48,7 +48,11 @@ def overlap_table(keep_by_k: Mapping[int, pd.DataFrame], num_queries: int | None
 
 
 def removal_rates(
-    keep: pd.DataFrame, photos: pd.DataFrame, visits: pd.DataFrame, columns: Sequence[str] | None = None
+    keep: pd.DataFrame,
+    photos: pd.DataFrame,
+    visits: pd.DataFrame,
+    outcome: Outcome,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """How much of each group left: one row per (column, group), the first one for all training photos.
 
@@ -60,13 +64,13 @@ def removal_rates(
     new = [column for column in visits.columns if column not in table or column == "visit_id"]
     table = table.merge(visits[new], on="visit_id", how="left", validate="m:1")
     if columns is None:
-        columns = [column for column in _USUAL_COLUMNS if column in table]
+        columns = [column for column in (outcome.class_columns[0], *_USUAL_COLUMNS) if column in table]
     rows: list[tuple[str, str, int, int, float]] = []
     for column in columns:
         values = table[column]
-        if column.startswith("severity_reader"):
-            values = values.map(dict(enumerate(SEVERITIES)))
-            values = values.astype(pd.CategoricalDtype(list(SEVERITIES), ordered=True))
+        if column in outcome.class_columns:
+            values = values.map(dict(enumerate(outcome.classes)))
+            values = values.astype(pd.CategoricalDtype(list(outcome.classes), ordered=True))
         for group, members in table.groupby(values, dropna=False, observed=True):
             rows.append((column, "not recorded" if pd.isna(group) else str(group), *_removed(members)))
     return pd.DataFrame([("all", "all", *_removed(table)), *rows], columns=RATE_COLUMNS)

@@ -1,12 +1,15 @@
 """What the report is made from: plain values that the caller fills from the stages of a study.
 
-Classes are 0 mild, 1 moderate, 2 severe; fractions are in [0, 1]; PASI in points (0-72). Scores: positive = helpful,
+Classes are numbers from 0, which ``outcome`` names; fractions are in [0, 1]; readings are points on its scale. Scores of
+photos: positive = helpful,
 negative = harmful. Differences: positive = better than the baseline. A number that does not exist is None, with a reason
 where one is known, and is shown as "not estimable". Photos are JPEG or PNG bytes.
 """
 
 from dataclasses import dataclass
 from typing import Literal
+
+from grasp_psonet.cohort.outcome import Outcome
 
 Kind = Literal["baseline", "pruned", "random", "loss"]
 
@@ -23,13 +26,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """Size and class mix of one split; ``classes`` counts visits that Reader 1 called mild, moderate, severe."""
+    """Size and class mix of one split; ``classes`` counts visits by Reader 1's class."""
 
     split: str
     visits: int
     patients: int
     photos: int
-    classes: tuple[int, int, int]
+    classes: tuple[int, ...]
     read_twice: int
     disagreements: int
 
@@ -67,7 +70,7 @@ class Confusion:
 
     arm: str
     reader: str
-    counts: tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+    counts: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ class RemovalRate:
 
 @dataclass(frozen=True)
 class ErrorVisit:
-    """A misclassified validation visit, seen through its most-attended photo. ``doubts``: why its own label is doubtful."""
+    """A misclassified validation visit, seen through its most-attended photo. ``reading``: Reader 1's score,
+    ``doubts``: why the label is doubtful."""
 
     visit_id: str
     photo_id: str
@@ -114,7 +118,7 @@ class ErrorVisit:
     cam_largest: float | None
     label: int
     predicted: int
-    pasi: float | None
+    reading: float | None
     attention: float | None
     doubts: tuple[str, ...] = ()
     used: bool = True
@@ -122,14 +126,14 @@ class ErrorVisit:
 
 @dataclass(frozen=True)
 class ReviewVisit:
-    """A visit of the review list, first to be read again first. ``cutoff_distance``: PASI points to the nearest cut-off."""
+    """A visit of the review list, first to be read again first. ``cutoff_distance``: points to the nearest cut-off."""
 
     visit_id: str
     score: float
-    severity_reader1: int
-    severity_reader2: int | None
-    pasi_reader1: float | None
-    pasi_reader2: float | None
+    class_reader1: int
+    class_reader2: int | None
+    reading_reader1: float | None
+    reading_reader2: float | None
     cutoff_distance: float | None
 
 
@@ -217,6 +221,7 @@ class ReportData:
     arms: tuple[Arm, ...]
     chosen: str
     making: Making
+    outcome: Outcome = Outcome()
     against_random: tuple[Estimate, ...] = ()
     reader_kappa: Estimate | None = None
     confusions: tuple[Confusion, ...] = ()
@@ -238,5 +243,7 @@ class ReportData:
         assert len(set(names)) == len(names), f"arms share a name: {names}"
         assert self.chosen in names, f"chosen run {self.chosen} is not among {names}"
         assert self.arms[0].kind == "baseline", "the baseline comes first"
+        num_classes = len(self.outcome.classes)
+        assert all(len(split.classes) == num_classes for split in self.splits), "one count per class and split"
         assert all(len(arm.figures) == len(self.readers) for arm in self.arms), "one ReaderFigures per reader and arm"
         assert len(self.against_random) in (0, len(self.readers)), "one paired difference per reader, or none"

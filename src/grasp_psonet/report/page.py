@@ -19,7 +19,9 @@ def render(report: ReportData) -> str:
     """The page. Every number on it comes from ``results(report)`` and names its place there (data-at, data-as)."""
     tree = Shown(results(report))
     template = _environment().get_template("report.html.j2")
-    return template.render(r=tree, photos=_pictures(report), figures=figures, rate_most=_largest_rate(tree))
+    return template.render(
+        r=tree, outcome=report.outcome, photos=_pictures(report), figures=figures, rate_most=_largest_rate(tree)
+    )
 
 
 def _environment() -> Environment:
@@ -31,6 +33,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"n": tag, "plain": text, "severity": _severity}
+    environment.globals["mix_opacity"] = _mix_opacity
     environment.tests["missing"] = _is_missing
     environment.globals["style"] = Markup(_style(environment))
     return environment
@@ -44,6 +47,11 @@ def _style(environment: Environment) -> str:
 def _severity(shown: Shown, words: Shown) -> Shown:
     """A class number as its word."""
     return words[shown.raw]
+
+
+def _mix_opacity(place: int, num_classes: int) -> str:
+    """How strongly a class is drawn in a class mix: from pale for the lowest to full for the highest."""
+    return f"{0.28 + 0.72 * place / (num_classes - 1):.2f}"
 
 
 def _is_missing(shown: Shown) -> bool:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.report.data import Arm, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
 
-SEVERITY_WORDS = ("mild", "moderate", "severe")
 SCORE_SIGN = "positive = helpful, negative = harmful"
 DIFFERENCE_SIGN = "positive = better than the baseline"
 # Paper's Fig. 3 (left) and section 3.4: the largest-diagonal self-influence ranking of 100 doubly read visits.
@@ -20,11 +20,13 @@ def results(report: ReportData) -> dict[str, Any]:
     names = [arm.name for arm in report.arms]
     chosen = report.arms[names.index(report.chosen)]
     tree: dict[str, Any] = _plain(report)
+    del tree["outcome"]  # of the settings; what it says of visits is named by its columns
+    _name_readings(tree, report.outcome)
     overall = chosen.removed / report.train_photos
     tree |= {
         "score_sign": SCORE_SIGN,
         "difference_sign": DIFFERENCE_SIGN,
-        "severities": list(SEVERITY_WORDS),
+        "severities": list(report.outcome.classes),
         "chosen_index": names.index(report.chosen),
         "control_index": _control_index(report.arms, chosen),
         "overall_removal": {"removed": chosen.removed, "photos": report.train_photos, "rate": overall},
@@ -69,6 +71,23 @@ def verdict(difference: Estimate | None) -> str:
     return "worse" if difference.high < 0 else "unclear"
 
 
+def _name_readings(tree: dict[str, Any], outcome: Outcome) -> None:
+    """Classes and scores of visits under the outcome's own columns; no score where it has none."""
+    score = outcome.scale.score_column
+    for error in tree["errors"]:
+        reading = error.pop("reading")
+        if score is not None:
+            error[score] = reading
+    for visit in tree["audit"]["review"] if tree["audit"] else ():
+        for reader, column in zip(READERS, outcome.class_columns, strict=True):
+            visit[column] = visit.pop(f"class_{reader}")
+        readings = [visit.pop(f"reading_{reader}") for reader in READERS]
+        if score is None:
+            del visit["cutoff_distance"]
+        else:
+            visit.update(zip(outcome.score_columns, readings, strict=True))
+
+
 def _control_index(arms: tuple[Arm, ...], chosen: Arm) -> int | None:
     """The first random removal of the chosen run's size."""
     matching = [i for i, arm in enumerate(arms) if arm.kind == "random" and arm.k == chosen.k]
@@ -83,7 +102,7 @@ def _class_mix(split: SplitCounts) -> dict[str, Any]:
 def _confusion_shares(confusion: Confusion) -> dict[str, Any]:
     """Shares of each label's visits (rows), and the share on the diagonal."""
     total = sum(map(sum, confusion.counts))
-    correct = sum(confusion.counts[i][i] for i in range(len(SEVERITY_WORDS)))
+    correct = sum(confusion.counts[i][i] for i in range(len(confusion.counts)))
     shares = [[_ratio(count, sum(row)) for count in row] for row in confusion.counts]
     return {"shares": shares, "visits": total, "correct": correct, "accuracy": _ratio(correct, total)}
 

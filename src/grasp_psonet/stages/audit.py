@@ -25,7 +25,7 @@ def make_audit(job: Job, folder: Path) -> None:
     matrices.to_parquet(folder / "self_influence.parquet", index=False)
     diagonal = matrices[matrices["photo_id"] == matrices["other_photo_id"]]
     visits, predictions = job.visits_of("train"), run.predictions_of("train")
-    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, settings.severity, settings.seed)
+    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, job.outcome, settings.seed)
     table.to_parquet(folder / "visits.parquet", index=False)
     review_list(table, settings.audit).to_parquet(folder / "review.parquet", index=False)
     curves = audit_curves(table, settings.audit, settings.evaluate, settings.seed)

@@ -11,7 +11,7 @@ def check(job: Job) -> int:
     """Prints faults, notes and a summary; 1 if there is any fault, else 0."""
     study, settings = job.study, job.settings
     views = study.views_file if study.views_file.exists() else None
-    result = check_tables(study.visits_file, study.photos_file, views, settings.severity, settings.split, settings.seed)
+    result = check_tables(study.visits_file, study.photos_file, views, job.outcome, settings.split, settings.seed)
     faults = result.faults + photo_faults(result.photos, job.photo_root)
     lines = [f"fault: {fault}" for fault in faults] + [f"note: {note}" for note in result.notes]
     lines += [f"{name}: {value}" for name, value in result.summary.items()]

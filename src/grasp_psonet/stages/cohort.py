@@ -37,9 +37,7 @@ def make_cohort(job: Job) -> bool:
         for left in partial.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         log.info("cohort: drawing %d visits", settings.cohort.num_visits)
-        draw_cohort(
-            settings.cohort, settings.severity, settings.cohort_seed, partial, settings.machine.processes, track
-        )
+        draw_cohort(settings.cohort, job.outcome, settings.cohort_seed, partial, settings.machine.processes, track)
         made = {"settings": identity, "tables": {name: digest(partial / name) for name in _TABLES}}
         # an interrupted move leaves this note: the next call knows these tables for drawn ones and draws anew
         write_json(note, {"interrupted": made})

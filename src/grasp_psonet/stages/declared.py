@@ -22,6 +22,7 @@ from grasp_psonet.stages.needs import at, declared, needs_of
 from grasp_psonet.stages.photo_digests import photo_files_digest
 
 if TYPE_CHECKING:
+    from grasp_psonet.cohort.outcome import Outcome
     from grasp_psonet.stages.job import Job
 
 RUN_SETTINGS = (
@@ -54,6 +55,13 @@ class PruneNeeds:
     cap_per_group: float | None = at("prune.cap_per_group")
     cap_column: str | None = at("prune.cap_column")
     are_summed: bool = at("trace.summed")
+    severity: SeveritySettings = at("severity")
+
+    @property
+    def outcome(self) -> "Outcome":
+        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+
+        return Outcome(self.severity)
 
     def rules(self, k: int) -> PruneSettings:
         """The settings of pruning that choose k."""
@@ -85,6 +93,12 @@ class EvaluateNeeds:
     seed: int
     k: tuple[int, ...] = at("prune.k")
     controls: tuple[str, ...] = at("prune.controls")
+
+    @property
+    def outcome(self) -> "Outcome":
+        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+
+        return Outcome(self.severity)
 
 
 def prepare_task(job: "Job") -> Task:

@@ -19,17 +19,18 @@ def make_evaluation(
 ) -> None:
     """The tables of the evaluation of these runs by name, and the choice among the keep lists."""
     predictions = {name: _predictions(run) for name, run in runs.items()}
-    evaluation = evaluate_runs(predictions, visits, own.evaluate, own.seed)
+    evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
     evaluation.figures.to_parquet(folder / "figures.parquet", index=False)
     evaluation.differences.to_parquet(folder / "differences.parquet", index=False)
     evaluation.confusions.to_parquet(folder / "confusions.parquet", index=False)
-    reader_agreement(visits, own.evaluate, own.seed).to_parquet(folder / "agreement.parquet", index=False)
+    agreement = reader_agreement(visits, own.outcome, own.evaluate, own.seed)
+    agreement.to_parquet(folder / "agreement.parquet", index=False)
     choice = choice_of_k(own, keep_lists, predictions, visits)
     run = choice["run"]
     control = next((one.name for one in keep_lists if (one.k, one.control) == (choice["k"], "random")), "")
     if run != BASELINE and control in predictions:
         pair = {control: predictions[control], run: predictions[run]}
-        against = evaluate_runs(pair, visits, own.evaluate, own.seed, control).differences
+        against = evaluate_runs(pair, visits, own.outcome, own.evaluate, own.seed, control).differences
     else:
         against = evaluation.differences.iloc[:0]
     against.to_parquet(folder / "against_random.parquet", index=False)
@@ -48,11 +49,13 @@ def choice_of_k(
     """
     pruned = {one.k: one.name for one in keep_lists if not one.control}
     names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in pruned.items()}
-    auc_by_k = {k: auc_of_split(predictions[name], "val") for k, name in names.items()}
+    auc_by_k = {k: auc_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
     se_by_k = {
         k: None
         if name == BASELINE
-        else gain_standard_error(predictions[name], predictions[BASELINE], visits, own.evaluate.replicates, own.seed)
+        else gain_standard_error(
+            predictions[name], predictions[BASELINE], visits, own.outcome, own.evaluate.replicates, own.seed
+        )
         for k, name in names.items()
     }
     k = choose_k(auc_by_k, se_by_k, own.evaluate.min_gain_se)

@@ -19,6 +19,7 @@ from grasp_psonet.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
+    from grasp_psonet.cohort.outcome import Outcome
     from grasp_psonet.cohort.tables import Cohort
 
 
@@ -41,6 +42,13 @@ class Job:
         return Job(self.study, parse(tree, str(run / NOTE)))
 
     @cached_property
+    def outcome(self) -> "Outcome":
+        """What a visit's label is and what is learned from it."""
+        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+
+        return Outcome(self.settings.severity)
+
+    @cached_property
     def cohort(self) -> "Cohort":
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
         self.refuse_without_tables()
@@ -49,7 +57,7 @@ class Job:
         settings = self.settings
         views = self.study.views_file if self.study.views_file.exists() else None
         return read_cohort(
-            self.study.visits_file, self.study.photos_file, views, settings.severity, settings.split, settings.seed
+            self.study.visits_file, self.study.photos_file, views, self.outcome, settings.split, settings.seed
         )
 
     def refuse_without_tables(self) -> None:

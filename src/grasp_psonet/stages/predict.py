@@ -13,14 +13,14 @@ from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
-from grasp_psonet.training.predict import PROBABILITY_COLUMNS, predict_bags
+from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
 
 _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
 def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
-    """One row per new visit: visit_id, num_photos, p_mild, p_moderate, p_severe, predicted (a name).
+    """One row per new visit: visit_id, num_photos, p_* by class (p_mild and so on), predicted (a name).
 
     ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit. Raises StageError when ``folder``
     is not a complete run, PhotoError when no photo is found or one cannot be read.
@@ -39,9 +39,10 @@ def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
         pixels += [decode_photo(path, edge_px).pixels for path in paths]
         bags.append(Bag(visit_id, 0, tuple(path.name for path in paths), tuple(rows), (True,) * len(paths)))
     table, _ = predict_bags(network, bags, pixels)
-    names = np.array([column.removeprefix("p_") for column in PROBABILITY_COLUMNS])
-    table = table.assign(num_photos=[len(bag) for bag in bags], predicted=names[table["predicted"]])
-    return table[["visit_id", "num_photos", *PROBABILITY_COLUMNS, "predicted"]]
+    outcome = run.trained.outcome
+    names = table["predicted"].map(dict(enumerate(outcome.classes)))
+    table = table.assign(num_photos=[len(bag) for bag in bags], predicted=names)
+    return table[["visit_id", "num_photos", *outcome.probability_columns, "predicted"]]
 
 
 def _visits_in(photos: Path) -> dict[str, list[Path]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import StageError
 from grasp_psonet.files import reading, write_json
@@ -41,7 +42,7 @@ def make_pruning(folder: Path, own: PruneNeeds, k: int, trace: Path, cohort: Coh
     keep = select(scores, photos, visits, k, own.rules(k), own.are_summed)
     num_queries = scores["query_id"].nunique()
     num_rankings = min(1, num_queries) if has_one_ranking(own.rules(k), own.are_summed) else num_queries
-    _write(folder, k, keep, num_rankings, cohort)
+    _write(folder, k, keep, num_rankings, cohort, own.outcome)
 
 
 def make_control(folder: Path, own: ControlNeeds, one: KeepList, pruning: Path, trace: Path, cohort: Cohort) -> None:
@@ -52,7 +53,7 @@ def make_control(folder: Path, own: ControlNeeds, one: KeepList, pruning: Path, 
     else:
         _, visits = _training_tables(cohort)
         keep = loss_control(pruned, _read(trace / "photo_losses.parquet"), visits, own.rules(one.k))
-    _write(folder, one.k, keep, None, cohort)
+    _write(folder, one.k, keep, None, cohort, own.outcome)
 
 
 def _training_tables(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -65,10 +66,12 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
 
 
-def _write(folder: Path, k: int, keep: pd.DataFrame, num_rankings: int | None, cohort: Cohort) -> None:
+def _write(
+    folder: Path, k: int, keep: pd.DataFrame, num_rankings: int | None, cohort: Cohort, outcome: Outcome
+) -> None:
     """The list, and what it takes from whom; ``num_rankings``: how many rankings chose (None: a control)."""
     keep.to_parquet(folder / KEEP, index=False)
     overlap = json.loads(overlap_table({k: keep}, num_rankings).to_json(orient="records"))[0]
-    rates = removal_rates(keep, *_training_tables(cohort))
+    rates = removal_rates(keep, *_training_tables(cohort), outcome)
     write_json(folder / OVERLAP, {"overlap": overlap, "rates": json.loads(rates.to_json(orient="records"))})
     log.info("  %d of %d training photos leave (%.1f %%)", overlap["num_removed"], len(keep), overlap["percent"])

@@ -13,6 +13,7 @@ import torch
 from grasp_psonet.bags.bag import Bag, make_bags
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import StageError
 from grasp_psonet.network.network import BagNetwork, build_network
@@ -37,6 +38,11 @@ class RunInputs:
     cohort: Cohort
     removed: frozenset[str] = frozenset()
 
+    @property
+    def outcome(self) -> Outcome:
+        """What is learned from a visit."""
+        return Outcome(self.settings.severity)
+
     @cached_property
     def store(self) -> PhotoStore:
         """The study's photos. Raises StageError where there is no complete store."""
@@ -45,14 +51,14 @@ class RunInputs:
     @cached_property
     def training_bags(self) -> dict[str, Bag]:
         """The bags of the train split; removed photos are absent, and visits that lost every photo are left out."""
-        bags = make_bags(self._visits_of("train"), self.store.index, "severity_reader1", self.removed)
+        bags = make_bags(self._visits_of("train"), self.store.index, self.outcome.label_column, self.removed)
         return {visit_id: bag for visit_id, bag in bags.items() if any(bag.is_present)}
 
     def bags(self, split: str) -> list[Bag]:
         """The bags of a split; of the train split those that training sees, of others all with nothing removed."""
         if split == "train":
             return list(self.training_bags.values())
-        return list(make_bags(self._visits_of(split), self.store.index, "severity_reader1").values())
+        return list(make_bags(self._visits_of(split), self.store.index, self.outcome.label_column).values())
 
     @cached_property
     def source(self) -> BatchSource:
@@ -75,7 +81,7 @@ class RunInputs:
         settings = self.settings.network
         if settings.weights not in ("pretrained", "random"):
             settings = replace(settings, weights=str(self.study.folder / settings.weights))
-        return build_network(settings, self.store.edge_px, self.settings.seed)
+        return build_network(settings, self.store.edge_px, self.settings.seed, self.outcome)
 
     def _visits_of(self, split: str) -> pd.DataFrame:
         visits = self.cohort.visits
@@ -162,7 +168,9 @@ class TrainedRun:
         """A network of its own with the weights after this step, which has an anchor; on the run's device unless told."""
         device = device or self.device
         settings = replace(self.settings.network, weights="random")  # the anchor holds every weight
-        network = build_network(settings, self.settings.photos.edge_px, self.settings.seed).to(device)
+        network = build_network(settings, self.settings.photos.edge_px, self.settings.seed, self.trained.outcome).to(
+            device
+        )
         load_weights(network, self.trajectory.read(step, device))
         return network
 

@@ -118,9 +118,8 @@ def run_queries(run: TrainedRun, errors: Errors | None = None) -> pd.DataFrame:
         by_step = iter([(run.kept_step, run.predictions_of("val"))])
     else:
         by_step = _predictions_at_anchors(run)
-    cutoffs = job.settings.severity.cutoffs
     found = [
-        find_queries(predictions, job.cohort.visits, cutoffs, job.settings.trace).assign(step=step)
+        find_queries(predictions, job.cohort.visits, job.outcome, job.settings.trace).assign(step=step)
         for step, predictions in by_step
     ]
     return pd.concat(found, ignore_index=True)

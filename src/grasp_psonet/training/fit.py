@@ -12,6 +12,7 @@ import pandas as pd
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.evaluate import auc_of_split
 from grasp_psonet.files import write_whole
 from grasp_psonet.network.network import BagNetwork
@@ -95,7 +96,7 @@ def fit(
             continue
         records, rows = pd.concat(rows, ignore_index=True), []
         predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels)
-        epochs = [*epochs, _epoch_row(step, records, predictions)]
+        epochs = [*epochs, _epoch_row(step, records, predictions, network.outcome)]
         if step.epoch == 1 and math.isnan(epochs[-1]["val_auc"]):
             log.warning(
                 "validation lacks a class: its AUC is not estimable; the epoch of lowest validation loss is kept"
@@ -111,9 +112,11 @@ def fit(
     return _epochs_table(epochs)
 
 
-def _epoch_row(step: RecordedStep, records: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, float]:
+def _epoch_row(
+    step: RecordedStep, records: pd.DataFrame, predictions: pd.DataFrame, outcome: Outcome
+) -> dict[str, float]:
     """The row of the epochs table after the epoch's last step."""
-    auc = auc_of_split(predictions.assign(split="val"))
+    auc = auc_of_split(predictions.assign(split="val"), outcome)
     return {
         "epoch": step.epoch,
         "step": step.step,

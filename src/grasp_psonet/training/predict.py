@@ -8,37 +8,33 @@ import pandas as pd
 import torch
 
 from grasp_psonet.bags.bag import Bag, Pixels, collate
-from grasp_psonet.cohort.severity import SEVERITIES
-from grasp_psonet.network.network import BagNetwork, visit_loss
-from grasp_psonet.trajectory.records import LOGIT_COLUMNS
-
-PROBABILITY_COLUMNS = [f"p_{name}" for name in SEVERITIES]
+from grasp_psonet.network.loss import answer_of, loss_of
+from grasp_psonet.network.network import BagNetwork
 
 
 @torch.no_grad()
 def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two tables, without augmentation.
 
-    Predictions, one row per visit: visit_id, label, predicted, loss (cross-entropy against the label), p_* and logit_* by
-    class, attended_photo_id (its most-attended present photo). Attention, one row per stored photo: visit_id, photo_id,
-    attention, attention_logit (NaN where the photo was not read).
+    Predictions, one row per visit: visit_id, label, predicted, loss (against the label), the columns that the network's
+    outcome names (of classes: p_* and logit_*), attended_photo_id (its most-attended present photo).
+
+    Attention, one row per stored photo: visit_id, photo_id, attention, attention_logit (NaN where the photo was not read).
     """
     visits, photos = [], []
     device = next(network.parameters()).device
     for bag in bags:
         batch = collate([bag], pixels).to(device)
         output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
-        probability_K = output.logits_BC[0].double().softmax(dim=0).cpu().numpy()
-        logit_K = output.logits_BC[0].cpu().numpy()
+        answer = answer_of(network, output.logits_BC[0].cpu())
         attention_N = output.attention_BN[0].cpu()
         visits.append(
             {
                 "visit_id": bag.visit_id,
                 "label": bag.label,
-                "predicted": int(logit_K.argmax()),
-                "loss": float(visit_loss(output.logits_BC, batch.label_B)[0]),
-                **dict(zip(PROBABILITY_COLUMNS, probability_K.tolist(), strict=True)),
-                **dict(zip(LOGIT_COLUMNS, logit_K.tolist(), strict=True)),
+                "predicted": answer.pop("predicted"),
+                "loss": float(loss_of(network)(output.logits_BC, batch.label_B)[0]),
+                **answer,
                 "attended_photo_id": bag.photo_ids[int(attention_N.argmax())],
             }
         )
@@ -66,7 +62,7 @@ def photo_losses(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels, num_t
     for start in range(0, len(alone), num_together):
         batch = collate(alone[start : start + num_together], pixels).to(device)
         output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
-        losses += visit_loss(output.logits_BC, batch.label_B).tolist()
+        losses += loss_of(network)(output.logits_BC, batch.label_B).tolist()
     return pd.DataFrame({"photo_id": [bag.photo_ids[0] for bag in alone], "loss": losses})
 
 

@@ -2,7 +2,7 @@
 
 # Axes: B draws of a step, C classes (in logits).
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -33,10 +33,11 @@ class RecordedStep:
     outcome: StepOutcome
     state: AdamState
     ends_epoch: bool
+    output_columns: Sequence[str]
 
     def rows(self) -> pd.DataFrame:
         """The step's rows of ``steps.parquet``, one per draw."""
-        return step_rows(self.draws, self.label_B.tolist(), self.outcome, self.lr)
+        return step_rows(self.draws, self.label_B.tolist(), self.outcome, self.lr, self.output_columns)
 
     def anchor(self, network: BagNetwork, presence_digest: str = "") -> Anchor:
         """The anchor after this step, to be written before the next step is taken."""
@@ -59,4 +60,14 @@ def recorded_steps(
         batch = source.batch(draws, device)
         outcome = train_step(network, batch, state, optimizer, lr)
         epoch = int(draws["epoch"].iloc[0])
-        yield RecordedStep(state.step, epoch, lr, draws, batch.label_B, outcome, state, state.step in last_steps)
+        yield RecordedStep(
+            state.step,
+            epoch,
+            lr,
+            draws,
+            batch.label_B,
+            outcome,
+            state,
+            ends_epoch=state.step in last_steps,
+            output_columns=network.outcome.output_columns,
+        )

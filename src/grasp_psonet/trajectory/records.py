@@ -18,23 +18,23 @@ clipped_norm  recorded   norm of the step's gradient as the optimizer took it, a
 A recorded loop does not tell its labels: whoever traces it gives them, and ``with_losses`` makes the losses from the logits.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.cohort.severity import SEVERITIES
 from grasp_psonet.errors import StageError
 from grasp_psonet.trajectory.step import StepOutcome
 
 STEPS_FILE = "steps.parquet"
 REQUIRED = ("step", "epoch", "draw", "visit_id", "lr")
-LOGIT_COLUMNS = [f"logit_{name}" for name in SEVERITIES]
 
 
-def step_rows(draws: pd.DataFrame, labels: list[int], outcome: StepOutcome, lr: float) -> pd.DataFrame:
-    """One row per draw of a step; ``draws`` are the step's rows of the batch plan."""
-    logits = pd.DataFrame(outcome.logits_BC.cpu().numpy(), columns=LOGIT_COLUMNS, index=draws.index)
+def step_rows(
+    draws: pd.DataFrame, labels: list[int], outcome: StepOutcome, lr: float, output_columns: Sequence[str]
+) -> pd.DataFrame:
+    """One row per draw of a step; ``draws`` are the step's rows of the batch plan, ``output_columns`` name the outputs."""
+    logits = pd.DataFrame(outcome.logits_BC.cpu().numpy(), columns=list(output_columns), index=draws.index)
     return draws.assign(label=labels, loss=outcome.loss_B.cpu().numpy(), lr=lr, grad_norm=outcome.grad_norm).join(
         logits
     )

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
-from grasp_psonet.network.network import BagNetwork, visit_loss
+from grasp_psonet.network.loss import loss_of
+from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm
 from grasp_psonet.trajectory.anchors import weights_of
 from grasp_psonet.trajectory.logits import logits_of
@@ -34,7 +35,7 @@ class BatchGradient(NamedTuple):
 def train_step(
     network: BagNetwork, batch: BagBatch, state: AdamState, settings: OptimizerSettings, lr: float
 ) -> StepOutcome:
-    """Mean cross-entropy over the draws, backward, clipping, one Adam step; weights and state change in place."""
+    """Mean loss over the draws, backward, clipping, one Adam step; weights and state change in place."""
     found = batch_gradient(network, batch, settings.clip_norm)
     adam_step(weights_of(network), found.clipped, state, settings, lr)
     return found.outcome
@@ -48,7 +49,7 @@ def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
 def batch_gradient(network: nn.Module, batch: BagBatch, clip_norm: float | None) -> BatchGradient:
     """The gradient that a step on this batch takes; a trained parameter that the loss does not reach has gradient 0."""
     logits_BC = logits_of(network, batch)
-    loss_B = visit_loss(logits_BC, batch.label_B)
+    loss_B = loss_of(network)(logits_BC, batch.label_B)
     parameters = trained_parameters(network)
     found = torch.autograd.grad(loss_B.mean(), list(parameters.values()), allow_unused=True)
     gradients = {

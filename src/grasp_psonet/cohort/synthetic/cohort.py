@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.synthetic.lesions import Lesion
 from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
@@ -24,7 +24,7 @@ Task = list[tuple[Path, PhotoPlan]]  # the photos of one visit
 
 def draw_cohort(
     settings: SyntheticSettings,
-    severity: SeveritySettings,
+    outcome: Outcome,
     seed: int,
     folder: Path,
     processes: int,
@@ -35,7 +35,7 @@ def draw_cohort(
     Writes visits.csv, photos.csv, views.csv, truth.parquet, truth_visits.parquet and photos/VISIT/PHOTO.jpg. A folder
     whose drawing was interrupted is not whole: the caller removes it.
     """
-    tables = draw_tables(settings, severity, seed)
+    tables = draw_tables(settings, outcome, seed)
     for name in ("visits", "photos", "views"):
         table = getattr(tables, name)
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")

@@ -1,5 +1,6 @@
 """Which photos carry which fault: random faults that go with nothing, and the planted shortcut."""
 
+from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
@@ -7,7 +8,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.severity import SEVERITIES
 from grasp_psonet.cohort.synthetic.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import VIEW_OF, VIEWS
 from grasp_psonet.cohort.synthetic.settings import Fault, ShortcutSettings
@@ -15,15 +15,17 @@ from grasp_psonet.cohort.synthetic.settings import Fault, ShortcutSettings
 FAULTS: tuple[str, ...] = get_args(Fault)
 
 
-def shortcut_visits(visits: pd.DataFrame, shortcut: ShortcutSettings, seed: int) -> npt.NDArray[np.bool_]:
+def shortcut_visits(
+    visits: pd.DataFrame, shortcut: ShortcutSettings, classes: Sequence[str], seed: int
+) -> npt.NDArray[np.bool_]:
     """Which visits carry the shortcut: in training a fraction of one class (by Reader 1) and of no other; in validation
     and test the same fraction of every class. ``visits`` has split and severity_reader1."""
     carries = np.zeros(len(visits), dtype=bool)
     if shortcut.fault == "none":
         return carries
-    planted = SEVERITIES.index(shortcut.severity)
+    planted = classes.index(shortcut.severity)
     for split in ("train", "val", "test"):
-        for severity in range(len(SEVERITIES)):
+        for severity in range(len(classes)):
             share = shortcut.other_visits if split != "train" else shortcut.train_visits * (severity == planted)
             rows = np.flatnonzero((visits["split"] == split) & (visits["severity_reader1"] == severity))
             rng = chance.generator("shortcut visits", seed, split, severity)

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.settings import SeveritySettings
-from grasp_psonet.cohort.severity import severity_of
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, Scores, pasi_of
 
 READER1_IDS = tuple(f"R{number}" for number in range(1, 8))
@@ -54,7 +53,7 @@ def _spoilt(scores_RS: Scores, error: str) -> Scores:
 
 
 def readings_of(
-    visits: pd.DataFrame, scores_VRS: Scores, severity: SeveritySettings, seed: int, noise: float, gross_errors: float
+    visits: pd.DataFrame, scores_VRS: Scores, outcome: Outcome, seed: int, noise: float, gross_errors: float
 ) -> pd.DataFrame:
     """True and read PASI and class of every visit by both readers, where they disagree, and why.
 
@@ -64,12 +63,12 @@ def readings_of(
     for visit_id, truth_RS in zip(visits["visit_id"], scores_VRS, strict=True):
         first, second = (read(seed, str(visit_id), reader, truth_RS, noise, gross_errors) for reader in (1, 2))
         true = float(pasi_of(truth_RS))
-        classes = [severity_of(reading.pasi, severity) for reading in (first, second)]
+        classes = [outcome.class_of_score(reading.pasi) for reading in (first, second)]
         rows.append(
             {
                 "visit_id": visit_id,
                 "pasi_true": true,
-                "severity_true": severity_of(true, severity),
+                "severity_true": outcome.class_of_score(true),
                 "pasi_reader1": first.pasi,
                 "severity_reader1": classes[0],
                 "gross_error_reader1": first.gross_error,
@@ -77,7 +76,7 @@ def readings_of(
                 "severity_reader2": classes[1],
                 "gross_error_reader2": second.gross_error,
                 "disagree": classes[0] != classes[1],
-                "cause": _cause(true, first, second, severity),
+                "cause": _cause(true, first, second, outcome),
             }
         )
     return pd.DataFrame(rows)
@@ -95,11 +94,11 @@ def keep_read(readings: pd.DataFrame, is_read_twice: "pd.Series[bool]") -> pd.Da
     return kept
 
 
-def _cause(true: float, first: Reading, second: Reading, severity: SeveritySettings) -> str:
+def _cause(true: float, first: Reading, second: Reading, outcome: Outcome) -> str:
     """Why the readers' classes differ; none where they agree."""
 
     def differ(pasi1: float, pasi2: float) -> bool:
-        return severity_of(pasi1, severity) != severity_of(pasi2, severity)
+        return outcome.class_of_score(pasi1) != outcome.class_of_score(pasi2)
 
     if not differ(first.pasi, second.pasi):
         return "none"
@@ -109,5 +108,5 @@ def _cause(true: float, first: Reading, second: Reading, severity: SeveritySetti
         return "gross error reader2"
     if first.gross_error and second.gross_error and not differ(first.pasi_without_error, second.pasi_without_error):
         return "gross errors of both readers"
-    near = min(abs(true - cutoff) for cutoff in severity.cutoffs) <= NEAR_CUTOFF
+    near = min(abs(true - cutoff) for cutoff in outcome.scale.cutoffs) <= NEAR_CUTOFF
     return "noise near cut-off" if near else "noise"

@@ -6,7 +6,6 @@ from typing import Literal
 from grasp_psonet.setting import STRICT, group, refuse_unless, setting
 
 Fault = Literal["colour_cast", "under_exposure", "blur", "background", "marker", "wrong_part", "duplicate"]
-SeverityName = Literal["mild", "moderate", "severe"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class ShortcutSettings:
     __pydantic_config__ = STRICT
 
     fault: Fault | Literal["none"] = setting("colour_cast", "the fault that becomes a shortcut; none plants none")
-    severity: SeverityName = setting("severe", "class whose training visits carry the fault")
+    severity: str = setting("severe", "class whose training visits carry the fault")
     train_visits: float = setting(0.8, "fraction of that class's training visits that carry it")
     train_photos: float = setting(0.3, "fraction of the photos of such a training visit that carry it")
     other_visits: float = setting(0.5, "fraction of validation and test visits that carry it, whatever their class")

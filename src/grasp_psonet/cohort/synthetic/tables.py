@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.synthetic.faults import assign_faults, shortcut_visits
-from grasp_psonet.cohort.synthetic.pasi import SUB_SCORES
+from grasp_psonet.cohort.synthetic.pasi import PASI_MAX, SUB_SCORES
 from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
 from grasp_psonet.cohort.synthetic.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
 from grasp_psonet.cohort.synthetic.readers import READER1_IDS, READER2_ID, keep_read, readings_of
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
+from grasp_psonet.setting import refuse_unless
 
 _AREA_MAX = 0.97
 _VISIT_COLUMNS = [
@@ -33,12 +34,13 @@ class SyntheticTables:
     truth_visits: pd.DataFrame
 
 
-def draw_tables(settings: SyntheticSettings, severity: SeveritySettings, seed: int) -> SyntheticTables:
-    """Every table of the cohort of this seed."""
+def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> SyntheticTables:
+    """Every table of the cohort of this seed. Raises SettingsError for an outcome that is no scale of PASI."""
+    _refuse_other_scale(settings, outcome)
     visits = draw_visits(settings, seed)
     disease = draw_disease(visits, seed)
     visits["split"] = split_patients(visits, settings.val_visits, settings.test_visits, seed)
-    readings = readings_of(visits, disease.scores_VRS, severity, seed, settings.reader_noise, settings.gross_errors)
+    readings = readings_of(visits, disease.scores_VRS, outcome, seed, settings.reader_noise, settings.gross_errors)
     rng = chance.generator("who reads", seed)
     is_read_twice = (visits["split"] != "train") | (rng.random(len(visits)) < settings.doubly_read)
     visits["reader1_id"] = rng.choice(READER1_IDS, len(visits))
@@ -46,7 +48,7 @@ def draw_tables(settings: SyntheticSettings, severity: SeveritySettings, seed: i
     readings = keep_read(readings, is_read_twice)
     visits[["pasi_reader1", "pasi_reader2"]] = readings[["pasi_reader1", "pasi_reader2"]]
     visits["severity_reader1"] = readings["severity_reader1"]
-    visits["carries_shortcut"] = shortcut_visits(visits, settings.shortcut, seed)
+    visits["carries_shortcut"] = shortcut_visits(visits, settings.shortcut, outcome.classes, seed)
 
     views = chosen_views(settings.num_views)
     photos = _taken(visits, views, settings.missing_views, seed)
@@ -61,6 +63,24 @@ def draw_tables(settings: SyntheticSettings, severity: SeveritySettings, seed: i
         views=pd.DataFrame([asdict(view) for view in views]).drop(columns="shape"),
         truth=shown,
         truth_visits=truth_visits,
+    )
+
+
+def _refuse_other_scale(settings: SyntheticSettings, outcome: Outcome) -> None:
+    """The drawn cohort has PASI scores; its classes may be any that cut-offs on PASI make."""
+    scale, planted = outcome.scale, settings.shortcut.severity
+    is_pasi = scale.score_column == "pasi" and scale.score_range == (0.0, PASI_MAX)
+    refuse_unless(
+        is_pasi,
+        "severity.score_column, severity.score_range",
+        (scale.score_column, scale.score_range),
+        f"('pasi', (0.0, {PASI_MAX:g})) for a drawn cohort",
+    )
+    refuse_unless(
+        settings.shortcut.fault == "none" or planted in outcome.classes,
+        "cohort.shortcut.severity",
+        planted,
+        f"one of severity.classes: {', '.join(outcome.classes)}",
     )
 
 

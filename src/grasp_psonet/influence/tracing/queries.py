@@ -1,26 +1,28 @@
 """Queries: misclassified visits, each through its most-attended photo (paper, section 2.1, of the kept network)."""
 
+import numpy as np
 import pandas as pd
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.influence.settings import TraceSettings
 
 
 def find_queries(
-    predictions: pd.DataFrame, visits: pd.DataFrame, cutoffs: tuple[float, float], settings: TraceSettings
+    predictions: pd.DataFrame, visits: pd.DataFrame, outcome: Outcome, settings: TraceSettings
 ) -> pd.DataFrame:
-    """One row per misclassified visit (argmax against Reader 1) of these predictions of the validation split.
+    """One row per error (of classes: another class than Reader 1's) of these predictions of the validation split.
 
     Columns: query_id (the visit), photo_id (its most-attended photo), label, predicted, loss, readers_disagree,
-    near_cutoff (Reader 1's PASI within settings.near_cutoff points of a cut-off), used (False for doubtful queries when
-    settings.drop_doubtful_queries). Sorted by query_id; empty when nothing is misclassified.
+    near_cutoff (Reader 1's score within settings.near_cutoff points of a cut-off; never without a score), used (False for
+    doubtful queries when settings.drop_doubtful_queries). Sorted by query_id; empty without errors.
     """
-    wrong = predictions[predictions["predicted"] != predictions["label"]]
+    wrong = predictions[outcome.is_error(predictions)]
     wrong = wrong.sort_values("visit_id")
     told = visits.set_index("visit_id").loc[wrong["visit_id"]]
-    second = told["severity_reader2"]
-    disagree = (second.notna() & (second != told["severity_reader1"])).fillna(False).to_numpy(dtype=bool)
-    distance = pd.concat([(told["pasi_reader1"] - cutoff).abs() for cutoff in cutoffs], axis=1).min(axis=1)
-    near = (distance <= settings.near_cutoff).to_numpy(dtype=bool)
+    disagree = outcome.readers_disagree(told).fillna(False).to_numpy(dtype=bool)
+    near = np.zeros(len(told), dtype=bool)
+    if outcome.score_columns:
+        near = (outcome.cutoff_distance(told[outcome.score_columns[0]]) <= settings.near_cutoff).to_numpy(dtype=bool)
     return pd.DataFrame(
         {
             "query_id": wrong["visit_id"].to_numpy(),

@@ -70,11 +70,10 @@ def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate
     )
 
 
-def confusion_of(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
+def confusion_of(table: pd.DataFrame, run: str, reader: str, num_classes: int) -> data.Confusion:
     rows = table[(table["run"] == run) & (table["reader"] == READERS[reader]) & (table["group"] == "all")]
-    counts = rows["num_visits"].to_numpy(dtype=int).reshape(3, 3)
-    a, b, c = ((int(row[0]), int(row[1]), int(row[2])) for row in counts)
-    return data.Confusion(run, reader, (a, b, c))
+    counts = rows["num_visits"].to_numpy(dtype=int).reshape(num_classes, num_classes)
+    return data.Confusion(run, reader, tuple(tuple(int(number) for number in row) for row in counts))
 
 
 def subgroups_of(figures: pd.DataFrame, chosen: str, readers: tuple[str, ...]) -> tuple[data.Subgroup, ...]:

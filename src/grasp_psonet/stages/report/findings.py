@@ -1,7 +1,10 @@
 """What else the report shows: rates of removal, the audit, and the faults that were planted in a synthetic cohort."""
 
+from typing import Any
+
 import pandas as pd
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.pruning.overlap import removal_rates
 from grasp_psonet.report import data
 from grasp_psonet.stages.drawn import is_synthetic
@@ -14,7 +17,7 @@ _NUM_REVIEW = 20
 
 
 def removal_of(job: Job, keep_name: str) -> tuple[data.RemovalRate, ...]:
-    rates = removal_rates(read_keep(job, keep_name), job.cohort.photos, job.cohort.visits)
+    rates = removal_rates(read_keep(job, keep_name), job.cohort.photos, job.cohort.visits, job.outcome)
     rates = rates[rates["column"] != "all"]
     return tuple(
         data.RemovalRate(str(column), str(group), int(removed), int(photos))
@@ -49,19 +52,23 @@ def audit_of(job: Job) -> data.Audit:
         disagreements=int(audited["readers_disagree"].fillna(False).sum()),
         inspected=settings.inspected,
         review=tuple(
-            data.ReviewVisit(
-                visit_id=row["visit_id"],
-                score=float(row[settings.ranking]),
-                severity_reader1=int(row["label_reader1"]),
-                severity_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
-                pasi_reader1=number_or_none(row["pasi_reader1"]),
-                pasi_reader2=number_or_none(row["pasi_reader2"]),
-                cutoff_distance=number_or_none(row["cutoff_distance_reader1"]),
-            )
-            for row in review.head(_NUM_REVIEW).to_dict("records")
+            _review_visit(row, settings.ranking, job.outcome) for row in review.head(_NUM_REVIEW).to_dict("records")
         ),
         rankings=rankings,
         why_not=(folder / "why_not.txt").read_text(encoding="utf-8"),
+    )
+
+
+def _review_visit(row: dict[Any, Any], ranking: str, outcome: Outcome) -> data.ReviewVisit:
+    first, second = [number_or_none(row[column]) for column in outcome.score_columns] or [None, None]
+    return data.ReviewVisit(
+        visit_id=row["visit_id"],
+        score=float(row[ranking]),
+        class_reader1=int(row["label_reader1"]),
+        class_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
+        reading_reader1=first,
+        reading_reader2=second,
+        cutoff_distance=number_or_none(row.get("cutoff_distance_reader1")),
     )
 
 

@@ -24,7 +24,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
     keep = None if keep_name is None else read_keep(job, keep_name).set_index("photo_id")
     photos = job.cohort.photos.set_index("photo_id")
-    severity = job.cohort.visits.set_index("visit_id")["severity_reader1"]
+    severity = job.cohort.visits.set_index("visit_id")[job.outcome.label_column]
     faults = pd.read_parquet(study.truth_file).set_index("photo_id")["fault"] if is_synthetic(job) else None
     thumbnails = _thumbnails(job)
     return tuple(
@@ -58,13 +58,13 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
     maps = pd.read_parquet(study.explanations / "index.parquet")
     maps = maps[maps["reason"] == "error"].set_index("visit_id")
     attention = pd.read_parquet(study.run(BASELINE) / "attention.parquet").set_index("photo_id")["attention"]
-    pasi = job.cohort.visits.set_index("visit_id")["pasi_reader1"]
+    visits, score_columns = job.cohort.visits.set_index("visit_id"), job.outcome.score_columns
     thumbnails = _thumbnails(job)
     shown = queries[queries["query_id"].isin(maps.index)].sort_values(["loss", "query_id"], ascending=[False, True])
     errors = []
     for row in shown.to_dict("records"):
         doubts = ["the readers disagree"] if row["readers_disagree"] else []
-        doubts += ["PASI close to a cut-off"] if row["near_cutoff"] else []
+        doubts += [f"{job.outcome.score_word} close to a cut-off"] if row["near_cutoff"] else []
         errors.append(
             data.ErrorVisit(
                 visit_id=row["query_id"],
@@ -74,7 +74,7 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
                 cam_largest=number_or_none(maps.loc[row["query_id"], "cam_largest"]),
                 label=int(row["label"]),
                 predicted=int(row["predicted"]),
-                pasi=number_or_none(pasi[row["query_id"]]),
+                reading=number_or_none(visits[score_columns[0]][row["query_id"]]) if score_columns else None,
                 attention=number_or_none(attention[row["photo_id"]]),
                 doubts=tuple(doubts),
                 used=bool(row["used"]),

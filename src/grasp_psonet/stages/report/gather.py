@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
 from grasp_psonet.settings import dotted_paths
@@ -19,7 +20,6 @@ from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import kept_queries
 
 _LIMITS = (
-    "Severity classes come from PASI cut-offs; many disagreements between readers are visits that lie close to one.",
     "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
     "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
     "Influence scores are first-order estimates; only the retraining shows what removal does.",
@@ -40,8 +40,8 @@ def gather(job: Job) -> data.ReportData:
     num_queries = int(queries.loc[queries["used"].astype(bool), "query_id"].nunique())
     readers = tuple(
         reader
-        for reader, column in READERS.items()
-        if visits.loc[visits["split"] == "test", f"severity_{column}"].notna().any()
+        for reader, column in zip(READERS, job.outcome.class_columns, strict=True)
+        if visits.loc[visits["split"] == "test", column].notna().any()
     )
     chosen = choice["run"]
     removed_by = None if chosen == BASELINE else chosen
@@ -66,6 +66,7 @@ def gather(job: Job) -> data.ReportData:
         arms=arms_of(job, evaluation, readers, job.num_rankings(num_queries)),
         chosen=chosen,
         making=_making(job, metrics),
+        outcome=job.outcome,
         against_random=tuple(
             estimate_of(against, "difference", run=chosen, reader=READERS[reader], group="all", metric="auc")
             for reader in (readers if len(against) else ())
@@ -74,7 +75,7 @@ def gather(job: Job) -> data.ReportData:
         if "Reader 2" in readers
         else None,
         confusions=tuple(
-            confusion_of(evaluation["confusions"], run, reader)
+            confusion_of(evaluation["confusions"], run, reader, len(job.outcome.classes))
             for run in dict.fromkeys((BASELINE, chosen))
             for reader in readers
         ),
@@ -89,16 +90,16 @@ def gather(job: Job) -> data.ReportData:
 
 def _split(job: Job, split: str) -> data.SplitCounts:
     visits = job.visits_of(split)
-    counts = visits["severity_reader1"].value_counts()
-    twice = visits["severity_reader2"].notna()
+    outcome, disagree = job.outcome, job.outcome.readers_disagree(visits)
+    counts = visits[outcome.label_column].value_counts()
     return data.SplitCounts(
         split=split,
         visits=len(visits),
         patients=int(visits["patient_id"].nunique()),
         photos=int(job.cohort.photos["visit_id"].isin(visits["visit_id"]).sum()),
-        classes=(int(counts.get(0, 0)), int(counts.get(1, 0)), int(counts.get(2, 0))),
-        read_twice=int(twice.sum()),
-        disagreements=int((visits["severity_reader1"] != visits["severity_reader2"])[twice].sum()),
+        classes=tuple(int(counts.get(label, 0)) for label in range(len(outcome.classes))),
+        read_twice=int(disagree.notna().sum()),
+        disagreements=int(disagree.sum()),
     )
 
 
@@ -118,8 +119,17 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
             sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
         ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
-        limits=_LIMITS,
+        limits=(_limit_of_labels(job.outcome), *_LIMITS),
         warnings=tuple(_warnings(job, metrics)),
+    )
+
+
+def _limit_of_labels(outcome: Outcome) -> str:
+    if outcome.score_word is None:
+        return "Classes are the readers' judgement; many disagreements between readers are visits between two classes."
+    return (
+        f"Severity classes come from {outcome.score_word} cut-offs; "
+        "many disagreements between readers are visits that lie close to one."
     )
 
 

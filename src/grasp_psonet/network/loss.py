@@ -1,0 +1,39 @@
+"""What the network's outputs mean, by the kind of outcome: the loss that trains, and the answer that is read off them.
+
+Another kind of outcome is one more entry in each table.
+"""
+
+# Axes: B bags, C outputs of the network for a bag (of classes: logits).
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from grasp_psonet.cohort.outcome import Kind, Outcome
+from grasp_psonet.network.network import BagNetwork, visit_loss
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> loss_B
+Answer = Callable[[Outcome, Tensor], dict[str, float]]  # outputs of one bag [C] -> columns of predictions
+
+
+def loss_of(network: nn.Module) -> Loss:
+    """The loss that the network is trained by; networks that are not ours give logits of classes."""
+    return LOSSES[network.outcome.kind if isinstance(network, BagNetwork) else "classes"]
+
+
+def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
+    """What the network says of one visit, as columns of predictions: predicted, then all that the outcome names."""
+    return ANSWERS[network.outcome.kind](network.outcome, output_C)
+
+
+def _most_probable_class(outcome: Outcome, logit_C: Tensor) -> dict[str, float]:
+    probability_C = logit_C.double().softmax(dim=0).tolist()
+    return {
+        "predicted": int(logit_C.numpy().argmax()),
+        **dict(zip(outcome.probability_columns, probability_C, strict=True)),
+        **dict(zip(outcome.output_columns, logit_C.tolist(), strict=True)),
+    }
+
+
+LOSSES: dict[Kind, Loss] = {"classes": visit_loss}
+ANSWERS: dict[Kind, Answer] = {"classes": _most_probable_class}
