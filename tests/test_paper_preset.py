@@ -65,7 +65,7 @@ def test_time_that_is_up_ends_training_which_goes_on_later(tmp_path: Path) -> No
     request = request_of(parser(None).parse_args([*SMALL, str(tmp_path), "--until", "train", "--epochs", "500"]))
     records = Study(tmp_path).run(BASELINE + ".partial") / "steps"
     written = []
-    for epoch in (2, 3):
+    for epoch in (3, 4):
         _ring_once_there(records / f"epoch-{epoch:05d}.parquet")
         with pytest.raises(TimeIsUp):
             make_parts(request, time.monotonic() + 600)

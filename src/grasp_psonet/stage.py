@@ -75,6 +75,8 @@ def judge(task: Task, *, reads_bytes: bool = False) -> Verdict:
     if absent:
         return Verdict("waiting", f"needs {', '.join(absent)} first")
     if not is_complete(task.folder):
+        if task.folder.is_dir() and any(task.folder.iterdir()):  # a stage never stands without its note
+            return Verdict("damaged", f"{task.folder / NOTE} is missing")
         return _verdict_on_unfinished(task)
     now = _identity(task)
     try:
