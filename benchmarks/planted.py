@@ -126,7 +126,7 @@ def oracle_task(job: Job) -> Task:
 
 def auc(job: Job, run: str, split: str) -> float:
     """Micro AUC against Reader 1."""
-    value = auc_of_split(_predictions(job, run), split)
+    value = auc_of_split(_predictions(job, run), job.outcome, split)
     assert value is not None, f"{run} of {job.study.folder} lacks a class in {split}"
     return value
 
@@ -165,7 +165,12 @@ def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dic
             "val": auc(job, run, "val"),
             "test": auc(job, run, "test"),
             "val_gain_se": gain_standard_error(
-                _predictions(job, run), baseline, job.cohort.visits, evaluate.replicates, job.settings.seed
+                _predictions(job, run),
+                baseline,
+                job.cohort.visits,
+                job.outcome,
+                evaluate.replicates,
+                job.settings.seed,
             ),
         }
 

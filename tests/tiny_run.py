@@ -54,7 +54,7 @@ class TinyRun:
             lr = learning_rate(optimizer, state.step + 1, NUM_STEPS)
             batch = rebuild.batch(draws, next(network.parameters()).device)
             outcome = train_step(network, batch, state, optimizer, lr)
-            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr))
+            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr, network.outcome.output_columns))
             if state.step in ANCHORS:
                 write_anchor(folder, network, state, 1, lr, "all")
         steps = pd.concat(rows, ignore_index=True)

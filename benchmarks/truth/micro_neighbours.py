@@ -26,7 +26,6 @@ from benchmarks.truth.micro_ground import LAST, Examples, Ground, ground_of, los
 from benchmarks.truth.micro_scores import Scores
 from benchmarks.truth.micro_training import ByName, MicroRun
 from grasp_psonet.bags.bag import Bag
-from grasp_psonet.network.network import NUM_CLASSES
 
 
 def neighbour_scores(run: MicroRun, queries: Sequence[Bag]) -> Iterator[Scores]:
@@ -146,7 +145,7 @@ def influence_functions(ground: Ground, damping: float, parameters: str) -> Tens
 def representer_points(ground: Ground) -> Tensor:
     """Yeh et al. 2018 on the last layer: ``(y_z - p_z)`` of the query's class times the product of the features."""
     (logits_ZC, feature_ZH), (_, feature_QH) = ground.logits(ground.examples), ground.logits(ground.queries)
-    alpha_ZC = functional.one_hot(ground.examples[2], NUM_CLASSES) - logits_ZC.softmax(dim=1)
+    alpha_ZC = functional.one_hot(ground.examples[2], logits_ZC.shape[1]) - logits_ZC.softmax(dim=1)
     return alpha_ZC[:, ground.queries[2]].T * (feature_QH @ feature_ZH.T)
 
 

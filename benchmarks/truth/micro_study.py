@@ -18,14 +18,16 @@ from torch.nn import functional
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.chance import generator, seed_of
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.network.encoder import EncoderCard
-from grasp_psonet.network.network import NUM_CLASSES, BagNetwork
+from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.replay import Rebuild
 
 EDGE_PX = 4
 FEW, MANY = 3, 7  # photos of a visit
 MARK = (slice(0, 2), slice(0, 2))
+NUM_CLASSES = Outcome().num_outputs
 SETTINGS = NetworkSettings(feature_length=8, attention_hidden=6, head_hidden=8)
 ENCODED = 10
 STRENGTH, FAINT, NOISE = 0.12, 0.03, 0.2  # of a class's pattern in photos that show it and in those that hardly do
@@ -107,7 +109,7 @@ def _at_start(seed: int) -> BagNetwork:
         torch.manual_seed(seed_of("micro weights", seed) % 2**63)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * EDGE_PX**2, ENCODED), nn.GELU())
         card = EncoderCard("micro", ENCODED, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "none")
-        network = BagNetwork(encoder, card, SETTINGS).double()
+        network = BagNetwork(encoder, card, SETTINGS, Outcome()).double()
         _pretrain(network, nn.Linear(ENCODED, NUM_PATTERNS).double(), seed)
     return network
 

@@ -66,7 +66,15 @@ def train(study: MicroStudy, lr: float, num_steps: int, anchor_every: int, folde
     folder.mkdir(parents=True, exist_ok=True)
     for _, draws in plan.groupby("step"):
         batch = rebuild.batch(draws, torch.device("cpu"))
-        rows.append(step_rows(draws, batch.label_B.tolist(), train_step(network, batch, state, optimizer, lr), lr))
+        rows.append(
+            step_rows(
+                draws,
+                batch.label_B.tolist(),
+                train_step(network, batch, state, optimizer, lr),
+                lr,
+                network.outcome.output_columns,
+            )
+        )
         if state.step % anchor_every == 0 or state.step == num_steps:
             write_anchor(folder, network, state, 1, lr, "all")
     trajectory = Trajectory(folder, pd.concat(rows, ignore_index=True), num_steps, optimizer)

@@ -55,7 +55,7 @@ def _class_trace(job: Job) -> Task:
 
     def make(folder: Path) -> None:
         queries, formula = run_queries(job), job.settings.trace.formula
-        label = job.cohort.visits.set_index("visit_id")["severity_reader1"]
+        label = job.cohort.visits.set_index("visit_id")[job.outcome.label_column]
         found = []
         for predicted, errors in queries.groupby("predicted"):
             scores = trace_queries(job, errors, [formula]).tables[formula]

@@ -16,6 +16,7 @@ from torch import nn
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.influence.settings import Formula, TraceSettings, Unit
 from grasp_psonet.influence.tracing.trace import Traced, trace
 from grasp_psonet.influence.units.coverage import UnitScope, unit_scope
@@ -88,7 +89,7 @@ def bag_network(family: str, dtype: torch.dtype, impossible_class: int | None = 
     with torch.no_grad():
         length = encoder.eval()(torch.zeros(1, 3, EDGE_PX, EDGE_PX)).shape[1]
     card = EncoderCard(family, length, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "none")
-    network = BagNetwork(encoder, card, NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5))
+    network = BagNetwork(encoder, card, NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5), Outcome())
     randomise(network)
     if impossible_class is not None:
         network.head[-1].bias.data[impossible_class] = -30  # type: ignore[operator, index, union-attr]
@@ -135,7 +136,7 @@ class FamilyRun:
             draws = pd.DataFrame({"epoch": 1, "step": step, "draw": range(len(visit_ids)), "visit_id": visit_ids})
             batch = rebuild.batch(draws, torch.device("cpu"))
             outcome = train_step(network, batch, state, OPTIMIZER, lr)
-            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr))
+            rows.append(step_rows(draws, batch.label_B.tolist(), outcome, lr, network.outcome.output_columns))
         folder.mkdir()
         write_anchor(folder, network, state, 1, lr, "all")
         steps = pd.concat(rows, ignore_index=True)

@@ -48,7 +48,13 @@ class _Story:
             batch = collate([self.bags[visit_id] for visit_id in draws["visit_id"]], self.pixels)
             batch = replace(batch, photos_BNCHW=batch.photos_BNCHW.double())
             rows.append(
-                step_rows(draws, batch.label_B.tolist(), train_step(self.network, batch, state, OPTIMIZER, lr), lr)
+                step_rows(
+                    draws,
+                    batch.label_B.tolist(),
+                    train_step(self.network, batch, state, OPTIMIZER, lr),
+                    lr,
+                    self.network.outcome.output_columns,
+                )
             )
             if step in (2, 5, 6):
                 write_anchor(folder, self.network, state, 1, lr, "all")
