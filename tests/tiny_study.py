@@ -7,6 +7,7 @@ from torch import nn
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
@@ -22,7 +23,7 @@ def tiny_network(seed: int = 0, mask: str = "before") -> BagNetwork:
     )
     card = EncoderCard("tiny", 6, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "none")
     settings = NetworkSettings(feature_length=5, attention_hidden=4, head_hidden=4, mask=mask)  # type: ignore[arg-type]
-    network = BagNetwork(encoder, card, settings).double()
+    network = BagNetwork(encoder, card, settings, Outcome()).double()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):

@@ -56,7 +56,7 @@ def _class_trace(job: Job) -> Task:
     def make(folder: Path) -> None:
         run, formula = TrainedRun(job), job.settings.trace.formula
         queries = run_queries(run)
-        label = job.cohort.visits.set_index("visit_id")["severity_reader1"]
+        label = job.cohort.visits.set_index("visit_id")[job.outcome.label_column]
         found = []
         for predicted, errors in queries.groupby("predicted"):
             scores = trace_queries(run, errors, [formula]).tables[formula]

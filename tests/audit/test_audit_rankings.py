@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grasp_psonet.audit.rankings import LOGITS, RANKINGS, prediction_rankings, self_influence_rankings, step_rankings
+from grasp_psonet.audit.rankings import RANKINGS, prediction_rankings, self_influence_rankings, step_rankings
 from grasp_psonet.audit.sample import draw_doubly_read
 from grasp_psonet.audit.settings import AuditSettings
-from grasp_psonet.audit.table import audit_table, cutoff_distance, review_list
-from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.audit.table import audit_table, review_list
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError, StageError
 
-SEVERITY = SeveritySettings()
+OUTCOME = Outcome()
+LOGITS = OUTCOME.output_columns
 
 
 def draws(rows: list[tuple[int, int, str, int, tuple[float, float, float]]]) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def test_training_dynamics_by_hand() -> None:
             (5, 4, "late", 0, right),
         ]
     )
-    found = step_rankings(steps.sample(frac=1, random_state=0)).set_index("visit_id")
+    found = step_rankings(steps.sample(frac=1, random_state=0), OUTCOME).set_index("visit_id")
     assert found["num_draws"].to_dict() == {"often": 5, "never": 2, "late": 2}
     assert found["forgetting"].to_dict() == {"often": 2, "never": 3, "late": 0}
     assert found.loc["often", "area_under_margin"] == pytest.approx((-1 + 3 - 1 + 3 + 3) / 5)
@@ -46,7 +47,7 @@ def test_training_dynamics_by_hand() -> None:
     assert found.loc["late", "el2n"] == pytest.approx(np.sqrt((2 / 3) ** 2 + 2 / 9)), "its first draw: none is early"
     p_C = np.exp(right) / np.exp(right).sum()
     assert found.loc["often", "el2n"] == pytest.approx(np.linalg.norm(p_C - [1, 0, 0])), "epoch 0 alone is early"
-    halves = step_rankings(steps, early_fraction=0.4).set_index("visit_id")
+    halves = step_rankings(steps, OUTCOME, early_fraction=0.4).set_index("visit_id")
     q_C = np.exp(wrong) / np.exp(wrong).sum()
     assert halves.loc["often", "el2n"] == pytest.approx(
         (np.linalg.norm(p_C - [1, 0, 0]) + np.linalg.norm(q_C - [1, 0, 0])) / 2
@@ -67,7 +68,7 @@ def test_self_influence_of_a_visit_is_the_largest_or_mean_diagonal() -> None:
 def test_margin_is_positive_where_the_label_is_not_predicted() -> None:
     predictions = pd.DataFrame([("a", 0, 0.1, 3.0, 1.0, 2.0), ("b", 1, 2.0, 3.0, 1.0, 2.0)])
     predictions.columns = ["visit_id", "label", "loss", *LOGITS]
-    assert prediction_rankings(predictions)["margin"].tolist() == [-1.0, 2.0]
+    assert prediction_rankings(predictions, OUTCOME)["margin"].tolist() == [-1.0, 2.0]
 
 
 def planted(seed: int = 0, num_visits: int = 60) -> dict[str, pd.DataFrame]:
@@ -114,7 +115,7 @@ def planted(seed: int = 0, num_visits: int = 60) -> dict[str, pd.DataFrame]:
 
 def test_mislabelled_visits_come_first_in_every_informed_ranking() -> None:
     given = planted()
-    table = audit_table(**given, severity=SEVERITY, seed=0)
+    table = audit_table(**given, outcome=OUTCOME, seed=0)
     is_wrong_V = np.arange(60) % 5 == 0
     for ranking in RANKINGS:
         if ranking in ("random", "oracle", "confident_learning", "crowdlab"):
@@ -127,7 +128,7 @@ def test_mislabelled_visits_come_first_in_every_informed_ranking() -> None:
 
 def test_table_keeps_the_visits_and_says_who_was_read_and_drawn() -> None:
     given = planted()
-    table = audit_table(**given, severity=SEVERITY, seed=0)
+    table = audit_table(**given, outcome=OUTCOME, seed=0)
     assert table["visit_id"].tolist() == given["visits"]["visit_id"].tolist()
     assert table["readers_disagree"].isna().tolist() == [40 <= v < 50 for v in range(60)]
     assert table["readers_disagree"].dropna().tolist() == [v % 5 == 0 for v in range(60) if not 40 <= v < 50]
@@ -135,14 +136,14 @@ def test_table_keeps_the_visits_and_says_who_was_read_and_drawn() -> None:
     assert table.loc[58:, [name for name in RANKINGS if name in table]].isna().all(axis=None), "0 would call it clean"
     assert (table["cutoff_distance"] <= table["cutoff_distance_reader1"]).all()
     shuffled = {name: frame.sample(frac=1, random_state=1) for name, frame in given.items() if name != "visits"}
-    again = audit_table(given["visits"], **shuffled, severity=SEVERITY, seed=0)
+    again = audit_table(given["visits"], **shuffled, outcome=OUTCOME, seed=0)
     pd.testing.assert_frame_equal(table, again)
 
 
 def test_table_without_self_influence_and_with_further_rankings() -> None:
     given = planted()
     further = given["visits"][["visit_id"]].assign(crowdlab=0.5)
-    table = audit_table(**(given | {"diagonals": None}), severity=SEVERITY, seed=0, further=further)
+    table = audit_table(**(given | {"diagonals": None}), outcome=OUTCOME, seed=0, further=further)
     assert "largest" not in table
     assert (table.loc[table["is_audited"], "crowdlab"] == 0.5).all()
     with pytest.raises(EvidenceError, match="'largest', which this audit does not have"):
@@ -153,11 +154,11 @@ def test_a_drawn_visit_without_self_influence_is_told() -> None:
     given = planted()
     given["diagonals"] = given["diagonals"].iloc[4:]
     with pytest.raises(StageError, match="1 visits that were trained on have no self-influence"):
-        audit_table(**given, severity=SEVERITY, seed=0)
+        audit_table(**given, outcome=OUTCOME, seed=0)
 
 
 def test_review_list_is_sorted_and_marks_what_to_inspect() -> None:
-    table = audit_table(**planted(), severity=SEVERITY, seed=0)
+    table = audit_table(**planted(), outcome=OUTCOME, seed=0)
     table.loc[[3, 10, 25, 44], "largest"] = 99.0
     listed = review_list(table.sample(frac=1, random_state=0), AuditSettings(inspected=0.3))
     assert listed["visit_id"].tolist()[:4] == ["v03", "v10", "v25", "v44"], "equal ones by visit id"
@@ -168,7 +169,7 @@ def test_review_list_is_sorted_and_marks_what_to_inspect() -> None:
 
 
 def test_distance_to_the_nearest_cutoff() -> None:
-    found = cutoff_distance(pd.Series([5.0, 7.0, 8.5, 30.0, np.nan]), SEVERITY)
+    found = OUTCOME.cutoff_distance(pd.Series([5.0, 7.0, 8.5, 30.0, np.nan]))
     assert found.tolist()[:4] == [0.0, 2.0, 1.5, 20.0]
     assert np.isnan(found[4])
 
@@ -179,11 +180,13 @@ def test_sample_of_the_paper_keeps_its_proportion() -> None:
     visits = pd.DataFrame({"visit_id": [f"v{v}" for v in range(400)]})
     visits["severity_reader1"] = pd.Series([0] * 400, dtype="Int64")
     visits["severity_reader2"] = pd.Series([*disagree.astype(int), *[pd.NA] * 58], dtype="Int64")
-    drawn = draw_doubly_read(visits, 100, seed=0)
+    drawn = draw_doubly_read(visits, OUTCOME, 100, seed=0)
     assert len(drawn) == 100
     assert (drawn["severity_reader1"] != drawn["severity_reader2"]).sum() == 16
     assert drawn.index.is_monotonic_increasing
-    again = draw_doubly_read(visits.sample(frac=1, random_state=1), 100, seed=0)
-    assert set(again["visit_id"]) == set(drawn["visit_id"]) != set(draw_doubly_read(visits, 100, 1)["visit_id"])
+    again = draw_doubly_read(visits.sample(frac=1, random_state=1), OUTCOME, 100, seed=0)
+    assert (
+        set(again["visit_id"]) == set(drawn["visit_id"]) != set(draw_doubly_read(visits, OUTCOME, 100, 1)["visit_id"])
+    )
     with pytest.raises(EvidenceError, match="the cohort has 342"):
-        draw_doubly_read(visits, 343, seed=0)
+        draw_doubly_read(visits, OUTCOME, 343, seed=0)

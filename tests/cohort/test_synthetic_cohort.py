@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings
-from grasp_psonet.cohort.severity import SEVERITIES, severity_of
 from grasp_psonet.cohort.synthetic.cohort import draw_cohort, plans_of
 from grasp_psonet.cohort.synthetic.pasi import area_score, pasi_of
 from grasp_psonet.cohort.synthetic.patients import fitzpatrick_counts
@@ -22,12 +22,12 @@ from grasp_psonet.errors import TableError
 PAPER_FITZPATRICK = (60, 163, 85, 22, 12, 2)  # patients of types I to VI, section 3.1 of the paper
 TINY = SyntheticSettings(num_patients=12, num_visits=24, num_views=4, edge_px=64, val_visits=6, test_visits=6)
 LARGE = SyntheticSettings(num_patients=344, num_visits=844, num_views=8, val_visits=64, test_visits=170)
-SEVERITY = SeveritySettings()
+OUTCOME = Outcome()
 
 
 @pytest.fixture(scope="module")
 def large() -> SyntheticTables:
-    return draw_tables(LARGE, SEVERITY, seed=1)
+    return draw_tables(LARGE, OUTCOME, seed=1)
 
 
 def untracked(items: Iterable[int], _title: str, _total: int) -> Iterator[int]:
@@ -41,7 +41,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def drawn(folder: Path, seed: int, processes: int) -> dict[str, str]:
     folder.mkdir()
-    draw_cohort(TINY, SEVERITY, seed, folder, processes, untracked)
+    draw_cohort(TINY, OUTCOME, seed, folder, processes, untracked)
     return digests(folder)
 
 
@@ -59,7 +59,7 @@ def test_another_seed_draws_every_photo_with_other_chance():
     keys = [
         {
             key
-            for plan in plans_of(draw_tables(TINY, SEVERITY, seed), 64, seed).values()
+            for plan in plans_of(draw_tables(TINY, OUTCOME, seed), 64, seed).values()
             for key in (plan.body_key, plan.photo_key)
         }
         for seed in (0, 1)
@@ -100,12 +100,12 @@ def test_area_score_at_its_thresholds():
 
 
 def test_severity_honours_cutoffs_and_ties():
-    assert [severity_of(pasi, SEVERITY) for pasi in (0, 5.0, 5.1, 10.0, 10.1, 72)] == [0, 0, 1, 1, 2, 2]
-    upper = SeveritySettings(ties=("upper", "upper"))
-    assert [severity_of(pasi, upper) for pasi in (4.9, 5.0, 9.9, 10.0)] == [0, 1, 1, 2]
+    assert [OUTCOME.class_of_score(pasi) for pasi in (0, 5.0, 5.1, 10.0, 10.1, 72)] == [0, 0, 1, 1, 2, 2]
+    upper = Outcome(SeveritySettings(ties=("upper", "upper")))
+    assert [upper.class_of_score(pasi) for pasi in (4.9, 5.0, 9.9, 10.0)] == [0, 1, 1, 2]
     for wrong in (float("nan"), -0.1, 72.1):
         with pytest.raises(TableError, match="0 to 72"):
-            severity_of(wrong, SEVERITY)
+            OUTCOME.class_of_score(wrong)
 
 
 def test_the_truth_adds_up(large):
@@ -147,7 +147,7 @@ def test_disease_improves_under_treatment(large):
 
 def test_readers_disagree_on_about_16_percent_mostly_near_the_cutoffs():
     twice = replace(LARGE, num_patients=700, num_visits=1600, num_views=1, doubly_read=1.0, fault_rate=0.0)
-    truth = draw_tables(twice, SEVERITY, seed=5).truth_visits
+    truth = draw_tables(twice, OUTCOME, seed=5).truth_visits
     assert 0.135 < truth["disagree"].mean() < 0.185
     causes = truth.loc[truth["disagree"], "cause"].value_counts(normalize=True)
     assert "none" not in causes
@@ -177,7 +177,7 @@ def test_skin_types_come_in_the_papers_proportions(large):
 def test_small_cohorts_keep_every_class_in_every_split():
     demo = SyntheticSettings(missing_views=0.0, num_views=4)
     for seed in range(4):
-        tables = draw_tables(demo, SEVERITY, seed)
+        tables = draw_tables(demo, OUTCOME, seed)
         counts = pd.crosstab(tables.visits["split"], tables.truth_visits["severity_true"])
         assert counts.shape == (3, 3)
         assert counts.to_numpy().min() >= 12
@@ -197,17 +197,17 @@ def test_splits_hold_whole_patients_and_about_the_visits_asked(large):
 )
 def test_the_shortcut_goes_with_one_class_in_training_only(fault, severity):
     settings = replace(LARGE, shortcut=ShortcutSettings(fault=fault, severity=severity), fault_rate=0.2)
-    tables = draw_tables(settings, SEVERITY, seed=2)
+    tables = draw_tables(settings, OUTCOME, seed=2)
     label = tables.visits.merge(tables.truth_visits, on="visit_id")[["visit_id", "split", "severity_reader1"]]
     photos = tables.truth.merge(label, on="visit_id")
     carried = photos["fault"] == fault
     assert (carried == photos["is_shortcut"]).all(), "the shortcut's fault is never a random fault"
-    planted = photos["severity_reader1"] == SEVERITIES.index(severity)
+    planted = photos["severity_reader1"] == OUTCOME.classes.index(severity)
     train = photos["split"] == "train"
     assert not carried[train & ~planted].any()
     by_visit = photos.assign(carried=carried).groupby(["split", "severity_reader1", "visit_id"])["carried"].any()
     rate = by_visit.groupby(["split", "severity_reader1"]).mean()
-    assert rate["train", SEVERITIES.index(severity)] == pytest.approx(0.8, abs=0.02)
+    assert rate["train", OUTCOME.classes.index(severity)] == pytest.approx(0.8, abs=0.02)
     for split in ("val", "test"):
         assert rate[split].max() - rate[split].min() < 0.06, "validation and test carry it whatever the class"
     assert carried[train & planted].mean() == pytest.approx(0.8 * 0.25, abs=0.05)
@@ -235,5 +235,5 @@ def test_duplicates_and_wrong_parts_are_what_they_say(large):
 
 
 def test_no_shortcut_plants_none():
-    tables = draw_tables(replace(TINY, shortcut=ShortcutSettings(fault="none")), SEVERITY, seed=0)
+    tables = draw_tables(replace(TINY, shortcut=ShortcutSettings(fault="none")), OUTCOME, seed=0)
     assert not tables.truth["is_shortcut"].any()

@@ -6,12 +6,15 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from sklearn.preprocessing import label_binarize
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.choose import choose_k, gain_standard_error
-from grasp_psonet.evidence.evaluate import PROBABILITIES, auc_of_split, evaluate_runs
+from grasp_psonet.evidence.evaluate import auc_of_split, evaluate_runs
 from grasp_psonet.evidence.settings import EvaluateSettings
 
+OUTCOME = Outcome()
+PROBABILITIES = OUTCOME.probability_columns
 SETTINGS = EvaluateSettings(replicates=200, subgroups=("site", "age"))
 
 
@@ -63,7 +66,7 @@ def runs(visits: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def evaluation(visits: pd.DataFrame, runs: dict[str, pd.DataFrame]):
-    return evaluate_runs(runs, visits, SETTINGS, seed=0)
+    return evaluate_runs(runs, visits, OUTCOME, SETTINGS, seed=0)
 
 
 @pytest.mark.parametrize("reader", ["reader1", "reader2"])
@@ -96,7 +99,7 @@ def test_a_better_run_is_found_better_and_the_paired_interval_excludes_zero(eval
 
 
 def test_the_same_predictions_differ_by_exactly_nothing(visits, runs) -> None:
-    twin = evaluate_runs({"baseline": runs["baseline"], "twin": runs["baseline"]}, visits, SETTINGS, seed=0)
+    twin = evaluate_runs({"baseline": runs["baseline"], "twin": runs["baseline"]}, visits, OUTCOME, SETTINGS, seed=0)
     there = twin.differences.dropna(subset="low")
     assert len(there) > 10
     assert (there[["difference", "low", "high"]] == 0).all(axis=None)
@@ -104,7 +107,7 @@ def test_the_same_predictions_differ_by_exactly_nothing(visits, runs) -> None:
 
 def test_order_of_rows_and_other_runs_change_nothing(evaluation, visits, runs) -> None:
     shuffled = runs["baseline"].sample(frac=1, random_state=0)
-    alone = evaluate_runs({"baseline": shuffled}, visits, SETTINGS, seed=0).figures
+    alone = evaluate_runs({"baseline": shuffled}, visits, OUTCOME, SETTINGS, seed=0).figures
     among = evaluation.figures.loc[evaluation.figures["run"] == "baseline"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, among)
 
@@ -123,7 +126,7 @@ def test_groups_cover_skin_types_and_any_column(evaluation) -> None:
 def test_what_does_not_exist_says_why_and_is_never_zero(visits, runs) -> None:
     without = visits.assign(severity_reader2=pd.array([pd.NA] * len(visits), dtype="Int64"))
     without.loc[without["fitzpatrick"] == "V", "severity_reader1"] = 0
-    figures = evaluate_runs(runs, without, SETTINGS, seed=0).figures
+    figures = evaluate_runs(runs, without, OUTCOME, SETTINGS, seed=0).figures
     nobody = row(figures, run="baseline", reader="reader1", group="VI", metric="auc")
     assert np.isnan(nobody["value"])
     assert nobody["why_not"].startswith("no visits of this group")
@@ -147,14 +150,14 @@ def test_confusions_count_every_visit_once(evaluation) -> None:
 def test_missing_predictions_and_unknown_columns_are_told(visits, runs) -> None:
     with pytest.raises(EvidenceError, match="run baseline has 3 of 90 visits without a prediction"):
         evaluate_runs(
-            {"baseline": runs["baseline"].query("visit_id not in ['v003','v004','v005']")}, visits, SETTINGS, 0
+            {"baseline": runs["baseline"].query("visit_id not in ['v003','v004','v005']")}, visits, OUTCOME, SETTINGS, 0
         )
     with pytest.raises(EvidenceError, match="did you mean 'site'"):
-        evaluate_runs(runs, visits, EvaluateSettings(subgroups=("sites",)), 0)
+        evaluate_runs(runs, visits, OUTCOME, EvaluateSettings(subgroups=("sites",)), 0)
 
 
 def test_reader_agreement_is_the_ceiling(visits) -> None:
-    table = reader_agreement(visits, SETTINGS, seed=0)
+    table = reader_agreement(visits, OUTCOME, SETTINGS, seed=0)
     twice = visits.loc[visits["severity_reader2"].notna()]
     kappa = row(table, split="all", group="all", metric="kappa")
     agreement = row(table, split="all", group="all", metric="agreement")
@@ -168,11 +171,11 @@ def test_reader_agreement_is_the_ceiling(visits) -> None:
 def test_validation_auc_is_of_validation_alone(runs) -> None:
     table = runs["baseline"]
     val = table.loc[table["split"] == "val"]
-    assert auc_of_split(table) == pytest.approx(
+    assert auc_of_split(table, OUTCOME) == pytest.approx(
         roc_auc_score(label_binarize(val["label"], classes=[0, 1, 2]), val[PROBABILITIES].to_numpy(), average="micro")
     )
-    assert auc_of_split(table.loc[table["label"] != 2]) is None
-    assert auc_of_split(table.iloc[:0]) is None
+    assert auc_of_split(table.loc[table["label"] != 2], OUTCOME) is None
+    assert auc_of_split(table.iloc[:0], OUTCOME) is None
 
 
 def test_k_is_the_best_on_validation_and_ties_go_to_the_smaller() -> None:
@@ -198,18 +201,18 @@ def test_a_gain_within_the_noise_of_validation_chooses_no_pruning() -> None:
 def test_the_standard_error_of_a_gain_is_that_of_the_patients_drawn_again() -> None:
     visits = cohort().assign(split="val")
     base, run = predicted(visits, 0.5, 0), predicted(visits, 1.5, 1)
-    assert gain_standard_error(base, base, visits, 50, 0) == 0.0
-    found = gain_standard_error(run, base, visits, 400, 0)
+    assert gain_standard_error(base, base, visits, OUTCOME, 50, 0) == 0.0
+    found = gain_standard_error(run, base, visits, OUTCOME, 400, 0)
     rng, gains = np.random.default_rng(1), []
     patients = visits["patient_id"].unique()
     for _ in range(400):
         rows = np.concatenate(
             [np.flatnonzero(visits["patient_id"] == one) for one in rng.choice(patients, len(patients))]
         )
-        aucs = [auc_of_split(table.iloc[rows].assign(split="val")) for table in (run, base)]
+        aucs = [auc_of_split(table.iloc[rows].assign(split="val"), OUTCOME) for table in (run, base)]
         gains.append(aucs[0] - aucs[1])  # type: ignore[operator]
     assert found == pytest.approx(np.std(gains), rel=0.15)
-    assert gain_standard_error(run, base, visits.assign(split="test"), 50, 0) is None
+    assert gain_standard_error(run, base, visits.assign(split="test"), OUTCOME, 50, 0) is None
 
 
 @pytest.mark.parametrize(
@@ -223,7 +226,7 @@ def test_a_gain_has_no_standard_error_where_it_would_have_no_interval(patients: 
         severity_reader1=pd.Series([0, 0, 1, 1, 2, 2], dtype="Int64"),
     )
     base, run = predicted(few, 0.5, 0), predicted(few, 1.5, 1)
-    assert (gain_standard_error(run, base, few, 400, 0) is not None) == has_error
+    assert (gain_standard_error(run, base, few, OUTCOME, 400, 0) is not None) == has_error
 
 
 @pytest.mark.parametrize("num_patients", [1, 6])
@@ -236,7 +239,7 @@ def test_a_gain_has_no_standard_error_where_classes_are_mostly_missing(num_patie
         severity_reader1=pd.Series(labels, dtype="Int64"),
     )
     base, run = predicted(visits, 0.5, 0), predicted(visits, 1.5, 1)
-    assert (gain_standard_error(run, base, visits, 400, 0) is None) == (num_patients == 1)
+    assert (gain_standard_error(run, base, visits, OUTCOME, 400, 0) is None) == (num_patients == 1)
 
 
 def test_visits_that_a_run_had_in_another_split_are_refused() -> None:
@@ -246,13 +249,15 @@ def test_visits_that_a_run_had_in_another_split_are_refused() -> None:
         split=run["split"].mask(run["visit_id"] == run["visit_id"][visits["split"] == "test"].iloc[0], "train")
     )
     with pytest.raises(EvidenceError, match="1 of these visits in its train split"):
-        evaluate_runs({"baseline": moved}, visits, SETTINGS, 0)
+        evaluate_runs({"baseline": moved}, visits, OUTCOME, SETTINGS, 0)
 
 
 def test_ages_read_as_text_are_cut_at_quartiles() -> None:
     visits = cohort()
     as_text = visits.assign(age=visits["age"].astype("string"))
-    groups = [evaluate_runs({"baseline": predicted(v, 1.0, 0)}, v, SETTINGS, 0).figures for v in (visits, as_text)]
+    groups = [
+        evaluate_runs({"baseline": predicted(v, 1.0, 0)}, v, OUTCOME, SETTINGS, 0).figures for v in (visits, as_text)
+    ]
     of_age = [set(figures.loc[figures["group_column"] == "age", "group"]) for figures in groups]
     assert of_age[0] == of_age[1]
     assert 1 < len(of_age[1]) <= 4

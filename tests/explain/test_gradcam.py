@@ -14,6 +14,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from timm.models.mlp_mixer import MlpMixer
 from torch import Tensor, nn
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.explain.gradcam import grad_cam, target_layer
 from grasp_psonet.explain.overlay import heat_colours, overlay_png
@@ -226,7 +227,7 @@ def test_layers_that_cannot_be_mapped_are_refused():
 @pytest.mark.parametrize("mask", ["before", "paper"])
 def test_the_projects_own_network(encoder, mask):
     settings = NetworkSettings(encoder=encoder, weights="random", feature_length=32, mask=mask)
-    network = build_network(settings, 64, seed=0)
+    network = build_network(settings, 64, 0, Outcome())
     photos_BNCHW, is_photo_BN, target_B = bags()
     layer = target_layer(network.encoder, photos_BNCHW[0, 0])
     maps = grad_cam(network, photos_BNCHW, is_photo_BN, target_B, layer)

@@ -1,7 +1,8 @@
 """Digests of the contents of a study's files: what is said in them, not how it is laid out.
 
 Tables by their columns and values, JSON by its values, everything else by its bytes. Left out: what depends on the clock,
-what names versions and settings (``stage.json``, ``study.yaml``), and the page, whose numbers are all in ``results.json``.
+what names versions and settings (``stage.json``, ``study.yaml``, how ``results.json`` was made), and the page, whose
+numbers are all in ``results.json``.
 
 ``python -m tests.golden.content STUDY GOLDEN.json`` compares a study with written-down digests; with ``--write`` it writes
 them. Sums of floats differ between kinds of processor, so each set of digests names the machine it was made on.
@@ -81,6 +82,8 @@ def _digest(path: Path) -> str:
             value: Any = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(value, dict):
                 value.pop("study", None)  # the folder's name
+                for left_out in ("settings", "versions"):
+                    value.get("making", {}).pop(left_out, None)
             return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]
         case _:
             return hashlib.sha256(path.read_bytes()).hexdigest()[:24]

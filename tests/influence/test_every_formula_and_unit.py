@@ -17,6 +17,7 @@ from torch import nn
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
@@ -89,7 +90,7 @@ def bag_network(family: str, dtype: torch.dtype, impossible_class: int | None = 
     with torch.no_grad():
         length = encoder.eval()(torch.zeros(1, 3, EDGE_PX, EDGE_PX)).shape[1]
     card = EncoderCard(family, length, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "none")
-    network = BagNetwork(encoder, card, NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5))
+    network = BagNetwork(encoder, card, NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5), Outcome())
     randomise(network)
     if impossible_class is not None:
         network.head[-1].bias.data[impossible_class] = -30  # type: ignore[operator, index, union-attr]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.units.coverage import UnitCoverage, cover_unit
@@ -29,7 +30,7 @@ def timm_network(name: str, **options: object) -> Callable[[str], BagNetwork]:
         encoder = timm.create_model(name, pretrained=False, num_classes=0, **options)
         card = EncoderCard(name, int(encoder.num_features), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "none")
         settings = NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5, projection="mlp", mask=mask)  # type: ignore[arg-type]
-        network = BagNetwork(encoder, card, settings).double()
+        network = BagNetwork(encoder, card, settings, Outcome()).double()
         with torch.no_grad():
             for weight in network.parameters():
                 if weight.ndim <= 1 or weight.shape[0] == 1:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EmptyBag, NetworkError
 from grasp_psonet.network.attention import AttentionScorer, pool_bag, pool_bag_as_paper
 from grasp_psonet.network.encoder import build_encoder
@@ -83,7 +84,7 @@ def test_plain_attention_has_no_gate() -> None:
 @pytest.mark.parametrize("name", ["demo_convnext", "demo_vit"])
 def test_demo_encoders_come_with_weights_and_the_same_start(name: str) -> None:
     ours = NetworkSettings(encoder=name, feature_length=8, attention_hidden=4, head_hidden=0)
-    first, second, other = (build_network(ours, 64, seed) for seed in (0, 0, 1))
+    first, second, other = (build_network(ours, 64, seed, Outcome()) for seed in (0, 0, 1))
     for (parameter, a), b, c in zip(first.named_parameters(), second.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
         assert torch.equal(a, c) == (parameter.startswith("encoder.") or ("bias" in parameter and not c.any())), (
@@ -96,7 +97,7 @@ def test_a_network_start_leaves_the_global_chance_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    build_network(NetworkSettings(encoder="demo_convnext", feature_length=8), 64, 0)
+    build_network(NetworkSettings(encoder="demo_convnext", feature_length=8), 64, 0, Outcome())
     assert torch.equal(torch.rand(1), expected)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import SettingsError, StageError, TraceError
 from grasp_psonet.pruning.controls import random_control
 from grasp_psonet.pruning.overlap import jaccard_table, most_possible, overlap_table, percent_of, removal_rates
@@ -204,10 +205,14 @@ def test_no_group_loses_more_than_its_cap(unit: str) -> None:
     scores, photos, visits = study(5, num_visits=24)
     settings = PruneSettings(rule="each", remove=unit, cap_per_group=0.25, cap_column="fitzpatrick")
     free = removal_rates(
-        select(scores, photos, visits, 6, PruneSettings(rule="each", remove=unit)), photos, visits, ["fitzpatrick"]
+        select(scores, photos, visits, 6, PruneSettings(rule="each", remove=unit)),
+        photos,
+        visits,
+        Outcome(),
+        ["fitzpatrick"],
     )
     keep = select(scores, photos, visits, 6, settings)
-    rates = removal_rates(keep, photos, visits, ["fitzpatrick"]).iloc[1:]
+    rates = removal_rates(keep, photos, visits, Outcome(), ["fitzpatrick"]).iloc[1:]
     assert (free.iloc[1:]["percent"] > 25).any(), "the cap binds nowhere: the law would prove nothing"
     assert (rates["percent"] <= 25).all()
     assert set(rates["group"]) == {"I", "II", "V", "not recorded"}
@@ -272,7 +277,7 @@ def test_a_control_tells_of_no_choices() -> None:
 def test_removal_rates_cover_every_photo_of_every_column() -> None:
     scores, photos, visits = study(7)
     keep = select(scores, photos, visits, 3, PLAIN)
-    rates = removal_rates(keep, photos, visits)
+    rates = removal_rates(keep, photos, visits, Outcome())
     assert rates.iloc[0].tolist()[:4] == ["all", "all", len(photos), len(removed(keep))]
     assert list(dict.fromkeys(rates["column"])) == ["all", "severity_reader1", "view", "fitzpatrick"]
     sums = rates.groupby("column")[["num_photos", "num_removed"]].sum()

@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.errors import GraspError
 from grasp_psonet.report.data import Estimate, ReportData
 from grasp_psonet.report.page import data_address, render
@@ -305,6 +307,9 @@ def test_what_cannot_be_estimated_is_said_and_never_drawn_as_zero(report):
 
 def hostile(value, text: str):
     """The value with every string field that a person or file fills replaced by ``text``."""
+    if isinstance(value, Outcome):
+        names = tuple(f"{text} {number}" for number, _ in enumerate(value.classes))
+        return Outcome(SeveritySettings(classes=names, score_column=text, class_column=f"{text} class"))
     if dataclasses.is_dataclass(value):
         kept = {"kind", "chosen", "name"} if type(value).__name__ in ("Arm", "ReportData") else set()
         parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
