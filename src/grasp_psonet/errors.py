@@ -14,7 +14,7 @@ class StudyError(GraspError):
 
 
 class TableError(GraspError):
-    """visits.csv, photos.csv or views.csv hold faults; the message lists every one with its row."""
+    """visits.csv, photos.csv or views.csv hold faults, each listed with its row; or a table to be written lacks its columns."""
 
 
 class FileError(GraspError):

@@ -22,6 +22,7 @@ from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import kept_queries, run_queries
 from grasp_psonet.study import Study
 from grasp_psonet.trajectory.anchors import anchor_steps
+from tests.tables.of_study import table_faults
 
 QUICK = ["--train.epochs", "2", "--prune.k", "[3]", "--evaluate.replicates", "50", "--cohort.num_views", "3"]
 
@@ -75,6 +76,11 @@ def test_every_stage_leaves_its_tables(finished: Path) -> None:
     ):
         assert (finished / file).stat().st_size > 0, file
     assert not list(finished.rglob("*.partial"))
+
+
+@pytest.mark.process
+def test_every_table_is_as_stated(finished: Path) -> None:
+    assert table_faults(finished) == []
 
 
 @pytest.mark.process

@@ -1,0 +1,99 @@
+"""Figures of runs and readers, with intervals; tidy: one row per number."""
+
+from dataclasses import replace
+
+from grasp_psonet.tables import columns as c
+from grasp_psonet.tables.dtypes import FLOAT64, INT, TEXT
+from grasp_psonet.tables.table import Column, Table
+
+_PLACE = (
+    Column(c.RUN, TEXT, "the run"),
+    Column(c.READER, TEXT, "whose labels are the truth here", "reader1, reader2"),
+    Column(
+        c.GROUP_COLUMN, TEXT, "the column of visits.csv that makes the group", "all, fitzpatrick, evaluate.subgroups"
+    ),
+    Column(c.GROUP, TEXT, "the group of visits", "all, or a value of that column"),
+)
+_BASELINE = Column(c.BASELINE, TEXT, "the run it is compared with")
+_METRIC = Column(c.METRIC, TEXT, "the figure", "auc, kappa, accuracy")
+_VALUE = Column(c.VALUE, FLOAT64, "the figure itself; missing where it does not exist", "of the metric", nullable=True)
+_DIFFERENCE = Column(
+    c.DIFFERENCE,
+    FLOAT64,
+    "this run minus the other, on the same visits; missing where it does not exist",
+    "of the metric",
+    nullable=True,
+)
+INTERVAL = (
+    Column(
+        c.LOW,
+        FLOAT64,
+        "lower end of the interval over patients (`evaluate.confidence`); missing where there is none",
+        "of the metric",
+        nullable=True,
+    ),
+    Column(c.HIGH, FLOAT64, "its upper end; missing where there is none", "of the metric", nullable=True),
+)
+NUM_VISITS = Column(c.NUM_VISITS, INT, "visits that the figure rests on", "from 0")
+NUM_PATIENTS = Column(c.NUM_PATIENTS, INT, "their patients", "from 0")
+NUM_DISAGREEMENTS = Column(c.NUM_DISAGREEMENTS, INT, "visits on which the readers' classes differ", "from 0")
+NUM_LEFT_OUT = Column(c.NUM_LEFT_OUT, INT, "visits of the group left out because a reader did not read them", "from 0")
+REPLICATES = (
+    Column(c.NUM_REPLICATES, INT, "bootstrap replicates in which the figure exists", "from 0"),
+    Column(c.WHY_NOT, TEXT, "why there is no figure or no interval; empty where there is"),
+)
+_NUMBERS = (*INTERVAL, NUM_VISITS, NUM_PATIENTS, NUM_LEFT_OUT, *REPLICATES)
+
+FIGURES = Table(
+    title="the figures of all runs on test",
+    pattern="evaluation/figures.parquet",
+    row="figure",
+    made_by="grasp evaluate",
+    columns=(*_PLACE, _METRIC, _VALUE, *_NUMBERS),
+)
+
+DIFFERENCES = Table(
+    title="the differences of runs to the baseline on test",
+    pattern="evaluation/differences.parquet",
+    row="paired difference",
+    made_by="grasp evaluate",
+    columns=(*_PLACE, _BASELINE, _METRIC, _DIFFERENCE, *_NUMBERS),
+)
+
+AGAINST_RANDOM = replace(
+    DIFFERENCES,
+    title="the difference of the chosen run to its random control on test",
+    pattern="evaluation/against_random.parquet",
+)
+
+CONFUSIONS = Table(
+    title="the confusion matrices on test",
+    pattern="evaluation/confusions.parquet",
+    row="cell of a matrix",
+    made_by="grasp evaluate",
+    columns=(
+        *_PLACE,
+        Column(c.LABEL, TEXT, "the reader's class", "name of a class"),
+        Column(c.PREDICTED, TEXT, "the run's class", "name of a class"),
+        Column(c.NUM_VISITS, INT, "visits in this cell", "from 0"),
+    ),
+)
+
+AGREEMENT = Table(
+    title="the agreement of the two readers",
+    pattern="evaluation/agreement.parquet",
+    row="figure",
+    made_by="grasp evaluate",
+    columns=(
+        Column(c.SPLIT, TEXT, "the split that the visits are in", "all, train, val, test"),
+        *_PLACE[2:],
+        Column(c.METRIC, TEXT, "the figure", "kappa, agreement"),
+        _VALUE,
+        *INTERVAL,
+        NUM_VISITS,
+        NUM_PATIENTS,
+        NUM_DISAGREEMENTS,
+        NUM_LEFT_OUT,
+        *REPLICATES,
+    ),
+)

@@ -1,0 +1,141 @@
+"""What a run leaves: its plan, the record of its steps and epochs, predictions and attention."""
+
+from grasp_psonet.tables import columns as c
+from grasp_psonet.tables.dtypes import BOOL, FLOAT, FLOAT32, FLOAT64, INT, TEXT
+from grasp_psonet.tables.table import Column, Table
+
+_DRAW = (
+    Column(c.STEP, INT, "step of the optimizer", "from 1"),
+    Column(c.EPOCH, INT, "epoch of training; a recorded loop counts as one", "from 1"),
+    Column(c.DRAW, INT, "place of the draw in its epoch", "from 0"),
+    Column(c.VISIT_ID, TEXT, "the visit drawn"),
+)
+_LABEL = Column(c.LABEL, INT, "the class that the visit is trained on: Reader 1's", "class, from 0")
+
+PLAN = Table(
+    title="the batch plan of a run",
+    pattern="runs/*/plan.parquet",
+    row="draw",
+    made_by="grasp run",
+    columns=_DRAW,
+)
+
+STEPS = Table(
+    title="the step records of a run",
+    pattern="runs/*/steps.parquet",
+    row="draw",
+    made_by="grasp run",
+    columns=(
+        *_DRAW,
+        Column(_LABEL.name, INT, _LABEL.meaning + "; absent from a recorded loop", _LABEL.unit, optional=True),
+        Column(
+            c.LOSS,
+            FLOAT32,
+            "loss of the draw before the step; absent from a recorded loop",
+            "nats",
+            optional=True,
+        ),
+        Column(c.LR, FLOAT64, "learning rate of the step", "above 0"),
+        Column(
+            c.GRAD_NORM,
+            FLOAT64,
+            "norm of the step's gradient before clipping; absent from a recorded loop",
+            "nats per unit of weight",
+            optional=True,
+        ),
+        Column(
+            c.CLIPPED_NORM,
+            FLOAT64,
+            "norm of the gradient that the optimizer took; of a recorded loop alone",
+            "nats per unit of weight",
+            optional=True,
+        ),
+        Column(
+            c.LOGIT,
+            FLOAT,
+            "the one output of a recorded network for two classes; missing where a step was not seen",
+            "logit of class 1 over 0",
+            nullable=True,
+            optional=True,
+        ),
+        Column(
+            "logit_<class>",
+            FLOAT,
+            "what the network gave for the draw before the step, by name of the class, in a recorded loop by its number; "
+            "missing where a recorded step was not seen",
+            "logit",
+            nullable=True,
+        ),
+    ),
+)
+
+EPOCHS = Table(
+    title="the epochs of a run",
+    pattern="runs/*/epochs.parquet",
+    row="epoch",
+    made_by="grasp run",
+    columns=(
+        Column(c.EPOCH, INT, "epoch of training", "from 1"),
+        Column(c.STEP, INT, "its last step", "from 1"),
+        Column(c.LR, FLOAT64, "learning rate of that step", "above 0"),
+        Column(c.TRAIN_LOSS, FLOAT64, "mean loss over its draws, each before its step", "nats"),
+        Column(c.VAL_LOSS, FLOAT64, "mean loss over validation after it", "nats"),
+        Column(
+            c.VAL_AUC,
+            FLOAT64,
+            "validation micro AUC after it; missing where validation lacks a class",
+            "0 to 1",
+            nullable=True,
+        ),
+        Column(c.KEPT, BOOL, "whether the weights after it are those of the run"),
+    ),
+)
+
+PREDICTIONS = Table(
+    title="the predictions of a run",
+    pattern="runs/*/predictions.parquet",
+    row="visit",
+    made_by="grasp run",
+    columns=(
+        Column(c.VISIT_ID, TEXT, "the visit"),
+        _LABEL,
+        Column(c.PREDICTED, INT, "the class of the largest logit", "class, from 0"),
+        Column(c.LOSS, FLOAT64, "loss against the label", "nats"),
+        Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
+        Column("logit_<class>", FLOAT64, "the network's output for the class", "logit"),
+        Column(c.ATTENDED_PHOTO_ID, TEXT, "the photo that the network attended to most"),
+        Column(c.SPLIT, TEXT, "the split that the visit was in", "train, val, test"),
+    ),
+)
+
+ATTENTION = Table(
+    title="the attention of a run",
+    pattern="runs/*/attention.parquet",
+    row="photo",
+    made_by="grasp run",
+    columns=(
+        Column(c.VISIT_ID, TEXT, "the visit"),
+        Column(c.PHOTO_ID, TEXT, "the photo"),
+        Column(c.ATTENTION, FLOAT32, "its share in the visit's feature; adds up to 1 over a visit", "0 to 1"),
+        Column(
+            c.ATTENTION_LOGIT,
+            FLOAT32,
+            "its attention before the softmax; missing where the photo was removed and not read",
+            "logit",
+            nullable=True,
+        ),
+        Column(c.SPLIT, TEXT, "the split that the visit was in", "train, val, test"),
+    ),
+)
+
+NEW_VISITS = Table(
+    title="the predictions for new visits, by `grasp predict`",
+    pattern="",
+    row="visit",
+    columns=(
+        Column(c.VISIT_ID, TEXT, "the visit: the name of its folder"),
+        Column(c.NUM_PHOTOS, INT, "photos read", "from 1"),
+        Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
+        Column(c.PREDICTED, TEXT, "the class of the largest logit", "name of a class"),
+    ),
+)

@@ -1,0 +1,119 @@
+"""Scores of training photos on errors, in a study and from Python, and the lists of photos to keep."""
+
+from grasp_psonet.tables import columns as c
+from grasp_psonet.tables.dtypes import BOOL, FLOAT64, INT, TEXT
+from grasp_psonet.tables.table import Column, Table
+
+_SCORED_VISIT = Column(c.VISIT_ID, TEXT, "the visit (bag) of the training photo")
+_PLACE = Column(c.PHOTO, INT, "place of the photo in its bag", "from 0")
+_SCORE = Column(
+    c.SCORE,
+    FLOAT64,
+    "positive: training on the photo lowered the query's loss (helpful); negative: it raised it (harmful); missing where it "
+    "overflowed, and nothing is pruned by such a table",
+    "by the formula; see [what the numbers mean](numbers.md)",
+    nullable=True,
+)
+
+SCORES = Table(
+    title="the scores of a trace",
+    pattern="traces/*/scores.parquet",
+    row="pair of a query and a training photo",
+    made_by="grasp trace",
+    columns=(
+        Column(c.QUERY_ID, TEXT, "the misclassified visit; `all` where the errors are traced as one"),
+        Column(c.PHOTO_ID, TEXT, "the training photo"),
+        _SCORED_VISIT,
+        _SCORE,
+    ),
+)
+
+TRACE_RESULT = Table(
+    title="the scores that `grasp_psonet.trace` returns",
+    pattern="",
+    row="pair of a query and a training photo",
+    columns=(
+        Column(c.QUERY_ID, TEXT, "the query; `all` where the queries are summed"),
+        _SCORED_VISIT,
+        _PLACE,
+        _SCORE,
+    ),
+)
+
+CHANGES = Table(
+    title="the changes that `grasp_psonet.what_if` returns",
+    pattern="",
+    row="pair of a query and an edit of a training bag",
+    columns=(
+        Column(c.QUERY_ID, TEXT, "the query; `all` where the queries are summed"),
+        _SCORED_VISIT,
+        Column(c.EDIT, TEXT, "what becomes of the bag", "removed, alone, relabelled"),
+        Column(
+            c.PHOTO, INT, "place of the photo removed or left alone; missing for another label", "from 0", nullable=True
+        ),
+        Column(c.LABEL, INT, "the other label; missing where a photo is edited", "class, from 0", nullable=True),
+        Column(c.CHANGE, FLOAT64, "predicted change of the query's loss; positive: it would rise", "nats"),
+    ),
+)
+
+QUERIES = Table(
+    title="the errors that were traced",
+    pattern="traces/*/queries.parquet",
+    row="misclassified validation visit at an anchor",
+    made_by="grasp trace",
+    columns=(
+        Column(c.QUERY_ID, TEXT, "the visit"),
+        Column(c.PHOTO_ID, TEXT, "the photo that the network attended to most there"),
+        Column(c.LABEL, INT, "Reader 1's class", "class, from 0"),
+        Column(c.PREDICTED, INT, "the network's class", "class, from 0"),
+        Column(c.LOSS, FLOAT64, "loss of the visit there", "nats"),
+        Column(c.READERS_DISAGREE, BOOL, "whether the readers gave different classes; false where not read twice"),
+        Column(c.NEAR_CUTOFF, BOOL, "whether Reader 1's score lies within `trace.near_cutoff` points of a cut-off"),
+        Column(c.USED, BOOL, "whether it was traced; false for the doubtful ones with `trace.drop_doubtful_queries`"),
+        Column(c.STEP, INT, "the anchor whose network made the error", "step, from 1"),
+    ),
+)
+
+PHOTO_LOSSES = Table(
+    title="the losses of training photos alone",
+    pattern="traces/*/photo_losses.parquet",
+    row="training photo",
+    made_by="grasp trace",
+    columns=(
+        Column(c.PHOTO_ID, TEXT, "the photo"),
+        Column(c.LOSS, FLOAT64, "loss of the photo as a bag of its own against its visit's label", "nats"),
+    ),
+)
+
+KEEP_LIST = Table(
+    title="a keep list",
+    pattern="prunings/*/keep.parquet",
+    row="training photo",
+    made_by="grasp prune",
+    columns=(
+        Column(c.PHOTO_ID, TEXT, "the photo"),
+        Column(c.VISIT_ID, TEXT, "its visit"),
+        Column(c.KEPT, BOOL, "whether it stays"),
+        Column(c.REASON, TEXT, "why it leaves, or stays although chosen; empty where nothing chose it"),
+        Column(
+            c.NUM_QUERIES,
+            INT,
+            "rankings that chose it, kept back or not; one ranking serves all with `together`",
+            "from 0",
+        ),
+        Column(
+            c.SCORE,
+            FLOAT64,
+            "what photos leave by: the sum over the queries, or the strongest with `each`; missing without queries",
+            "as the scores",
+            nullable=True,
+        ),
+        Column(
+            c.MIN_SCORE,
+            FLOAT64,
+            "its own most harmful score over all queries; missing without queries",
+            "as the scores",
+            nullable=True,
+        ),
+    ),
+)
