@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from grasp_psonet.errors import StageError, TableError
+from grasp_psonet.errors import FileError, StageError, TableError
 from grasp_psonet.tables.audit import AUDIT_VISITS
 from grasp_psonet.tables.catalogue import TABLES, tables_at
 from grasp_psonet.tables.columns import LABEL, LOSS, PHOTO_ID, QUERY_ID, SCORE, VISIT_ID, logit_columns
@@ -125,7 +125,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError("no space left on device")
 
     monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(FileError, match="no space left"):
         SCORES.write(frame_of(SCORES, 9), path)
     assert_frame_equal(SCORES.read(path), old)
     assert list(tmp_path.iterdir()) == [path]
