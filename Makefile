@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(VENV)-uv/bin/uv
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-truth bench-demo bench-trace bench-paper lock clean
+.PHONY: demo test check bench bench-truth bench-demo bench-trace bench-paper bench-stages lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -27,6 +27,9 @@ bench-demo: $(READY)     ## what pruning wins back from a planted shortcut, over
 bench-trace: $(READY) requirements-bench.lock  ## what tracing costs beside a plain pass, a training step and other tools
 	$(UV) pip install --python $(BIN)/python -r requirements-bench.lock
 	$(BIN)/python -m benchmarks.trace --neighbours captum dattri vmap
+
+bench-stages: $(READY)   ## what a look at a finished study and its proof cost, and which damages are named
+	$(BIN)/python -m benchmarks.stages_proof
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset

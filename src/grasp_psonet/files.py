@@ -22,16 +22,14 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     beside = path.with_name(path.name + _BESIDE)
     try:
         write(beside)
-        sync(beside)
+        _sync(beside)
         beside.replace(path)
-        sync(path.parent)
+        _sync(path.parent)
     except Exception as error:
         beside.unlink(missing_ok=True)
         if not _is_of_the_disk(error):
             raise
-        raise FileError(
-            f"{path} cannot be written: {_said(error)}\n  next: make room or mend the rights, then run the same command again"
-        ) from None
+        raise _cannot_be_written(path, error) from None
 
 
 def write_json(path: Path, value: Any, *, sort_keys: bool = True) -> None:
@@ -60,7 +58,19 @@ def read_json(path: Path) -> Any:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
+    """Waits until a file, or the names in a folder, are on the disk. Raises FileError where they cannot be written."""
+    try:
+        _sync(path)
+    except OSError as error:
+        raise _cannot_be_written(path, error) from None
+
+
+def is_file_fault(error: BaseException) -> bool:
+    """Whether an error that nobody has named comes from a file or the disk rather than from the program."""
+    return isinstance(error, json.JSONDecodeError) or _is_of_the_disk(error)
+
+
+def _sync(path: Path) -> None:
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -68,9 +78,10 @@ def sync(path: Path) -> None:
         os.close(opened)
 
 
-def is_file_fault(error: BaseException) -> bool:
-    """Whether an error that nobody has named comes from a file or the disk rather than from the program."""
-    return isinstance(error, json.JSONDecodeError) or _is_of_the_disk(error)
+def _cannot_be_written(path: Path, error: Exception) -> FileError:
+    return FileError(
+        f"{path} cannot be written: {_said(error)}\n  next: make room or mend the rights, then run the same command again"
+    )
 
 
 def _is_of_the_disk(error: BaseException) -> bool:

@@ -111,6 +111,11 @@ def remember_proven(folder: Path) -> None:
     _proven[folder.resolve()] = _state(folder)
 
 
+def forget() -> None:
+    """Takes nothing for proven any more, as in a new process."""
+    _proven.clear()
+
+
 def digest(source: Path) -> str:
     """The digest of a file's bytes, or of a finished folder's outputs."""
     if source.is_file():

@@ -149,7 +149,10 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 def _recover(task: Task) -> None:
     """Puts the parked output back where a kill between the two renames left its place empty."""
     parked, partial = _parked(task.folder), _partial(task.folder)
-    if task.folder.exists() or not parked.exists():
+    if not parked.exists():
+        return
+    if task.folder.exists():  # killed while the parked output was deleted
+        shutil.rmtree(parked, ignore_errors=True)
         return
     with held(partial, task.title):
         if not task.folder.exists() and parked.exists():

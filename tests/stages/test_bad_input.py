@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyarrow import ArrowInvalid
 
 from grasp_psonet.cli import main
 
@@ -212,3 +213,31 @@ def test_a_stage_is_not_made_from_what_other_settings_made(study: Path, capsys: 
     assert main(["prepare", str(study)]) == 0
     told = _told(["train", str(study), "--photos.edge_px", "96"], capsys)
     assert "prepare comes first: setting changed: photos.edge_px" in told
+
+
+def test_photos_of_a_size_that_no_disk_holds(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "photos.edge_px is 1000000; wanted: 16 to 4096" in _told(
+        ["run", str(study), "--photos.edge_px", "1000000"], capsys
+    )
+
+
+def test_a_disk_without_room_for_the_store(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6, 1000))
+    told = _told(["prepare", str(study)], capsys)
+    assert "photos.npy takes" in told
+    assert "next: make room" in told
+
+
+def test_an_error_of_a_file_that_nobody_named(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ArrowInvalid("Parquet magic bytes not found in footer")
+
+    monkeypatch.setattr("grasp_psonet.stages.pipeline.make_step", broken)
+    assert "Parquet magic bytes not found" in _told(["prepare", str(study)], capsys)
+    monkeypatch.setattr("grasp_psonet.stages.pipeline.make_step", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["prepare", str(study)])

@@ -1,13 +1,15 @@
 """A stage is missing, partial or complete; it knows what made it, and leaves all or nothing."""
 
+import errno
 import importlib.metadata
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from grasp_psonet import stage
-from grasp_psonet.errors import StageError
+from grasp_psonet import proof, stage
+from grasp_psonet.errors import FileError, StageError
 from grasp_psonet.proof import read_note
 from grasp_psonet.stage import Task, judge, run_task
 
@@ -167,3 +169,52 @@ def test_a_package_that_runs_from_its_source_has_no_version_and_still_leaves_its
     noted = read_note(work.place)["versions"]
     assert noted["grasp-psonet"] == "not installed"
     assert noted["numpy"] == real("numpy")
+
+
+def test_what_stood_is_parked_until_the_new_one_stands(work: _Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill between the two renames: the place is empty, the old and the new lie beside it, and either way goes on."""
+    run_task(work.task())
+    parked, partial = work.place.with_name("stage.old"), work.place.with_name("stage.partial")
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if self == partial:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    for value, text in ((2, "2 one"), (1, "1 one")):  # go on with the new settings, or back to the old
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", killed)
+            with pytest.raises(KeyboardInterrupt):
+                run_task(work.task(2))
+        assert not work.place.exists()
+        assert (parked / "out.txt").read_text() == "1 one"
+        made = work.made
+        run_task(work.task(value))
+        assert work.made == made, "what was whole is made again"
+        assert (work.place / "out.txt").read_text() == text
+        assert not parked.exists()
+        run_task(work.task(1))
+
+
+def test_an_input_is_proven_before_it_is_used(work: _Work) -> None:
+    run_task(work.task())
+    source = work.place / "out.txt"
+    after = replace(work.task(), title="after", folder=work.place.with_name("after"), inputs={"work": work.place})
+    about = source.stat()
+    source.write_text("9 one")
+    os.utime(source, ns=(about.st_atime_ns, about.st_mtime_ns))
+    proof.forget()
+    with pytest.raises(StageError, match=r"stage/out\.txt is damaged: its 5 bytes are not those that were made"):
+        run_task(after)
+    assert not after.folder.exists()
+
+
+def test_a_note_that_cannot_be_written_leaves_the_stage_as_it_was(work: _Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match=r"cannot be written: No space left on device"):
+        run_task(work.task())
+    assert not work.place.exists()

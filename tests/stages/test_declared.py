@@ -1,0 +1,52 @@
+"""What a stage depends on is what its note records and all that its maker is given; one list names the stages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.device import resolved_device
+from grasp_psonet.setting import as_tree
+from grasp_psonet.settings import StudySettings, dotted_paths, parse
+from grasp_psonet.stages.declared import ControlNeeds, EvaluateNeeds, PrepareNeeds, PruneNeeds
+from grasp_psonet.stages.needs import at, declared, needs_of, recorded
+from grasp_psonet.stages.steps import NAMES, STEPS
+
+
+@dataclass(frozen=True)
+class _Needs:
+    severity: SeveritySettings
+    k: tuple[int, ...] = at("prune.k")
+
+
+def test_needs_are_taken_from_the_tree_and_recorded_by_their_paths(tmp_path: Path) -> None:
+    settings = parse({"severity": {"cutoffs": [3, 9]}, "prune": {"k": [7, 8]}}, "the test")
+    own = needs_of(_Needs, settings)
+    assert own == _Needs(settings.severity, (7, 8))
+    assert recorded(own) == {"severity": as_tree(settings.severity), "prune.k": [7, 8]}
+    given = []
+    task = declared("work", tmp_path, own, {}, lambda folder, needs: given.append((folder, needs)))
+    task.make(tmp_path / "partial")
+    assert task.settings == recorded(own)
+    assert given == [(tmp_path / "partial", own)]
+
+
+def test_every_need_is_a_setting_or_a_group_of_them() -> None:
+    known = dotted_paths()
+    for kind in (PrepareNeeds, PruneNeeds, ControlNeeds, EvaluateNeeds):
+        for path in recorded(needs_of(kind, StudySettings())):
+            assert path in known or any(setting.startswith(path + ".") for setting in known), path
+
+
+def test_the_rules_of_a_keep_list_are_those_of_the_study() -> None:
+    settings = parse({"prune": {"rule": "each", "end": "largest", "remove": "visit", "k": [5]}}, "the test")
+    rules = needs_of(PruneNeeds, settings).rules(5)
+    assert (rules.rule, rules.end, rules.remove, rules.k) == ("each", "largest", "visit", (5,))
+
+
+def test_the_steps_are_in_the_order_of_what_they_read() -> None:
+    assert NAMES == ("prepare", "train", "trace", "prune", "retrain", "evaluate", "audit", "explain", "report")
+    assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "report"]
+
+
+def test_a_device_that_is_named_is_taken_at_its_word() -> None:
+    assert [resolved_device(name) for name in ("cpu", "cuda")] == ["cpu", "cuda"]
