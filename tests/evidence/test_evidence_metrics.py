@@ -3,35 +3,33 @@
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, roc_auc_score
-from sklearn.preprocessing import label_binarize
 
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.metrics import Answers, accuracy, confusion, linear_kappa, micro_auc
 
 
-def some_answers(seed: int, num_visits: int = 40, ties: bool = True) -> Answers:
+def some_answers(seed: int, num_visits: int = 40, ties: bool = True, num_classes: int = 3) -> Answers:
     rng = np.random.default_rng(seed)
-    p_VC = rng.dirichlet(np.ones(3), num_visits)
+    p_VC = rng.dirichlet(np.ones(num_classes), num_visits)
     if ties:
         p_VC = np.round(p_VC * 4) / 4
-    label_V = np.concatenate([[0, 1, 2], rng.integers(3, size=num_visits - 3)])
+    label_V = np.concatenate([np.arange(num_classes), rng.integers(num_classes, size=num_visits - num_classes)])
     return Answers(p_VC, p_VC.argmax(axis=1), label_V)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("ties", [False, True])
-def test_weighted_figures_equal_sklearn_on_repeated_visits(seed: int, ties: bool) -> None:
-    answers = some_answers(seed, ties=ties)
+@pytest.mark.parametrize("num_classes", [2, 3, 5])
+def test_weighted_figures_equal_sklearn_on_repeated_visits(seed: int, ties: bool, num_classes: int) -> None:
+    answers = some_answers(seed, ties=ties, num_classes=num_classes)
     weight_RV = np.random.default_rng(seed + 100).integers(0, 4, size=(6, len(answers))).astype(float)
     fast = [metric(answers, weight_RV) for metric in (micro_auc, linear_kappa, accuracy)]
     for r, weight_V in enumerate(weight_RV.astype(int)):
         label_V = np.repeat(answers.label, weight_V)
         predicted_V = np.repeat(answers.predicted, weight_V)
         slow = (
-            roc_auc_score(
-                label_binarize(label_V, classes=[0, 1, 2]), np.repeat(answers.p, weight_V, axis=0), average="micro"
-            ),
-            cohen_kappa_score(label_V, predicted_V, labels=[0, 1, 2], weights="linear"),
+            roc_auc_score(np.eye(num_classes)[label_V], np.repeat(answers.p, weight_V, axis=0), average="micro"),
+            cohen_kappa_score(label_V, predicted_V, labels=range(num_classes), weights="linear"),
             accuracy_score(label_V, predicted_V),
         )
         assert [value_R[r] for value_R in fast] == pytest.approx(slow, abs=1e-12)
@@ -73,6 +71,14 @@ def test_linear_kappa_of_a_published_table() -> None:
     rng = sum(abs(i - j) * rows[i] * columns[j] for i in range(3) for j in range(3)) / 36**2
     answers = Answers(np.eye(3)[predicted_V], predicted_V, label_V)
     assert linear_kappa(answers, np.ones((1, 36)))[0] == pytest.approx(1 - seen / rng)
+
+
+def test_linear_kappa_of_two_classes_is_cohens_own() -> None:
+    """Wikipedia's worked example of Cohen's kappa: 20, 5, 10, 15 of 50 proposals, kappa 0.4."""
+    table = np.array([[20, 5], [10, 15]])
+    label_V, predicted_V = (np.repeat(side, table.ravel()) for side in np.indices((2, 2)).reshape(2, 4))
+    answers = Answers(np.eye(2)[predicted_V], predicted_V, label_V)
+    assert linear_kappa(answers, np.ones((1, 50)))[0] == pytest.approx(0.4)
 
 
 def test_broken_predictions_are_refused() -> None:
