@@ -20,7 +20,7 @@ from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.settings import StudySettings
 from grasp_psonet.stages.job import BASELINE, Job
 from grasp_psonet.study import Study
-from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.trajectory.anchors import Anchor, load_weights, start_anchor
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.recording import read_trajectory
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -96,20 +96,20 @@ class TrainedRun:
         return self.job.study.run(self.name)
 
     @cached_property
-    def trained(self) -> Job:
+    def job_as_trained(self) -> Job:
         """The study under the settings of the run. Raises StageError where the run is not complete."""
         return self.job.as_trained(self.folder)
 
     @property
     def settings(self) -> StudySettings:
         """The settings as trained; those that training does not read are the study's present ones."""
-        return self.trained.settings
+        return self.job_as_trained.settings
 
     @cached_property
     def cohort(self) -> Cohort:
         """The study's tables as training read them: those of the job, unless cut-offs or splits were others then."""
         now, then = ((tree.severity, tree.split, tree.seed) for tree in (self.job.settings, self.settings))
-        return self.job.cohort if now == then else self.trained.cohort
+        return self.job.cohort if now == then else self.job_as_trained.cohort
 
     @cached_property
     def device(self) -> torch.device:
@@ -166,6 +166,10 @@ class TrainedRun:
     def kept_network(self, device: torch.device | None = None) -> BagNetwork:
         """A network of its own with the weights that the run kept."""
         return self.network_at(self.kept_step, device)
+
+    def start(self) -> Anchor:
+        """The anchor before step 1, which runs do not keep: the network as it stood is made again."""
+        return start_anchor(self.inputs.start_network().to(self.device))
 
     def _table(self, name: str) -> pd.DataFrame:
         try:
