@@ -1,5 +1,6 @@
 """A short recorded training of the tiny float64 network, with everything that a step can hold, and its trace."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +10,18 @@ import pandas as pd
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
-from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing.request import Queries, Request
 from grasp_psonet.influence.tracing.trace import Traced, trace
 from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
+from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
 # moments short and eps large enough that no term of the step's derivative vanishes; about half of the steps are clipped
@@ -38,24 +41,24 @@ class TinyRun:
     bags: dict[str, Bag]
     pixels: np.ndarray
     source: BatchSource
-    replaying: Replaying
+    start: Anchor
     trajectory: Trajectory
+    tolerance: float = 0.0
 
     @classmethod
     def train(cls, folder: Path, optimizer: OptimizerSettings = OPTIMIZER) -> "TinyRun":
         bags, pixels = tiny_bags(8)
         source = tiny_source(bags, pixels)
         network = tiny_network()
-        replaying = Replaying(source, start_anchor(network))
+        start = start_anchor(network)
         plan = batch_plan({f"v{v}": bags[f"v{v}"].label for v in range(5)}, 3, 2, "class_weighted", 19)
-        state = AdamState.at_start(weights_of(network))
         rows = []
-        for step in recorded_steps(network, plan, source, optimizer, state):
+        for step in recorded_steps(network, plan, source, optimizer, AdamState.at_start(weights_of(network))):
             rows.append(step.rows())
             if step.step in ANCHORS:
                 write_anchor(folder, step.anchor(network))
         steps = pd.concat(rows, ignore_index=True)
-        return cls(bags, pixels, source, replaying, Trajectory(folder, steps, KEPT_STEP, optimizer))
+        return cls(bags, pixels, source, start, Trajectory(folder, steps, KEPT_STEP, optimizer))
 
     @property
     def visits(self) -> list[Bag]:
@@ -69,17 +72,22 @@ class TinyRun:
         """The network as it stood before step 1."""
         return tiny_network()
 
-    def trace(self, settings: TraceSettings, formulas: tuple[FormulaName, ...] | None = None) -> Traced:
-        network = self.network()
-        coverage = cover_unit(settings.unit, network, collate(self.visits[:3], self.pixels), settings.parameters)
-        return trace(
-            network,
-            self.trajectory,
-            self.visits,
-            self.queries(settings.query),
-            self.pixels,
-            settings,
-            coverage,
-            formulas=formulas,
-            replaying=self.replaying,
-        )
+    def trained(self) -> TrainedNetwork:
+        """A network of its own with the trajectory and what replays it."""
+        return TrainedNetwork(self.network(), self.trajectory, self.source, self.start, self.tolerance)
+
+    def request(
+        self,
+        settings: TraceSettings,
+        formulas: Sequence[FormulaName] | None = None,
+        visits: Sequence[Bag] | None = None,
+        queries: Queries | None = None,
+    ) -> Request:
+        """By default every visit and query of the run, and the formula of the settings."""
+        coverage = cover_unit(settings.unit, self.network(), collate(self.visits[:3], self.pixels), settings.parameters)
+        wanted = tuple(FORMULAS[name] for name in formulas or (settings.formula,))
+        asked = self.queries(settings.query) if queries is None else queries
+        return Request(tuple(visits or self.visits), asked, self.pixels, wanted, settings, coverage)
+
+    def trace(self, settings: TraceSettings, formulas: Sequence[FormulaName] | None = None) -> Traced:
+        return trace(self.trained(), self.request(settings, formulas))

@@ -20,11 +20,11 @@ from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.gradients import forward_mode
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.request import direction
+from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.influence.tracing.scores import direction
 from grasp_psonet.influence.tracing.trace import trace
 from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.influence.units.products import query_gradients, unit_products
-from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.records import visit_weights
 
 forward_mode.DIRECTIONS_AT_ONCE = 256  # a network this small holds the tangents of all directions together
@@ -83,16 +83,15 @@ def _at_the_end(run: MicroRun, queries: Sequence[Bag], unit: UnitName) -> Scores
     Not a setting of the project: to first order, and without curvature, it is what removal does to the final loss.
     """
     start = time.perf_counter()
-    network, trajectory, training = run.network, run.trajectory, run.study.training
+    network, trained, training = run.network, run.trained, run.study.training
     coverage = cover_unit(unit, network, run.study.batch(training[:3]))
     query_QW = query_gradients(network, [run.study.batch((query,)) for query in queries], "visit")
     photo_QP = np.zeros((len(queries), len(run.study.photo_ids)))
-    for before, step in trajectory.windows():
-        anchor = trajectory.read(step, next(network.parameters()).device)
-        load_weights(network, anchor)
-        weights = visit_weights(trajectory.steps, before, step, divided=True)
+    for before, step in trained.windows():
+        anchor = trained.load(step)
+        weights = visit_weights(run.trajectory.steps, before, step, divided=True)
         weight_P = np.repeat([weights.get(bag.visit_id, 0.0) for bag in training], [len(bag) for bag in training])
-        direction_QW = direction(FORMULAS["adam"], AdamPoint(anchor.state, trajectory.optimizer), query_QW)
+        direction_QW = direction(FORMULAS["adam"], AdamPoint(anchor.state, run.trajectory.optimizer), query_QW)
         dot_PQ = unit_products(unit, network, run.study.batch(training), coverage, direction_QW).dot_PQ
         photo_QP += weight_P * dot_PQ.T.numpy()
     return _scores(run, f"adam at the end x {unit} x checkpoints x all", photo_QP, unit, time.perf_counter() - start, 1)
@@ -127,17 +126,8 @@ def _traced(
 ) -> Iterator[Scores]:
     start = time.perf_counter()
     coverage = cover_unit(settings.unit, run.network, run.study.batch(run.study.training[:3]), settings.parameters)
-    traced = trace(
-        run.network,
-        run.trajectory,
-        run.study.training,
-        queries,
-        run.study.pixels,
-        settings,
-        coverage,
-        formulas=formulas,
-        replaying=run.replaying,
-    )
+    values = tuple(FORMULAS[formula] for formula in formulas)
+    traced = trace(run.trained, Request(run.study.training, queries, run.study.pixels, values, settings, coverage))
     elapsed_s = time.perf_counter() - start
     assert traced.photo_ids == run.study.photo_ids
     for formula, photo_QP in traced.by_formula.items():

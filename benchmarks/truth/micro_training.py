@@ -20,10 +20,11 @@ from grasp_psonet.bags.bag import Bag, BagBatch
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
+from grasp_psonet.trajectory.trajectory import Trajectory
 
 VISITS_PER_STEP = 4
 ByName = dict[str, Tensor]
@@ -37,7 +38,12 @@ class MicroRun:
     network: BagNetwork
     plan: pd.DataFrame
     trajectory: Trajectory
-    replaying: Replaying
+    start: Anchor
+
+    @property
+    def trained(self) -> TrainedNetwork:
+        """The network with its trajectory, and what replays it."""
+        return TrainedNetwork(self.network, self.trajectory, self.study.source, self.start)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def train(study: MicroStudy, lr: float, num_steps: int, anchor_every: int, folde
     """Trains by the project's own steps and writes anchors every so many steps and after the last; coupled decay 1e-4."""
     optimizer = OptimizerSettings(lr=lr, weight_decay=1e-4)
     network, source = micro_network(study.seed), study.source
-    replaying = Replaying(source, start_anchor(network))
+    start = start_anchor(network)
     epochs = -(-num_steps // -(-len(study.training) // VISITS_PER_STEP))
     plan = batch_plan(source.labels, epochs, VISITS_PER_STEP, "class_weighted", study.seed)
     plan = plan[plan["step"] <= num_steps]
@@ -67,7 +73,7 @@ def train(study: MicroStudy, lr: float, num_steps: int, anchor_every: int, folde
         if step.step % anchor_every == 0 or step.step == num_steps:
             write_anchor(folder, step.anchor(network))
     trajectory = Trajectory(folder, pd.concat(rows, ignore_index=True), num_steps, optimizer)
-    return MicroRun(study, network, plan, trajectory, replaying)
+    return MicroRun(study, network, plan, trajectory, start)
 
 
 def leave_one_out(study: MicroStudy, weight: float) -> Counterfactuals:

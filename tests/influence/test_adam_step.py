@@ -14,7 +14,7 @@ from grasp_psonet.influence.formulas import FORMULAS
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import adam_point, at_steps
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.request import direction
+from grasp_psonet.influence.tracing.scores import direction
 from grasp_psonet.trajectory import adam_adjoint
 from tests.reference import real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
@@ -85,12 +85,7 @@ def test_every_ingredient_is_needed(
 
 
 def test_the_second_moments_bend_is_zero_where_nothing_was_ever_felt(run: TinyRun) -> None:
-    network = run.network()
-    step = next(
-        iter(
-            at_steps.replay(network, run.replaying.start, run.trajectory.steps, 1, run.source, run.trajectory.optimizer)
-        )
-    )
+    step = next(run.trained().replay(0, 1))
     name = "head.0.weight"
     still = {name: torch.zeros_like(step.weights[name])}
     silent = replace(

@@ -19,18 +19,20 @@ from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.influence.choices import UnitName
-from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import Traced, trace
 from grasp_psonet.influence.units.coverage import UnitCoverage, cover_unit
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
+from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.reference.every_score import UNITS, Scores, Story, every_score
 from tests.reference.units import gradient_of
 
@@ -124,14 +126,14 @@ class FamilyRun:
     network: BagNetwork
     trajectory: Trajectory
     source: BatchSource
-    replaying: Replaying
+    start: Anchor
 
     @classmethod
     def train(cls, family: str, dtype: torch.dtype, folder: Path, impossible_class: int | None = None) -> "FamilyRun":
         bags, pixels = drawn_bags()
         source = BatchSource(bags, pixels, AugmentationSettings(flip=True, brightness=0.1), 7)
         network = bag_network(family, dtype, impossible_class)
-        replaying = Replaying(source, start_anchor(network))
+        start = start_anchor(network)
         state, rows = AdamState.at_start(weights_of(network)), []
         plan = pd.DataFrame(
             {
@@ -146,7 +148,7 @@ class FamilyRun:
         folder.mkdir()
         write_anchor(folder, step.anchor(network))
         steps = pd.concat(rows, ignore_index=True)
-        return cls(network, Trajectory(folder, steps, len(DRAWS), OPTIMIZER), source, replaying)
+        return cls(network, Trajectory(folder, steps, len(DRAWS), OPTIMIZER), source, start)
 
     @property
     def visits(self) -> list[Bag]:
@@ -184,16 +186,17 @@ class FamilyRun:
         queries: list[Bag] | None = None,
         pixels: np.ndarray | None = None,
     ) -> Traced:
+        trained = TrainedNetwork(self.network, self.trajectory, self.source, self.start)
         return trace(
-            self.network,
-            self.trajectory,
-            visits or self.visits,
-            queries or self.queries,
-            self.source.pixels if pixels is None else pixels,
-            settings,
-            coverage,
-            formulas=formulas,
-            replaying=self.replaying,
+            trained,
+            Request(
+                tuple(visits or self.visits),
+                queries or self.queries,
+                self.source.pixels if pixels is None else pixels,
+                tuple(FORMULAS[name] for name in formulas),
+                settings,
+                coverage,
+            ),
         )
 
 

@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import ReplayMismatch, TraceError
 from grasp_psonet.influence.choices import UnitName
-from grasp_psonet.influence.formulas import FORMULAS, FormulaName
+from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.at_steps import window_scores
-from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
+from grasp_psonet.influence.tracing.request import ScoresByFormula
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.coverage import cover_unit
 from tests.reference import step_scores
 from tests.tiny_run import TinyRun
 
@@ -52,11 +50,7 @@ def test_windows_add_up_in_any_order_and_from_any_network(run: TinyRun) -> None:
     whole = run.trace(STEPS, NAMES).by_formula
     total = {formula: np.zeros_like(scores) for formula, scores in whole.items()}
     for before, until in reversed(run.trajectory.windows()):
-        network = run.network()
-        coverage = cover_unit("single", network, collate(run.visits[:3], run.pixels))
-        values = tuple(FORMULAS[name] for name in NAMES)
-        request = Request(tuple(run.visits), tuple(run.queries("photo")), run.pixels, values, STEPS, coverage)
-        part = window_scores(network, run.trajectory, run.replaying, before, until, request)
+        part = window_scores(run.trained(), before, until, run.request(STEPS, NAMES))
         for formula in NAMES:
             assert np.abs(part[formula]).max() > 0
             total[formula] += part[formula]
@@ -85,21 +79,8 @@ def test_an_interrupted_trace_goes_on_where_it_stopped(run: TinyRun, counting: s
             kept[part] = make()
         return kept[part]
 
-    coverage = cover_unit("single", run.network(), collate(run.visits[:3], run.pixels))
-
     def again() -> np.ndarray:
-        traced = trace(
-            run.network(),
-            run.trajectory,
-            run.visits,
-            run.queries("photo"),
-            run.pixels,
-            settings,
-            coverage,
-            replaying=run.replaying,
-            remember=remember,
-        )
-        return traced.by_formula["adam"]
+        return trace(run.trained(), run.request(settings), remember).by_formula["adam"]
 
     assert (again() == whole).all()
     first, second = made
@@ -141,31 +122,21 @@ def test_a_replay_that_differs_is_refused_unless_within_tolerance(run: TinyRun) 
     other = replace(run, trajectory=replace(run.trajectory, steps=steps))
     with pytest.raises(ReplayMismatch, match="step 4 replays to loss"):
         other.trace(STEPS, ("sgd",))
-    tolerant = replace(other, replaying=replace(run.replaying, tolerance=2e-3))
+    tolerant = replace(other, tolerance=2e-3)
     assert (tolerant.trace(STEPS, ("sgd",)).by_formula["sgd"] == run.trace(STEPS, ("sgd",)).by_formula["sgd"]).all()
 
 
 def test_counting_steps_without_what_replays_them_is_refused(run: TinyRun) -> None:
     with pytest.raises(TraceError, match="counting steps replays training"):
-        replace(run, replaying=None).trace(STEPS, ("sgd",))  # type: ignore[arg-type]
+        replace(run, start=None).trace(STEPS, ("sgd",))  # type: ignore[arg-type]
 
 
 def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun) -> None:
-    network = run.network()
-    coverage = cover_unit("single", network, collate(run.visits[:3], run.pixels))
+    trained = run.trained()
     for settings in (STEPS, replace(STEPS, formula="unrolled", errors="kept"), TraceSettings()):
-        trace(
-            network,
-            run.trajectory,
-            run.visits,
-            run.queries("photo"),
-            run.pixels,
-            settings,
-            coverage,
-            replaying=run.replaying,
-        )
-        kept = run.trajectory.read(run.trajectory.kept_step, next(network.parameters()).device)
-        assert all((weight == kept.weights[name]).all() for name, weight in network.named_parameters())
+        trace(trained, run.request(settings))
+        kept = run.trajectory.read(run.trajectory.kept_step, trained.device)
+        assert all((weight == kept.weights[name]).all() for name, weight in trained.network.named_parameters())
 
 
 def test_formulas_traced_together_may_differ_in_what_they_know_of_curvature(run: TinyRun) -> None:

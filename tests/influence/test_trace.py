@@ -15,6 +15,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import Counting
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
 from grasp_psonet.influence.tracing.trace import trace
 from grasp_psonet.influence.units.coverage import cover_unit
@@ -24,6 +25,7 @@ from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import weights_of, write_anchor
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.reference import influence_scores
 from tests.tiny_study import tiny_bags, tiny_network
@@ -58,16 +60,9 @@ class _Story:
     ) -> dict[FormulaName, np.ndarray]:
         coverage = cover_unit("single", self.network, collate(self.photos[:3], self.pixels))
         settings = TraceSettings(photos_per_batch=per_batch, counting=counting)
-        return trace(
-            self.network,
-            self.trajectory,
-            self.photos,
-            self.queries,
-            self.pixels,
-            settings,
-            coverage,
-            formulas=formulas,
-        ).by_formula
+        values = tuple(FORMULAS[name] for name in formulas)
+        request = Request(tuple(self.photos), self.queries, self.pixels, values, settings, coverage)
+        return trace(TrainedNetwork(self.network, self.trajectory), request).by_formula
 
 
 @pytest.fixture
@@ -177,9 +172,9 @@ def test_a_run_without_anchors_is_refused(story: _Story) -> None:
 
 def test_self_influence_is_the_trace_of_a_visit_on_itself(story: _Story) -> None:
     visits = {f"v{v}": [bag for bag in story.photos if bag.visit_id == f"v{v}"] for v in range(6)}
-    coverage = cover_photos(story.network, story.photos, story.pixels)
+    trained = TrainedNetwork(story.network, story.trajectory)
     for formula in ("adam", "sgd", "paper"):
-        matrices = self_influence(story.network, story.trajectory, visits, story.pixels, FORMULAS[formula], coverage)
+        matrices = self_influence(trained, visits, story.pixels, FORMULAS[formula])
         for visit_id, photos in visits.items():
             slow = influence_scores.scores_of(story.network, story.trajectory, photos, photos, story.pixels, formula)
             np.testing.assert_allclose(matrices[visit_id], slow, rtol=1e-8, atol=1e-12)
@@ -189,9 +184,8 @@ def test_self_influence_is_the_trace_of_a_visit_on_itself(story: _Story) -> None
 
 
 def test_self_influence_by_cosine_is_refused(story: _Story) -> None:
-    coverage = cover_photos(story.network, story.photos, story.pixels)
     with pytest.raises(TraceError, match="the same for every photo"):
-        self_influence(story.network, story.trajectory, {}, story.pixels, FORMULAS["cosine"], coverage)
+        self_influence(TrainedNetwork(story.network, story.trajectory), {}, story.pixels, FORMULAS["cosine"])
 
 
 def test_the_network_reads_every_parameter(story: _Story) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.bags.bag import Bag
 from grasp_psonet.errors import SettingsError, TraceError
 from grasp_psonet.influence.choices import Counting
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.tracing.trace import Queries, Traced, trace
-from grasp_psonet.influence.units.coverage import cover_unit
+from grasp_psonet.influence.tracing.request import Queries
+from grasp_psonet.influence.tracing.trace import Traced, trace
 from grasp_psonet.training.predict import bags_of_photos
 from tests.reference import influence_scores
 from tests.tiny_run import ANCHORS, KEPT_STEP, TinyRun
@@ -37,18 +37,8 @@ def at_step(run: TinyRun) -> dict[int, list[Bag]]:
 
 
 def traced(run: TinyRun, queries: Queries, counting: Counting = "checkpoints", *, summed: bool = False) -> Traced:
-    network, photos = run.network(), list(bags_of_photos(run.visits))
-    return trace(
-        network,
-        run.trajectory,
-        run.visits,
-        queries,
-        run.pixels,
-        TraceSettings(counting=counting, summed=summed),
-        cover_unit("single", network, collate(photos[:3], run.pixels)),
-        formulas=FORMULAS,
-        replaying=run.replaying,
-    )
+    settings = TraceSettings(counting=counting, summed=summed)
+    return trace(run.trained(), run.request(settings, FORMULAS, queries=queries))
 
 
 def by_the_loop(run: TinyRun, at_step: Mapping[int, Sequence[Bag]], formula: FormulaName) -> np.ndarray:
@@ -139,11 +129,10 @@ def test_summed_they_share_one_row(run: TinyRun, at_step: dict[int, list[Bag]]) 
 
 
 def test_the_network_holds_the_kept_weights_afterwards(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:
-    network, photos = run.network(), list(bags_of_photos(run.visits))
-    coverage = cover_unit("single", network, collate(photos[:3], run.pixels))
-    trace(network, run.trajectory, photos, at_step, run.pixels, TraceSettings(), coverage)
+    trained, photos = run.trained(), list(bags_of_photos(run.visits))
+    trace(trained, run.request(TraceSettings(), visits=photos, queries=at_step))
     kept = run.trajectory.read(KEPT_STEP, torch.device("cpu")).weights
-    assert all(torch.equal(weight, kept[name]) for name, weight in network.named_parameters())
+    assert all(torch.equal(weight, kept[name]) for name, weight in trained.network.named_parameters())
 
 
 def test_what_has_no_meaning_is_refused(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:

@@ -2,19 +2,23 @@
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.cli import main
+from grasp_psonet.cohort import csv_table
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import trace as tracing
 from grasp_psonet.influence.tracing.request import ScoresByFormula
 from grasp_psonet.stages.trace_parts import TraceParts, kept_parts
+from grasp_psonet.trajectory import trajectory
 
 SMALL = ["--cohort.num_views", "2", "--cohort.num_visits", "24", "--cohort.test_visits", "6", "--train.epochs", "1"]
 # one part a query: a query's directions are larger than the memory
@@ -44,11 +48,11 @@ class Sweeps:
         self.stops_at = -1
         real: Callable[..., ScoresByFormula] = tracing.unrolled_scores  # type: ignore[attr-defined]
 
-        def made(network: Any, trajectory: Any, replaying: Any, rows: slice, request: Any) -> ScoresByFormula:
+        def made(trained: Any, rows: slice, request: Any) -> ScoresByFormula:
             if rows.start == self.stops_at:
                 raise KeyboardInterrupt
             self.rows.append(rows.start)
-            return real(network, trajectory, replaying, rows, request)
+            return real(trained, rows, request)
 
         monkeypatch.setattr(tracing, "unrolled_scores", made)
 
@@ -107,6 +111,37 @@ def test_parts_of_other_settings_are_not_taken_and_the_plan_says_so(
     assert main(["trace", str(study), *other]) == 0
     assert told.format("", "") in caplog.messages
     assert sweeps.rows[0] == 0
+
+
+@pytest.mark.parametrize("errors", ["kept", "each_anchor"])
+def test_a_trace_reads_each_table_the_store_and_each_file_of_its_run_once(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: str
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(trained, study)
+    read: Counter[str] = Counter()
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def reader(path: Any, *args: Any, **kwargs: Any) -> Any:
+            read[Path(path).relative_to(study).as_posix()] += 1
+            return real(path, *args, **kwargs)
+
+        return reader
+
+    monkeypatch.setattr(csv_table, "_records", counted(csv_table._records))
+    for module, name in ((pd, "read_parquet"), (np, "load"), (trajectory, "read_anchor")):
+        monkeypatch.setattr(module, name, counted(getattr(module, name)))
+    text = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *a, **k: (counted(text) if path.name == "metrics.json" else text)(path, *a, **k)
+    )
+    assert main(["trace", str(study), "--trace.counting", "steps", "--trace.errors", errors]) == 0
+    anchors = {name: count for name, count in read.items() if name.startswith("runs/baseline/anchors/")}
+    wanted = ["visits.csv", "photos.csv", "views.csv", "store/index.parquet", "store/photos.npy"]
+    wanted += [f"runs/baseline/{name}" for name in ("metrics.json", "steps.parquet")]
+    wanted += ["runs/baseline/predictions.parquet"] if errors == "kept" else []
+    assert {name: count for name, count in read.items() if name not in anchors} == dict.fromkeys(wanted, 1)
+    assert anchors, "weights are read anew for each of their uses; they are too large to hold"
 
 
 def _bag(name: str, label: int = 0) -> Bag:

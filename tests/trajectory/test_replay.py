@@ -9,14 +9,21 @@ import pytest
 import torch
 
 from grasp_psonet.bags.plan import batch_plan
-from grasp_psonet.bags.source import BatchSource
-from grasp_psonet.errors import ReplayMismatch, StageError
-from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.errors import ReplayMismatch, StageError, TraceError
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.settings import TrainSettings
-from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps, load_weights, read_anchor, weights_of
-from grasp_psonet.trajectory.replay import replay
+from grasp_psonet.trajectory.anchors import (
+    ANCHORS,
+    anchor_path,
+    anchor_steps,
+    load_weights,
+    read_anchor,
+    start_anchor,
+    weights_of,
+)
 from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
+from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
 SETTINGS = TrainSettings(
@@ -28,13 +35,14 @@ class _StoppedError(Exception):
     pass
 
 
-def _train(folder: Path, stop_after: int | None = None) -> tuple[BagNetwork, BatchSource, pd.DataFrame]:
+def _train(folder: Path, stop_after: int | None = None) -> TrainedNetwork:
     folder.mkdir(exist_ok=True)
     bags, pixels = tiny_bags(9)
     source = tiny_source({name: bag for name, bag in bags.items() if name < "v6"}, pixels)
     val_bags = [bag for name, bag in bags.items() if name >= "v6"]
     plan = batch_plan(source.labels, 4, 4, "class_weighted", 3)
     network = tiny_network().float()
+    start = start_anchor(network)
 
     def after_epoch(done: int, _: int) -> None:
         if done == stop_after:
@@ -42,7 +50,8 @@ def _train(folder: Path, stop_after: int | None = None) -> tuple[BagNetwork, Bat
 
     fit(network, PlannedTraining(plan, source, val_bags), SETTINGS, RunFolder(folder), after_epoch)
     steps = pd.concat([pd.read_parquet(path) for path in sorted((folder / "steps").glob("*"))], ignore_index=True)
-    return network, source, steps
+    trajectory = Trajectory(folder / ANCHORS, steps, int(steps["step"].max()), SETTINGS.optimizer)
+    return TrainedNetwork(network, trajectory, source, start)
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -50,24 +59,44 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 
 
 def test_replay_from_an_anchor_gives_the_next_anchor_bitwise(tmp_path: Path) -> None:
-    network, source, steps = _train(tmp_path / "run")
-    first, second, *_ = anchor_steps(tmp_path / "run" / "anchors")
-    start, end = (read_anchor(anchor_path(tmp_path / "run" / "anchors", step)) for step in (first, second))
-    replayed = list(replay(network, start, steps, second, source, SETTINGS.optimizer))
+    trained = _train(tmp_path / "run")
+    first, second = trained.windows()[1]
+    start, end = (trained.trajectory.read(step, trained.device) for step in (first, second))
+    replayed = list(trained.replay(first, second))
     assert len(replayed) == second - first > 1
-    for name, weight in weights_of(network).items():
+    for name, weight in weights_of(trained.network).items():
         assert torch.equal(weight, end.weights[name])
         assert torch.equal(replayed[-1].state.exp_avg[name], end.state.exp_avg[name])
         assert torch.equal(replayed[-1].state.exp_avg_sq[name], end.state.exp_avg_sq[name])
     assert any(not torch.equal(start.weights[name], end.weights[name]) for name in end.weights), "nothing moved"
 
 
+def test_replay_from_the_start_gives_the_first_anchor_bitwise(tmp_path: Path) -> None:
+    trained = _train(tmp_path / "run")
+    *_, last = trained.replay(*trained.windows()[0])
+    end = trained.trajectory.read(last.step, trained.device)
+    assert all(torch.equal(weight, end.weights[name]) for name, weight in last.weights_after.items())
+    assert trained.load(last.step).weights.keys() == end.weights.keys()
+
+
 def test_replay_with_other_augmentation_is_refused_with_the_step(tmp_path: Path) -> None:
-    network, source, steps = _train(tmp_path / "run")
-    first, second, *_ = anchor_steps(tmp_path / "run" / "anchors")
-    start = read_anchor(anchor_path(tmp_path / "run" / "anchors", first))
+    trained = _train(tmp_path / "run")
+    first, second = trained.windows()[1]
+    assert trained.source is not None
+    other = replace(trained, source=replace(trained.source, seed=8))
     with pytest.raises(ReplayMismatch, match=f"step {first + 1} replays to loss"):
-        list(replay(network, start, steps, second, replace(source, seed=8), SETTINGS.optimizer))
+        list(other.replay(first, second))
+
+
+def test_a_trajectory_without_source_or_start_is_not_replayed_and_says_so(tmp_path: Path) -> None:
+    trained = _train(tmp_path / "run")
+    for lacking in (replace(trained, source=None), replace(trained, start=None)):
+        for before, until in trained.windows()[:2]:
+            with pytest.raises(TraceError, match="this trajectory has its anchors alone"):
+                list(lacking.replay(before, until))
+    first = trained.windows()[0][1]
+    with pytest.raises(TraceError, match=f"is the anchor before step 1; seen: that of step {first}"):
+        replace(trained, start=trained.load(first))
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
@@ -89,7 +118,7 @@ def test_a_run_killed_while_writing_ends_with_the_same_bytes(tmp_path: Path) -> 
 
 
 def test_the_network_ends_with_the_kept_epochs_weights(tmp_path: Path) -> None:
-    network, _, _ = _train(tmp_path / "run")
+    network = _train(tmp_path / "run").network
     epochs = pd.read_parquet(tmp_path / "run" / "epochs.parquet")
     kept = epochs[epochs["kept"]]
     assert len(kept) == 1

@@ -9,11 +9,12 @@ import pandas as pd
 from grasp_psonet.audit.curves import audit_curves
 from grasp_psonet.audit.table import audit_table, review_list
 from grasp_psonet.influence.formulas import FORMULAS
-from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
+from grasp_psonet.influence.tracing.self_influence import self_influence
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.training.predict import bags_of_photos
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 log = logging.getLogger("grasp_psonet")
 
@@ -39,16 +40,12 @@ def make_audit(job: Job, folder: Path) -> None:
 
 def _self_influence(run: TrainedRun) -> pd.DataFrame:
     """Rows (visit_id, photo_id, other_photo_id, self_influence) of every training visit's N x N matrix."""
-    network, pixels = run.kept_network(), run.inputs.store.pixels
     visits = {visit_id: list(bags_of_photos([bag])) for visit_id, bag in run.inputs.training_bags.items()}
-    coverage = cover_photos(network, [photo for photos in visits.values() for photo in photos][:3], pixels)
     matrices = self_influence(
-        network,
-        run.trajectory,
+        TrainedNetwork(run.kept_network(), run.trajectory),
         visits,
-        pixels,
+        run.inputs.store.pixels,
         FORMULAS[run.job.settings.audit.formula],
-        coverage,
         progress("  self-influence").advance,
     )
     parts = []

@@ -39,7 +39,7 @@ def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
         pixels += [decode_photo(path, edge_px).pixels for path in paths]
         bags.append(Bag(visit_id, 0, tuple(path.name for path in paths), tuple(rows), (True,) * len(paths)))
     table, _ = predict_bags(network, bags, pixels)
-    outcome = run.trained.outcome
+    outcome = run.outcome
     names = table["predicted"].map(dict(enumerate(outcome.classes)))
     table = table.assign(num_photos=[len(bag) for bag in bags], predicted=names)
     return table[["visit_id", "num_photos", *outcome.probability_columns, "predicted"]]

@@ -23,7 +23,7 @@ from grasp_psonet.settings import StudySettings
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.study import Study
-from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.trajectory.anchors import Anchor, load_weights, start_anchor
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.recording import read_trajectory
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -105,20 +105,25 @@ class TrainedRun:
         return proven(self.job.study.run(self.name))
 
     @cached_property
-    def trained(self) -> Job:
+    def job_as_trained(self) -> Job:
         """The study under the settings of the run. Raises StageError where the run is not complete."""
         return self.job.as_trained(self.folder)
 
     @property
     def settings(self) -> StudySettings:
         """The settings as trained; those that training does not read are the study's present ones."""
-        return self.trained.settings
+        return self.job_as_trained.settings
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it learned from a visit."""
+        return self.job_as_trained.outcome
 
     @cached_property
     def cohort(self) -> Cohort:
         """The study's tables as training read them: those of the job, unless cut-offs or splits were others then."""
         now, then = ((tree.severity, tree.split, tree.seed) for tree in (self.job.settings, self.settings))
-        return self.job.cohort if now == then else self.trained.cohort
+        return self.job.cohort if now == then else self.job_as_trained.cohort
 
     @cached_property
     def device(self) -> torch.device:
@@ -168,15 +173,17 @@ class TrainedRun:
         """A network of its own with the weights after this step, which has an anchor; on the run's device unless told."""
         device = device or self.device
         settings = replace(self.settings.network, weights="random")  # the anchor holds every weight
-        network = build_network(settings, self.settings.photos.edge_px, self.settings.seed, self.trained.outcome).to(
-            device
-        )
+        network = build_network(settings, self.settings.photos.edge_px, self.settings.seed, self.outcome).to(device)
         load_weights(network, self.trajectory.read(step, device))
         return network
 
     def kept_network(self, device: torch.device | None = None) -> BagNetwork:
         """A network of its own with the weights that the run kept."""
         return self.network_at(self.kept_step, device)
+
+    def start(self) -> Anchor:
+        """The anchor before step 1, which runs do not keep: the network as it stood is made again."""
+        return start_anchor(self.inputs.start_network().to(self.device))
 
     def _table(self, name: str) -> pd.DataFrame:
         try:

@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +12,17 @@ import pandas as pd
 
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.influence.choices import Errors
-from grasp_psonet.influence.formulas import FormulaName
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
-from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trace
+from grasp_psonet.influence.tracing.request import Queries, Request
+from grasp_psonet.influence.tracing.trace import Remember, Traced, trace
 from grasp_psonet.influence.units.coverage import cover_unit
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace_parts import kept_parts
 from grasp_psonet.training.predict import photo_losses, predict_bags
-from grasp_psonet.trajectory.anchors import load_weights, start_anchor
-from grasp_psonet.trajectory.trajectory import Replaying
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 log = logging.getLogger("grasp_psonet")
 
@@ -54,35 +54,28 @@ def trace_queries(
     """
     settings = settings or run.settings.trace
     source, network = run.inputs.source, run.kept_network()
-    visits = list(source.bags.values())
+    trained = TrainedNetwork(network, run.trajectory)
+    if settings.counting == "steps":
+        trained = replace(trained, source=source, start=run.start(), tolerance=settings.replay_tolerance)
+    visits = tuple(source.bags.values())
     losses = photo_losses(network, visits, source.pixels, settings.photos_per_batch)
     used = queries[queries["used"].astype(bool)]
-    val_bags = {bag.visit_id: bag for bag in run.inputs.bags("val")}
-    asked: Queries
-    if settings.errors == "each_anchor":
-        asked = {int(str(step)): _query_bags(val_bags, rows, settings) for step, rows in used.groupby("step")}
-    else:
-        assert used["query_id"].is_unique, "errors of several anchors, traced as those of the kept network"
-        asked = _query_bags(val_bags, used, settings)
-    replaying = None
-    if settings.counting == "steps":
-        start = start_anchor(run.inputs.start_network().to(run.device))
-        replaying = Replaying(source, start, settings.replay_tolerance)
-    coverage = cover_unit(settings.unit, network, collate(visits[:3], source.pixels), settings.parameters)
+    coverage = cover_unit(settings.unit, network, collate(list(visits[:3]), source.pixels), settings.parameters)
     log.info("  %d queries over %s", len(used), coverage)
-    traced = trace(
-        network,
-        run.trajectory,
-        visits,
-        asked,
-        source.pixels,
-        settings,
-        coverage,
-        formulas=formulas,
-        replaying=replaying,
-        remember=_remembering(parts, formulas, settings, visits, asked),
-    )
+    asked = _queries(run.inputs.bags("val"), used, settings)
+    wanted = tuple(FORMULAS[name] for name in formulas)
+    request = Request(visits, asked, source.pixels, wanted, settings, coverage)
+    traced = trace(trained, request, _remembering(parts, request))
     return QueryTrace(_score_tables(traced), losses, coverage.numel_by_rule, traced.caveats)
+
+
+def _queries(val_bags: Sequence[Bag], used: pd.DataFrame, settings: TraceSettings) -> Queries:
+    """The used queries as bags, by the anchor where they count if every anchor has its own."""
+    by_visit = {bag.visit_id: bag for bag in val_bags}
+    if settings.errors == "each_anchor":
+        return {int(str(step)): _query_bags(by_visit, rows, settings) for step, rows in used.groupby("step")}
+    assert used["query_id"].is_unique, "errors of several anchors, traced as those of the kept network"
+    return _query_bags(by_visit, used, settings)
 
 
 def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: TraceSettings) -> list[Bag]:
@@ -92,16 +85,11 @@ def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: Trace
     return [bag.only(photo_id) for bag, photo_id in zip(bags, queries["photo_id"], strict=True)]
 
 
-def _remembering(
-    folder: Path | None,
-    formulas: Sequence[FormulaName],
-    settings: TraceSettings,
-    visits: Sequence[Bag],
-    queries: Queries,
-) -> Remember:
+def _remembering(folder: Path | None, request: Request) -> Remember:
     if folder is None:
         return lambda part, make: make()
-    parts = kept_parts(folder, formulas, settings, visits, queries)
+    names = [formula.name for formula in request.formulas]
+    parts = kept_parts(folder, names, request.settings, request.visits, request.queries)
     if len(parts):
         log.info("  parts left by the interrupted trace: %d; each is proven before it counts", len(parts))
     return parts.remember
@@ -127,8 +115,9 @@ def run_queries(run: TrainedRun, errors: Errors | None = None) -> pd.DataFrame:
 
 def _predictions_at_anchors(run: TrainedRun) -> Iterator[tuple[int, pd.DataFrame]]:
     network, bags = run.kept_network(), run.inputs.bags("val")
-    for _, step in run.trajectory.windows(beyond_kept=True):
-        load_weights(network, run.trajectory.read(step, run.device))
+    trained = TrainedNetwork(network, run.trajectory)
+    for _, step in trained.windows(beyond_kept=True):
+        trained.load(step)
         yield step, predict_bags(network, bags, run.inputs.store.pixels)[0]
 
 

@@ -15,8 +15,7 @@ from grasp_psonet.bags.bag import Bag
 from grasp_psonet.files import write_whole
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.tracing.request import ScoresByFormula
-from grasp_psonet.influence.tracing.trace import Queries
+from grasp_psonet.influence.tracing.request import Queries, ScoresByFormula
 
 log = logging.getLogger("grasp_psonet")
 

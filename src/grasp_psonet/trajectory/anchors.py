@@ -104,6 +104,13 @@ def load_weights(network: nn.Module, anchor: Anchor) -> None:
         tensor.copy_((anchor.weights | anchor.buffers)[name])
 
 
+@torch.no_grad()
+def copy_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copies these weights, one for each parameter, into the network; buffers stay as they are."""
+    for name, weight in weights_of(network).items():
+        weight.copy_(weights[name])
+
+
 def _saved_buffers(network: nn.Module) -> dict[str, Tensor]:
     saved = network.state_dict()
     return {name: buffer for name, buffer in network.named_buffers() if name in saved}

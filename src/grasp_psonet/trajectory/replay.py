@@ -1,31 +1,31 @@
-"""Replay: from an anchor through the recorded steps to the next, with every number compared to what was recorded."""
+"""A replayed step, and its comparison with what was recorded."""
 
-from collections.abc import Iterator
+# Axes: B draws of a step.
+
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from grasp_psonet.bags.bag import BagBatch
-from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.bags.bag import Bag, BagBatch
 from grasp_psonet.errors import ReplayMismatch
-from grasp_psonet.trajectory.adam import AdamState, adam_step, gradient_norm
-from grasp_psonet.trajectory.anchors import Anchor, load_weights, weights_of
-from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.step import BatchGradient, batch_gradient
+from grasp_psonet.trajectory.adam import AdamState, gradient_norm
+from grasp_psonet.trajectory.anchors import Anchor
+from grasp_psonet.trajectory.step import BatchGradient
 
 
 @dataclass(frozen=True)
 class ReplayedStep:
     """One step as it was taken; its tensors are its own, so that steps may be kept.
 
-    ``weights`` are those before the step (where its gradients were taken), ``weights_after`` and ``state`` those after it.
+    ``bags`` are those drawn, in the rows of ``batch`` (a bag drawn twice stands there twice). ``weights`` are those before
+    the step (where its gradients were taken), ``weights_after`` and ``state`` those after it.
     """
 
     step: int
     lr: float
-    draws: pd.DataFrame
+    bags: tuple[Bag, ...]
     batch: BagBatch
     gradient: BatchGradient
     weights: dict[str, Tensor]
@@ -33,45 +33,12 @@ class ReplayedStep:
     state: AdamState
 
 
-def replay(
-    network: nn.Module,
-    anchor: Anchor,
-    steps: pd.DataFrame,
-    until: int,
-    rebuild: BatchSource,
-    optimizer: OptimizerSettings,
-    tolerance: float = 0.0,
-) -> Iterator[ReplayedStep]:
-    """Repeats the recorded steps after the anchor up to ``until`` and yields each.
-
-    While a step is yielded the network holds the weights before it (evaluate there what the step's gradients saw); after
-    the last one it holds the weights after it. Parameters that require no gradient stand still. Raises ReplayMismatch at
-    the first loss that differs from the record by more than ``tolerance`` (0: bitwise, as on the same machine, versions and
-    threads), and at such a norm of the clipped gradient, where ``steps`` has a column ``clipped_norm`` of it.
-    """
-    load_weights(network, anchor)
-    held = weights_of(network)
-    weights, state = _copy(held), anchor.state
-    device = next(network.parameters()).device
-    window = steps[(steps["step"] > anchor.step) & (steps["step"] <= until)]
-    for _, draws in window.groupby("step"):
-        batch, lr = rebuild.batch(draws, device), float(draws["lr"].iloc[0])
-        gradient = batch_gradient(network, batch, optimizer.clip_norm)
-        _compare(state.step + 1, gradient.outcome.loss_B.cpu(), torch.tensor(draws["loss"].to_numpy()), tolerance)
-        if "clipped_norm" in draws:
-            _compare_norm(state.step + 1, gradient.clipped, float(draws["clipped_norm"].iloc[0]), tolerance)
-        weights_after, state = _copy(weights), AdamState(_copy(state.exp_avg), _copy(state.exp_avg_sq), state.step)
-        adam_step({name: weights_after[name] for name in gradient.clipped}, gradient.clipped, state, optimizer, lr)
-        yield ReplayedStep(state.step, lr, draws, batch, gradient, weights, weights_after, state)
-        copy_weights(network, weights_after)
-        weights = weights_after
-
-
-@torch.no_grad()
-def copy_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Copies these weights into the network."""
-    for name, weight in weights_of(network).items():
-        weight.copy_(weights[name])
+def compare_with_record(gradient: BatchGradient, draws: pd.DataFrame, tolerance: float) -> None:
+    """Raises ReplayMismatch where losses, or the clipped gradient's norm if recorded, differ from the step's records."""
+    step = int(draws["step"].iloc[0])
+    _compare_losses(step, gradient.outcome.loss_B.cpu(), torch.tensor(draws["loss"].to_numpy()), tolerance)
+    if "clipped_norm" in draws:
+        _compare_norm(step, gradient.clipped, float(draws["clipped_norm"].iloc[0]), tolerance)
 
 
 def compare_with_anchor(step: ReplayedStep, anchor: Anchor, tolerance: float) -> None:
@@ -100,11 +67,7 @@ def compare_with_anchor(step: ReplayedStep, anchor: Anchor, tolerance: float) ->
             )
 
 
-def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in tensors.items()}
-
-
-def _compare(step: int, loss_B: Tensor, recorded_B: Tensor, tolerance: float) -> None:
+def _compare_losses(step: int, loss_B: Tensor, recorded_B: Tensor, tolerance: float) -> None:
     difference_B = (loss_B - recorded_B).abs()
     if not bool((difference_B <= tolerance).all()):
         worst = int(difference_B.argmax())

@@ -17,7 +17,8 @@ from grasp_psonet.influence.tracing.loss_changes import predicted_changes
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import trace as trace_bags
 from grasp_psonet.trajectory.recording import read_start, with_losses
-from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
+from grasp_psonet.trajectory.trajectory import Trajectory
 
 SUMMED = "all"  # the id of the one row where queries are summed
 
@@ -73,17 +74,17 @@ def trace(
         photos_per_batch=photos_per_batch,
     )
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
-    replaying, steps = None, trajectory
+    trained = TrainedNetwork(inputs.network, trajectory)
     if counting == "steps":
-        steps = with_losses(trajectory, {bag_id: bag.label for bag_id, bag in inputs.bags.training.items()})
         source = BatchSource(inputs.bags.training, inputs.bags.photos)
-        start = read_start(trajectory, next(network.parameters()).device)
-        replaying = Replaying(source, start, replay_tolerance)
-    bags, visits = inputs.bags, tuple(inputs.bags.training.values())
-    try:
-        found = trace_bags(
-            inputs.network, steps, visits, bags.queries, bags.photos, settings, inputs.coverage, replaying=replaying
+        start = read_start(trajectory, trained.device)
+        trained = TrainedNetwork(
+            inputs.network, with_losses(trajectory, source.labels), source, start, replay_tolerance
         )
+    bags, visits = inputs.bags, tuple(inputs.bags.training.values())
+    request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
+    try:
+        found = trace_bags(trained, request)
     except ReplayMismatch as fault:
         raise ReplayMismatch(
             f"{str(fault).splitlines()[0]}\n"
@@ -139,7 +140,7 @@ def what_if(
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
-    found = predicted_changes(inputs.network, trajectory, request)
+    found = predicted_changes(TrainedNetwork(inputs.network, trajectory), request)
     query_ids = (SUMMED,) if sum_queries else tuple(bag.visit_id for bag in bags.queries)
     table = change_table(found, query_ids, visits)
     table.attrs["coverage"] = str(inputs.coverage)

@@ -3,65 +3,41 @@ the same for every visit (``even``)."""
 
 # Axes: Q queries, Z training photos, P present photos of one batch; W the shape of a parameter.
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from typing import assert_never
 
 import numpy as np
-from torch import nn
 
-from grasp_psonet.bags.bag import Bag, BagBatch, collate
+from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.formulas import ByName, FormulaName
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.request import (
-    Request,
-    ScoresByFormula,
-    add_scores,
-    direction,
-    present_photos,
-)
-from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
+from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores, direction
 from grasp_psonet.trajectory.records import even_weights, visit_weights
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 
-@dataclass(frozen=True)
-class AtAnchor:
-    """One batch of visits at an anchor whose weights the network holds.
-
-    ``point`` is the optimizer there. ``rows`` are the queries of this block and ``directions`` [rows, ...] theirs by formula;
-    ``weights[divided]`` holds what each visit weighs.
-    """
-
-    point: AdamPoint
-    rows: slice
-    directions: dict[FormulaName, ByName]
-    weights: dict[bool, dict[str, float]]
-    bags: list[Bag]
-    batch: BagBatch
-
-
 def at_anchor(
-    network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request
-) -> Iterator[AtAnchor]:
-    """Every batch of visits that weigh something at the anchor of ``step``, against every block of queries."""
-    device = next(network.parameters()).device
-    anchor = trajectory.read(step, device)
-    load_weights(network, anchor)
-    point = AdamPoint(anchor.state, trajectory.optimizer)
-    weights = {divided: _weights(trajectory, before, step, divided, request) for divided in (True, False)}
+    trained: TrainedNetwork, before: int, step: int, request: Request
+) -> Iterator[tuple[QueryBlock, WeighedBatch]]:
+    """Every batch of visits that weigh something at the anchor of ``step``, against every block of queries.
+
+    The network holds the anchor's weights.
+    """
+    point = AdamPoint(trained.load(step).state, trained.trajectory.optimizer)
+    weights = {divided: _weights(trained.trajectory, before, step, divided, request) for divided in (True, False)}
     bags = drawn_bags(request, weights[True].keys())
-    for rows in request.blocks(network, len(request.formulas) + 1):
-        query_QW = request.gradients(network, rows)
-        directions = {formula.name: direction(formula, point, query_QW) for formula in request.formulas}
-        for block in _blocks(bags, request.settings.photos_per_batch):
-            yield AtAnchor(point, rows, directions, weights, block, collate(block, request.pixels).to(device))
+    for rows in request.blocks(trained.network, len(request.formulas) + 1):
+        query_QW = request.gradients(trained.network, rows)
+        block = QueryBlock(rows, {one.name: direction(one, point, query_QW) for one in request.formulas}, point)
+        for together in _batches(bags, request.settings.photos_per_batch):
+            batch = collate(together, request.pixels).to(trained.device)
+            weight_B = {divided: np.array([own[bag.visit_id] for bag in together]) for divided, own in weights.items()}
+            yield block, WeighedBatch(together, batch, weight_B)
 
 
-def anchor_scores(
-    network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request
-) -> ScoresByFormula:
+def anchor_scores(trained: TrainedNetwork, before: int, step: int, request: Request) -> ScoresByFormula:
     """What the anchor of ``step`` adds to the scores [Q, Z], positive = helpful; those of all anchors add up.
 
     A photo weighs what its visit was drawn in the steps after ``before`` up to ``step`` (``sum lr n / b``; cosine without
@@ -69,14 +45,8 @@ def anchor_scores(
     augmentation. The network holds the anchor's weights afterwards.
     """
     scores = request.zeros()
-    for work in at_anchor(network, trajectory, before, step, request):
-        visit_ids = [bag.visit_id for bag in work.bags for _ in present_photos([bag])]
-
-        def weight_of(divided: bool, work: AtAnchor = work, visit_ids: Sequence[str] = visit_ids) -> np.ndarray:
-            return np.array([work.weights[divided][visit_id] for visit_id in visit_ids])
-
-        photo_ids = present_photos(work.bags)
-        add_scores(scores, request, work.rows, network, work.batch, photo_ids, work.directions, weight_of, work.point)
+    for block, weighed in at_anchor(trained, before, step, request):
+        add_scores(scores, request, trained.network, block, weighed)
     return scores
 
 
@@ -102,13 +72,13 @@ def drawn_bags(request: Request, drawn: Collection[str]) -> list[Bag]:
     return [bag.only(photo_id) for bag in bags for photo_id in present_photos([bag])]
 
 
-def _blocks(bags: list[Bag], num_photos: int) -> Iterator[list[Bag]]:
+def _batches(bags: list[Bag], num_photos: int) -> Iterator[list[Bag]]:
     """Runs of bags with at most so many photos together, or of one bag."""
-    block: list[Bag] = []
+    batch: list[Bag] = []
     for bag in bags:
-        if block and sum(map(len, block)) + len(bag) > num_photos:
-            yield block
-            block = []
-        block.append(bag)
-    if block:
-        yield block
+        if batch and sum(map(len, batch)) + len(bag) > num_photos:
+            yield batch
+            batch = []
+        batch.append(bag)
+    if batch:
+        yield batch

@@ -1,19 +1,19 @@
 """Counting ``steps``: the photos of each step's own batch at that step, by replay (Algorithm 1's ``if z in B_t``)."""
 
-# Axes: Q queries, Z training photos, P present photos of one batch; W the shape of a parameter.
+# Axes: Q queries, Z training photos; W the shape of a parameter.
 
 import numpy as np
 from torch import Tensor, nn
 
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, add_scores, direction, present_photos
-from grasp_psonet.trajectory.replay import ReplayedStep, copy_weights, replay
-from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
+from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores, direction
+from grasp_psonet.trajectory.anchors import copy_weights
+from grasp_psonet.trajectory.replay import ReplayedStep
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 
-def window_scores(
-    network: nn.Module, trajectory: Trajectory, replaying: Replaying, before: int, until: int, request: Request
-) -> ScoresByFormula:
+def window_scores(trained: TrainedNetwork, before: int, until: int, request: Request) -> ScoresByFormula:
     """What the steps after anchor ``before`` up to ``until`` add to the scores [Q, Z], positive = helpful.
 
     Windows add up and need nothing of each other: they can be computed anywhere, in any order, and kept. At each step the
@@ -23,43 +23,25 @@ def window_scores(
     Raises ReplayMismatch.
     """
     scores = request.zeros()
-    anchor = replaying.anchor(trajectory, before, next(network.parameters()).device)
-    for step in replay(
-        network, anchor, trajectory.steps, until, replaying.rebuild, trajectory.optimizer, replaying.tolerance
-    ):
-        replaying.compare_end(trajectory, step, until)
-        _add_step(scores, network, trajectory, replaying, step, request)
+    for step in trained.replay(before, until):
+        _add_step(scores, trained, step, request)
     return scores
 
 
-def photos_of_step(replaying: Replaying, step: ReplayedStep) -> list[str]:
-    """Ids of the step's present photos in the row order of its batch."""
-    return present_photos(replaying.rebuild.bags[visit_id] for visit_id in step.draws["visit_id"])
-
-
-def _add_step(
-    scores: ScoresByFormula,
-    network: nn.Module,
-    trajectory: Trajectory,
-    replaying: Replaying,
-    step: ReplayedStep,
-    request: Request,
-) -> None:
-    photo_ids = photos_of_step(replaying, step)
-    if not any(photo_id in request.column for photo_id in photo_ids):
+def _add_step(scores: ScoresByFormula, trained: TrainedNetwork, step: ReplayedStep, request: Request) -> None:
+    num_draws, network = len(step.bags), trained.network
+    weight_B = {divided: np.full(num_draws, step.lr / (num_draws if divided else 1)) for divided in (True, False)}
+    weighed = WeighedBatch(step.bags, step.batch, weight_B)
+    if not any(photo_id in request.column for photo_id in weighed.photo_ids):
         return
-
-    def weight_of(divided: bool) -> np.ndarray:
-        return np.full(len(photo_ids), step.lr / (len(step.draws) if divided else 1))
-
-    point = AdamPoint(step.state, trajectory.optimizer, step)
+    point = AdamPoint(step.state, trained.trajectory.optimizer, step)
     for rows in request.blocks(network, len(request.formulas) + 2):
         query_QW = _gradients_for(network, request, rows, step)
         directions = {
             formula.name: direction(formula, point, query_QW[formula.reads_query_after_step])
             for formula in request.formulas
         }
-        add_scores(scores, request, rows, network, step.batch, photo_ids, directions, weight_of, point)
+        add_scores(scores, request, network, QueryBlock(rows, directions, point), weighed)
 
 
 def _gradients_for(

@@ -5,9 +5,8 @@ import math
 import time
 from collections import Counter
 
-from torch import nn
-
 from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 LINE_EVERY_S = 10.0
@@ -16,22 +15,22 @@ FIRST_LINE_AFTER_S = 2.0  # enough passes that one slow start does not speak for
 log = logging.getLogger("grasp_psonet")
 
 
-def passes_of_anchor(network: nn.Module, trajectory: Trajectory, before: int, step: int, request: Request) -> int:
+def passes_of_anchor(trained: TrainedNetwork, before: int, step: int, request: Request) -> int:
     """Passes of one anchor: the queries, and every photo drawn since the last one (counting even: every photo)."""
-    drawn = set(_draws(trajectory, before, step))
+    drawn = set(trained.trajectory.draws_between(before, step)["visit_id"])
     is_even = request.settings.counting == "even"
     num_photos = sum(sum(bag.is_present) for bag in request.visits if is_even or bag.visit_id in drawn)
-    blocks = request.blocks(network, len(request.formulas) + 1)
+    blocks = request.blocks(trained.network, len(request.formulas) + 1)
     return _num_query_photos(request) + sum(
         request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks
     )
 
 
-def passes_of_window(network: nn.Module, trajectory: Trajectory, before: int, until: int, request: Request) -> int:
+def passes_of_window(trained: TrainedNetwork, before: int, until: int, request: Request) -> int:
     """Passes of one window of steps: at each the queries, on either side of it that formulas read, and its draws' photos."""
     sides = len({formula.reads_query_after_step for formula in request.formulas})
-    blocks = request.blocks(network, len(request.formulas) + 2)
-    num_photos = _num_drawn_photos(trajectory, before, until, request)
+    blocks = request.blocks(trained.network, len(request.formulas) + 2)
+    num_photos = _num_drawn_photos(trained.trajectory, before, until, request)
     return (until - before) * sides * _num_query_photos(request) + sum(
         request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks
     )
@@ -41,7 +40,7 @@ def passes_of_unrolling(trajectory: Trajectory, rows: slice, request: Request) -
     """Passes of formula unrolled: the queries, and for each photo of a draw its products and those with the curvature."""
     num_photos, num_rows = _num_drawn_photos(trajectory, 0, trajectory.kept_step, request), _num_rows(rows)
     curved = num_photos * (1 + 2 * num_rows)
-    queries = request.queries if request.settings.summed else request.queries[rows]
+    queries = request.query_bags if request.settings.summed else request.query_bags[rows]
     return sum(map(len, queries)) + request.passes(num_photos, num_rows) + curved
 
 
@@ -50,7 +49,7 @@ def _num_rows(rows: slice) -> int:
 
 
 def _num_query_photos(request: Request) -> int:
-    return sum(map(len, request.queries))
+    return sum(map(len, request.query_bags))
 
 
 def _num_drawn_photos(trajectory: Trajectory, before: int, until: int, request: Request) -> int:
@@ -58,12 +57,7 @@ def _num_drawn_photos(trajectory: Trajectory, before: int, until: int, request: 
     counts: Counter[str] = Counter()
     for bag in request.visits:
         counts[bag.visit_id] += sum(bag.is_present)
-    return sum(counts[visit_id] for visit_id in _draws(trajectory, before, until))
-
-
-def _draws(trajectory: Trajectory, before: int, until: int) -> list[str]:
-    steps = trajectory.steps
-    return list(steps.loc[(steps["step"] > before) & (steps["step"] <= until), "visit_id"])
+    return sum(counts[visit_id] for visit_id in trajectory.draws_between(before, until)["visit_id"])
 
 
 class Pace:

@@ -13,13 +13,13 @@ from torch import nn
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.influence.tracing.at_anchors import at_anchor
-from grasp_psonet.influence.tracing.request import Request, present_photos
+from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.units.bag_edits import LossChanges, loss_changes
 from grasp_psonet.trajectory.logits import logits_of
-from grasp_psonet.trajectory.trajectory import Trajectory
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 
-def predicted_changes(network: nn.Module, trajectory: Trajectory, request: Request) -> LossChanges:
+def predicted_changes(trained: TrainedNetwork, request: Request) -> LossChanges:
     """Changes for every present photo, and every visit under each class, by the request's one formula; visits never drawn: 0.
 
     The formula must be a change of a loss at anchors (``Formula.is_loss_change_at_anchors``). The network must offer its
@@ -29,17 +29,17 @@ def predicted_changes(network: nn.Module, trajectory: Trajectory, request: Reque
     shape = (request.num_rows, len(request.photo_ids))
     row_of = {bag.visit_id: v for v, bag in enumerate(request.visits)}
     removed_QZ, alone_QZ = np.zeros(shape), np.zeros(shape)
-    relabelled_QVC = np.zeros((request.num_rows, len(row_of), _num_classes(network, request)))
-    for before, step in trajectory.windows():
-        for work in at_anchor(network, trajectory, before, step, request):
-            found = loss_changes(network, work.batch, work.directions[formula.name])
-            weight_B = np.array([work.weights[formula.is_divided_by_batch][bag.visit_id] for bag in work.bags])
-            weight_P = np.repeat(weight_B, [len(present_photos([bag])) for bag in work.bags])
-            columns = [request.column[photo_id] for photo_id in present_photos(work.bags)]
-            removed_QZ[work.rows, columns] += weight_P * found.removed_QP
-            alone_QZ[work.rows, columns] += weight_P * found.alone_QP
-            visits = [row_of[bag.visit_id] for bag in work.bags]
-            relabelled_QVC[work.rows, visits] += weight_B[:, None] * found.relabelled_QBC
+    relabelled_QVC = np.zeros((request.num_rows, len(row_of), _num_classes(trained.network, request)))
+    for before, step in trained.windows():
+        for block, weighed in at_anchor(trained, before, step, request):
+            found = loss_changes(trained.network, weighed.batch, block.directions[formula.name])
+            weight_B = weighed.weight_B[formula.is_divided_by_batch]
+            weight_P = weighed.of_photos(formula.is_divided_by_batch)
+            columns = [request.column[photo_id] for photo_id in weighed.photo_ids]
+            removed_QZ[block.rows, columns] += weight_P * found.removed_QP
+            alone_QZ[block.rows, columns] += weight_P * found.alone_QP
+            visits = [row_of[bag.visit_id] for bag in weighed.bags]
+            relabelled_QVC[block.rows, visits] += weight_B[:, None] * found.relabelled_QBC
     return LossChanges(removed_QZ, alone_QZ, relabelled_QVC)
 
 

@@ -1,6 +1,6 @@
-"""What a trace was asked, and the one place where products of a batch become scores."""
+"""What a trace was asked."""
 
-# Axes: Q queries, F formulas, Z training photos, P present photos of one batch; W the shape of a parameter.
+# Axes: Q queries, Z training photos; W the shape of a parameter.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grasp_psonet.bags.bag import Bag, BagBatch, Pixels, collate
-from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.formulas import FORMULAS, ByName, Formula, FormulaName
+from grasp_psonet.bags.bag import Bag, Pixels, collate
+from grasp_psonet.influence.formulas import Formula, FormulaName
 from grasp_psonet.influence.gradients.products import query_blocks
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.units.coverage import UnitCoverage
-from grasp_psonet.influence.units.products import query_gradients, unit_products
+from grasp_psonet.influence.units.products import query_gradients
 
+Queries = Sequence[Bag] | Mapping[int, Sequence[Bag]]
 ScoresByFormula = dict[FormulaName, np.ndarray]
 
 
@@ -26,16 +25,28 @@ ScoresByFormula = dict[FormulaName, np.ndarray]
 class Request:
     """Training visits whose photos are scored, queries as bags, formulas, and how.
 
+    ``visits`` are bags as training had them, ``queries`` bags of one photo or whole (setting trace.query): the same at all
+    anchors up to the kept one; or, by the step of an anchor, those that count at that anchor alone (counting ``steps``: in
+    the steps that led to it), over all of training.
+
     ``on_passes(number)`` is called after each piece of work with its size, counted in passes of one photo.
     """
 
     visits: tuple[Bag, ...]
-    queries: tuple[Bag, ...]
+    queries: Queries
     pixels: Pixels
     formulas: tuple[Formula, ...]
     settings: TraceSettings
     coverage: UnitCoverage
     on_passes: Callable[[int], None] = lambda passes: None
+
+    @cached_property
+    def query_bags(self) -> tuple[Bag, ...]:
+        """The rows of every score table: the queries as they are, or by id every visit that is one at some anchor."""
+        if not isinstance(self.queries, Mapping):
+            return tuple(self.queries)
+        by_visit = {bag.visit_id: bag for bags in self.queries.values() for bag in bags}
+        return tuple(by_visit[visit_id] for visit_id in sorted(by_visit))
 
     @cached_property
     def photo_ids(self) -> tuple[str, ...]:
@@ -52,7 +63,7 @@ class Request:
     @property
     def num_rows(self) -> int:
         """Rows of every score table: one a query, or one for all."""
-        return 1 if self.settings.summed else len(self.queries)
+        return 1 if self.settings.summed else len(self.query_bags)
 
     def zeros(self) -> ScoresByFormula:
         """Scores [rows, Z] before anything counted."""
@@ -72,7 +83,7 @@ class Request:
         """Gradients [rows, ...] of these rows' queries at the network's weights, by covered parameter."""
         device = next(network.parameters()).device
         found: list[dict[str, Tensor]] = []
-        for query in self.queries if self.settings.summed else self.queries[rows]:
+        for query in self.query_bags if self.settings.summed else self.query_bags[rows]:
             batch = collate([query], self.pixels).to(device)
             gradient = query_gradients(network, [batch], self.settings.query, self.coverage.names)
             if self.settings.summed and found:
@@ -88,56 +99,3 @@ def present_photos(bags: Iterable[Bag]) -> list[str]:
     return [
         photo_id for bag in bags for photo_id, present in zip(bag.photo_ids, bag.is_present, strict=True) if present
     ]
-
-
-def direction(formula: Formula, point: AdamPoint, query_QW: ByName) -> ByName:
-    """The formula's directions [Q, ...] by parameter at this point. Raises TraceError where it has none of a single step."""
-    if formula.direction is None:
-        raise TraceError(f"formula {formula.name} has no direction of one step\n  next: trace with counting steps")
-    return formula.direction(point, query_QW)
-
-
-def add_scores(
-    scores: ScoresByFormula,
-    request: Request,
-    rows: slice,
-    network: nn.Module,
-    batch: BagBatch,
-    photo_ids: Sequence[str],
-    directions: Mapping[FormulaName, ByName],
-    weight_of: Callable[[bool], Sequence[float] | np.ndarray],
-    point: AdamPoint,
-) -> None:
-    """Adds ``weight * direction . g_z`` for the present photos of a batch (ids in its row order) to their columns.
-
-    ``directions`` holds [rows, ...] by formula and parameter; ``weight_of(divided)`` the weight of each photo [P], divided by
-    the number of draws or not. Formulas that ask for it are divided by the photo's norm under their preconditioner at
-    ``point``; 0 where that is 0. A photo that stands in the batch several times counts as often; photos that are not traced
-    are left out.
-    """
-    formulas = [FORMULAS[name] for name in directions]
-    names = directions[formulas[0].name]
-    joined_W = {name: torch.cat([directions[formula.name][name] for formula in formulas]) for name in names}
-    normed = [formula for formula in formulas if formula.is_divided_by_photo_norm]
-    diagonals = [_diagonal(formula, point) for formula in normed]
-    stacked_W = (
-        {name: torch.stack([diagonal_W[name] for diagonal_W in diagonals]) for name in names} if normed else None
-    )
-    found = unit_products(request.settings.unit, network, batch, request.coverage, joined_W, stacked_W)
-    request.on_passes(request.passes(len(photo_ids), len(next(iter(joined_W.values())))))
-    dot_FQP = found.dot_PQ.T.double().cpu().numpy().reshape(len(formulas), -1, len(photo_ids))
-    traced = np.array([p for p, photo_id in enumerate(photo_ids) if photo_id in request.column], dtype=int)
-    columns = np.array([request.column[photo_ids[p]] for p in traced], dtype=int)
-    for f, formula in enumerate(formulas):
-        dot_QP = dot_FQP[f]
-        if formula in normed:
-            assert found.squared_PM is not None
-            norm_P = found.squared_PM[:, normed.index(formula)].double().clamp(min=0).sqrt().cpu().numpy()
-            dot_QP = np.divide(dot_QP, norm_P, out=np.zeros_like(dot_QP), where=norm_P > 0)
-        weight_P = np.asarray(weight_of(formula.is_divided_by_batch), dtype=float)
-        np.add.at(scores[formula.name][rows].T, columns, (dot_QP * weight_P)[:, traced].T)
-
-
-def _diagonal(formula: Formula, point: AdamPoint) -> ByName:
-    assert formula.preconditioner is not None, f"formula {formula.name} is divided by a norm without a preconditioner"
-    return formula.preconditioner(point)

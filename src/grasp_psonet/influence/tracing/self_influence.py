@@ -5,8 +5,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.errors import TraceError
@@ -14,19 +13,16 @@ from grasp_psonet.influence.formulas import Formula
 from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import products
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.network.network import BagNetwork, visit_loss
-from grasp_psonet.trajectory.anchors import load_weights
+from grasp_psonet.network.network import visit_loss
 from grasp_psonet.trajectory.records import visit_weights
-from grasp_psonet.trajectory.trajectory import Trajectory
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 
 def self_influence(
-    network: BagNetwork,
-    trajectory: Trajectory,
+    trained: TrainedNetwork,
     visits: Mapping[str, Sequence[Bag]],
     pixels: Pixels,
     formula: Formula,
-    coverage: Coverage,
     after_anchor: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
     """By visit the matrix [N, N] float64 of its photos' influence on each other, summed over the anchors.
@@ -38,11 +34,10 @@ def self_influence(
     if formula.preconditioner is None or formula.why_no_self_influence:
         raise TraceError(f"{formula.why_no_self_influence}\n  next: formula adam, sgd or paper")
     matrices = {visit_id: np.zeros((len(photos), len(photos))) for visit_id, photos in visits.items()}
-    device = next(network.parameters()).device
-    windows = trajectory.windows()
+    network, trajectory, windows = trained.network, trained.trajectory, trained.windows()
+    coverage = cover_photos(network, [photo for photos in visits.values() for photo in photos], pixels)
     for done, (before, step) in enumerate(windows, start=1):
-        anchor = trajectory.read(step, device)
-        load_weights(network, anchor)
+        anchor = trained.load(step)
         weights = visit_weights(trajectory.steps, before, step, formula.is_divided_by_batch)
         diagonal_W = formula.preconditioner(AdamPoint(anchor.state, trajectory.optimizer))
         diagonal_1W = {name: value[None] for name, value in diagonal_W.items()}
@@ -55,16 +50,16 @@ def self_influence(
     return matrices
 
 
-def cover_photos(network: BagNetwork, photos: Sequence[Bag], pixels: Pixels) -> Coverage:
+def cover_photos(network: nn.Module, photos: Sequence[Bag], pixels: Pixels) -> Coverage:
     """The exact rule of every parameter for photos as bags of one, proven on the first three of these photos."""
     return cover(network, _losses_of_photos(network, photos[:3], pixels))
 
 
-def _losses_of_photos(network: BagNetwork, bags: Sequence[Bag], pixels: Pixels) -> Callable[[torch.nn.Module], Tensor]:
+def _losses_of_photos(network: nn.Module, bags: Sequence[Bag], pixels: Pixels) -> Callable[[nn.Module], Tensor]:
     """The loss [B] of these bags of one photo, as a function of the network."""
     batch = collate(list(bags), pixels).to(next(network.parameters()).device)
 
-    def losses(module: torch.nn.Module) -> Tensor:
+    def losses(module: nn.Module) -> Tensor:
         return visit_loss(module(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC, batch.label_B)
 
     return losses

@@ -13,102 +13,81 @@ each replayed step that is kept, besides its batch. Steps that do not fit are re
 from collections.abc import Iterator
 
 import numpy as np
-from torch import nn
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.at_steps import photos_of_step
 from grasp_psonet.influence.tracing.curvature import curvature_products
-from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, add_scores
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
+from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores
 from grasp_psonet.trajectory.adam_adjoint import Adjoint, gradient_adjoint, step_back, unclipped
-from grasp_psonet.trajectory.anchors import Anchor, load_weights
-from grasp_psonet.trajectory.replay import ReplayedStep, copy_weights, replay
+from grasp_psonet.trajectory.anchors import Anchor, copy_weights
+from grasp_psonet.trajectory.replay import ReplayedStep
 from grasp_psonet.trajectory.step import trained_parameters
-from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
+from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 COPIES = 8  # of the parameters, held for each query
 
 
-def unrolled_scores(
-    network: nn.Module, trajectory: Trajectory, replaying: Replaying, rows: slice, request: Request
-) -> ScoresByFormula:
+def unrolled_scores(trained: TrainedNetwork, rows: slice, request: Request) -> ScoresByFormula:
     """Scores [Q, Z] of these rows of queries, the others 0; blocks of rows add up.
 
     Every step up to the kept one is passed once. Steps after it did not make the prediction and do not count. Raises
     TraceError when trained parameters are left out or the kept step has no anchor, and ReplayMismatch.
     """
-    if request.coverage.names != trained_parameters(network).keys():
+    if request.coverage.names != trained_parameters(trained.network).keys():
         raise TraceError("formula unrolled needs every trained parameter of the network\n  next: trace all parameters")
-    windows = trajectory.windows()
-    if not windows or windows[-1][1] != trajectory.kept_step:
-        raise TraceError(f"the run has no anchor at its kept step {trajectory.kept_step}\n  next: train again")
+    windows, kept_step = trained.windows(), trained.trajectory.kept_step
+    if not windows or windows[-1][1] != kept_step:
+        raise TraceError(f"the run has no anchor at its kept step {kept_step}\n  next: train again")
     scores = request.zeros()
-    device = next(network.parameters()).device
-    load_weights(network, trajectory.read(trajectory.kept_step, device))
-    adjoint = Adjoint.at_end(request.gradients(network, rows))
+    trained.load(kept_step)
+    adjoint = Adjoint.at_end(request.gradients(trained.network, rows))
     for before, until in reversed(windows):
-        anchor = replaying.anchor(trajectory, before, device)
-        for step in _backward(network, trajectory, replaying, anchor, until, request.settings.memory_mib * 2**20):
-            replaying.compare_end(trajectory, step, until)
-            copy_weights(network, step.weights)
-            adjoint = _before_step(scores, network, trajectory, replaying, adjoint, step, rows, request)
+        for step in _backward(trained, trained.anchor_before(before), until, request.settings.memory_mib * 2**20):
+            copy_weights(trained.network, step.weights)
+            adjoint = _before_step(trained, adjoint, step, request, rows, scores)
     return scores
 
 
 def _before_step(
-    scores: ScoresByFormula,
-    network: nn.Module,
-    trajectory: Trajectory,
-    replaying: Replaying,
-    after: Adjoint,
-    step: ReplayedStep,
-    rows: slice,
-    request: Request,
+    trained: TrainedNetwork, after: Adjoint, step: ReplayedStep, request: Request, rows: slice, scores: ScoresByFormula
 ) -> Adjoint:
     """The derivatives before the step from those after it; adds what the step's draws did to the scores."""
     (formula,) = request.formulas
-    optimizer, num_draws = trajectory.optimizer, len(step.draws)
+    optimizer, network, num_draws = trained.trajectory.optimizer, trained.network, len(step.bags)
     gradient_QW = gradient_adjoint(after, step, optimizer)
     mean_QW = unclipped(gradient_QW, step, optimizer)
-    photo_ids = photos_of_step(replaying, step)
-    if any(photo_id in request.column for photo_id in photo_ids):
-        direction_QW = {name: -value for name, value in mean_QW.items()}
-        weight_P = np.full(len(photo_ids), 1 / num_draws)
-        directions, point = {formula.name: direction_QW}, AdamPoint(step.state, optimizer, step)
-        add_scores(scores, request, rows, network, step.batch, photo_ids, directions, lambda _: weight_P, point)
+    weighed = WeighedBatch(step.bags, step.batch, dict.fromkeys((True, False), np.full(num_draws, 1 / num_draws)))
+    if any(photo_id in request.column for photo_id in weighed.photo_ids):
+        directions = {formula.name: {name: -value for name, value in mean_QW.items()}}
+        block = QueryBlock(rows, directions, AdamPoint(step.state, optimizer, step))
+        add_scores(scores, request, network, block, weighed)
     curved_QW = curvature_products(request.settings.curvature, network, step.batch, mean_QW)
-    request.on_passes(len(photo_ids) * (1 + 2 * len(next(iter(mean_QW.values())))))
+    request.on_passes(len(weighed.photo_ids) * (1 + 2 * len(next(iter(mean_QW.values())))))
     return step_back(after, step, optimizer, gradient_QW, curved_QW)
 
 
-def _backward(
-    network: nn.Module, trajectory: Trajectory, replaying: Replaying, anchor: Anchor, until: int, memory_bytes: int
-) -> Iterator[ReplayedStep]:
+def _backward(trained: TrainedNetwork, anchor: Anchor, until: int, memory_bytes: int) -> Iterator[ReplayedStep]:
     """The steps after the anchor up to ``until``, last first, keeping no more of them at once than fit the memory."""
-    fitting = max(1, memory_bytes // _step_bytes(network, trajectory, replaying))
+    fitting = max(1, memory_bytes // _step_bytes(trained))
     middle = until - (until - anchor.step + 1) // 2 if until - anchor.step > fitting else anchor.step
-
-    def steps_until(end: int) -> Iterator[ReplayedStep]:
-        return replay(
-            network, anchor, trajectory.steps, end, replaying.rebuild, trajectory.optimizer, replaying.tolerance
-        )
-
     if middle == anchor.step:
-        kept = list(steps_until(until))
+        kept = list(trained.replay_from(anchor, until))
         while kept:
             yield kept.pop()
         return
-    for last in steps_until(middle):
+    for last in trained.replay_from(anchor, middle):
         reached = Anchor(last.step, 0, last.lr, "", last.weights_after, anchor.buffers, last.state)
-    yield from _backward(network, trajectory, replaying, reached, until, memory_bytes)
-    yield from _backward(network, trajectory, replaying, anchor, middle, memory_bytes)
+    yield from _backward(trained, reached, until, memory_bytes)
+    yield from _backward(trained, anchor, middle, memory_bytes)
 
 
-def _step_bytes(network: nn.Module, trajectory: Trajectory, replaying: Replaying) -> int:
+def _step_bytes(trained: TrainedNetwork) -> int:
     """Most bytes that one kept step holds: weights, gradient, two moments, and its batch of float photos."""
-    bags = replaying.rebuild.bags.values()
+    source, network = trained.replay_source, trained.network
+    bags = source.bags.values()
     weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
-    shape = replaying.rebuild.pixels[next(iter(bags)).rows[0]].shape
+    shape = source.pixels[next(iter(bags)).rows[0]].shape
     photo = next(network.parameters()).element_size() * int(np.prod(shape))
-    most_draws = int(trajectory.steps.groupby("step").size().max())
+    most_draws = int(trained.trajectory.steps.groupby("step").size().max())
     return 4 * weights + most_draws * max(map(len, bags)) * photo
