@@ -15,7 +15,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.at_steps import window_scores
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.coverage import cover_unit
+from grasp_psonet.influence.units.table import cover_unit
 from tests.reference import step_scores
 from tests.tiny_run import TinyRun
 

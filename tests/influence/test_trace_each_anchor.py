@@ -13,7 +13,7 @@ from grasp_psonet.influence.choices import Counting
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.trace import Queries, Traced, trace
-from grasp_psonet.influence.units.coverage import cover_unit
+from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.training.predict import bags_of_photos
 from tests.reference import influence_scores
 from tests.tiny_run import ANCHORS, KEPT_STEP, TinyRun

@@ -17,7 +17,7 @@ from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.trace import Queries, Remember, Traced, trace
-from grasp_psonet.influence.units.coverage import cover_unit
+from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.stage import Task

@@ -1,4 +1,4 @@
-"""What a trace was asked, and the one place where products of a batch become scores."""
+"""What is traced and how, and the one place where products of a batch become scores."""
 
 # Axes: Q queries, F formulas, Z training photos, P present photos of one batch; W the shape of a parameter.
 
@@ -16,8 +16,9 @@ from grasp_psonet.influence.formulas import FORMULAS, ByName, Formula, FormulaNa
 from grasp_psonet.influence.gradients.products import query_blocks
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.units.coverage import UnitCoverage
-from grasp_psonet.influence.units.products import query_gradients, unit_products
+from grasp_psonet.influence.units.query_gradients import query_gradients
+from grasp_psonet.influence.units.table import UNITS, unit_products
+from grasp_psonet.influence.units.unit import UnitCoverage
 
 ScoresByFormula = dict[FormulaName, np.ndarray]
 
@@ -65,8 +66,8 @@ class Request:
         return query_blocks(self.num_rows, num_bytes, self.settings.memory_mib * 2**20)
 
     def passes(self, num_photos: int, num_directions: int) -> int:
-        """About how many passes of one photo the products of these photos cost: unit edit takes one for each direction."""
-        return num_photos * (num_directions if self.settings.unit == "edit" else 1)
+        """About how many passes of one photo the products of these photos cost in this unit."""
+        return num_photos * (num_directions if UNITS[self.settings.unit].takes_pass_per_direction else 1)
 
     def gradients(self, network: nn.Module, rows: slice) -> dict[str, Tensor]:
         """Gradients [rows, ...] of these rows' queries at the network's weights, by covered parameter."""
@@ -123,7 +124,7 @@ def add_scores(
     stacked_W = (
         {name: torch.stack([diagonal_W[name] for diagonal_W in diagonals]) for name in names} if normed else None
     )
-    found = unit_products(request.settings.unit, network, batch, request.coverage, joined_W, stacked_W)
+    found = unit_products(network, batch, request.coverage, joined_W, stacked_W)
     request.on_passes(request.passes(len(photo_ids), len(next(iter(joined_W.values())))))
     dot_FQP = found.dot_PQ.T.double().cpu().numpy().reshape(len(formulas), -1, len(photo_ids))
     traced = np.array([p for p, photo_id in enumerate(photo_ids) if photo_id in request.column], dtype=int)

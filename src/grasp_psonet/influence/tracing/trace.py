@@ -26,7 +26,7 @@ from grasp_psonet.influence.tracing.at_steps import window_scores
 from grasp_psonet.influence.tracing.cost import Pace, passes_of_anchor, passes_of_unrolling, passes_of_window
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.unrolled import COPIES, unrolled_scores
-from grasp_psonet.influence.units.coverage import UnitCoverage
+from grasp_psonet.influence.units.unit import UnitCoverage
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.trajectory import Replaying, Trajectory
 
@@ -35,7 +35,7 @@ SUMMED = "all errors"  # the name of the one row where queries are summed
 log = logging.getLogger("grasp_psonet")
 
 Queries = Sequence[Bag] | Mapping[int, Sequence[Bag]]
-Windows = Sequence[tuple[int, int, Request]]  # (previous anchor, anchor, what is asked of the steps between)
+Windows = Sequence[tuple[int, int, Request]]  # (previous anchor, anchor, what to trace in the steps between)
 Remember = Callable[[str, Callable[[], ScoresByFormula]], ScoresByFormula]
 
 
