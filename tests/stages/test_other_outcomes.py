@@ -19,8 +19,8 @@ SMALL: dict[str, Any] = {
     "photos": {"edge_px": 64},
     "network": {"encoder": "demo_convnext", "feature_length": 16, "attention_hidden": 8, "head_hidden": 8},
     "train": {"epochs": 1, "optimizer": {"lr": 1e-3}},
-    "prune": {"k": [2], "controls": ["random"]},
-    "evaluate": {"replicates": 20},
+    "prune": {"k": [2], "controls": []},
+    "evaluate": {"replicates": 10},
     "explain": {"flagged": 2, "errors": 2},
 }
 RESPONSE = {"classes": ["non-responder", "responder"], "score_column": None, "class_column": "response"}
@@ -38,7 +38,9 @@ GERMAN = {"classes": ["leicht", "mäßig", "sehr schwer"], "score_column": None,
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = tmp_path_factory.mktemp("drawn") / "study"
-    assert main(["cohort", str(study), "--preset", "tiny", "--cohort.num_views", "2", "--cohort.fault_rate", "0"]) == 0
+    sizes = {"num_patients": 14, "num_visits": 20, "num_views": 1, "val_visits": 5, "test_visits": 5, "fault_rate": 0}
+    words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
+    assert main(["cohort", str(study), "--preset", "tiny", *words]) == 0
     return study
 
 
