@@ -76,7 +76,7 @@ def test_curvature_is_chosen_and_matters(tmp_path: Path) -> None:
     assert np.abs(by_kind["fisher"] - by_kind["exact"]).max() > 1e-3 * largest
     assert np.abs(by_kind["none"] - by_kind["exact"]).max() > 1e-3 * largest
     assert np.corrcoef(by_kind["none"].ravel(), by_kind["exact"].ravel())[0, 1] > 0.9
-    with pytest.raises(SettingsError, match=r"^curvature 'fisher' means something for formula unrolled only"):
+    with pytest.raises(SettingsError, match=r"^curvature .none. means something for formula unrolled only"):
         scores(network, trajectory, curvature="none")
     with pytest.raises(SettingsError, match=r"^formula unrolled with parameters 'head'"):
         scores(network, trajectory, formula="unrolled", parameters="head")
@@ -85,9 +85,9 @@ def test_curvature_is_chosen_and_matters(tmp_path: Path) -> None:
 def test_an_earlier_kept_step_and_a_part_of_the_network(tmp_path: Path) -> None:
     network = seeded()
     trajectory, _ = train(network, tmp_path)
-    step_back = grasp_psonet.read_recording(tmp_path, kept_step=4)
-    assert (scores(network, step_back)[:, PHOTOS.index((4, 0))] == 0).all()  # drawn in steps 5 and 6
-    parts = [scores(network, trajectory, traced=names) for names in ("head", ["inner.*"])]
+    earlier = grasp_psonet.read_recording(tmp_path, kept_step=4)
+    assert (scores(network, earlier)[:, PHOTOS.index((4, 0))] == 0).all()  # drawn in steps 5 and 6
+    parts = [scores(network, trajectory, parameters=names) for names in ("head", ["inner.*"])]
     np.testing.assert_allclose(parts[0] + parts[1], scores(network, trajectory), rtol=1e-9, atol=1e-15)
     assert min(np.abs(part).max() for part in parts) > 1e-4
 
@@ -215,11 +215,11 @@ def test_what_the_recording_does_not_hold_is_refused_by_name(tmp_path: Path) -> 
     (tmp_path / "whole" / "recording.json").write_text(
         json.dumps({"kind": "adam", "lr": 0.02, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01})
     )
-    step_back = grasp_psonet.read_recording(tmp_path / "whole")  # as recorded before clipping was told
-    assert step_back.optimizer == trajectory.optimizer
+    earlier = grasp_psonet.read_recording(tmp_path / "whole")  # as recorded before clipping was told
+    assert earlier.optimizer == trajectory.optimizer
     shutil.rmtree(tmp_path / "whole" / "start")
     with pytest.raises(TraceError, match="replay begins at the weights before step 1"):
-        scores(network, step_back)
+        scores(network, earlier)
 
     def by_its_parts(network: nn.Module, bags: Sequence[Bag]) -> Tensor:
         return torch.stack(

@@ -115,9 +115,9 @@ def test_batches_and_formulas_traced_together_change_nothing(story: _Story) -> N
 
 
 def test_steps_after_the_kept_one_do_not_count(story: _Story) -> None:
-    step_back = story.trace()["adam"]
+    before = story.trace()["adam"]
     story.trajectory = replace(story.trajectory, kept_step=6)
-    assert np.abs(story.trace()["adam"] - step_back).max() > 1e-9
+    assert np.abs(story.trace()["adam"] - before).max() > 1e-9
 
 
 def test_poison_harms_and_a_copy_in_the_querys_class_helps(tmp_path: Path) -> None:
