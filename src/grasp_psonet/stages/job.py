@@ -63,12 +63,11 @@ class Job:
     def refuse_without_tables(self) -> None:
         """Raises StudyError where the study has no visits.csv or photos.csv."""
         study = self.study
-        absent = [file.name for file in (study.visits_file, study.photos_file) if not file.exists()]
-        if absent:
-            raise StudyError(
-                f"{study.folder} holds no {absent[0]}\n"
-                "  next: bring visits.csv and photos.csv (docs/your-study.md), or draw a cohort with `grasp cohort`"
-            )
+        next_step = "bring visits.csv and photos.csv (docs/your-study.md), or draw a cohort with `grasp cohort`"
+        if not study.visits_file.exists():
+            raise StudyError(f"{study.folder} holds no visits.csv\n  next: {next_step}")
+        if not study.photos_file.exists():
+            raise StudyError(f"{study.folder} holds no photos.csv\n  next: {next_step}")
 
     @property
     def photo_root(self) -> Path:
