@@ -9,7 +9,7 @@ TABLES: tuple[Table, ...] = (
     *(study.VISITS, study.PHOTOS, study.VIEWS),
     *(truth.TRUTH, truth.TRUTH_VISITS),
     store.STORE_INDEX,
-    *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.ATTENTION),
+    *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),
     *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST),
     *(
         evaluation.FIGURES,

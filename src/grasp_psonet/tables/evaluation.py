@@ -14,7 +14,7 @@ _PLACE = (
     ),
     Column(c.GROUP, TEXT, "the group of visits", "all, or a value of that column"),
 )
-_BASELINE = Column(c.BASELINE, TEXT, "the run it is compared with")
+_BASELINE = Column(c.BASELINE_RUN, TEXT, "the run it is compared with")
 _METRIC = Column(c.METRIC, TEXT, "the figure", "auc, kappa, accuracy")
 _VALUE = Column(c.VALUE, FLOAT64, "the figure itself; missing where it does not exist", "of the metric", nullable=True)
 _DIFFERENCE = Column(

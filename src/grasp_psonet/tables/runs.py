@@ -108,7 +108,7 @@ PREDICTIONS = Table(
     ),
 )
 
-ATTENTION = Table(
+PHOTO_ATTENTION = Table(
     title="the attention of a run",
     pattern="runs/*/attention.parquet",
     row="photo",
