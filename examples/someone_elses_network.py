@@ -93,7 +93,7 @@ def main() -> tuple[pd.Series, pd.Series]:
         trajectory = train(network, training, Path(folder))
         asked = (network, trajectory, training, draw_bags(24, seed=2))
         scores = grasp_psonet.trace(*asked, formula="adam", unit="visit")
-        # the derivative of what training did, by replaying it: one query, for each has a backward sweep of its own
+        # the derivative of what training did, by replaying it: one query, for each is carried back through all steps by itself
         exact = grasp_psonet.trace(*asked, formula="unrolled", counting="steps", unit="visit", sum_queries=True)
     print(scores.attrs["coverage"])
     print(f"mislabelled: {', '.join(map(str, MISLABELLED))}")

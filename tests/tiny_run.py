@@ -14,7 +14,7 @@ from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.request import Queries, Request
 from grasp_psonet.influence.tracing.trace import Traced, trace
-from grasp_psonet.influence.units.coverage import cover_unit
+from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor

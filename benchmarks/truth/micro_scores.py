@@ -23,8 +23,8 @@ from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.scores import direction
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.coverage import cover_unit
-from grasp_psonet.influence.units.products import query_gradients, unit_products
+from grasp_psonet.influence.units.query_gradients import query_gradients
+from grasp_psonet.influence.units.table import cover_unit, unit_products
 from grasp_psonet.trajectory.records import visit_weights
 
 forward_mode.DIRECTIONS_AT_ONCE = 256  # a network this small holds the tangents of all directions together
@@ -92,7 +92,7 @@ def _at_the_end(run: MicroRun, queries: Sequence[Bag], unit: UnitName) -> Scores
         weights = visit_weights(run.trajectory.steps, before, step, divided=True)
         weight_P = np.repeat([weights.get(bag.visit_id, 0.0) for bag in training], [len(bag) for bag in training])
         direction_QW = direction(FORMULAS["adam"], AdamPoint(anchor.state, run.trajectory.optimizer), query_QW)
-        dot_PQ = unit_products(unit, network, run.study.batch(training), coverage, direction_QW).dot_PQ
+        dot_PQ = unit_products(network, run.study.batch(training), coverage, direction_QW).dot_PQ
         photo_QP += weight_P * dot_PQ.T.numpy()
     return _scores(run, f"adam at the end x {unit} x checkpoints x all", photo_QP, unit, time.perf_counter() - start, 1)
 

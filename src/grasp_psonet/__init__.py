@@ -9,15 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grasp_psonet.influence.any_network.library import trace, what_if
+    from grasp_psonet.influence.gradients.rules import LayerUse, Outer, register_layer_rule
     from grasp_psonet.trajectory.recorder import record
     from grasp_psonet.trajectory.recording import read_recording
     from grasp_psonet.trajectory.trajectory import Trajectory
 
 __version__ = "0.1.0"
-__all__ = ["Trajectory", "__version__", "read_recording", "record", "trace", "what_if"]
+__all__ = [
+    "LayerUse",
+    "Outer",
+    "Trajectory",
+    "__version__",
+    "read_recording",
+    "record",
+    "register_layer_rule",
+    "trace",
+    "what_if",
+]
 
 _HOME = {
     "Trajectory": "grasp_psonet.trajectory.trajectory",
+    "LayerUse": "grasp_psonet.influence.gradients.rules",
+    "Outer": "grasp_psonet.influence.gradients.rules",
+    "register_layer_rule": "grasp_psonet.influence.gradients.rules",
     "trace": "grasp_psonet.influence.any_network.library",
     "what_if": "grasp_psonet.influence.any_network.library",
     "record": "grasp_psonet.trajectory.recorder",

@@ -22,7 +22,8 @@ from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import Traced, trace
-from grasp_psonet.influence.units.coverage import UnitCoverage, cover_unit
+from grasp_psonet.influence.units.table import cover_unit
+from grasp_psonet.influence.units.unit import UnitCoverage
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings

@@ -19,7 +19,7 @@ from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import Products, products, query_blocks
 from tests.reference import photo_gradients as reference
 
-NUM_EXAMPLES, NUM_DIRECTIONS, NUM_METRICS = 3, 4, 2
+NUM_EXAMPLES, NUM_DIRECTIONS, NUM_PRECONDITIONERS = 3, 4, 2
 
 
 class Exotic(nn.Module):
@@ -111,7 +111,7 @@ class Case:
     labels: Tensor
     names: list[str]
     directions: dict[str, Tensor]
-    metrics: dict[str, Tensor]
+    preconditioners: dict[str, Tensor]
 
     def losses(self, rows: slice | Tensor = slice(None)) -> Callable[[nn.Module], Tensor]:
         return lambda network: functional.cross_entropy(network(self.photos[rows]), self.labels[rows], reduction="none")
@@ -120,9 +120,9 @@ class Case:
         return cover(self.network, self.losses(slice(2)), self.names)
 
     def products(
-        self, rows: slice | Tensor = slice(None), *, metrics: bool = True, wants_gram: bool = False
+        self, rows: slice | Tensor = slice(None), *, preconditioners: bool = True, wants_gram: bool = False
     ) -> Products:
-        found = self.metrics if metrics else None
+        found = self.preconditioners if preconditioners else None
         return products(self.network, self.losses(rows), self.coverage(), self.directions, found, wants_gram=wants_gram)
 
 
@@ -146,8 +146,8 @@ def case(name: str, dtype: torch.dtype = torch.float64, num_examples: int = NUM_
     labels = torch.arange(num_examples) % 3
     parameters = dict(network.named_parameters())
     directions = {n: torch.randn(NUM_DIRECTIONS, *p.shape, dtype=dtype) for n, p in parameters.items()}
-    metrics = {n: torch.rand(NUM_METRICS, *p.shape, dtype=dtype) for n, p in parameters.items()}
-    return Case(network, photos, labels, list(parameters), directions, metrics)
+    preconditioners = {n: torch.rand(NUM_PRECONDITIONERS, *p.shape, dtype=dtype) for n, p in parameters.items()}
+    return Case(network, photos, labels, list(parameters), directions, preconditioners)
 
 
 def gap(found: Tensor, wanted: Tensor) -> float:
@@ -159,7 +159,7 @@ def gap(found: Tensor, wanted: Tensor) -> float:
 def test_products_equal_the_loop(name: str) -> None:
     c = case(name)
     slow = reference.gradient_of_each(c.network, c.losses(), c.names)
-    directions, metrics = [c.directions[n] for n in c.names], [c.metrics[n] for n in c.names]
+    directions, preconditioners = [c.directions[n] for n in c.names], [c.preconditioners[n] for n in c.names]
     vanishing = [n for n, g in zip(c.names, slow, strict=True) if g.flatten(1).norm(dim=1).min() == 0]
     assert all(n.startswith("never") for n in vanishing), f"gradients vanish, nothing would be compared: {vanishing}"
     coverage = c.coverage()
@@ -167,9 +167,9 @@ def test_products_equal_the_loop(name: str) -> None:
     assert name in WITHOUT_RULES or "local_vjp" not in coverage.numel_by_rule, (
         "a rule is wrong and was replaced by the slow path"
     )
-    wanted_dot, wanted_gram = reference.dots(slow, directions), reference.grams(slow, metrics)
-    with_gram = products(c.network, c.losses(), coverage, c.directions, c.metrics, wants_gram=True)
-    with_squares = products(c.network, c.losses(), coverage, c.directions, c.metrics)
+    wanted_dot, wanted_gram = reference.dots(slow, directions), reference.grams(slow, preconditioners)
+    with_gram = products(c.network, c.losses(), coverage, c.directions, c.preconditioners, wants_gram=True)
+    with_squares = products(c.network, c.losses(), coverage, c.directions, c.preconditioners)
     dots_only = products(c.network, c.losses(), coverage, c.directions)
     one_query = products(c.network, c.losses(), coverage, {n: d[:1] for n, d in c.directions.items()})
     for found in (with_gram, with_squares, dots_only):
@@ -210,7 +210,7 @@ def test_an_empty_batch_gives_empty_products() -> None:
     c = case("convnext")
     found = c.products(slice(0, 0))
     assert found.dot_BQ.shape == (0, NUM_DIRECTIONS)
-    assert found.squared_BM.shape == (0, NUM_METRICS)
+    assert found.squared_BM.shape == (0, NUM_PRECONDITIONERS)
 
 
 class Visits(nn.Module):
@@ -292,7 +292,7 @@ def test_convolutions_have_rules_but_for_reflected_borders() -> None:
     assert slow == {"layers.7.weight", "layers.7.bias"}
 
 
-def test_a_sweep_keeps_no_activation_alive() -> None:
+def test_a_backward_pass_keeps_no_activation_alive() -> None:
     c = case("demo convnext", torch.float32)
     coverage, outputs = c.coverage(), []
     handle = (
@@ -302,7 +302,7 @@ def test_a_sweep_keeps_no_activation_alive() -> None:
     )
     gc.disable()
     try:
-        products(c.network, c.losses(), coverage, c.directions, c.metrics)
+        products(c.network, c.losses(), coverage, c.directions, c.preconditioners)
     finally:
         gc.enable()
         handle.remove()
@@ -360,8 +360,8 @@ def test_a_layer_that_no_loss_depends_on_has_products_of_zero(num_directions: in
     if num_directions:
         assert (products(network, losses, coverage, below).dot_BQ == 0).all()
         assert (products(network, losses, coverage, ones).dot_BQ != 0).any()
-    metrics = {n: (torch.ones(1, *p.shape) * n.startswith("0")).double() for n, p in network.named_parameters()}
-    found = products(network, losses, coverage, ones if num_directions else {}, metrics, wants_gram=True)
+    preconditioners = {n: (torch.ones(1, *p.shape) * n.startswith("0")).double() for n, p in network.named_parameters()}
+    found = products(network, losses, coverage, ones if num_directions else {}, preconditioners, wants_gram=True)
     assert found.gram_MBB is not None
     assert found.gram_MBB.shape == (1, 3, 3)
     assert (found.gram_MBB == 0).all()
@@ -372,7 +372,7 @@ def test_some_parameters_only() -> None:
     c.names = [n for n in c.names if n.startswith("stages.2") or n.endswith("gamma")]
     c.directions = {n: c.directions[n] for n in c.names}
     slow = reference.gradient_of_each(c.network, c.losses(), c.names)
-    found = c.products(metrics=False).dot_BQ
+    found = c.products(preconditioners=False).dot_BQ
     assert gap(found, reference.dots(slow, [c.directions[n] for n in c.names])) < 1e-10
 
 

@@ -18,7 +18,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.coverage import cover_unit
+from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.adam import AdamState

@@ -11,16 +11,16 @@ from torch import Tensor
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import UnitName
-from grasp_psonet.influence.units.coverage import UnitCoverage, cover_unit
-from grasp_psonet.influence.units.products import UnitProducts, query_gradients, unit_products
+from grasp_psonet.influence.units.query_gradients import query_gradients
+from grasp_psonet.influence.units.table import UNITS, cover_unit, unit_products
+from grasp_psonet.influence.units.unit import UnitCoverage, UnitProducts
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
 from tests.reference import units as reference
 from tests.tiny_study import tiny_network
 
-UNITS: tuple[UnitName, ...] = ("single", "share", "edit", "visit")
-NUM_DIRECTIONS, NUM_METRICS = 3, 2
+NUM_DIRECTIONS, NUM_PRECONDITIONERS = 3, 2
 
 
 def timm_network(name: str, **options: object) -> Callable[[str], BagNetwork]:
@@ -65,14 +65,16 @@ class Case:
         self.batch = BagBatch(photos, present, stored, torch.arange(len(counts)) % 3)
         parameters = dict(self.network.named_parameters())
         self.directions = {n: torch.randn(NUM_DIRECTIONS, *p.shape, dtype=p.dtype) for n, p in parameters.items()}
-        self.metrics = {n: torch.rand(NUM_METRICS, *p.shape, dtype=p.dtype) for n, p in parameters.items()}
+        self.preconditioners = {
+            n: torch.rand(NUM_PRECONDITIONERS, *p.shape, dtype=p.dtype) for n, p in parameters.items()
+        }
 
     def coverage(self, unit: UnitName, traced: str = "all") -> UnitCoverage:
         return cover_unit(unit, self.network, self.batch, traced)
 
-    def products(self, unit: UnitName, batch: BagBatch | None = None, metrics: bool = True) -> UnitProducts:
-        found = self.metrics if metrics else None
-        return unit_products(unit, self.network, batch or self.batch, self.coverage(unit), self.directions, found)
+    def products(self, unit: UnitName, batch: BagBatch | None = None, preconditioners: bool = True) -> UnitProducts:
+        found = self.preconditioners if preconditioners else None
+        return unit_products(self.network, batch or self.batch, self.coverage(unit), self.directions, found)
 
 
 def gap(found: Tensor, wanted: Tensor) -> float:
@@ -82,13 +84,13 @@ def gap(found: Tensor, wanted: Tensor) -> float:
 
 def assert_equals_the_loop(case: Case, unit: UnitName) -> None:
     slow = reference.photo_gradients(case.network, unit, case.batch)
-    wanted_dot, wanted_square = reference.dots(slow, case.directions), reference.squares(slow, case.metrics)
+    wanted_dot, wanted_square = reference.dots(slow, case.directions), reference.squares(slow, case.preconditioners)
     assert wanted_dot.abs().amin(dim=0).min() > 1e-9, "a photo's gradient vanishes: nothing would be compared"
     found = case.products(unit)
     assert gap(found.dot_PQ, wanted_dot) < 1e-10
     assert found.squared_PM is not None
     assert gap(found.squared_PM, wanted_square) < 1e-10
-    assert gap(case.products(unit, metrics=False).dot_PQ, wanted_dot) < 1e-10
+    assert gap(case.products(unit, preconditioners=False).dot_PQ, wanted_dot) < 1e-10
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -115,7 +117,7 @@ def test_float32_stays_close(unit: UnitName, name: str) -> None:
     wanted = case.products(unit)
     case.network.float()
     case.directions = {n: d.float() for n, d in case.directions.items()}
-    case.metrics = {n: m.float() for n, m in case.metrics.items()}
+    case.preconditioners = {n: m.float() for n, m in case.preconditioners.items()}
     found = case.products(unit)
     assert found.dot_PQ.dtype == torch.float32
     assert gap(found.dot_PQ.double(), wanted.dot_PQ) < 1e-4
@@ -128,7 +130,7 @@ def test_float32_stays_close(unit: UnitName, name: str) -> None:
 @pytest.mark.parametrize("name", ["tiny", "convnext", "vit"])
 def test_shares_and_rest_add_up_to_the_visit(name: str, mask: str) -> None:
     case = Case(name, (3, 1, 4), mask=mask)
-    found = case.products("share", metrics=False)
+    found = case.products("share", preconditioners=False)
     assert found.rest_BQ is not None
     whole = found.rest_BQ.index_add(0, case.batch.is_photo_BN.nonzero()[:, 0], found.dot_PQ)
     wanted = reference.dots(reference.visit_gradients(case.network, case.batch), case.directions)
@@ -182,7 +184,7 @@ def test_single_gives_attention_no_gradient_and_share_does() -> None:
     of_attention = {n: d for n, d in case.directions.items() if n.startswith("attention.")}
     for unit, is_zero in (("single", True), ("share", False)):
         coverage = case.coverage(unit, "attention.*")  # type: ignore[arg-type]
-        found = unit_products(unit, case.network, case.batch, coverage, of_attention)  # type: ignore[arg-type]
+        found = unit_products(case.network, case.batch, coverage, of_attention)  # type: ignore[arg-type]
         assert bool((found.dot_PQ.abs() < 1e-15).all()) == is_zero
 
 
@@ -195,7 +197,7 @@ def test_coverage_counts_every_parameter(unit: UnitName) -> None:
     assert str(case.coverage(unit)).startswith(f"{total:,} of {total:,} parameters in unit {unit} (")
     assert "local_vjp" not in case.coverage(unit).numel_by_rule, "the slow path would do, but the rules should"
     head = case.coverage(unit, "head")
-    assert sum(head.coverage.values()) == total
+    assert sum(head.numel_by_rule.values()) == total
     assert head.names == {n for n, _ in case.network.named_parameters() if n.startswith(("attention.", "head."))}
 
 
@@ -204,14 +206,14 @@ def test_coverage_counts_every_parameter(unit: UnitName) -> None:
 def test_some_parameters_only(unit: UnitName, traced: str) -> None:
     case = Case("tiny")
     coverage = case.coverage(unit, traced)
-    directions, metrics = (
-        {n: v for n, v in values.items() if n in coverage.names} for values in (case.directions, case.metrics)
+    directions, preconditioners = (
+        {n: v for n, v in values.items() if n in coverage.names} for values in (case.directions, case.preconditioners)
     )
     assert 0 < len(directions) < len(case.directions)
     slow = reference.photo_gradients(case.network, unit, case.batch)
-    found = unit_products(unit, case.network, case.batch, coverage, directions, metrics)
+    found = unit_products(case.network, case.batch, coverage, directions, preconditioners)
     assert found.squared_PM is not None
-    wanted_dot, wanted_square = reference.dots(slow, directions), reference.squares(slow, metrics)
+    wanted_dot, wanted_square = reference.dots(slow, directions), reference.squares(slow, preconditioners)
     if wanted_dot.abs().max() == 0:
         assert (unit, traced) == ("share", "head.*")
         assert (found.dot_PQ == 0).all()
@@ -224,7 +226,7 @@ def test_some_parameters_only(unit: UnitName, traced: str) -> None:
 def test_no_directions_gives_squares_alone() -> None:
     case = Case("tiny")
     for unit in UNITS:
-        found = unit_products(unit, case.network, case.batch, case.coverage(unit), {}, case.metrics)
+        found = unit_products(case.network, case.batch, case.coverage(unit), {}, case.preconditioners)
         assert found.dot_PQ.shape == (7, 0)
         assert found.squared_PM is not None
         assert gap(found.squared_PM, case.products(unit).squared_PM) < 1e-12  # type: ignore[arg-type]
@@ -251,11 +253,9 @@ def test_query_gradients_are_those_of_the_bag_or_its_one_photo() -> None:
 
 def test_what_cannot_be_asked_is_refused_by_name() -> None:
     case = Case("tiny")
-    with pytest.raises(TraceError, match="proven for unit share, and unit edit was asked"):
-        unit_products("edit", case.network, case.batch, case.coverage("share"), case.directions)
     with pytest.raises(TraceError, match=r"directions and coverage differ by .*head\.0\.weight"):
         unit_products(
-            "share", case.network, case.batch, case.coverage("share"),
+            case.network, case.batch, case.coverage("share"),
             {n: d for n, d in case.directions.items() if n != "head.0.weight"},
         )  # fmt: skip
     with pytest.raises(TraceError, match=r"\['backbone\.\*'\] fit no parameter"):
@@ -263,7 +263,7 @@ def test_what_cannot_be_asked_is_refused_by_name() -> None:
     coverage = case.coverage("edit")
     case.network.train()
     with pytest.raises(TraceError, match="BatchNorm in training mode"):
-        unit_products("edit", case.network, case.batch, coverage, case.directions)
+        unit_products(case.network, case.batch, coverage, case.directions)
     with pytest.raises(TraceError, match="BatchNorm in training mode"):
         case.coverage("edit")
 

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.units.bag_edits import loss_changes, tangent_bags
-from grasp_psonet.influence.units.coverage import cover_unit
-from grasp_psonet.influence.units.products import unit_products
+from grasp_psonet.influence.units.table import cover_unit, unit_products
 from tests.influence.test_units import NETWORKS, Case, gap
 from tests.reference import units as reference
 
@@ -126,9 +125,9 @@ def test_many_directions_go_in_blocks() -> None:
     case = Case("tiny")
     coverage = case.coverage("edit")
     many = {name: torch.randn(19, *d.shape[1:], dtype=d.dtype) for name, d in case.directions.items()}
-    together = unit_products("edit", case.network, case.batch, coverage, many).dot_PQ
+    together = unit_products(case.network, case.batch, coverage, many).dot_PQ
     each = [
-        unit_products("edit", case.network, case.batch, coverage, {n: d[q : q + 1] for n, d in many.items()}).dot_PQ
+        unit_products(case.network, case.batch, coverage, {n: d[q : q + 1] for n, d in many.items()}).dot_PQ
         for q in range(19)
     ]
     assert gap(together, torch.cat(each, dim=1)) < 1e-12

@@ -22,14 +22,14 @@ def dots(gradients: Sequence[Tensor], directions: Sequence[Tensor]) -> Tensor:
     return sum((g.flatten(1) @ d.flatten(1).T for g, d in zip(gradients, directions, strict=True)), torch.zeros(()))
 
 
-def grams(gradients: Sequence[Tensor], metrics: Sequence[Tensor]) -> Tensor:
-    """[M, B, B]: sum over parameters of metric times the gradients of two examples."""
+def grams(gradients: Sequence[Tensor], preconditioners: Sequence[Tensor]) -> Tensor:
+    """[M, B, B]: sum over parameters of preconditioner times the gradients of two examples."""
     return torch.stack(
         [
             sum(
-                (g.flatten(1) * m.flatten() @ g.flatten(1).T for g, m in zip(gradients, metric, strict=True)),
+                (g.flatten(1) * m.flatten() @ g.flatten(1).T for g, m in zip(gradients, preconditioner, strict=True)),
                 torch.zeros(()),
             )
-            for metric in zip(*metrics, strict=True)
+            for preconditioner in zip(*preconditioners, strict=True)
         ]
     )

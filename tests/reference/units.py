@@ -92,9 +92,9 @@ def dots(gradients: list[dict[str, Tensor]], directions: dict[str, Tensor]) -> T
     )
 
 
-def squares(gradients: list[dict[str, Tensor]], metrics: dict[str, Tensor]) -> Tensor:
+def squares(gradients: list[dict[str, Tensor]], preconditioners: dict[str, Tensor]) -> Tensor:
     """[rows, M]."""
-    return dots([{name: value.square() for name, value in g.items()} for g in gradients], metrics)
+    return dots([{name: value.square() for name, value in g.items()} for g in gradients], preconditioners)
 
 
 def _visit(batch: object, b: int) -> tuple[Tensor, Tensor, Tensor, int]:

@@ -1,4 +1,4 @@
-"""The names that a trace is asked for by, as settings and arguments write them (formulas: ``influence.formulas``)."""
+"""Names of the choices of a trace, as settings and arguments write them (those of formulas: ``influence.formulas``)."""
 
 from typing import Literal
 

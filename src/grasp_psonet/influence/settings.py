@@ -1,12 +1,11 @@
 """Settings of tracing."""
 
 from dataclasses import dataclass
-from typing import Any, get_args
 
-from grasp_psonet.errors import SettingsError
+from grasp_psonet.influence.checks import STUDY, refuse_unusable
 from grasp_psonet.influence.choices import Counting, Curvature, Errors, QueryKind, UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
-from grasp_psonet.setting import STRICT, refuse_unless, setting
+from grasp_psonet.setting import STRICT, setting
 
 
 @dataclass(frozen=True)
@@ -56,51 +55,4 @@ class TraceSettings:
     photos_per_batch: int = setting(48, "photos whose gradients are taken in one pass")
 
     def __post_init__(self) -> None:
-        _refuse_unknown("formula", self.formula, FormulaName)
-        _refuse_unknown("unit", self.unit, UnitName)
-        _refuse_unknown("query", self.query, QueryKind)
-        _refuse_unknown("errors", self.errors, Errors)
-        _refuse_unknown("counting", self.counting, Counting)
-        _refuse_unknown("curvature", self.curvature, Curvature)
-        refuse_unless(self.near_cutoff >= 0, "trace.near_cutoff", self.near_cutoff, "0 or more PASI points")
-        refuse_unless(self.photos_per_batch >= 1, "trace.photos_per_batch", self.photos_per_batch, "at least 1")
-        refuse_unless(self.memory_mib >= 1, "trace.memory_mib", self.memory_mib, "at least 1 MiB")
-        refuse_unless(self.replay_tolerance >= 0, "trace.replay_tolerance", self.replay_tolerance, "0 or more")
-        refuse_unless(
-            bool(self.parameters),
-            "trace.parameters",
-            self.parameters,
-            "all, head, or a list of parameter name patterns",
-        )
-        _refuse_combinations(self)
-
-
-def _refuse_unknown(name: str, value: str, choices: Any) -> None:
-    """Settings made in Python meet no parser: a mistyped choice must not stand for another."""
-    known = get_args(choices)
-    refuse_unless(value in known, f"trace.{name}", value, "one of " + ", ".join(known))
-
-
-def _refuse_combinations(settings: TraceSettings) -> None:
-    formula = FORMULAS[settings.formula]
-    unrolled = " or ".join(name for name, one in FORMULAS.items() if one.is_unrolled)
-    if formula.needs_steps and settings.counting != "steps":
-        raise SettingsError(
-            f"trace.formula {formula.name} with trace.counting {settings.counting} is undefined: it needs the batch "
-            "gradient of each step, which anchors do not hold\n  next: set trace.counting steps, or trace.formula adam"
-        )
-    if formula.is_unrolled and settings.parameters != "all":
-        raise SettingsError(
-            f"trace.formula {formula.name} with trace.parameters {settings.parameters!r}: a step carries every parameter "
-            "into every other\n  next: set trace.parameters all"
-        )
-    if formula.is_unrolled and settings.errors != "kept":
-        raise SettingsError(
-            f"trace.formula {formula.name} with trace.errors {settings.errors} is undefined: it follows training back from "
-            "the weights that were kept\n  next: set trace.errors kept"
-        )
-    if not formula.is_unrolled and settings.curvature != "exact":
-        raise SettingsError(
-            f"trace.curvature {settings.curvature!r} means something for trace.formula {unrolled} only; formula is "
-            f"{formula.name!r}\n  next: leave trace.curvature at exact, or set trace.formula {unrolled}"
-        )
+        refuse_unusable(vars(self), STUDY)

@@ -17,7 +17,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.request import Queries, Request
 from grasp_psonet.influence.tracing.trace import Remember, Traced, trace
-from grasp_psonet.influence.units.coverage import cover_unit
+from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun

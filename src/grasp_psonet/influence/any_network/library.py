@@ -1,6 +1,8 @@
-"""Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, tables of answers."""
+"""Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, tables of scores."""
 
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
 
 import pandas as pd
 from torch import nn
@@ -10,6 +12,7 @@ from grasp_psonet.errors import ReplayMismatch, TraceError
 from grasp_psonet.influence.any_network.plain_bags import Bags
 from grasp_psonet.influence.any_network.result_tables import change_table, score_table
 from grasp_psonet.influence.any_network.trace_inputs import trace_inputs
+from grasp_psonet.influence.checks import PYTHON, refuse_unusable
 from grasp_psonet.influence.choices import Counting, Curvature, QueryKind, UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
@@ -46,7 +49,7 @@ def trace(
     takes photos [B, N, ...] and presence [B, N] and returns logits [B, classes], or [B] for two classes; no padding ever
     reaches it. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
     ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network
-    itself is left as it is. ``unit`` share and edit ask the network for its parts (``influence.visits``). ``query`` photo takes
+    itself is left as it is. ``unit`` share and edit ask the network for its parts (docs/your-network.md). ``query`` photo takes
     queries of one photo. ``parameters``: all trained ones, ``head``, or name patterns. With ``sum_queries`` all queries
     are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
 
@@ -60,7 +63,7 @@ def trace(
     exactly and for what the recording does not hold, and ReplayMismatch where replay differs: training augmented, dropped
     out, clipped or weighted its losses in ways that the recording does not know.
     """
-    settings = TraceSettings(
+    settings = _settings(
         formula=formula,
         unit=unit,
         query=query,
@@ -117,7 +120,7 @@ def what_if(
     of a bag: the bag not trained on); ``alone``: the bag reduced to the photo; ``relabelled``: the bag under another label.
     **Positive change = the query's loss is predicted to rise; negative = to fall.** Where an edit names no photo or no
     label, that column is missing (NA). Counted at anchors, by formula adam, sgd or paper; other arguments as in ``trace``.
-    The network must offer its parts (``influence.visits``); all edits of a bag share one pass of what lies below them.
+    The network must offer its parts (docs/your-network.md); all edits of a bag share one pass of what lies below them.
 
     Raises TraceError as ``trace`` does, and for formulas whose score is no change of a loss.
     """
@@ -126,7 +129,7 @@ def what_if(
         raise TraceError(
             f"what if: formula {formula} at anchors is no change of a loss\n  next: formula {', '.join(usable)}"
         )
-    settings = TraceSettings(
+    settings = _settings(
         formula=formula,
         unit="edit",
         query=query,
@@ -145,3 +148,9 @@ def what_if(
     table = change_table(found, query_ids, visits)
     table.attrs["coverage"] = str(inputs.coverage)
     return table
+
+
+def _settings(**given: Any) -> TraceSettings:
+    """The arguments as settings. Raises SettingsError in the words of the arguments where they cannot be honoured."""
+    refuse_unusable({field.name: field.default for field in fields(TraceSettings)} | given, PYTHON)
+    return TraceSettings(**given)

@@ -12,7 +12,8 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.any_network.plain_bags import Bags, PlainBags, plain_bags, refuse_labels_beyond
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.units.coverage import UnitCoverage, chosen_parameters, cover_unit
+from grasp_psonet.influence.units.table import chosen_parameters, cover_unit
+from grasp_psonet.influence.units.unit import UnitCoverage
 from grasp_psonet.trajectory.anchors import Anchor, load_weights
 from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.trajectory import Trajectory

@@ -1,6 +1,6 @@
 """One forward and one backward over a batch, handing out each layer's per-example gradients as they appear.
 
-Nothing is left behind: hooks are removed also on error, no ``.grad`` is filled, no attribute is set. During the sweep
+Nothing is left behind: hooks are removed also on error, no ``.grad`` is filled, no attribute is set. During the pass
 the network runs on detached parameters, so that autograd spends nothing on their batch gradients.
 """
 
@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients.local_vjp import local_vjp
-from grasp_psonet.influence.gradients.rules import Gradient, Use
+from grasp_psonet.influence.gradients.rules import Gradient, LayerUse
 from grasp_psonet.influence.gradients.sites import Site, Tap
 
 LossOf = Callable[[nn.Module], Tensor]
@@ -33,7 +33,7 @@ class NoExactWayError(TraceError):
 
 
 class Sink(Protocol):
-    """Receives gradients during a sweep."""
+    """Receives gradients during a backward pass."""
 
     def expect(self, name: str) -> None:
         """The forward pass has used this parameter once more."""
@@ -42,7 +42,9 @@ class Sink(Protocol):
         """The gradient of one use of this parameter, for every example."""
 
 
-def sweep(network: nn.Module, loss_of: LossOf, sites: Sequence[Site], sink: Sink, num_examples: int | None) -> Tensor:
+def backward_pass(
+    network: nn.Module, loss_of: LossOf, sites: Sequence[Site], sink: Sink, num_examples: int | None
+) -> Tensor:
     """Runs ``loss_of(network)``, gives every site's gradients of the summed loss to the sink, returns the losses.
 
     ``num_examples`` is needed where examples are not the losses (photos of a visit); by default one loss, one example.
@@ -86,7 +88,7 @@ class LossModule(nn.Module):
 
 
 class _Watch:
-    """The hooks of one sweep and what they hold between forward and backward.
+    """The hooks of one pass and what they hold between forward and backward.
 
     Gradients flow back to ``sources``: the first tensors on each path that a site needs the gradient of.
     """
@@ -214,7 +216,7 @@ class _Watch:
         with _named(site):
             if value._version != version:
                 raise TraceError("its input was overwritten in place after it was used")
-            gradients = site.rule(Use(self.modules[site.module], value, delta, self.num_examples, site.parameters))
+            gradients = site.rule(LayerUse(self.modules[site.module], value, delta, self.num_examples, site.parameters))
         for local, gradient in gradients.items():
             self.sink.add(site.parameters[local], gradient)
 

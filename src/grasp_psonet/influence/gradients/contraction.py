@@ -1,6 +1,6 @@
 """Multiplying per-example gradients with directions, layer by layer, and forgetting them.
 
-Axes: B examples, T positions, O outputs, K inputs, Q directions, M metrics, P parameters of a layer.
+Axes: B examples, T positions, O outputs, K inputs, Q directions, M preconditioners, W weights of a parameter.
 """
 
 from collections import Counter
@@ -20,16 +20,18 @@ SMALL_PARAMETER = 4096  # gradients of parameters up to this size wait and are m
 
 
 class ProductAccumulator:
-    """Products of per-example gradients, summed over the parameters seen so far (a sink of ``sweep``).
+    """Products of per-example gradients, summed over the parameters seen so far (a sink of ``backward_pass``).
 
     A parameter used several times in one forward pass has one gradient, the sum over its uses; squares and Gram
     matrices wait until that sum is whole.
     """
 
-    def __init__(self, directions: Mapping[str, Tensor], metrics: Mapping[str, Tensor], wants_gram: bool) -> None:
-        self.directions, self.metrics, self.wants_gram = directions, metrics, wants_gram
+    def __init__(
+        self, directions: Mapping[str, Tensor], preconditioners: Mapping[str, Tensor], wants_gram: bool
+    ) -> None:
+        self.directions, self.preconditioners, self.wants_gram = directions, preconditioners, wants_gram
         self.num_directions = next((len(value) for value in directions.values()), 0)
-        self.num_metrics = next((len(value) for value in metrics.values()), 0)
+        self.num_preconditioners = next((len(value) for value in preconditioners.values()), 0)
         self.dot_QB: Tensor | None = None
         self.squared_BM: Tensor | None = None
         self.gram_MBB: Tensor | None = None
@@ -48,7 +50,7 @@ class ProductAccumulator:
     def add(self, name: str, gradient: Gradient) -> None:
         """Takes the gradient of one use of a parameter."""
         self._open_uses[name] -= 1
-        if name not in self._is_shared or not self.num_metrics:
+        if name not in self._is_shared or not self.num_preconditioners:
             self._take(name, gradient)
             return
         dense = gradient.dense() if isinstance(gradient, Outer) else gradient
@@ -63,27 +65,27 @@ class ProductAccumulator:
             self._take(name, self._partial.pop(name))
         if self._small:
             names = [name for name, gradients in self._small.items() for _ in gradients]
-            gradient_BP = torch.cat([gradient for gradients in self._small.values() for gradient in gradients], dim=1)
+            gradient_BW = torch.cat([gradient for gradients in self._small.values() for gradient in gradients], dim=1)
             self._small = {}
-            self._multiply(gradient_BP, _joined(self.directions, names), _joined(self.metrics, names))
+            self._multiply(gradient_BW, _joined(self.directions, names), _joined(self.preconditioners, names))
 
     def _take(self, name: str, gradient: Gradient) -> None:
         if not isinstance(gradient, Outer):
-            gradient_BP = gradient.reshape(len(gradient), -1)
-            if gradient_BP.shape[1] <= SMALL_PARAMETER:
-                self._small.setdefault(name, []).append(gradient_BP)
+            gradient_BW = gradient.reshape(len(gradient), -1)
+            if gradient_BW.shape[1] <= SMALL_PARAMETER:
+                self._small.setdefault(name, []).append(gradient_BW)
             else:
-                self._multiply(gradient_BP, _joined(self.directions, [name]), _joined(self.metrics, [name]))
+                self._multiply(gradient_BW, _joined(self.directions, [name]), _joined(self.preconditioners, [name]))
             return
         gradient = _without_zeros(gradient)
         if not gradient.left_BTO.numel():
             return  # no loss depends on this layer, as behind a dead ReLU: every product is 0
         num_examples, num_positions, num_outputs = gradient.left_BTO.shape
         num_inputs = gradient.right_BTK.shape[2]
-        if not self.num_metrics and self._is_cheaper_contracted(num_positions, num_inputs):
+        if not self.num_preconditioners and self._is_cheaper_contracted(num_positions, num_inputs):
             self._take_contracted(name, gradient)
             return
-        direction_QP, metric_MP = _joined(self.directions, [name]), _joined(self.metrics, [name])
+        direction_QW, diagonal_MW = _joined(self.directions, [name]), _joined(self.preconditioners, [name])
         rows = self._rows(gradient.left_BTO, num_examples * num_inputs, num_outputs)
         workspace = self._room(num_examples * rows * num_inputs, gradient.left_BTO)
         for start in range(0, num_outputs, rows):
@@ -94,8 +96,8 @@ class ProductAccumulator:
             part = slice(start * num_inputs, (start + num_rows) * num_inputs)
             self._multiply(
                 block_BOK.view(num_examples, -1),
-                None if direction_QP is None else direction_QP[:, part],
-                None if metric_MP is None else metric_MP[:, part],
+                None if direction_QW is None else direction_QW[:, part],
+                None if diagonal_MW is None else diagonal_MW[:, part],
             )
 
     def _rows(self, like: Tensor, row_numel: int, num_rows: int) -> int:
@@ -136,18 +138,18 @@ class ProductAccumulator:
                 product_BTQ = product_NQ.view(num_examples, num_positions, -1)
                 dot_QB[first : first + len(block_QOK)] += product_BTQ.sum(1).T
 
-    def _multiply(self, gradient_BP: Tensor, direction_QP: Tensor | None, metric_MP: Tensor | None) -> None:
+    def _multiply(self, gradient_BW: Tensor, direction_QW: Tensor | None, diagonal_MW: Tensor | None) -> None:
         """Adds the products of some parameters' gradients."""
-        if direction_QP is not None:
-            self._dot(gradient_BP, len(gradient_BP)).addmm_(direction_QP, gradient_BP.T)
-        if metric_MP is None:
+        if direction_QW is not None:
+            self._dot(gradient_BW, len(gradient_BW)).addmm_(direction_QW, gradient_BW.T)
+        if diagonal_MW is None:
             return
         if not self.wants_gram:
-            self._squared(gradient_BP).addmm_(gradient_BP.square(), metric_MP.T)
+            self._squared(gradient_BW).addmm_(gradient_BW.square(), diagonal_MW.T)
             return
-        for m, metric_P in enumerate(metric_MP):
-            gram_BB = (gradient_BP * metric_P) @ gradient_BP.T
-            self._gram(gradient_BP)[m] += gram_BB
+        for m, diagonal_W in enumerate(diagonal_MW):
+            gram_BB = (gradient_BW * diagonal_W) @ gradient_BW.T
+            self._gram(gradient_BW)[m] += gram_BB
 
     def _dot(self, like: Tensor, num_examples: int) -> Tensor:
         if self.dot_QB is None:
@@ -156,17 +158,17 @@ class ProductAccumulator:
 
     def _squared(self, like: Tensor) -> Tensor:
         if self.squared_BM is None:
-            self.squared_BM = like.new_zeros(len(like), self.num_metrics)
+            self.squared_BM = like.new_zeros(len(like), self.num_preconditioners)
         return self.squared_BM
 
     def _gram(self, like: Tensor) -> Tensor:
         if self.gram_MBB is None:
-            self.gram_MBB = like.new_zeros(self.num_metrics, len(like), len(like))
+            self.gram_MBB = like.new_zeros(self.num_preconditioners, len(like), len(like))
         return self.gram_MBB
 
 
 def _joined(by_name: Mapping[str, Tensor], names: Sequence[str]) -> Tensor | None:
-    """Directions or metrics of some parameters side by side, [Q, P] or [M, P]; None where there are none."""
+    """Directions or preconditioners of some parameters side by side, [Q, W] or [M, W]; None where there are none."""
     if not by_name or not len(next(iter(by_name.values()))):
         return None
     flat = [by_name[name].flatten(1) for name in names]

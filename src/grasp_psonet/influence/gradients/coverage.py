@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.gradients.backward_pass import LossModule, LossOf, NoExactWayError, sweep
+from grasp_psonet.influence.gradients.backward_pass import LossModule, LossOf, NoExactWayError, backward_pass
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.gradients.rules import Gradient, Outer
 from grasp_psonet.influence.gradients.sites import Site, local_site, sites_of
@@ -17,7 +17,7 @@ from grasp_psonet.influence.gradients.sites import Site, local_site, sites_of
 TOLERANCE = (
     1e-2  # of a parameter's largest gradient: a wrong rule is off by its whole size, rounding (also TF32) is not
 )
-ROUNDINGS = 10  # of the network's largest gradient: gradients below so many roundings may be 0 in truth
+ROUNDINGS = 10  # of the network's largest gradient: gradients below this many roundings may be 0 in truth
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class _Gradients:
 def _gradients_of_each(
     network: nn.Module, loss_of: LossOf, parameters: Mapping[str, Tensor], num_examples: int | None
 ) -> dict[str, Tensor | None]:
-    """Gradients [B, P] (or [1, P], summed, where examples are not the losses) by autograd; None where unused."""
+    """Gradients [B, W] (or [1, W], summed, where examples are not the losses) by autograd; None where unused."""
     leaves = {f"network.{name}": p.detach().requires_grad_() for name, p in parameters.items()}
     with torch.enable_grad():
         loss_B = torch.func.functional_call(LossModule(network, loss_of), leaves, ())
@@ -166,7 +166,7 @@ def _wrong_parameters(
 ) -> list[str]:
     found = _Gradients()
     try:
-        sweep(network, loss_of, sites, found, num_examples)
+        backward_pass(network, loss_of, sites, found, num_examples)
     except NoExactWayError as fault:
         return sorted(fault.names)
     used = {name: gradient for name, gradient in truth.items() if gradient is not None}

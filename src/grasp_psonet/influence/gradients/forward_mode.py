@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from grasp_psonet.errors import TraceError
 
-DIRECTIONS_AT_ONCE = 8  # tangents of all activations are held for so many directions together
+DIRECTIONS_AT_ONCE = 8  # tangents of all activations are held for this many directions at a time
 
 
 def along(function: Callable[..., Tensor], at: tuple[object, ...], directions: tuple[object, ...]) -> Tensor:

@@ -1,9 +1,9 @@
 """The seam of the engine: products of per-example gradients with directions, without ever storing a gradient.
 
 An *example* is whatever lies along dimension 0 of every layer: a photo as a bag of one (unit ``single``), or a photo
-within its visit (unit ``share``). Nothing here knows formulas; they are folded into directions and metrics before.
+within its visit (unit ``share``). Nothing here knows formulas: they come as directions and preconditioners.
 
-Axes: B examples, Q directions, M metrics.
+Axes: B examples, Q directions, M preconditioners.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.gradients.backward_pass import LossOf, sweep
+from grasp_psonet.influence.gradients.backward_pass import LossOf, backward_pass
 from grasp_psonet.influence.gradients.contraction import ProductAccumulator
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.gradients.coverage import Coverage
@@ -24,7 +24,7 @@ class Products:
     """What one batch of examples gives.
 
     ``dot_BQ``: gradient of each example's loss times each direction. ``squared_BM``: sum over parameters of
-    metric * gradient ** 2. ``gram_MBB``: the same between pairs of examples, if it was asked for. ``loss_B``: the
+    preconditioner * gradient ** 2. ``gram_MBB``: the same between pairs of examples, with ``wants_gram``. ``loss_B``: the
     losses as ``loss_of`` returned them.
     """
 
@@ -39,7 +39,7 @@ def products(
     loss_of: LossOf,
     coverage: Coverage,
     directions: Mapping[str, Tensor],
-    metrics: Mapping[str, Tensor] | None = None,
+    preconditioners: Mapping[str, Tensor] | None = None,
     *,
     wants_gram: bool = False,
     num_examples: int | None = None,
@@ -48,28 +48,28 @@ def products(
 
     ``loss_of(network)`` runs the network on the batch and returns one loss per example, [B]; where losses and examples
     differ (photos of visits), ``num_examples`` says B. ``directions`` maps every covered parameter to
-    [Q, *shape], ``metrics`` (nonnegative weights, as Adam's 1 / (sqrt(v) + eps)) to [M, *shape]; an empty mapping
+    [Q, *shape], ``preconditioners`` (nonnegative weights, as Adam's 1 / (sqrt(v) + eps)) to [M, *shape]; an empty mapping
     means none. Raises TraceError where a covered parameter is missing, a shape does not fit, or a layer mixes examples.
     """
-    metrics = metrics or {}
+    preconditioners = preconditioners or {}
     parameters = dict(network.named_parameters())
-    for what, values in (("direction", directions), ("metric", metrics)):
+    for what, values in (("direction", directions), ("preconditioner", preconditioners)):
         _refuse_misfits(what, values, coverage, parameters)
     refuse_batch_statistics(network)
-    sums = ProductAccumulator(directions, metrics, wants_gram)
+    sums = ProductAccumulator(directions, preconditioners, wants_gram)
     with torch.autocast(next(iter(parameters.values())).device.type, enabled=False):
-        loss_B = sweep(network, loss_of, coverage.sites, sums, num_examples)
+        loss_B = backward_pass(network, loss_of, coverage.sites, sums, num_examples)
     sums.finish()
     size = len(loss_B) if num_examples is None else num_examples
     like = next(iter(directions.values()), loss_B)
     dot_BQ = like.new_zeros(size, sums.num_directions) if sums.dot_QB is None else sums.dot_QB.T.contiguous()
     gram_MBB, squared_BM = sums.gram_MBB, sums.squared_BM
     if wants_gram and gram_MBB is None:
-        gram_MBB = like.new_zeros(sums.num_metrics, size, size)
+        gram_MBB = like.new_zeros(sums.num_preconditioners, size, size)
     if gram_MBB is not None:
         squared_BM = gram_MBB.diagonal(dim1=1, dim2=2).T.contiguous()
     if squared_BM is None:
-        squared_BM = like.new_zeros(size, sums.num_metrics)
+        squared_BM = like.new_zeros(size, sums.num_preconditioners)
     return Products(dot_BQ, squared_BM, gram_MBB, loss_B)
 
 

@@ -22,7 +22,9 @@ from torch import Tensor, bmm, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
-FEW_POSITIONS = 64  # up to so many, spreading windows is cheaper than the grouped product
+from grasp_psonet.errors import TraceError
+
+FEW_POSITIONS = 64  # up to this many, spreading windows is cheaper than the grouped product
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ Gradient = Outer | Tensor  # a Tensor is [B, *shape of the parameter]
 
 
 @dataclass(frozen=True)
-class Use:
+class LayerUse:
     """One use of a module in a forward pass: what went in, the gradient of what came out, which parameters matter."""
 
     module: nn.Module
@@ -61,10 +63,10 @@ class Use:
         return gradient.reshape(self.num_examples, -1, *gradient.shape[1:]).sum(1)
 
 
-Rule = Callable[[Use], dict[str, Gradient]]
+Rule = Callable[[LayerUse], dict[str, Gradient]]
 
 
-def linear(use: Use) -> dict[str, Gradient]:
+def linear(use: LayerUse) -> dict[str, Gradient]:
     """``nn.Linear`` on inputs of any number of dimensions; all but the last are examples and positions."""
     left_BTO = use.positions(use.delta, 1)
     gradients: dict[str, Gradient] = {}
@@ -75,7 +77,7 @@ def linear(use: Use) -> dict[str, Gradient]:
     return gradients
 
 
-def conv2d(use: Use) -> dict[str, Gradient]:
+def conv2d(use: LayerUse) -> dict[str, Gradient]:
     """``nn.Conv2d`` with zero padding: patches (1 x 1 too) and small maps as a linear layer over spread windows,
     depthwise kernels by a forward pass, the rest as one grouped product."""
     conv, activation = use.module, use.activation
@@ -147,7 +149,7 @@ def _grouped_kernel(conv: nn.Conv2d, activation: Tensor, delta: Tensor, padding:
     return kernel.view(len(delta), *conv.weight.shape)
 
 
-def layer_norm(use: Use) -> dict[str, Gradient]:
+def layer_norm(use: LayerUse) -> dict[str, Gradient]:
     """LayerNorm over the trailing dimensions."""
     norm = use.module
     assert isinstance(norm, nn.LayerNorm)
@@ -156,7 +158,7 @@ def layer_norm(use: Use) -> dict[str, Gradient]:
     return _affine(use, use.positions(normal, len(shape)), use.positions(use.delta, len(shape)), (1,))
 
 
-def layer_norm_2d(use: Use) -> dict[str, Gradient]:
+def layer_norm_2d(use: LayerUse) -> dict[str, Gradient]:
     """LayerNorm over the channels of [B, C, H, W]."""
     norm = use.module
     assert isinstance(norm, nn.LayerNorm)
@@ -166,7 +168,7 @@ def layer_norm_2d(use: Use) -> dict[str, Gradient]:
     return _affine(use, normal_BHWC, use.delta.permute(0, 2, 3, 1), (1, 2))
 
 
-def group_norm(use: Use) -> dict[str, Gradient]:
+def group_norm(use: LayerUse) -> dict[str, Gradient]:
     """GroupNorm on [B, C, ...]."""
     norm = use.module
     assert isinstance(norm, nn.GroupNorm)
@@ -174,7 +176,7 @@ def group_norm(use: Use) -> dict[str, Gradient]:
     return _affine(use, normal, use.delta, tuple(range(2, normal.ndim)))
 
 
-def batch_norm(use: Use) -> dict[str, Gradient]:
+def batch_norm(use: LayerUse) -> dict[str, Gradient]:
     """BatchNorm with frozen statistics on [B, C, ...]."""
     norm = use.module
     assert isinstance(norm, nn.modules.batchnorm._BatchNorm)
@@ -184,18 +186,18 @@ def batch_norm(use: Use) -> dict[str, Gradient]:
     return _affine(use, normal, use.delta, tuple(range(2, normal.ndim)))
 
 
-def layer_scale(use: Use) -> dict[str, Gradient]:
+def layer_scale(use: LayerUse) -> dict[str, Gradient]:
     """A factor per channel of the last dimension."""
     product_BTC = use.positions(use.activation * use.delta, 1)
     return {name: product_BTC.sum(1) for name in use.wanted}
 
 
-def layer_scale_2d(use: Use) -> dict[str, Gradient]:
+def layer_scale_2d(use: LayerUse) -> dict[str, Gradient]:
     """A factor per channel of [B, C, H, W]."""
     return {name: use.per_example((use.activation * use.delta).sum((2, 3))) for name in use.wanted}
 
 
-def convnext_gamma(use: Use) -> dict[str, Gradient]:
+def convnext_gamma(use: LayerUse) -> dict[str, Gradient]:
     """Layer-scale of a timm ConvNeXt block: the branch as it leaves the MLP, ``delta`` [B, C, H, W] where stochastic
     depth is entered."""
     if use.module.use_conv_mlp:
@@ -203,7 +205,7 @@ def convnext_gamma(use: Use) -> dict[str, Gradient]:
     return layer_scale(replace(use, delta=use.delta.permute(0, 2, 3, 1)))
 
 
-def response_norm(use: Use) -> dict[str, Gradient]:
+def response_norm(use: LayerUse) -> dict[str, Gradient]:
     """Global response normalisation (ConvNeXt V2), both layouts."""
     norm = use.module
     assert isinstance(norm, GlobalResponseNorm)
@@ -212,7 +214,7 @@ def response_norm(use: Use) -> dict[str, Gradient]:
     return _affine(use, use.activation * strength, use.delta, norm.spatial_dim)
 
 
-def vit_tokens(use: Use) -> dict[str, Gradient]:
+def vit_tokens(use: LayerUse) -> dict[str, Gradient]:
     """Class token, register tokens and position embedding of a timm ViT; ``delta`` [B, T, C] is the gradient of
     prefix tokens and patches with their positions added."""
     vit = use.module
@@ -226,10 +228,28 @@ def vit_tokens(use: Use) -> dict[str, Gradient]:
     return {name: use.per_example(gradients[name]) for name in use.wanted}
 
 
-def _affine(use: Use, normal: Tensor, delta: Tensor, dims: tuple[int, ...]) -> dict[str, Gradient]:
+def _affine(use: LayerUse, normal: Tensor, delta: Tensor, dims: tuple[int, ...]) -> dict[str, Gradient]:
     """Gradients of the weight and bias of ``normal * weight + bias``, summed over the dimensions ``dims``."""
     terms = {"weight": lambda: normal * delta, "bias": lambda: delta}
     return {name: use.per_example(terms[name]().sum(dims) if dims else terms[name]()) for name in use.wanted}
+
+
+def register_layer_rule(layer: type[nn.Module], rule: Rule) -> None:
+    """Makes ``rule`` the way to the per-example gradients of this type's parameters, for this process.
+
+    ``rule(use)`` is pure: from one use of the layer (its input, the gradient of its output) it returns the gradient
+    [examples, *shape of the parameter] of each parameter in ``use.wanted`` by its name in the layer, as a tensor or as the
+    factors of an ``Outer``. Before a trace it is proven on a few examples against autograd, as built-in rules are; where it is
+    wrong, its parameters go the slower way. It serves subclasses that run the same forward, and no others.
+
+    Raises TraceError where the type has no forward of its own, or its forward has a rule.
+    """
+    forward = layer.forward
+    if forward is nn.Module.forward:
+        raise TraceError(f"{layer.__name__} has no forward; a rule belongs to the forward function of a layer")
+    if forward in RULES:
+        raise TraceError(f"the forward of {layer.__name__} has the rule {RULES[forward].__name__} already")
+    RULES[forward] = rule
 
 
 RULES: dict[Callable[..., Tensor], Rule] = {

@@ -58,7 +58,7 @@ class AdamPoint:
         return {name: torch.ones_like(v) for name, v in self.exp_avg_sq.items()}
 
     def step_derivative(self, name: str) -> Tensor:
-        """``-dw'/dg / lr`` of one parameter: how the step answers a change of the gradient it took.
+        """``-dw'/dg / lr`` of one parameter: the change of the step with the gradient it took.
 
         Raises TraceError at an anchor, which does not hold that gradient.
         """

@@ -13,6 +13,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
 from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores, direction
+from grasp_psonet.influence.units.table import UNITS
 from grasp_psonet.trajectory.records import even_weights, visit_weights
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -65,15 +66,15 @@ def _weights(trajectory: Trajectory, before: int, step: int, divided: bool, requ
 
 
 def drawn_bags(request: Request, drawn: Collection[str]) -> list[Bag]:
-    """The bags to evaluate: those of drawn visits; for unit single each photo by itself, so that batches are full."""
+    """The bags to evaluate: those of drawn visits; each photo by itself where the unit allows it, so that batches are full."""
     bags = [bag for bag in request.visits if bag.visit_id in drawn]
-    if request.settings.unit != "single":
+    if not UNITS[request.settings.unit].reads_photos_alone:
         return bags
     return [bag.only(photo_id) for bag in bags for photo_id in present_photos([bag])]
 
 
 def _batches(bags: list[Bag], num_photos: int) -> Iterator[list[Bag]]:
-    """Runs of bags with at most so many photos together, or of one bag."""
+    """Runs of neighbouring bags with at most ``num_photos`` photos together; a larger bag is a run of its own."""
     batch: list[Bag] = []
     for bag in bags:
         if batch and sum(map(len, batch)) + len(bag) > num_photos:

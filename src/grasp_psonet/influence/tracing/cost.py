@@ -71,11 +71,11 @@ class Pace:
         self._start, self._last = time.monotonic(), -math.inf
 
     def begins(self, num_passes: int) -> None:
-        """So many passes lie ahead, if no part is remembered."""
+        """This many passes lie ahead, if no part is remembered."""
         self._ahead = num_passes
 
     def on_passes(self, num_passes: int) -> None:
-        """So many passes more are done."""
+        """This many more passes are done."""
         self._done += num_passes
         self._done_of_part += num_passes
         now = time.monotonic()
@@ -90,7 +90,7 @@ class Pace:
         self._last = now
 
     def ended(self, num_passes: int) -> None:
-        """A part of so many passes is over, made or remembered."""
+        """A part of this many passes is over, whether it was computed now or remembered."""
         self._ahead -= num_passes
         self._done_of_part = 0
 

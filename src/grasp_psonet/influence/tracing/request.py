@@ -1,4 +1,4 @@
-"""What a trace was asked."""
+"""What is traced and how."""
 
 # Axes: Q queries, Z training photos; W the shape of a parameter.
 
@@ -14,8 +14,9 @@ from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.influence.formulas import Formula, FormulaName
 from grasp_psonet.influence.gradients.products import query_blocks
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.units.coverage import UnitCoverage
-from grasp_psonet.influence.units.products import query_gradients
+from grasp_psonet.influence.units.query_gradients import query_gradients
+from grasp_psonet.influence.units.table import UNITS
+from grasp_psonet.influence.units.unit import UnitCoverage
 
 Queries = Sequence[Bag] | Mapping[int, Sequence[Bag]]
 ScoresByFormula = dict[FormulaName, np.ndarray]
@@ -76,8 +77,8 @@ class Request:
         return query_blocks(self.num_rows, num_bytes, self.settings.memory_mib * 2**20)
 
     def passes(self, num_photos: int, num_directions: int) -> int:
-        """About how many passes of one photo the products of these photos cost: unit edit takes one for each direction."""
-        return num_photos * (num_directions if self.settings.unit == "edit" else 1)
+        """About how many passes of one photo the products of these photos cost in this unit."""
+        return num_photos * (num_directions if UNITS[self.settings.unit].takes_pass_per_direction else 1)
 
     def gradients(self, network: nn.Module, rows: slice) -> dict[str, Tensor]:
         """Gradients [rows, ...] of these rows' queries at the network's weights, by covered parameter."""

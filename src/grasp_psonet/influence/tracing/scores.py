@@ -16,7 +16,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.formulas import FORMULAS, ByName, Formula, FormulaName
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
-from grasp_psonet.influence.units.products import unit_products
+from grasp_psonet.influence.units.table import unit_products
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def add_scores(
     stacked_W = (
         {name: torch.stack([diagonal_W[name] for diagonal_W in diagonals]) for name in names} if normed else None
     )
-    found = unit_products(request.settings.unit, network, weighed.batch, request.coverage, joined_W, stacked_W)
+    found = unit_products(network, weighed.batch, request.coverage, joined_W, stacked_W)
     request.on_passes(request.passes(len(photo_ids), len(next(iter(joined_W.values())))))
     dot_FQP = found.dot_PQ.T.double().cpu().numpy().reshape(len(formulas), -1, len(photo_ids))
     traced = np.array([p for p, photo_id in enumerate(photo_ids) if photo_id in request.column], dtype=int)

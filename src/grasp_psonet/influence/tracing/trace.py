@@ -28,7 +28,7 @@ SUMMED = "all errors"  # the name of the one row where queries are summed
 
 log = logging.getLogger("grasp_psonet")
 
-Window = tuple[int, int, Request]  # (previous anchor, anchor, what is asked of the steps between)
+Window = tuple[int, int, Request]  # (previous anchor, anchor, what to trace in the steps between)
 Remember = Callable[[str, Callable[[], ScoresByFormula]], ScoresByFormula]
 
 

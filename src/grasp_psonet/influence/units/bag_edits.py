@@ -2,7 +2,7 @@
 
 For a direction q, ``q . grad L`` is the derivative of L along q. One forward-mode pass over the encoder gives how every
 photo's feature moves along q; from there each edited bag is a derivative through attention, pool and head only. The
-answers are exact, and cost no further run of the encoder however many edits are asked for.
+derivatives are exact, and further edits cost no further run of the encoder.
 """
 
 # Axes: B bags (visits), N photos per bag (padded), M photos that are read, P present photos, E edits of one visit,
