@@ -76,7 +76,7 @@ def test_curvature_is_chosen_and_matters(tmp_path: Path) -> None:
     assert np.abs(by_kind["fisher"] - by_kind["exact"]).max() > 1e-3 * largest
     assert np.abs(by_kind["none"] - by_kind["exact"]).max() > 1e-3 * largest
     assert np.corrcoef(by_kind["none"].ravel(), by_kind["exact"].ravel())[0, 1] > 0.9
-    with pytest.raises(SettingsError, match=r"^curvature .none. means something for formula unrolled only"):
+    with pytest.raises(SettingsError, match=r"^curvature 'none' means something for formula unrolled only"):
         scores(network, trajectory, curvature="none")
     with pytest.raises(SettingsError, match=r"^formula unrolled with parameters 'head'"):
         scores(network, trajectory, formula="unrolled", parameters="head")
