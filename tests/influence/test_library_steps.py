@@ -76,7 +76,7 @@ def test_curvature_is_chosen_and_matters(tmp_path: Path) -> None:
     assert np.abs(by_kind["fisher"] - by_kind["exact"]).max() > 1e-3 * largest
     assert np.abs(by_kind["none"] - by_kind["exact"]).max() > 1e-3 * largest
     assert np.corrcoef(by_kind["none"].ravel(), by_kind["exact"].ravel())[0, 1] > 0.9
-    with pytest.raises(SettingsError, match=r"^curvature 'fisher' means something for formula unrolled only"):
+    with pytest.raises(SettingsError, match=r"^curvature 'none' means something for formula unrolled only"):
         scores(network, trajectory, curvature="none")
     with pytest.raises(SettingsError, match=r"^formula unrolled with parameters 'head'"):
         scores(network, trajectory, formula="unrolled", parameters="head")
@@ -87,7 +87,7 @@ def test_an_earlier_kept_step_and_a_part_of_the_network(tmp_path: Path) -> None:
     trajectory, _ = train(network, tmp_path)
     step_back = grasp_psonet.read_recording(tmp_path, kept_step=4)
     assert (scores(network, step_back)[:, PHOTOS.index((4, 0))] == 0).all()  # drawn in steps 5 and 6
-    parts = [scores(network, trajectory, traced=names) for names in ("head", ["inner.*"])]
+    parts = [scores(network, trajectory, parameters=names) for names in ("head", ["inner.*"])]
     np.testing.assert_allclose(parts[0] + parts[1], scores(network, trajectory), rtol=1e-9, atol=1e-15)
     assert min(np.abs(part).max() for part in parts) > 1e-4
 
