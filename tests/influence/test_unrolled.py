@@ -112,8 +112,8 @@ INGREDIENTS = {
         "curvature_of_root",
         lambda step, name, optimizer: torch.zeros_like(step.weights[name]),
     ),
-    "first moment": (unrolled, "step_back", _without("exp_avg_QP")),
-    "second moment": (unrolled, "step_back", _without("exp_avg_sq_QP")),
+    "first moment": (unrolled, "step_back", _without("exp_avg_QW")),
+    "second moment": (unrolled, "step_back", _without("exp_avg_sq_QW")),
     "curvature": (
         unrolled,
         "curvature_products",
@@ -199,7 +199,7 @@ def test_unit_single_is_labelled(run: TinyRun) -> None:
     [
         ({"formula": "unrolled"}, "trace.formula unrolled with trace.counting even is undefined"),
         ({"formula": "adam-step"}, "trace.formula adam-step with trace.counting even is undefined"),
-        ({"formula": "unrolled", "counting": "steps", "coverage": "head"}, "trace.parameters 'head'"),
+        ({"formula": "unrolled", "counting": "steps", "parameters": "head"}, "trace.parameters 'head'"),
         ({"formula": "adam", "curvature": "fisher"}, "trace.formula unrolled only"),
     ],
 )
