@@ -11,7 +11,7 @@ import pytest
 from grasp_psonet.cohort.check import check_tables
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
-from grasp_psonet.cohort.tables import Cohort, examine, find_faults, read_cohort
+from grasp_psonet.cohort.tables import Cohort, examine, read_cohort
 from grasp_psonet.errors import TableError
 
 VISITS = """visit_id,patient_id,study_day,pasi_reader1,reader1_id,pasi_reader2,reader2_id,fitzpatrick,split,site
@@ -49,7 +49,7 @@ def read(files: tuple[Path, Path, Path], seed: int = 0) -> Cohort:
 
 
 def faults_of(files: tuple[Path, Path, Path]) -> list[str]:
-    return find_faults(*files, Outcome(), SplitSettings(), 0)
+    return list(examine(*files, Outcome(), SplitSettings(), 0).faults)
 
 
 def notes_of(files: tuple[Path, Path, Path]) -> tuple[str, ...]:

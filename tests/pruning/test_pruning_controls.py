@@ -6,8 +6,8 @@ import pytest
 
 from grasp_psonet.errors import StageError
 from grasp_psonet.pruning.controls import loss_control, random_control
-from grasp_psonet.pruning.selection import KEEP_COLUMNS
 from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.tables.traces import KEEP_LIST
 
 VISITS = pd.DataFrame({"visit_id": [f"v{v}" for v in range(8)], "skin": ["I", "II"] * 4})
 
@@ -30,7 +30,7 @@ def num_removed(keep: pd.DataFrame) -> pd.Series:
 def test_random_control_takes_the_same_number_from_each_visit(seed: int) -> None:
     keep = keep_list()
     control = random_control(keep, seed, k=100)
-    assert list(control.columns) == KEEP_COLUMNS
+    assert list(control.columns) == KEEP_LIST.names
     assert (num_removed(control) == num_removed(keep)).all()
     assert (control["kept"] != keep["kept"]).any()
     assert (control["reason"] == "random control").equals(~control["kept"])

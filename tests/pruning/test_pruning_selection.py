@@ -9,10 +9,11 @@ import pytest
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import SettingsError, StageError, TraceError
 from grasp_psonet.pruning.controls import random_control
-from grasp_psonet.pruning.overlap import jaccard_table, most_possible, overlap_table, percent_of, removal_rates
+from grasp_psonet.pruning.overlap import most_possible, overlap_table, percent_of, removal_rates
 from grasp_psonet.pruning.ranking import ranked_photos
-from grasp_psonet.pruning.selection import KEEP_COLUMNS, select
+from grasp_psonet.pruning.selection import select
 from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.tables.traces import KEEP_LIST
 
 PLAIN = PruneSettings(rule="each")
 
@@ -97,7 +98,7 @@ def test_union_of_queries_equals_the_slow_one(seed: int, end: str, k: int) -> No
 def test_keep_list_has_one_row_per_photo_and_its_most_harmful_score() -> None:
     scores, photos, visits = study(1)
     keep = select(scores, photos, visits, 3, PLAIN)
-    assert list(keep.columns) == KEEP_COLUMNS
+    assert list(keep.columns) == KEEP_LIST.names
     assert keep["photo_id"].tolist() == sorted(photos["photo_id"])
     worst = scores.groupby("photo_id")["score"].min()
     assert (keep.set_index("photo_id")["min_score"] == worst).all()
@@ -285,25 +286,11 @@ def test_removal_rates_cover_every_photo_of_every_column() -> None:
     assert rates.loc[rates["column"] == "severity_reader1", "group"].tolist() == ["mild", "moderate", "severe"]
 
 
-def test_jaccard_of_removals() -> None:
-    keep = pd.DataFrame({"photo_id": list("abcdef"), "kept": True})
-    lists = {
-        "seed 0": keep.assign(kept=~keep["photo_id"].isin(list("abc"))),
-        "seed 1": keep.assign(kept=~keep["photo_id"].isin(list("bcde"))),
-        "nothing": keep,
-        "nothing again": keep,
-    }
-    table = jaccard_table(lists).set_index(["list_a", "list_b"])["jaccard"]
-    assert table["seed 0", "seed 1"] == 2 / 5
-    assert table["seed 0", "nothing"] == 0
-    assert np.isnan(table["nothing", "nothing again"])
-
-
 def test_reasons_say_where_all_errors_were_scored_together() -> None:
     scores, photos, visits = study(num_queries=1)
     apart, together = (select(scores, photos, visits, 5, PLAIN, are_summed) for are_summed in (False, True))
     assert removed(apart) == removed(together)
     assert set(apart.loc[~apart["kept"], "reason"]) == {"harmful for 1 error"}
     assert set(together.loc[~together["kept"], "reason"]) == {"harmful for all errors together"}
-    rest = [column for column in KEEP_COLUMNS if column != "reason"]
+    rest = [column for column in KEEP_LIST.names if column != "reason"]
     pd.testing.assert_frame_equal(apart[rest], together[rest])

@@ -8,10 +8,11 @@ import torch
 
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.errors import StageError
+from grasp_psonet.tables.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import read_anchor, start_anchor, weights_of, write_anchor
 from grasp_psonet.trajectory.loop import recorded_steps
-from grasp_psonet.trajectory.records import STEPS_FILE, read_steps
+from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
@@ -65,13 +66,13 @@ def test_damaged_step_records_are_told(tmp_path: Path) -> None:
     path = tmp_path / STEPS_FILE
     rows = pd.DataFrame({"step": [1], "epoch": [1], "draw": [0], "visit_id": ["v0"], "lr": [0.1]})
     rows.to_parquet(path)
-    pd.testing.assert_frame_equal(read_steps(path), rows)
+    pd.testing.assert_frame_equal(STEPS.read(path), rows)
     rows.drop(columns="lr").to_parquet(path)
-    with pytest.raises(StageError, match=r"steps\.parquet lacks the columns lr"):
-        read_steps(path)
+    with pytest.raises(StageError, match=r"lr"):
+        STEPS.read(path)
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(StageError, match="cannot be read as step records"):
-        read_steps(path)
+    with pytest.raises(StageError, match="cannot be read as"):
+        STEPS.read(path)
 
 
 def _fresh(network: torch.nn.Module) -> AdamState:

@@ -14,13 +14,21 @@ from grasp_psonet.audit.rankings import RANKINGS
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.evidence.intervals import Estimate, estimate_of, resample_patients
 from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_DIFFERENCES, AUDIT_SUMMARY
+from grasp_psonet.tables.columns import (
+    AGAINST,
+    DIFFERENCE,
+    IS_AUDITED,
+    METRIC,
+    NUM_DISAGREEMENTS,
+    PATIENT_ID,
+    RANKING,
+    READERS_DISAGREE,
+    VALUE,
+)
 
 Floats = NDArray[np.float64]
 PAPER_POINT = (0.30, 0.903)  # fraction inspected, fraction of disagreements found (paper, abstract and Fig. 3)
-CURVE_COLUMNS = ["ranking", "num_inspected", "fraction_inspected", "fraction_found", "low", "high"]
-_NUMBERS = ["low", "high", "num_visits", "num_patients", "num_disagreements", "num_replicates", "why_not"]
-SUMMARY_COLUMNS = ["ranking", "metric", "value", *_NUMBERS]
-DIFFERENCE_COLUMNS = ["ranking", "against", "metric", "difference", *_NUMBERS]
 
 
 @dataclass(frozen=True)
@@ -92,13 +100,13 @@ def audit_curves(table: pd.DataFrame, audit: AuditSettings, evaluate: EvaluateSe
 
     All rankings share their bootstrap replicates. Replicates without a disagreement are left out and counted.
     """
-    twice = table.loc[table["is_audited"] & table["readers_disagree"].notna()].reset_index(drop=True)
-    disagree_V = twice["readers_disagree"].to_numpy(np.bool)
+    twice = table.loc[table[IS_AUDITED] & table[READERS_DISAGREE].notna()].reset_index(drop=True)
+    disagree_V = twice[READERS_DISAGREE].to_numpy(np.bool)
     why_not = "" if disagree_V.any() else f"the readers agree on all {len(twice)} audited visits read twice"
     why_not = why_not if len(twice) else "no audited visit was read by a second reader: there is only the ranked list"
     curves, summaries, differences = [], [], []
     if not why_not:
-        resamples = resample_patients(twice["patient_id"].tolist(), evaluate.replicates, seed, "audit")
+        resamples = resample_patients(twice[PATIENT_ID].tolist(), evaluate.replicates, seed, "audit")
         once_1V = np.ones((1, len(twice)))
         values: dict[tuple[str, str], tuple[float, Floats]] = {}
         for ranking in (name for name in RANKINGS if name in twice):
@@ -107,20 +115,20 @@ def audit_curves(table: pd.DataFrame, audit: AuditSettings, evaluate: EvaluateSe
             curves.append(_curve(ranking, itself, drawn, evaluate.confidence))
             for metric, statistic in _metrics(audit.inspected).items():
                 values[ranking, metric] = float(statistic(itself)[0]), statistic(drawn)
-        counts = {"num_disagreements": int(disagree_V.sum())}
+        counts = {NUM_DISAGREEMENTS: int(disagree_V.sum())}
         all_disagree = "the readers agree on no visit"
         for (ranking, metric), (value, value_R) in values.items():
             found = estimate_of(value, value_R, resamples, evaluate.confidence, all_disagree)
-            summaries.append({"ranking": ranking, "metric": metric} | counts | asdict(found))
+            summaries.append({RANKING: ranking, METRIC: metric} | counts | asdict(found))
             if (audit.ranking, metric) in values and ranking != audit.ranking:
                 chosen, chosen_R = values[audit.ranking, metric]
                 paired = estimate_of(chosen - value, chosen_R - value_R, resamples, evaluate.confidence, all_disagree)
-                place = {"ranking": audit.ranking, "against": ranking, "metric": metric}
+                place = {RANKING: audit.ranking, AGAINST: ranking, METRIC: metric}
                 differences.append(place | counts | _as_difference(paired))
     return AuditCurves(
-        pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=CURVE_COLUMNS),
-        pd.DataFrame(summaries, columns=SUMMARY_COLUMNS),
-        pd.DataFrame(differences, columns=DIFFERENCE_COLUMNS),
+        pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=AUDIT_CURVE.names),
+        pd.DataFrame(summaries, columns=AUDIT_SUMMARY.names),
+        pd.DataFrame(differences, columns=AUDIT_DIFFERENCES.names),
         why_not,
     )
 
@@ -142,12 +150,12 @@ def _curve(ranking: str, itself: Inspection, drawn: Inspection, confidence: floa
     low_F, high_F = np.quantile(drawn_RF, edges, axis=0) if len(drawn_RF) else (np.nan, np.nan)
     found_F = found_at(itself, fraction_F)[0]
     columns = (ranking, num_inspected, fraction_F, found_F, low_F, high_F)
-    return pd.DataFrame(dict(zip(CURVE_COLUMNS, columns, strict=True)))
+    return pd.DataFrame(dict(zip(AUDIT_CURVE.names, columns, strict=True)))
 
 
 def _as_difference(paired: Estimate) -> dict[str, object]:
     numbers = asdict(paired)
-    return {"difference": numbers.pop("value")} | numbers
+    return {DIFFERENCE: numbers.pop(VALUE)} | numbers
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:

@@ -11,21 +11,43 @@ from scipy.special import softmax
 from grasp_psonet.chance import generator
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import StageError
+from grasp_psonet.tables.columns import (
+    AREA_UNDER_MARGIN,
+    CONFIDENT_LEARNING,
+    CROWDLAB,
+    DRAW,
+    EL2N,
+    EPOCH,
+    FORGETTING,
+    LABEL,
+    LARGEST,
+    LOSS,
+    MARGIN,
+    MEAN,
+    MEAN_LOSS,
+    NUM_DRAWS,
+    ORACLE,
+    RANDOM,
+    SELF_INFLUENCE,
+    STEP,
+    VISIT_ID,
+    VISIT_LOSS,
+)
 
 Floats = NDArray[np.float64]
 RANKINGS = {
-    "largest": "largest self-influence of the visit's photos (the paper's)",
-    "mean": "mean self-influence of the visit's photos",
-    "visit_loss": "loss of the visit under the kept model",
-    "margin": "best other logit minus the label's, kept model",
-    "mean_loss": "loss averaged over the visit's draws in training",
-    "area_under_margin": "margin averaged over the visit's draws (Pleiss et al. 2020, sign turned)",
-    "forgetting": "times a draw went wrong after one that was right (Toneva et al. 2019)",
-    "el2n": "distance of the probabilities to the label, early epochs (Paul et al. 2021)",
-    "confident_learning": "doubt of out-of-fold probabilities about the label",
-    "crowdlab": "doubt of out-of-fold probabilities and the other readers about the label",
-    "random": "chance",
-    "oracle": "the disagreement itself: the best any ranking can do",
+    LARGEST: "largest self-influence of the visit's photos (the paper's)",
+    MEAN: "mean self-influence of the visit's photos",
+    VISIT_LOSS: "loss of the visit under the kept model",
+    MARGIN: "best other logit minus the label's, kept model",
+    MEAN_LOSS: "loss averaged over the visit's draws in training",
+    AREA_UNDER_MARGIN: "margin averaged over the visit's draws (Pleiss et al. 2020, sign turned)",
+    FORGETTING: "times a draw went wrong after one that was right (Toneva et al. 2019)",
+    EL2N: "distance of the probabilities to the label, early epochs (Paul et al. 2021)",
+    CONFIDENT_LEARNING: "doubt of out-of-fold probabilities about the label",
+    CROWDLAB: "doubt of out-of-fold probabilities and the other readers about the label",
+    RANDOM: "chance",
+    ORACLE: "the disagreement itself: the best any ranking can do",
 }
 
 
@@ -34,11 +56,11 @@ def self_influence_rankings(diagonals: pd.DataFrame) -> pd.DataFrame:
 
     Raises StageError on NaN.
     """
-    broken = int((~np.isfinite(diagonals["self_influence"].to_numpy(np.float64))).sum())
+    broken = int((~np.isfinite(diagonals[SELF_INFLUENCE].to_numpy(np.float64))).sum())
     if broken:
         raise StageError(f"{broken} of {len(diagonals)} self-influence values are NaN or infinite\n  next: trace again")
-    of_visit = diagonals.groupby("visit_id")["self_influence"]
-    return pd.DataFrame({"largest": of_visit.max(), "mean": of_visit.mean()}).reset_index()
+    of_visit = diagonals.groupby(VISIT_ID)[SELF_INFLUENCE]
+    return pd.DataFrame({LARGEST: of_visit.max(), MEAN: of_visit.mean()}).reset_index()
 
 
 def prediction_rankings(predictions: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
@@ -46,9 +68,9 @@ def prediction_rankings(predictions: pd.DataFrame, outcome: Outcome) -> pd.DataF
     logit_VC = predictions[outcome.output_columns].to_numpy(np.float64)
     return pd.DataFrame(
         {
-            "visit_id": predictions["visit_id"],
-            "visit_loss": predictions["loss"].astype(float),
-            "margin": margin_against(logit_VC, predictions["label"].to_numpy(np.int64)),
+            VISIT_ID: predictions[VISIT_ID],
+            VISIT_LOSS: predictions[LOSS].astype(float),
+            MARGIN: margin_against(logit_VC, predictions[LABEL].to_numpy(np.int64)),
         }
     )
 
@@ -61,37 +83,37 @@ def step_rankings(steps: pd.DataFrame, outcome: Outcome, early_fraction: float =
     most forgotten. EL2N averages over draws in the first ``early_fraction`` of the epochs; a visit not drawn in them
     enters with its first draw. Visits never drawn are not in the result.
     """
-    steps = steps.sort_values(["step", "draw"], kind="stable").reset_index(drop=True)
-    logit_DC, label_D = steps[outcome.output_columns].to_numpy(np.float64), steps["label"].to_numpy(np.int64)
-    epochs = np.sort(steps["epoch"].unique())
+    steps = steps.sort_values([STEP, DRAW], kind="stable").reset_index(drop=True)
+    logit_DC, label_D = steps[outcome.output_columns].to_numpy(np.float64), steps[LABEL].to_numpy(np.int64)
+    epochs = np.sort(steps[EPOCH].unique())
     num_early = int(np.ceil(early_fraction * len(epochs)))
-    visit = steps["visit_id"]
+    visit = steps[VISIT_ID]
     is_right = pd.Series(logit_DC.argmax(axis=1) == label_D, index=steps.index)
     was_right = is_right.groupby(visit).shift(1, fill_value=False)
     distance = np.linalg.norm(softmax(logit_DC, axis=1) - np.eye(logit_DC.shape[1])[label_D], axis=1)
     draws = pd.DataFrame(
         {
-            "visit_id": visit,
-            "loss": steps["loss"].astype(float),
-            "margin": margin_against(logit_DC, label_D),
+            VISIT_ID: visit,
+            LOSS: steps[LOSS].astype(float),
+            MARGIN: margin_against(logit_DC, label_D),
             "is_right": is_right,
             "is_forgotten": was_right & ~is_right,
             "distance": distance,
-            "is_early": steps["epoch"].isin(epochs[:num_early]) | ~visit.duplicated(),
+            "is_early": steps[EPOCH].isin(epochs[:num_early]) | ~visit.duplicated(),
         }
     )
-    of_visit = draws.groupby("visit_id")
+    of_visit = draws.groupby(VISIT_ID)
     forgetting = of_visit["is_forgotten"].sum()
     never_right = ~of_visit["is_right"].any()
     # A first draw after the early epochs means that there is no early one: it then stands in alone.
-    early = draws.loc[draws["is_early"]].groupby("visit_id")["distance"].mean()
+    early = draws.loc[draws["is_early"]].groupby(VISIT_ID)["distance"].mean()
     return pd.DataFrame(
         {
-            "num_draws": of_visit.size(),
-            "mean_loss": of_visit["loss"].mean(),
-            "area_under_margin": of_visit["margin"].mean(),
-            "forgetting": forgetting.mask(never_right, forgetting.max() + 1).astype(float),
-            "el2n": early,
+            NUM_DRAWS: of_visit.size(),
+            MEAN_LOSS: of_visit[LOSS].mean(),
+            AREA_UNDER_MARGIN: of_visit[MARGIN].mean(),
+            FORGETTING: forgetting.mask(never_right, forgetting.max() + 1).astype(float),
+            EL2N: early,
         }
     ).reset_index()
 
@@ -99,7 +121,7 @@ def step_rankings(steps: pd.DataFrame, outcome: Outcome, early_fraction: float =
 def random_ranking(visit_ids: "pd.Series[str]", seed: int) -> pd.DataFrame:
     """visit_id, random: uniform, keyed by seed and visit."""
     rng = [float(generator(seed, "audit random", visit_id).random()) for visit_id in visit_ids]
-    return pd.DataFrame({"visit_id": visit_ids, "random": rng})
+    return pd.DataFrame({VISIT_ID: visit_ids, RANDOM: rng})
 
 
 def margin_against(logit_DC: Floats, label_D: NDArray[np.int64]) -> Floats:

@@ -5,6 +5,7 @@ import pandas as pd
 from grasp_psonet.chance import generator
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
+from grasp_psonet.tables.columns import VISIT_ID
 
 
 def draw_doubly_read(visits: pd.DataFrame, outcome: Outcome, num_visits: int, seed: int) -> pd.DataFrame:
@@ -20,7 +21,7 @@ def draw_doubly_read(visits: pd.DataFrame, outcome: Outcome, num_visits: int, se
     num_disagree = round(num_visits * float(disagree.mean())) if num_visits else 0
     drawn: set[str] = set()
     for members, num in ((twice.loc[disagree], num_disagree), (twice.loc[~disagree], num_visits - num_disagree)):
-        ids = sorted(members["visit_id"])
+        ids = sorted(members[VISIT_ID])
         rng = generator(seed, "audit sample", len(ids), num)
         drawn |= {ids[i] for i in rng.permutation(len(ids))[:num]}
-    return twice.loc[twice["visit_id"].isin(drawn)]
+    return twice.loc[twice[VISIT_ID].isin(drawn)]

@@ -13,6 +13,19 @@ from grasp_psonet.audit.rankings import (
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.errors import EvidenceError, StageError
+from grasp_psonet.tables.columns import (
+    CUTOFF_DISTANCE,
+    IS_AUDITED,
+    NUM_DRAWS,
+    ORACLE,
+    PATIENT_ID,
+    PREDICTED,
+    RANK,
+    READERS_DISAGREE,
+    SPLIT,
+    TO_INSPECT,
+    VISIT_ID,
+)
 
 
 def audit_table(
@@ -37,38 +50,38 @@ def audit_table(
     """
     table = _readings(visits, outcome)
     readings = list(table)
-    table["oracle"] = table["readers_disagree"].astype("Float64").astype(float)
+    table[ORACLE] = table[READERS_DISAGREE].astype("Float64").astype(float)
 
-    sources = [predictions[["visit_id", "predicted"]], prediction_rankings(predictions, outcome)]
+    sources = [predictions[[VISIT_ID, PREDICTED]], prediction_rankings(predictions, outcome)]
     sources += [step_rankings(steps, outcome)]
     sources += [self_influence_rankings(diagonals)] if diagonals is not None else []
     sources += [further] if further is not None else []
-    for source in [*sources, random_ranking(table["visit_id"], seed)]:
-        table = table.merge(source, on="visit_id", how="left", validate="1:1")
-    table["num_draws"] = table["num_draws"].fillna(0).astype("int64")
-    table["is_audited"] = table["num_draws"] > 0
+    for source in [*sources, random_ranking(table[VISIT_ID], seed)]:
+        table = table.merge(source, on=VISIT_ID, how="left", validate="1:1")
+    table[NUM_DRAWS] = table[NUM_DRAWS].fillna(0).astype("int64")
+    table[IS_AUDITED] = table[NUM_DRAWS] > 0
     rankings = [name for name in RANKINGS if name in table]
-    table.loc[~table["is_audited"], rankings] = np.nan
+    table.loc[~table[IS_AUDITED], rankings] = np.nan
     for name, what in (("visit_loss", "prediction"), ("largest", "self-influence")):
-        missing = int(table.loc[table["is_audited"], name].isna().sum()) if name in table else 0
+        missing = int(table.loc[table[IS_AUDITED], name].isna().sum()) if name in table else 0
         if missing:
             raise StageError(f"{missing} visits that were trained on have no {what}\n  next: run the audit again")
-    readings.insert(readings.index("readers_disagree"), "predicted")
-    return table[[*readings, "num_draws", "is_audited", *rankings]]
+    readings.insert(readings.index("readers_disagree"), PREDICTED)
+    return table[[*readings, NUM_DRAWS, IS_AUDITED, *rankings]]
 
 
 def _readings(visits: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """What the readers made of each visit: classes, disagreement, and scores with their distance to the cut-offs."""
-    table = visits[["visit_id", "patient_id", "split"]].copy()
+    table = visits[[VISIT_ID, PATIENT_ID, SPLIT]].copy()
     for reader, column in zip(READERS, outcome.class_columns, strict=True):
         table[f"label_{reader}"] = visits[column].astype("Int64")
-    table["readers_disagree"] = outcome.readers_disagree(visits)
+    table[READERS_DISAGREE] = outcome.readers_disagree(visits)
     for column in outcome.score_columns:
         table[column] = visits[column].astype(float)
     if outcome.score_columns:
         for reader, column in zip(READERS, outcome.score_columns, strict=True):
             table[f"cutoff_distance_{reader}"] = outcome.cutoff_distance(table[column])
-        table["cutoff_distance"] = table[[f"cutoff_distance_{reader}" for reader in READERS]].min(axis=1)
+        table[CUTOFF_DISTANCE] = table[[f"cutoff_distance_{reader}" for reader in READERS]].min(axis=1)
     return table.reset_index(drop=True)
 
 
@@ -82,12 +95,10 @@ def review_list(table: pd.DataFrame, settings: AuditSettings) -> pd.DataFrame:
         have = ", ".join(name for name in RANKINGS if name in table)
         raise EvidenceError(f"audit.ranking is {settings.ranking!r}, which this audit does not have; it has {have}")
     listed = (
-        table.loc[table["is_audited"]]
-        .sort_values("visit_id")
-        .sort_values(settings.ranking, ascending=False, kind="stable")
+        table.loc[table[IS_AUDITED]].sort_values(VISIT_ID).sort_values(settings.ranking, ascending=False, kind="stable")
     )
     rank = np.arange(1, len(listed) + 1)
     listed = listed.reset_index(drop=True)
-    listed.insert(0, "rank", rank)
-    listed.insert(1, "to_inspect", rank <= np.ceil(settings.inspected * len(listed) - 1e-9))
+    listed.insert(0, RANK, rank)
+    listed.insert(1, TO_INSPECT, rank <= np.ceil(settings.inspected * len(listed) - 1e-9))
     return listed

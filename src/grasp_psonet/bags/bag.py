@@ -13,6 +13,7 @@ from torch import Tensor
 from grasp_psonet.bags.augmentation import augment
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import StudyError
+from grasp_psonet.tables.columns import PHOTO_ID, ROW, VISIT_ID
 
 
 class Pixels(Protocol):
@@ -83,22 +84,22 @@ def make_bags(
     ``visits`` holds visit_id and the label column; ``index`` the store's row, photo_id and visit_id. Photos in
     ``removed`` are stored but absent. Raises StudyError for removed ids that the store does not know.
     """
-    unknown = sorted(removed - set(index["photo_id"]))
+    unknown = sorted(removed - set(index[PHOTO_ID]))
     if unknown:
         raise StudyError(
             f"the keep list names {len(unknown)} photos that the store does not hold (first: {unknown[0]})\n"
             "  next: prune again, so that the list fits this study"
         )
-    photos = dict(list(index.groupby("visit_id", sort=False)))
+    photos = dict(list(index.groupby(VISIT_ID, sort=False)))
     return {
         visit_id: Bag(
             visit_id,
             int(label),
-            tuple(photos[visit_id]["photo_id"]),
-            tuple(int(row) for row in photos[visit_id]["row"]),
-            tuple(photo_id not in removed for photo_id in photos[visit_id]["photo_id"]),
+            tuple(photos[visit_id][PHOTO_ID]),
+            tuple(int(row) for row in photos[visit_id][ROW]),
+            tuple(photo_id not in removed for photo_id in photos[visit_id][PHOTO_ID]),
         )
-        for visit_id, label in zip(visits["visit_id"], visits[label_column], strict=True)
+        for visit_id, label in zip(visits[VISIT_ID], visits[label_column], strict=True)
     }
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.chance import generator
+from grasp_psonet.tables.columns import DRAW, EPOCH, STEP, VISIT_ID
 
 
 def batch_plan(labels: dict[str, int], epochs: int, visits_per_step: int, sampling: str, seed: int) -> pd.DataFrame:
@@ -27,5 +28,5 @@ def batch_plan(labels: dict[str, int], epochs: int, visits_per_step: int, sampli
             drawn = rng.choice(num_visits, size=num_visits, replace=True, p=weight / weight.sum())
         draw = np.arange(num_visits)
         step = (epoch - 1) * steps_per_epoch + draw // visits_per_step + 1
-        parts.append(pd.DataFrame({"step": step, "epoch": epoch, "draw": draw, "visit_id": visit_ids[drawn]}))
+        parts.append(pd.DataFrame({STEP: step, EPOCH: epoch, DRAW: draw, VISIT_ID: visit_ids[drawn]}))
     return pd.concat(parts, ignore_index=True)

@@ -8,6 +8,7 @@ import torch
 
 from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, collate
 from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.tables.columns import DRAW, EPOCH, VISIT_ID
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class BatchSource:
 
     def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
         """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented)."""
-        bags = [self.bags[visit_id] for visit_id in draws["visit_id"]]
+        bags = [self.bags[visit_id] for visit_id in draws[VISIT_ID]]
         if not self.reads_removed:
             bags = [bag.without_removed() for bag in bags]
         keys = None
         if self.augmentation != AugmentationSettings():
             keys = [
                 AugmentationKey(self.augmentation, self.seed, int(epoch), int(draw))
-                for epoch, draw in zip(draws["epoch"], draws["draw"], strict=True)
+                for epoch, draw in zip(draws[EPOCH], draws[DRAW], strict=True)
             ]
         return collate(bags, self.pixels, keys).to(device)

@@ -10,6 +10,7 @@ from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.tables import Cohort, examine
+from grasp_psonet.tables.columns import FITZPATRICK, PATIENT_ID, SPLIT, VISIT_ID
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ def check_tables(
 def summary_of(cohort: Cohort, outcome: Outcome) -> dict[str, Any]:
     """Counts of a cohort: patients, visits, photos; visits by split and class, by skin type, and read twice."""
     visits = cohort.visits
-    photos_per_visit = cohort.photos.groupby("visit_id").size()
+    photos_per_visit = cohort.photos.groupby(VISIT_ID).size()
     label_of, disagree = visits[outcome.class_columns[0]], outcome.readers_disagree(visits)
     return {
-        "num_patients": int(visits["patient_id"].nunique()),
+        "num_patients": int(visits[PATIENT_ID].nunique()),
         "num_visits": len(visits),
         "num_photos": len(cohort.photos),
         "photos_per_visit": [
@@ -53,12 +54,12 @@ def summary_of(cohort: Cohort, outcome: Outcome) -> dict[str, Any]:
         ],
         "visits_by_split_and_class": {
             split: {
-                name: int(((visits["split"] == split) & (label_of == label)).sum())
+                name: int(((visits[SPLIT] == split) & (label_of == label)).sum())
                 for label, name in enumerate(outcome.classes)
             }
             for split in SPLITS
         },
-        "visits_by_fitzpatrick": {str(k): int(n) for k, n in visits["fitzpatrick"].value_counts().sort_index().items()},
+        "visits_by_fitzpatrick": {str(k): int(n) for k, n in visits[FITZPATRICK].value_counts().sort_index().items()},
         "num_read_twice": int(disagree.notna().sum()),
         "num_readers_differ": int(disagree.sum()),
     }

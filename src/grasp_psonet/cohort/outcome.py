@@ -11,6 +11,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.settings import SeveritySettings, Side, same_name
 from grasp_psonet.errors import TableError
+from grasp_psonet.tables.columns import LABEL, PREDICTED, logit_columns, probability_columns
 
 Kind = Literal["classes"]
 READERS = ("reader1", "reader2")
@@ -39,12 +40,12 @@ class Outcome:
     @property
     def output_columns(self) -> list[str]:
         """Columns of the network's outputs, in order: logit_NAME of each class."""
-        return [f"logit_{name}" for name in self.classes]
+        return logit_columns(self.classes)
 
     @property
     def probability_columns(self) -> list[str]:
         """Columns of the classes' probabilities, in order: p_NAME of each class."""
-        return [f"p_{name}" for name in self.classes]
+        return probability_columns(self.classes)
 
     @property
     def class_columns(self) -> tuple[str, str]:
@@ -97,7 +98,7 @@ class Outcome:
 
     def is_error(self, predictions: pd.DataFrame) -> "pd.Series[bool]":
         """Which rows of predictions (columns predicted, label) are errors to trace: another class than the label."""
-        wrong: pd.Series[bool] = predictions["predicted"] != predictions["label"]
+        wrong: pd.Series[bool] = predictions[PREDICTED] != predictions[LABEL]
         return wrong
 
     def readers_disagree(self, visits: pd.DataFrame) -> "pd.Series[bool]":

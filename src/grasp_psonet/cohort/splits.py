@@ -6,6 +6,7 @@ from grasp_psonet.chance import seed_of
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.errors import TableError
+from grasp_psonet.tables.columns import PATIENT_ID
 
 
 def draw_splits(visits: pd.DataFrame, class_column: str, split: SplitSettings, seed: int) -> pd.Series:
@@ -15,7 +16,7 @@ def draw_splits(visits: pd.DataFrame, class_column: str, split: SplitSettings, s
     frequent class, the higher of equals) is spread over the splits in proportion. The draw is keyed by
     (seed, patient): the order of the rows and of the file plays no part. Raises TableError below three patients.
     """
-    class_of = visits.groupby("patient_id")[class_column].agg(lambda classes: int(classes.mode().max()))
+    class_of = visits.groupby(PATIENT_ID)[class_column].agg(lambda classes: int(classes.mode().max()))
     if len(class_of) < len(SPLITS):
         raise TableError(
             f"visits.csv has {len(class_of)} patient(s) and no split column; drawing splits takes at least 3"
@@ -23,7 +24,7 @@ def draw_splits(visits: pd.DataFrame, class_column: str, split: SplitSettings, s
     drawn = sorted(class_of.index, key=lambda patient: (class_of[patient], seed_of(seed, "split", str(patient))))
     order = _spread(_patients_per_split(len(drawn), split))
     split_of = dict(zip(drawn, order, strict=True))
-    return visits["patient_id"].map(split_of).astype("string")
+    return visits[PATIENT_ID].map(split_of).astype("string")
 
 
 def _patients_per_split(num_patients: int, split: SplitSettings) -> dict[str, int]:

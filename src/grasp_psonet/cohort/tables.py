@@ -13,6 +13,7 @@ from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.splits import draw_splits
 from grasp_psonet.cohort.visits import read_visits
 from grasp_psonet.errors import TableError
+from grasp_psonet.tables.columns import CODE, REQUIRED, SPLIT, VIEW, VISIT_ID
 
 _MOST_LETTERS = 50
 
@@ -65,18 +66,6 @@ def read_cohort(
     return examination.cohort
 
 
-def find_faults(
-    visits_file: Path,
-    photos_file: Path,
-    views_file: Path | None,
-    outcome: Outcome,
-    split: SplitSettings,
-    seed: int,
-) -> list[str]:
-    """Every fault of the tables, each with its rows; empty where the cohort can be read."""
-    return list(examine(visits_file, photos_file, views_file, outcome, split, seed).faults)
-
-
 def message_of(faults: tuple[str, ...]) -> str:
     """All faults in one letter; a very long list ends in a count."""
     hidden = len(faults) - _MOST_LETTERS
@@ -105,9 +94,9 @@ def examine(
         view_table, views, messages = read_views(views_file)
         faults += messages + _unknown_views(photo_table, view_table)
     notes = [] if faults else _view_notes(visits, photos, views)
-    if not faults and visits["split"].isna().all():
+    if not faults and visits[SPLIT].isna().all():
         try:
-            visits["split"] = draw_splits(visits, outcome.class_columns[0], split, seed)
+            visits[SPLIT] = draw_splits(visits, outcome.class_columns[0], split, seed)
         except TableError as error:
             faults.append(str(error))
     if faults:
@@ -123,22 +112,22 @@ def _renumbered(views: pd.DataFrame | None) -> pd.DataFrame | None:
 
 def _between(visits: CsvTable, photos: CsvTable) -> list[str]:
     """Photos of unknown visits, and visits without photos."""
-    if "visit_id" not in visits.text or "visit_id" not in photos.text:
+    if VISIT_ID not in visits.text or VISIT_ID not in photos.text:
         return []
-    told, shown = visits.text["visit_id"], photos.text["visit_id"]
+    told, shown = visits.text[VISIT_ID], photos.text[VISIT_ID]
     orphans = shown.index[~shown.isin(told) & (shown != "")]
     bare = told.index[~told.isin(shown) & (told != "")]
-    return value_faults(photos, "visit_id", orphans, f"no such visit in {visits.name}") + value_faults(
-        visits, "visit_id", bare, f"no photo of this visit in {photos.name}"
+    return value_faults(photos, VISIT_ID, orphans, f"no such visit in {visits.name}") + value_faults(
+        visits, VISIT_ID, bare, f"no photo of this visit in {photos.name}"
     )
 
 
 def _unknown_views(photos: CsvTable, views: CsvTable) -> list[str]:
-    if "view" not in photos.text or "code" not in views.text:
+    if VIEW not in photos.text or CODE not in views.text:
         return []
-    used = photos.text["view"]
+    used = photos.text[VIEW]
     return value_faults(
-        photos, "view", used.index[(used != "") & ~used.isin(views.text["code"])], f"no such code in {views.name}"
+        photos, VIEW, used.index[(used != "") & ~used.isin(views.text[CODE])], f"no such code in {views.name}"
     )
 
 
@@ -147,9 +136,9 @@ def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame 
     if views is None:
         return []
     notes = []
-    for code in views.loc[views["required"], "code"]:
-        seen = photos.loc[(photos["view"] == code).fillna(False), "visit_id"]
-        lacking = visits.index[~visits["visit_id"].isin(seen)]
+    for code in views.loc[views[REQUIRED], CODE]:
+        seen = photos.loc[(photos[VIEW] == code).fillna(False), VISIT_ID]
+        lacking = visits.index[~visits[VISIT_ID].isin(seen)]
         if len(lacking):
             notes.append(f"view {code!r} is required; {len(lacking)} visit(s) lack it: {rows_text(list(lacking))}")
     return notes
@@ -163,11 +152,11 @@ def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[str]:
             notes.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
             continue
         for split in SPLITS:
-            inside = visits["split"] == split
+            inside = visits[SPLIT] == split
             if inside.any() and not (label_of[inside] == label).any():
                 notes.append(
                     f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
                 )
-    if not (visits["split"] == "test").any():
+    if not (visits[SPLIT] == "test").any():
         notes.append("no visit is in test: there will be no final evaluation")
     return notes

@@ -15,8 +15,9 @@ from grasp_psonet.cohort.cells import (
 )
 from grasp_psonet.cohort.csv_table import CsvTable, duplicate_faults, read_csv_table, rows_text, value_faults
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.tables.columns import FITZPATRICK, PATIENT_ID, READER1_ID, READER2_ID, SPLIT, STUDY_DAY, VISIT_ID
 
-_OPTIONAL = ("study_day", "reader1_id", "reader2_id", "fitzpatrick", "split")
+_OPTIONAL = (STUDY_DAY, READER1_ID, READER2_ID, FITZPATRICK, SPLIT)
 
 
 def read_visits(path: Path, outcome: Outcome) -> tuple[CsvTable, pd.DataFrame, list[str]]:
@@ -54,8 +55,8 @@ def read_visits(path: Path, outcome: Outcome) -> tuple[CsvTable, pd.DataFrame, l
 def _order(outcome: Outcome) -> tuple[str, ...]:
     """The columns that every study has, in their order; further ones follow."""
     score1, score2 = outcome.score_columns[:1], outcome.score_columns[1:]
-    head = ("visit_id", "patient_id", "study_day", *score1, "reader1_id", *score2, "reader2_id")
-    return (*head, "fitzpatrick", "split", *outcome.class_columns)
+    head = (VISIT_ID, PATIENT_ID, STUDY_DAY, *score1, READER1_ID, *score2, READER2_ID)
+    return (*head, FITZPATRICK, SPLIT, *outcome.class_columns)
 
 
 def _add_reading(table: CsvTable, visits: pd.DataFrame, reader: int, outcome: Outcome) -> list[str]:
@@ -98,31 +99,31 @@ def _label_faults(table: CsvTable, columns: tuple[str, ...]) -> list[str]:
 def _id_faults(table: CsvTable, visits: pd.DataFrame) -> list[str]:
     """Adds both ids to ``visits``; finds empty ids and visits told twice."""
     faults = []
-    for column in ("visit_id", "patient_id"):
+    for column in (VISIT_ID, PATIENT_ID):
         if column in table.text:
             cells = table.text[column]
             visits[column] = cells.astype("string")
             faults += value_faults(table, column, cells.index[cells == ""], f"wanted the {column} of the row")
-    if "visit_id" in table.text:
-        faults += duplicate_faults(table, "visit_id", "stands in several rows; wanted one row per visit")
+    if VISIT_ID in table.text:
+        faults += duplicate_faults(table, VISIT_ID, "stands in several rows; wanted one row per visit")
     return faults
 
 
 def _split_faults(table: CsvTable, visits: pd.DataFrame) -> list[str]:
     """A split column is filled throughout or not at all, keeps each patient together, and trains and validates."""
-    if "split" not in table.text or not (table.text["split"] != "").any():
+    if SPLIT not in table.text or not (table.text[SPLIT] != "").any():
         return []
-    cells, faults = table.text["split"], []
-    faults += value_faults(table, "split", cells.index[cells == ""], "wanted a split in every row, or in none")
-    if "patient_id" in visits:
-        for patient, group in visits[visits["patient_id"] != ""].groupby("patient_id", sort=False):
-            found = list(group["split"].dropna().unique())
+    cells, faults = table.text[SPLIT], []
+    faults += value_faults(table, SPLIT, cells.index[cells == ""], "wanted a split in every row, or in none")
+    if PATIENT_ID in visits:
+        for patient, group in visits[visits[PATIENT_ID] != ""].groupby(PATIENT_ID, sort=False):
+            found = list(group[SPLIT].dropna().unique())
             if len(found) > 1:
                 faults.append(
                     f"{table.name} {rows_text(list(group.index))}, split {' and '.join(found)}: patient {patient!r}"
                     " must be in one split only"
                 )
     faults += [
-        f"{table.name}, split: no visit is in {name!r}" for name in ("train", "val") if name not in set(visits["split"])
+        f"{table.name}, split: no visit is in {name!r}" for name in ("train", "val") if name not in set(visits[SPLIT])
     ]
     return faults

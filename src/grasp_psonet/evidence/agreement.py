@@ -11,11 +11,16 @@ from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import figure, resample_patients
 from grasp_psonet.evidence.metrics import FIGURES, Answers
 from grasp_psonet.evidence.settings import EvaluateSettings
-
-AGREEMENT_COLUMNS = [
-    *("split", "group_column", "group", "metric", "value", "low", "high", "num_visits", "num_patients"),
-    *("num_disagreements", "num_left_out", "num_replicates", "why_not"),
-]
+from grasp_psonet.tables.columns import (
+    GROUP,
+    GROUP_COLUMN,
+    METRIC,
+    NUM_DISAGREEMENTS,
+    NUM_LEFT_OUT,
+    PATIENT_ID,
+    SPLIT,
+)
+from grasp_psonet.tables.evaluation import AGREEMENT
 
 
 def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateSettings, seed: int) -> pd.DataFrame:
@@ -26,27 +31,27 @@ def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateS
     """
     rows: list[dict[str, object]] = []
     for split in ("all", "train", "val", "test"):
-        within = (visits if split == "all" else visits.loc[visits["split"] == split]).reset_index(drop=True)
+        within = (visits if split == "all" else visits.loc[visits[SPLIT] == split]).reset_index(drop=True)
         for column, group, is_member in groups_of(within, settings.subgroups):
             disagree = outcome.readers_disagree(within.loc[is_member]).dropna()
             twice = within.loc[disagree.index]
             resamples = resample_patients(
-                twice["patient_id"].tolist(), settings.replicates, seed, split, "agreement", column, group
+                twice[PATIENT_ID].tolist(), settings.replicates, seed, split, "agreement", column, group
             )
             answers = answers_between(twice, outcome)
             common = {
-                "split": split,
-                "group_column": column,
-                "group": group,
-                "num_disagreements": int(disagree.sum()),
-                "num_left_out": int(is_member.sum()) - len(twice),
+                SPLIT: split,
+                GROUP_COLUMN: column,
+                GROUP: group,
+                NUM_DISAGREEMENTS: int(disagree.sum()),
+                NUM_LEFT_OUT: int(is_member.sum()) - len(twice),
             }
             why_not = "both readers gave one and the same class to all" if len(twice) else "no visit was read twice"
             for name, metric in FIGURES[outcome.kind].between_readers.items():
                 statistic = partial(FIGURES[outcome.kind].metrics[metric], answers)
                 found = figure(statistic, resamples, settings.confidence, why_not)
-                rows.append(common | {"metric": name} | asdict(found))
-    return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
+                rows.append(common | {METRIC: name} | asdict(found))
+    return pd.DataFrame(rows, columns=AGREEMENT.names)
 
 
 def answers_between(twice: pd.DataFrame, outcome: Outcome) -> Answers:

@@ -10,6 +10,7 @@ from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.evaluate import aligned_to, answers_of
 from grasp_psonet.evidence.intervals import resample_patients, why_no_spread
 from grasp_psonet.evidence.metrics import FIGURES
+from grasp_psonet.tables.columns import LABEL, PATIENT_ID, SPLIT
 
 
 def choose_k(
@@ -53,13 +54,13 @@ def gain_standard_error(
     cohort's. None where the replicates would not make an interval either: few patients, or a class that is missing from
     most of them.
     """
-    visits = visits.loc[visits["split"] == "val"].reset_index(drop=True)
+    visits = visits.loc[visits[SPLIT] == "val"].reset_index(drop=True)
     if visits.empty:
         return None
-    resamples = resample_patients(visits["patient_id"].tolist(), replicates, seed, "choice of k")
+    resamples = resample_patients(visits[PATIENT_ID].tolist(), replicates, seed, "choice of k")
     metric = FIGURES[outcome.kind].metrics[FIGURES[outcome.kind].choosing]
     run_R, base_R = (
-        metric(answers_of(table, table["label"], outcome), resamples.weight)
+        metric(answers_of(table, table[LABEL], outcome), resamples.weight)
         for table in (aligned_to(visits, predictions, "pruned"), aligned_to(visits, baseline, "baseline"))
     )
     gain_R = run_R - base_R

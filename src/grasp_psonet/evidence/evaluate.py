@@ -14,12 +14,24 @@ from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import Estimate, Floats, Resamples, estimate_of, plain, resample_patients
 from grasp_psonet.evidence.metrics import FIGURES, Answers, Metric, confusion, has_all_classes
 from grasp_psonet.evidence.settings import EvaluateSettings
-
-_PLACE = ["run", "reader", "group_column", "group"]
-_NUMBERS = ["low", "high", "num_visits", "num_patients", "num_left_out", "num_replicates", "why_not"]
-FIGURE_COLUMNS = [*_PLACE, "metric", "value", *_NUMBERS]
-DIFFERENCE_COLUMNS = [*_PLACE, "baseline", "metric", "difference", *_NUMBERS]
-CONFUSION_COLUMNS = [*_PLACE, "label", "predicted", "num_visits"]
+from grasp_psonet.tables import evaluation as tables
+from grasp_psonet.tables.columns import (
+    BASELINE_RUN,
+    DIFFERENCE,
+    GROUP,
+    GROUP_COLUMN,
+    LABEL,
+    METRIC,
+    NUM_LEFT_OUT,
+    NUM_VISITS,
+    PATIENT_ID,
+    PREDICTED,
+    READER,
+    RUN,
+    SPLIT,
+    VALUE,
+    VISIT_ID,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ def evaluate_runs(
     visits are left out and counted. AUC needs every class among the reader's labels of the group; kappa needs chance
     disagreement; what does not exist is NaN with its reason in ``why_not``. Raises EvidenceError.
     """
-    visits = visits.loc[visits["split"] == split].reset_index(drop=True)
+    visits = visits.loc[visits[SPLIT] == split].reset_index(drop=True)
     if visits.empty:
         raise EvidenceError(f"no visit is in the {split} split\n  next: see the split column of visits.csv")
     aligned = {run: aligned_to(visits, table, run) for run, table in predictions.items()}
@@ -72,11 +84,11 @@ def evaluate_runs(
         is_read = is_member & visits[label].notna()
         read = visits.loc[is_read]
         resamples = resample_patients(
-            read["patient_id"].tolist(), settings.replicates, seed, split, reader, column, group
+            read[PATIENT_ID].tolist(), settings.replicates, seed, split, reader, column, group
         )
         cells = [
             _Cell(
-                {"run": run, "reader": reader, "group_column": column, "group": group},
+                {RUN: run, READER: reader, GROUP_COLUMN: column, GROUP: group},
                 outcome.classes,
                 answers_of(table.loc[is_read], read[label], outcome),
                 int((is_member & ~is_read).sum()),
@@ -90,36 +102,36 @@ def evaluate_runs(
             figures += table_rows[0]
             differences += table_rows[1]
     return Evaluation(
-        pd.DataFrame(figures, columns=FIGURE_COLUMNS),
-        pd.DataFrame(differences, columns=DIFFERENCE_COLUMNS),
-        pd.DataFrame(confusions, columns=CONFUSION_COLUMNS),
+        pd.DataFrame(figures, columns=tables.FIGURES.names),
+        pd.DataFrame(differences, columns=tables.DIFFERENCES.names),
+        pd.DataFrame(confusions, columns=tables.CONFUSIONS.names),
     )
 
 
 def aligned_to(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.DataFrame:
     """The run's predictions in the order and with the index of ``visits``. Raises EvidenceError on gaps and repeats."""
-    table = predictions.set_index("visit_id")
-    elsewhere = table.loc[table.index.isin(visits["visit_id"]), "split"] if "split" in table else None
-    if elsewhere is not None and not elsewhere.isin(visits["split"].unique()).all():
-        wrong = elsewhere[~elsewhere.isin(visits["split"].unique())]
+    table = predictions.set_index(VISIT_ID)
+    elsewhere = table.loc[table.index.isin(visits[VISIT_ID]), SPLIT] if SPLIT in table else None
+    if elsewhere is not None and not elsewhere.isin(visits[SPLIT].unique()).all():
+        wrong = elsewhere[~elsewhere.isin(visits[SPLIT].unique())]
         raise EvidenceError(
             f"run {run} had {len(wrong)} of these visits in its {wrong.iloc[0]} split, and may have trained on them"
             "\n  next: `grasp run` trains again on the splits of now"
         )
-    missing = visits.loc[~visits["visit_id"].isin(table.index), "visit_id"]
+    missing = visits.loc[~visits[VISIT_ID].isin(table.index), VISIT_ID]
     if len(missing) or table.index.has_duplicates:
         raise EvidenceError(
             f"run {run} has {len(missing)} of {len(visits)} visits without a prediction and "
             f"{int(table.index.duplicated().sum())} predicted twice\n  next: train the run again on this cohort"
         )
-    return table.loc[visits["visit_id"]].set_index(visits.index)
+    return table.loc[visits[VISIT_ID]].set_index(visits.index)
 
 
 def answers_of(predictions: pd.DataFrame, labels: "pd.Series[int]", outcome: Outcome) -> Answers:
     """Answers from rows of predictions.parquet and one reader's labels, in the same order."""
     return Answers(
         predictions[outcome.probability_columns].to_numpy(np.float64),
-        np.asarray(predictions["predicted"], dtype=np.int64),
+        np.asarray(predictions[PREDICTED], dtype=np.int64),
         np.asarray(labels, dtype=np.int64),
     )
 
@@ -129,11 +141,11 @@ def auc_of_split(predictions: pd.DataFrame, outcome: Outcome, split: str = "val"
 
     None where it does not exist: a class is missing from the split.
     """
-    rows = predictions.loc[predictions["split"] == split]
+    rows = predictions.loc[predictions[SPLIT] == split]
     if rows.empty:
         return None
     metric = FIGURES[outcome.kind].metrics[FIGURES[outcome.kind].choosing]
-    value = float(metric(answers_of(rows, rows["label"], outcome), np.ones((1, len(rows))))[0])
+    value = float(metric(answers_of(rows, rows[LABEL], outcome), np.ones((1, len(rows))))[0])
     return value if np.isfinite(value) else None
 
 
@@ -143,27 +155,27 @@ def _metric_rows(
     values: dict[str, tuple[float, Floats]] = {}
     for cell in cells:
         statistic = partial(metric, cell.answers)
-        values[cell.place["run"]] = plain(statistic, resamples), statistic(resamples.weight)
+        values[cell.place[RUN]] = plain(statistic, resamples), statistic(resamples.weight)
     figures, differences = [], []
     for cell in cells:
-        run, why_not = cell.place["run"], _why_not(name, cell)
+        run, why_not = cell.place[RUN], _why_not(name, cell)
         found = estimate_of(*values[run], resamples, confidence, why_not)
-        figures.append(cell.place | {"metric": name, "num_left_out": cell.num_left_out} | asdict(found))
+        figures.append(cell.place | {METRIC: name, NUM_LEFT_OUT: cell.num_left_out} | asdict(found))
         if run != baseline and baseline in values:
             (value, value_R), (base, base_R) = values[run], values[baseline]
             paired = estimate_of(value - base, value_R - base_R, resamples, confidence, why_not)
-            differences.append(cell.place | {"metric": name, "baseline": baseline} | _as_difference(paired, cell))
+            differences.append(cell.place | {METRIC: name, BASELINE_RUN: baseline} | _as_difference(paired, cell))
     return figures, differences
 
 
 def _as_difference(paired: Estimate, cell: _Cell) -> dict[str, object]:
     numbers = asdict(paired)
-    return {"difference": numbers.pop("value"), "num_left_out": cell.num_left_out} | numbers
+    return {DIFFERENCE: numbers.pop(VALUE), NUM_LEFT_OUT: cell.num_left_out} | numbers
 
 
 def _why_not(metric: str, cell: _Cell) -> str:
     """Why this figure does not exist here, should it not."""
-    reader = cell.place["reader"].replace("reader", "Reader ")
+    reader = cell.place[READER].replace("reader", "Reader ")
     if len(cell.answers) == 0:
         return f"no visits of this group with a label of {reader}"
     if metric == "auc" and not has_all_classes(cell.answers, np.ones((1, len(cell.answers))))[0]:
@@ -175,6 +187,6 @@ def _why_not(metric: str, cell: _Cell) -> str:
 def _confusion_rows(cell: _Cell) -> list[dict[str, object]]:
     counts = confusion(cell.answers)
     return [
-        cell.place | {"label": label, "predicted": predicted, "num_visits": int(counts[i, j])}
+        cell.place | {LABEL: label, PREDICTED: predicted, NUM_VISITS: int(counts[i, j])}
         for (i, label), (j, predicted) in product(enumerate(cell.classes), enumerate(cell.classes))
     ]

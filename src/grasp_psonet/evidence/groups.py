@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from grasp_psonet.errors import EvidenceError
+from grasp_psonet.tables.columns import FITZPATRICK
 
 TYPES = ("I", "II", "III", "IV", "V", "VI")
 NOT_RECORDED = "not recorded"
@@ -19,8 +20,8 @@ def groups_of(visits: pd.DataFrame, subgroups: Sequence[str]) -> Iterator[tuple[
     than 8 different values are cut at their quartiles over ``visits``. Raises EvidenceError on an unknown column.
     """
     yield "all", "all", pd.Series(True, index=visits.index)
-    if "fitzpatrick" in visits:
-        kind = _as_text(visits["fitzpatrick"])
+    if FITZPATRICK in visits:
+        kind = _as_text(visits[FITZPATRICK])
         yield "fitzpatrick", "I-III", kind.isin(TYPES[:3])
         yield "fitzpatrick", "IV-VI", kind.isin(TYPES[3:])
         yield from (("fitzpatrick", group, kind == group) for group in TYPES)

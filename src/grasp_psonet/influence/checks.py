@@ -7,6 +7,7 @@ from typing import Any, get_args
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.influence.choices import Counting, Curvature, Errors, QueryKind, UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
+from grasp_psonet.tables.columns import NEAR_CUTOFF
 
 _NAMES = {
     "formula": FormulaName,
@@ -44,7 +45,7 @@ def refuse_unusable(given: Mapping[str, Any], caller: Caller) -> None:
     for name, kind in _NAMES.items():
         known = get_args(kind)
         caller.refuse_unless(given[name] in known, name, given[name], "one of " + ", ".join(known))
-    near, batch, memory = given["near_cutoff"], given["photos_per_batch"], given["memory_mib"]
+    near, batch, memory = given[NEAR_CUTOFF], given["photos_per_batch"], given["memory_mib"]
     tolerance, parameters = given["replay_tolerance"], given["parameters"]
     caller.refuse_unless(near >= 0, "near_cutoff", near, "0 or more PASI points")
     caller.refuse_unless(batch >= 1, "photos_per_batch", batch, "at least 1")

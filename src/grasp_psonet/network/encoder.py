@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.demo_encoders import DEMO_ENCODERS, DEMO_MEAN, DEMO_STD
+from grasp_psonet.tables.columns import MEAN
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def build_encoder(name: str, weights: str, edge_px: int) -> tuple[nn.Module, Enc
         _load(encoder, Path(weights))
     config = encoder.pretrained_cfg
     return encoder, EncoderCard(
-        name, int(encoder.num_features), config["mean"], config["std"], str(config.get("license", "not stated"))
+        name, int(encoder.num_features), config[MEAN], config["std"], str(config.get("license", "not stated"))
     )
 
 

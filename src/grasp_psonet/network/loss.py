@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.cohort.outcome import Kind, Outcome
 from grasp_psonet.network.network import BagNetwork, visit_loss
+from grasp_psonet.tables.columns import PREDICTED
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> loss_B
 Answer = Callable[[Outcome, Tensor], dict[str, float]]  # outputs of one bag [C] -> columns of predictions
@@ -29,7 +30,7 @@ def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
 def _most_probable_class(outcome: Outcome, logit_C: Tensor) -> dict[str, float]:
     probability_C = logit_C.double().softmax(dim=0).tolist()
     return {
-        "predicted": int(logit_C.numpy().argmax()),
+        PREDICTED: int(logit_C.numpy().argmax()),
         **dict(zip(outcome.probability_columns, probability_C, strict=True)),
         **dict(zip(outcome.output_columns, logit_C.tolist(), strict=True)),
     }

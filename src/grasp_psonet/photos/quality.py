@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from grasp_psonet.tables.columns import HASH, PHOTO_ID, VISIT_ID
+
 _LUMA_C = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _HASH_EDGE = 8
 _NEAR_BITS = 2  # of 64: hashes that differ in no more are called near-duplicates
@@ -55,12 +57,12 @@ def near_duplicates(photos: pd.DataFrame) -> pd.Series:
     ``photos`` has photo_id, visit_id and hash; exposure and resizing hardly move the hash, a step to the side does.
     """
     first_of = pd.Series(pd.NA, index=photos.index, dtype="string")
-    for _, visit in photos.groupby("visit_id", sort=False):
-        bits = [int(text, 16) for text in visit["hash"]]
+    for _, visit in photos.groupby(VISIT_ID, sort=False):
+        bits = [int(text, 16) for text in visit[HASH]]
         for later in range(1, len(bits)):
             same = next((e for e in range(later) if (bits[e] ^ bits[later]).bit_count() <= _NEAR_BITS), None)
             if same is not None:
-                first_of[visit.index[later]] = visit["photo_id"].iloc[same]
+                first_of[visit.index[later]] = visit[PHOTO_ID].iloc[same]
     return first_of
 
 

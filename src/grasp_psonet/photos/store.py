@@ -19,6 +19,8 @@ from grasp_psonet.errors import FileError, PhotoError, StageError
 from grasp_psonet.photos.decode import Photo, decode_photo
 from grasp_psonet.photos.quality import Quality, measure_quality, near_duplicates
 from grasp_psonet.progress import Track, track
+from grasp_psonet.tables.columns import HEIGHT_PX, NEAR_DUPLICATE_OF, PATH, PHOTO_ID, ROW, VIEW, VISIT_ID, WIDTH_PX
+from grasp_psonet.tables.store import STORE_INDEX
 
 PIXELS_FILE = "photos.npy"
 INDEX_FILE = "index.parquet"
@@ -34,20 +36,10 @@ class PhotoStore:
 
     pixels: NDArray[np.uint8]
     index: pd.DataFrame
-    rows_by_visit: dict[str, NDArray[np.int64]]
 
     @property
     def edge_px(self) -> int:
         return int(self.pixels.shape[1])
-
-    def rows_of(self, visit_id: str) -> NDArray[np.int64]:
-        """Rows of a visit's photos, in the order of photos.csv. Raises StageError on a visit without any."""
-        rows = self.rows_by_visit.get(visit_id)
-        if rows is None:
-            raise StageError(
-                f"the store has no photo of visit {visit_id!r}\n  next: `grasp prepare` after changing photos.csv"
-            )
-        return rows
 
 
 def write_store(
@@ -59,7 +51,7 @@ def write_store(
     thumbnail of the originals. Raises PhotoError listing every unreadable photo; the index is then not written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [root / path for path in photos["path"]]
+    paths = [root / path for path in photos[PATH]]
     shape = (len(paths), edge_px, edge_px, 3)
     pixels = _empty_pixels(folder / PIXELS_FILE, shape)
     measures: list[dict[str, Any]] = []
@@ -67,25 +59,25 @@ def write_store(
     with _mapped(partial(_prepare, edge_px=edge_px), paths, processes) as prepared:
         for row, result in enumerate(shown(prepared, "photos", len(paths))):
             if isinstance(result, str):
-                faults.append(f"photo {photos['photo_id'].iloc[row]}: {result}")
+                faults.append(f"photo {photos[PHOTO_ID].iloc[row]}: {result}")
                 continue
             photo, quality = result
             pixels[row] = photo.pixels
-            measures.append({"width_px": photo.width_px, "height_px": photo.height_px, **asdict(quality)})
+            measures.append({WIDTH_PX: photo.width_px, HEIGHT_PX: photo.height_px, **asdict(quality)})
     pixels.flush()
     if faults:
         raise PhotoError(_message(faults, len(paths)))
-    index = photos[["photo_id", "visit_id", "view"]].reset_index(drop=True).astype("string")
-    index.insert(0, "row", np.arange(len(index)))
+    index = photos[[PHOTO_ID, VISIT_ID, VIEW]].reset_index(drop=True).astype("string")
+    index.insert(0, ROW, np.arange(len(index)))
     index = pd.concat([index, pd.DataFrame(measures)], axis=1)
-    index["near_duplicate_of"] = near_duplicates(index)
-    index.to_parquet(folder / INDEX_FILE, index=False)
+    index[NEAR_DUPLICATE_OF] = near_duplicates(index)
+    STORE_INDEX.write(index, folder / INDEX_FILE)
 
 
 def open_store(folder: Path) -> PhotoStore:
     """The store in ``folder``. Raises StageError where a file is missing or the two do not belong together."""
     try:
-        index = pd.read_parquet(folder / INDEX_FILE)
+        index = STORE_INDEX.read(folder / INDEX_FILE)
         pixels = np.load(folder / PIXELS_FILE, mmap_mode="r")
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise StageError(f"{folder} holds no complete photo store: {error}\n  next: `grasp prepare`") from None
@@ -94,8 +86,7 @@ def open_store(folder: Path) -> PhotoStore:
             f"{folder} does not fit together: {INDEX_FILE} has {len(index)} photos, {PIXELS_FILE} is {pixels.dtype}"
             f" {list(pixels.shape)}\n  next: remove the folder and run `grasp prepare`"
         )
-    groups = index.groupby("visit_id", sort=False).indices
-    return PhotoStore(pixels, index, {str(visit): np.asarray(rows, dtype=np.int64) for visit, rows in groups.items()})
+    return PhotoStore(pixels, index)
 
 
 def _empty_pixels(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.uint8]]":

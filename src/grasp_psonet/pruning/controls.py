@@ -5,8 +5,10 @@ import pandas as pd
 
 from grasp_psonet.chance import generator
 from grasp_psonet.errors import StageError
-from grasp_psonet.pruning.selection import KEEP_COLUMNS, cap_groups
+from grasp_psonet.pruning.selection import cap_groups
 from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.tables.columns import KEPT, LOSS, PHOTO_ID, VISIT_ID
+from grasp_psonet.tables.traces import KEEP_LIST
 
 
 def random_control(keep: pd.DataFrame, seed: int, k: int) -> pd.DataFrame:
@@ -15,12 +17,12 @@ def random_control(keep: pd.DataFrame, seed: int, k: int) -> pd.DataFrame:
     The same number per visit means the same number per patient, class and skin type, and that no visit loses more
     photos than it does in ``keep``.
     """
-    keep = keep.sort_values("photo_id").reset_index(drop=True)
+    keep = keep.sort_values(PHOTO_ID).reset_index(drop=True)
     removed: set[str] = set()
-    for visit_id, members in keep.groupby("visit_id"):
-        num_removed = int((~members["kept"]).sum())
+    for visit_id, members in keep.groupby(VISIT_ID):
+        num_removed = int((~members[KEPT]).sum())
         rng = generator(seed, "random control", k, str(visit_id))
-        removed |= set(rng.permutation(members["photo_id"].to_numpy(dtype=object))[:num_removed])
+        removed |= set(rng.permutation(members[PHOTO_ID].to_numpy(dtype=object))[:num_removed])
     return _list_of(keep, removed, "random control")
 
 
@@ -33,27 +35,29 @@ def loss_control(
     no group of the cap column loses more than the cap; the next in line leaves instead. ``visits`` holds visit_id and
     the cap column. Raises StageError where photos have no loss or NaN.
     """
-    keep = keep.sort_values("photo_id").reset_index(drop=True)
-    loss = keep["photo_id"].map(photo_loss.set_index("photo_id")["loss"])
+    keep = keep.sort_values(PHOTO_ID).reset_index(drop=True)
+    loss = keep[PHOTO_ID].map(photo_loss.set_index(PHOTO_ID)[LOSS])
     if loss.isna().any():
         raise StageError(f"{int(loss.isna().sum())} of {len(keep)} training photos have no loss\n  next: trace again")
     group = cap_groups(keep, visits, settings)
     may_leave_group = np.floor(np.bincount(group) * (settings.cap_per_group or 1.0) + 1e-9).astype(np.int64)
     kept_back = settings.keep_at_least if settings.remove == "photo" else 0
-    may_leave_visit = (keep.groupby("visit_id").size() - kept_back).to_dict()
-    num_left = int((~keep["kept"]).sum())
+    may_leave_visit = (keep.groupby(VISIT_ID).size() - kept_back).to_dict()
+    num_left = int((~keep[KEPT]).sum())
     removed: set[str] = set()
     for row in loss.sort_values(ascending=False, kind="stable").index:
         if len(removed) == num_left:
             break
-        visit_id = keep["visit_id"][row]
+        visit_id = keep[VISIT_ID][row]
         if may_leave_group[group[row]] > 0 and may_leave_visit[visit_id] > 0:
             may_leave_group[group[row]] -= 1
             may_leave_visit[visit_id] -= 1
-            removed.add(keep["photo_id"][row])
+            removed.add(keep[PHOTO_ID][row])
     return _list_of(keep, removed, "highest loss")
 
 
 def _list_of(keep: pd.DataFrame, removed: set[str], reason: str) -> pd.DataFrame:
-    is_removed = keep["photo_id"].isin(removed)
-    return keep.assign(kept=~is_removed, reason=is_removed.map({True: reason, False: ""}), num_queries=0)[KEEP_COLUMNS]
+    is_removed = keep[PHOTO_ID].isin(removed)
+    return keep.assign(kept=~is_removed, reason=is_removed.map({True: reason, False: ""}), num_queries=0)[
+        KEEP_LIST.names
+    ]

@@ -1,19 +1,18 @@
-"""What pruning removed: the overlap of the queries' choices (paper 3.3), rates per group, and agreement of lists."""
+"""What pruning removed: the overlap of the queries' choices (paper 3.3)."""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.tables.columns import DEVICE, FITZPATRICK, KEPT, NUM_QUERIES, PHOTO_ID, VIEW, VISIT_ID
 
 OVERLAP_COLUMNS = [
     *("k", "num_queries", "maximum", "num_choices", "num_chosen", "num_kept_back", "num_removed"),
     *("num_training_photos", "percent"),
 ]
 RATE_COLUMNS = ["column", "group", "num_photos", "num_removed", "percent"]
-JACCARD_COLUMNS = ["list_a", "list_b", "num_a", "num_b", "num_both", "num_either", "jaccard"]
-_USUAL_COLUMNS = ("view", "fitzpatrick", "device")
+_USUAL_COLUMNS = (VIEW, FITZPATRICK, DEVICE)
 
 
 def percent_of(part: int, whole: int) -> float:
@@ -38,10 +37,10 @@ def overlap_table(keep_by_k: Mapping[int, pd.DataFrame], num_queries: int | None
     """
     rows = []
     for k, keep in sorted(keep_by_k.items()):
-        num_chosen, num_removed = int((keep["num_queries"] > 0).sum()), int((~keep["kept"]).sum())
+        num_chosen, num_removed = int((keep[NUM_QUERIES] > 0).sum()), int((~keep[KEPT]).sum())
         choices: tuple[int | None, ...] = (None,) * 5
         if num_queries is not None:
-            maximum, num_choices = most_possible(k, num_queries, len(keep)), int(keep["num_queries"].sum())
+            maximum, num_choices = most_possible(k, num_queries, len(keep)), int(keep[NUM_QUERIES].sum())
             choices = (num_queries, maximum, num_choices, num_chosen, num_chosen - num_removed)
         rows.append((k, *choices, num_removed, len(keep), percent_of(num_removed, len(keep))))
     return pd.DataFrame(rows, columns=OVERLAP_COLUMNS)
@@ -59,10 +58,10 @@ def removal_rates(
     Columns are looked for in ``photos``, then in ``visits``; by default class (Reader 1), view, skin type and device,
     those that exist. Missing values are the group "not recorded".
     """
-    further_photos = photos.drop(columns="visit_id").drop_duplicates("photo_id")
-    table = keep[["photo_id", "visit_id", "kept"]].merge(further_photos, on="photo_id", how="left", validate="1:1")
+    further_photos = photos.drop(columns=VISIT_ID).drop_duplicates(PHOTO_ID)
+    table = keep[[PHOTO_ID, VISIT_ID, KEPT]].merge(further_photos, on=PHOTO_ID, how="left", validate="1:1")
     new = [column for column in visits.columns if column not in table or column == "visit_id"]
-    table = table.merge(visits[new], on="visit_id", how="left", validate="m:1")
+    table = table.merge(visits[new], on=VISIT_ID, how="left", validate="m:1")
     if columns is None:
         columns = [column for column in (outcome.class_columns[0], *_USUAL_COLUMNS) if column in table]
     rows: list[tuple[str, str, int, int, float]] = []
@@ -76,17 +75,6 @@ def removal_rates(
     return pd.DataFrame([("all", "all", *_removed(table)), *rows], columns=RATE_COLUMNS)
 
 
-def jaccard_table(keep_by_name: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Removed by both over removed by either, for each pair of keep lists (seeds, formulas); NaN where neither removes."""
-    removed = {name: set(keep.loc[~keep["kept"], "photo_id"]) for name, keep in keep_by_name.items()}
-    rows = []
-    for a, b in combinations(removed, 2):
-        num_both, num_either = len(removed[a] & removed[b]), len(removed[a] | removed[b])
-        jaccard = num_both / num_either if num_either else float("nan")
-        rows.append((a, b, len(removed[a]), len(removed[b]), num_both, num_either, jaccard))
-    return pd.DataFrame(rows, columns=JACCARD_COLUMNS)
-
-
 def _removed(members: pd.DataFrame) -> tuple[int, int, float]:
-    num_removed = int((~members["kept"]).sum())
+    num_removed = int((~members[KEPT]).sum())
     return len(members), num_removed, percent_of(num_removed, len(members))

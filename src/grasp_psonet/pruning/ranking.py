@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.pruning.settings import PruneSettings, has_one_ranking
+from grasp_psonet.tables.columns import PATIENT_ID, PHOTO_ID, QUERY_ID, SCORE, VISIT_ID
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool]
@@ -24,9 +25,9 @@ def ranked_photos(
     The score is what the photo's unit is ranked by: the sum over the queries, or (rule ``each``) the one of its query at
     the end of the ranking that is taken. Tables and errors as in ``select``; caps and last photos are not looked at.
     """
-    photos = scores[["photo_id", "visit_id"]].drop_duplicates().sort_values("photo_id").reset_index(drop=True)
+    photos = scores[[PHOTO_ID, VISIT_ID]].drop_duplicates().sort_values(PHOTO_ID).reset_index(drop=True)
     unit_P, num_units = units_of(photos, visits, settings.remove)
-    score_QP = score_matrix(scores, photos["photo_id"])
+    score_QP = score_matrix(scores, photos[PHOTO_ID])
     score_RU = rankings(score_QP, unit_P, num_units, has_one_ranking(settings, are_summed))
     chosen = choose(score_RU, num_units, settings.end)
     order_P = np.argsort(-chosen.strength[unit_P], kind="stable")
@@ -68,12 +69,12 @@ def rankings(score_QP: Floats, unit_P: NDArray[np.int64], num_units: int, is_one
 
 def score_matrix(scores: pd.DataFrame, photo_ids: "pd.Series[str]") -> Floats:
     """Scores [Q, P] in the order of ``photo_ids``, queries by id. Raises TraceError on NaN, StageError on a misfit."""
-    broken = int((~np.isfinite(scores["score"].to_numpy(np.float64))).sum())
+    broken = int((~np.isfinite(scores[SCORE].to_numpy(np.float64))).sum())
     if broken:
         raise TraceError(f"{broken} of {len(scores)} scores are NaN or infinite\n  next: trace again; see its warnings")
-    unknown = scores.loc[~scores["photo_id"].isin(photo_ids), "photo_id"].nunique()
-    repeated = int(scores.duplicated(["query_id", "photo_id"]).sum())
-    num_queries = scores["query_id"].nunique()
+    unknown = scores.loc[~scores[PHOTO_ID].isin(photo_ids), PHOTO_ID].nunique()
+    repeated = int(scores.duplicated([QUERY_ID, PHOTO_ID]).sum())
+    num_queries = scores[QUERY_ID].nunique()
     missing = num_queries * len(photo_ids) - (len(scores) - repeated)
     if unknown or repeated or missing:
         raise StageError(
@@ -81,14 +82,14 @@ def score_matrix(scores: pd.DataFrame, photo_ids: "pd.Series[str]") -> Floats:
             f"{repeated} pairs of query and photo occur twice, {missing} are missing\n  next: trace again"
         )
     score_QP = np.empty((num_queries, len(photo_ids)))
-    place_of_query = pd.factorize(scores["query_id"], sort=True)[0]
-    score_QP[place_of_query, pd.Index(photo_ids).get_indexer(pd.Index(scores["photo_id"]))] = scores["score"]
+    place_of_query = pd.factorize(scores[QUERY_ID], sort=True)[0]
+    score_QP[place_of_query, pd.Index(photo_ids).get_indexer(pd.Index(scores[PHOTO_ID]))] = scores[SCORE]
     return score_QP
 
 
 def units_of(photos: pd.DataFrame, visits: pd.DataFrame, unit: str) -> tuple[NDArray[np.int64], int]:
     """The unit [P] each photo belongs to, numbered in the order of the units' ids."""
-    patient = photos["visit_id"].map(visits.set_index("visit_id")["patient_id"])
-    name = {"photo": photos["photo_id"], "visit": photos["visit_id"], "patient": patient}[unit]
+    patient = photos[VISIT_ID].map(visits.set_index(VISIT_ID)[PATIENT_ID])
+    name = {"photo": photos[PHOTO_ID], "visit": photos[VISIT_ID], "patient": patient}[unit]
     codes, names = pd.factorize(name, sort=True)
     return codes.astype(np.int64), len(names)

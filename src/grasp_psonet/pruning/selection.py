@@ -21,8 +21,9 @@ from grasp_psonet.pruning.ranking import (
     units_of,
 )
 from grasp_psonet.pruning.settings import PruneSettings, has_one_ranking
+from grasp_psonet.tables.columns import PHOTO_ID, VISIT_ID
+from grasp_psonet.tables.traces import KEEP_LIST
 
-KEEP_COLUMNS = ["photo_id", "visit_id", "kept", "reason", "num_queries", "score", "min_score"]
 _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "of large influence on"}
 
 
@@ -51,8 +52,8 @@ def select(
     without queries. Raises TraceError on NaN scores, StageError
     where scores and photos do not fit together, SettingsError where nothing would be left.
     """
-    photos = photos[["photo_id", "visit_id"]].sort_values("photo_id").reset_index(drop=True)
-    score_QP = score_matrix(scores, photos["photo_id"])
+    photos = photos[[PHOTO_ID, VISIT_ID]].sort_values(PHOTO_ID).reset_index(drop=True)
+    score_QP = score_matrix(scores, photos[PHOTO_ID])
     unit_P, num_units = units_of(photos, visits, settings.remove)
     is_one = has_one_ranking(settings, are_summed)
     chosen = choose(rankings(score_QP, unit_P, num_units, is_one), k, settings.end)
@@ -68,7 +69,7 @@ def select(
         num_queries=chosen.num_queries[unit_P],
         score=chosen.score[unit_P],
         min_score=score_QP.min(axis=0) if len(score_QP) else np.nan,
-    )[KEEP_COLUMNS]
+    )[KEEP_LIST.names]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _fate_of(
     capped_P = (is_chosen_U & ~removed_U)[unit_P]
     removed_P = removed_U[unit_P]
     if settings.remove == "photo":
-        kept_back_P = _last_of_visit(removed_P, chosen.strength, photos["visit_id"], settings.keep_at_least)
+        kept_back_P = _last_of_visit(removed_P, chosen.strength, photos[VISIT_ID], settings.keep_at_least)
         removed_P = removed_P & ~kept_back_P
     return _Fate(removed_P, capped_P, kept_back_P)
 
@@ -106,7 +107,7 @@ def _groups(photos: pd.DataFrame, visits: pd.DataFrame, column: str) -> tuple[ND
             f"prune.cap_column is {column!r}; wanted: a column of visits.csv, one of "
             + ", ".join(sorted(str(name) for name in visits.columns))
         )
-    value = photos["visit_id"].map(visits.set_index("visit_id")[column])
+    value = photos[VISIT_ID].map(visits.set_index(VISIT_ID)[column])
     codes = pd.factorize(value, use_na_sentinel=False)[0].astype(np.int64)
     return codes, np.bincount(codes)
 
@@ -134,10 +135,10 @@ def _within_cap(chosen: Chosen, count_UG: NDArray[np.int64], may_leave_G: NDArra
 
 def _last_of_visit(removed_P: Flags, strength_P: Floats, visit_id: "pd.Series[str]", keep_at_least: int) -> Flags:
     """Photos [P] that stay although chosen, because their visit would keep too few: the weakest of it."""
-    table = pd.DataFrame({"visit_id": visit_id, "strength": strength_P, "removed": removed_P})
-    may_leave = table.groupby("visit_id")["removed"].transform("size") - keep_at_least
+    table = pd.DataFrame({VISIT_ID: visit_id, "strength": strength_P, "removed": removed_P})
+    may_leave = table.groupby(VISIT_ID)["removed"].transform("size") - keep_at_least
     strongest_first = table.loc[table["removed"]].sort_values("strength", ascending=False, kind="stable")
-    place = strongest_first.groupby("visit_id").cumcount().reindex(table.index)
+    place = strongest_first.groupby(VISIT_ID).cumcount().reindex(table.index)
     return (place >= may_leave).to_numpy(np.bool)
 
 

@@ -13,6 +13,15 @@ from grasp_psonet.influence.tracing.self_influence import self_influence
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.tables.audit import (
+    AUDIT_CURVE,
+    AUDIT_DIFFERENCES,
+    AUDIT_SUMMARY,
+    AUDIT_VISITS,
+    REVIEW,
+    SELF_INFLUENCES,
+)
+from grasp_psonet.tables.columns import OTHER_PHOTO_ID, PHOTO_ID, SELF_INFLUENCE, VISIT_ID
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
@@ -23,16 +32,16 @@ def make_audit(job: Job, folder: Path) -> None:
     """Ranks the training visits and leaves the tables of the audit in the folder."""
     settings, run = job.settings, TrainedRun(job)
     matrices = _self_influence(run)
-    matrices.to_parquet(folder / "self_influence.parquet", index=False)
-    diagonal = matrices[matrices["photo_id"] == matrices["other_photo_id"]]
+    SELF_INFLUENCES.write(matrices, folder / "self_influence.parquet")
+    diagonal = matrices[matrices[PHOTO_ID] == matrices[OTHER_PHOTO_ID]]
     visits, predictions = job.visits_of("train"), run.predictions_of("train")
     table = audit_table(visits, predictions, run.trajectory.steps, diagonal, job.outcome, settings.seed)
-    table.to_parquet(folder / "visits.parquet", index=False)
-    review_list(table, settings.audit).to_parquet(folder / "review.parquet", index=False)
+    AUDIT_VISITS.write(table, folder / "visits.parquet")
+    REVIEW.write(review_list(table, settings.audit), folder / "review.parquet")
     curves = audit_curves(table, settings.audit, settings.evaluate, settings.seed)
-    curves.curve.to_parquet(folder / "curve.parquet", index=False)
-    curves.summary.to_parquet(folder / "summary.parquet", index=False)
-    curves.differences.to_parquet(folder / "differences.parquet", index=False)
+    AUDIT_CURVE.write(curves.curve, folder / "curve.parquet")
+    AUDIT_SUMMARY.write(curves.summary, folder / "summary.parquet")
+    AUDIT_DIFFERENCES.write(curves.differences, folder / "differences.parquet")
     (folder / "why_not.txt").write_text(curves.why_not, encoding="utf-8")
     if curves.why_not:
         log.warning("  no curve: %s", curves.why_not)
@@ -56,10 +65,10 @@ def _self_influence(run: TrainedRun) -> pd.DataFrame:
         parts.append(
             pd.DataFrame(
                 {
-                    "visit_id": visit_id,
-                    "photo_id": names[first.ravel()],
-                    "other_photo_id": names[second.ravel()],
-                    "self_influence": matrix_NN.ravel(),
+                    VISIT_ID: visit_id,
+                    PHOTO_ID: names[first.ravel()],
+                    OTHER_PHOTO_ID: names[second.ravel()],
+                    SELF_INFLUENCE: matrix_NN.ravel(),
                 }
             )
         )

@@ -14,6 +14,7 @@ from grasp_psonet.proof import digest
 from grasp_psonet.stage import held, versions
 from grasp_psonet.stages.drawn import NOTE, cohort_identity, read_drawn
 from grasp_psonet.stages.job import Job
+from grasp_psonet.tables.columns import PATH
 
 log = logging.getLogger("grasp_psonet")
 
@@ -59,7 +60,7 @@ def _refuse_to_draw_over(job: Job, before: dict[str, Any] | None) -> None:
     drawn = {} if before is None else before.get("tables", {})
     touched = [name for name in _TABLES if not (folder / name).exists() or digest(folder / name) != drawn.get(name)]
     if not touched:
-        named = set(pd.read_csv(job.study.photos_file, dtype=str)["path"])
+        named = set(pd.read_csv(job.study.photos_file, dtype=str)[PATH])
         there = {path.relative_to(folder).as_posix() for path in (folder / "photos").rglob("*") if path.is_file()}
         touched = sorted(there - named)
     if touched:

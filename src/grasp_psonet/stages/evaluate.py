@@ -9,9 +9,11 @@ import pandas as pd
 from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.choose import choose_k, gain_standard_error
 from grasp_psonet.evidence.evaluate import auc_of_split, evaluate_runs
-from grasp_psonet.files import reading, write_json
+from grasp_psonet.files import write_json
 from grasp_psonet.stages.declared import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, KeepList
+from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
+from grasp_psonet.tables.runs import PREDICTIONS
 
 
 def make_evaluation(
@@ -20,11 +22,11 @@ def make_evaluation(
     """The tables of the evaluation of these runs by name, and the choice among the keep lists."""
     predictions = {name: _predictions(run) for name, run in runs.items()}
     evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
-    evaluation.figures.to_parquet(folder / "figures.parquet", index=False)
-    evaluation.differences.to_parquet(folder / "differences.parquet", index=False)
-    evaluation.confusions.to_parquet(folder / "confusions.parquet", index=False)
+    FIGURES.write(evaluation.figures, folder / "figures.parquet")
+    DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")
+    CONFUSIONS.write(evaluation.confusions, folder / "confusions.parquet")
     agreement = reader_agreement(visits, own.outcome, own.evaluate, own.seed)
-    agreement.to_parquet(folder / "agreement.parquet", index=False)
+    AGREEMENT.write(agreement, folder / "agreement.parquet")
     choice = choice_of_k(own, keep_lists, predictions, visits)
     run = choice["run"]
     control = next((one.name for one in keep_lists if (one.k, one.control) == (choice["k"], "random")), "")
@@ -33,7 +35,7 @@ def make_evaluation(
         against = evaluate_runs(pair, visits, own.outcome, own.evaluate, own.seed, control).differences
     else:
         against = evaluation.differences.iloc[:0]
-    against.to_parquet(folder / "against_random.parquet", index=False)
+    AGAINST_RANDOM.write(against, folder / "against_random.parquet")
     write_json(folder / "choice.json", choice, sort_keys=False)
 
 
@@ -63,9 +65,7 @@ def choice_of_k(
 
 
 def _predictions(run: Path) -> pd.DataFrame:
-    path = run / "predictions.parquet"
-    with reading(path):
-        return pd.read_parquet(path)
+    return PREDICTIONS.read(run / "predictions.parquet")
 
 
 def _by_text(values: dict[int, float | None]) -> dict[str, float | None]:

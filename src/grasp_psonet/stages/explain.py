@@ -14,6 +14,9 @@ from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import kept_queries
+from grasp_psonet.tables.columns import CAM_LARGEST, FILE, LOSS, PHOTO_ID, PREDICTED, QUERY_ID, REASON, TARGET, VISIT_ID
+from grasp_psonet.tables.explain import MAPS
+from grasp_psonet.tables.traces import SCORES
 
 
 def flagged_photos(job: Job) -> pd.DataFrame:
@@ -21,7 +24,7 @@ def flagged_photos(job: Job) -> pd.DataFrame:
 
     At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
     """
-    scores = pd.read_parquet(job.study.trace(job.trace_name()) / "scores.parquet")
+    scores = SCORES.read(job.study.trace(job.trace_name()) / "scores.parquet")
     settings = job.settings
     ranked = ranked_photos(scores, job.visits_of("train"), settings.prune, settings.trace.summed)
     return ranked.head(settings.explain.flagged)
@@ -31,13 +34,13 @@ def make_maps(job: Job, folder: Path) -> None:
     """Leaves the maps and their index in the folder."""
     run = TrainedRun(job)
     network, store = run.kept_network(), run.inputs.store
-    predicted = run.predictions.set_index("visit_id")["predicted"]
+    predicted = run.predictions.set_index(VISIT_ID)[PREDICTED]
     bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
-    by_loss = kept_queries(run).sort_values(["loss", "query_id"], ascending=[False, True])
+    by_loss = kept_queries(run).sort_values([LOSS, QUERY_ID], ascending=[False, True])
     worst_errors = by_loss.head(job.settings.explain.errors)
     flagged = flagged_photos(job)
-    wanted = [("flagged", *pair) for pair in zip(flagged["photo_id"], flagged["visit_id"], strict=True)]
-    wanted += [("error", *pair) for pair in zip(worst_errors["photo_id"], worst_errors["query_id"], strict=True)]
+    wanted = [("flagged", *pair) for pair in zip(flagged[PHOTO_ID], flagged[VISIT_ID], strict=True)]
+    wanted += [("error", *pair) for pair in zip(worst_errors[PHOTO_ID], worst_errors[QUERY_ID], strict=True)]
     rows = []
     for number, (reason, photo_id, visit_id) in enumerate(wanted):
         # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
@@ -46,8 +49,8 @@ def make_maps(job: Job, folder: Path) -> None:
         name = f"map-{number:03d}.png"
         (folder / name).write_bytes(overlay_png(photo_HWC, cam_hw))
         rows.append((photo_id, visit_id, reason, target, largest, name))
-    columns = ["photo_id", "visit_id", "reason", "target", "cam_largest", "file"]
-    pd.DataFrame(rows, columns=columns).to_parquet(folder / "index.parquet", index=False)
+    columns = [PHOTO_ID, VISIT_ID, REASON, TARGET, CAM_LARGEST, FILE]
+    MAPS.write(pd.DataFrame(rows, columns=columns), folder / "index.parquet")
 
 
 def _map_of(

@@ -15,6 +15,7 @@ from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
 from grasp_psonet.study import Study
+from grasp_psonet.tables.columns import SPLIT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,7 @@ class Job:
     def visits_of(self, split: str) -> "pd.DataFrame":
         """The visits of a split, in the order of the table."""
         visits = self.cohort.visits
-        return visits[visits["split"] == split]
+        return visits[visits[SPLIT] == split]
 
     @cached_property
     def tables_digest(self) -> str:

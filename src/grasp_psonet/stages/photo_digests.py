@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from grasp_psonet.errors import FileError, PhotoError
 from grasp_psonet.files import write_json
 from grasp_psonet.proof import digest, file_digest
+from grasp_psonet.tables.columns import PATH
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -29,7 +30,7 @@ def photo_files_digest(job: "Job") -> str:
     note = job.study.folder / NOTE
     table = f"{digest(job.study.photos_file)} {job.photo_root}"
     noted = _read(note, table)
-    paths = list(noted) if noted else [str(path) for path in job.cohort.photos["path"]]
+    paths = list(noted) if noted else [str(path) for path in job.cohort.photos[PATH]]
     found = _look(job.photo_root, paths, noted)
     if found != noted:
         with suppress(FileError):  # a study that cannot be written to is read again next time

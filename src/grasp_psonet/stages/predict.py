@@ -13,6 +13,7 @@ from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
+from grasp_psonet.tables.columns import NUM_PHOTOS, PREDICTED, VISIT_ID
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
 
@@ -40,9 +41,9 @@ def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
         bags.append(Bag(visit_id, 0, tuple(path.name for path in paths), tuple(rows), (True,) * len(paths)))
     table, _ = predict_bags(network, bags, pixels)
     outcome = run.outcome
-    names = table["predicted"].map(dict(enumerate(outcome.classes)))
+    names = table[PREDICTED].map(dict(enumerate(outcome.classes)))
     table = table.assign(num_photos=[len(bag) for bag in bags], predicted=names)
-    return table[["visit_id", "num_photos", *outcome.probability_columns, "predicted"]]
+    return table[[VISIT_ID, NUM_PHOTOS, *outcome.probability_columns, PREDICTED]]
 
 
 def _visits_in(photos: Path) -> dict[str, list[Path]]:

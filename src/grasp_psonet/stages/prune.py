@@ -9,7 +9,7 @@ import pandas as pd
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import StageError
-from grasp_psonet.files import reading, write_json
+from grasp_psonet.files import write_json
 from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.pruning.controls import loss_control, random_control
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
@@ -19,6 +19,8 @@ from grasp_psonet.stages.declared import ControlNeeds, PruneNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import OVERLAP
 from grasp_psonet.stages.names import KeepList
+from grasp_psonet.tables.columns import QUERY_ID, SPLIT, VISIT_ID
+from grasp_psonet.tables.traces import KEEP_LIST, PHOTO_LOSSES, SCORES
 
 log = logging.getLogger("grasp_psonet")
 
@@ -30,47 +32,42 @@ def read_keep(job: Job, name: str) -> pd.DataFrame:
     folder = job.study.pruning(name)
     if not is_complete(folder):
         raise StageError(f"the keep list {name} is not made yet\n  next: `grasp run` makes everything in order")
-    return _read(proven(folder) / KEEP)
+    return KEEP_LIST.read(proven(folder) / KEEP)
 
 
 def make_pruning(folder: Path, own: PruneNeeds, k: int, trace: Path, cohort: Cohort) -> None:
     """The keep list that takes k by the scores of this trace."""
-    scores = _read(trace / "scores.parquet")
+    scores = SCORES.read(trace / "scores.parquet")
     photos, visits = _training_tables(cohort)
     if k > len(photos):
         log.warning("  k = %d is more than the %d training photos: all that are eligible are taken", k, len(photos))
     keep = select(scores, photos, visits, k, own.rules(k), own.are_summed)
-    num_queries = scores["query_id"].nunique()
+    num_queries = scores[QUERY_ID].nunique()
     num_rankings = min(1, num_queries) if has_one_ranking(own.rules(k), own.are_summed) else num_queries
     _write(folder, k, keep, num_rankings, cohort, own.outcome)
 
 
 def make_control(folder: Path, own: ControlNeeds, one: KeepList, pruning: Path, trace: Path, cohort: Cohort) -> None:
     """The control of a keep list, of the same size: at random, or by the photos' own losses."""
-    pruned = _read(pruning / KEEP)
+    pruned = KEEP_LIST.read(pruning / KEEP)
     if one.control == "random":
         keep = random_control(pruned, own.seed, one.k)
     else:
         _, visits = _training_tables(cohort)
-        keep = loss_control(pruned, _read(trace / "photo_losses.parquet"), visits, own.rules(one.k))
+        keep = loss_control(pruned, PHOTO_LOSSES.read(trace / "photo_losses.parquet"), visits, own.rules(one.k))
     _write(folder, one.k, keep, None, cohort, own.outcome)
 
 
 def _training_tables(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
-    visits = cohort.visits[cohort.visits["split"] == "train"]
-    return cohort.photos[cohort.photos["visit_id"].isin(visits["visit_id"])], visits
-
-
-def _read(path: Path) -> pd.DataFrame:
-    with reading(path):
-        return pd.read_parquet(path)
+    visits = cohort.visits[cohort.visits[SPLIT] == "train"]
+    return cohort.photos[cohort.photos[VISIT_ID].isin(visits[VISIT_ID])], visits
 
 
 def _write(
     folder: Path, k: int, keep: pd.DataFrame, num_rankings: int | None, cohort: Cohort, outcome: Outcome
 ) -> None:
     """The list, and what it takes from whom; ``num_rankings``: how many rankings chose (None: a control)."""
-    keep.to_parquet(folder / KEEP, index=False)
+    KEEP_LIST.write(keep, folder / KEEP)
     overlap = json.loads(overlap_table({k: keep}, num_rankings).to_json(orient="records"))[0]
     rates = removal_rates(keep, *_training_tables(cohort), outcome)
     write_json(folder / OVERLAP, {"overlap": overlap, "rates": json.loads(rates.to_json(orient="records"))})

@@ -1,6 +1,5 @@
 """A run as a value: what it is trained from, and, once complete, everything it left, each opened once and passed on."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +14,7 @@ from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
-from grasp_psonet.errors import StageError
+from grasp_psonet.files import read_json
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
@@ -23,6 +22,9 @@ from grasp_psonet.settings import StudySettings
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.study import Study
+from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
+from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
+from grasp_psonet.tables.traces import KEEP_LIST
 from grasp_psonet.trajectory.anchors import Anchor, load_weights, start_anchor
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.recording import read_trajectory
@@ -85,7 +87,7 @@ class RunInputs:
 
     def _visits_of(self, split: str) -> pd.DataFrame:
         visits = self.cohort.visits
-        return visits[visits["split"] == split]
+        return visits[visits[SPLIT] == split]
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,7 @@ class TrainedRun:
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """What is told of the run as a whole: kept step and epoch, validation figures, encoder, machine."""
-        try:
-            metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise self._damaged("metrics.json", error) from None
+        metrics: dict[str, Any] = read_json(self.folder / "metrics.json")
         return metrics
 
     @property
@@ -158,16 +157,16 @@ class TrainedRun:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """What the kept network says of every visit (``predict_bags``), with its split."""
-        return self._table("predictions.parquet")
+        return PREDICTIONS.read(self.folder / "predictions.parquet")
 
     @cached_property
     def attention(self) -> pd.DataFrame:
         """How much the kept network attends to every photo (``predict_bags``), with its split."""
-        return self._table("attention.parquet")
+        return PHOTO_ATTENTION.read(self.folder / "attention.parquet")
 
     def predictions_of(self, split: str) -> pd.DataFrame:
         """The predictions of one split."""
-        return self.predictions[self.predictions["split"] == split]
+        return self.predictions[self.predictions[SPLIT] == split]
 
     def network_at(self, step: int, device: torch.device | None = None) -> BagNetwork:
         """A network of its own with the weights after this step, which has an anchor; on the run's device unless told."""
@@ -185,17 +184,8 @@ class TrainedRun:
         """The anchor before step 1, which runs do not keep: the network as it stood is made again."""
         return start_anchor(self.inputs.start_network().to(self.device))
 
-    def _table(self, name: str) -> pd.DataFrame:
-        try:
-            return pd.read_parquet(self.folder / name)
-        except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-            raise self._damaged(name, error) from None
-
-    def _damaged(self, name: str, error: Exception) -> StageError:
-        return StageError(f"{self.folder / name} cannot be read: {error}\n  next: delete {self.folder} and train again")
-
 
 def removed_photos(pruning: Path) -> frozenset[str]:
     """Ids of the photos that the keep list in this folder removes."""
-    keep = pd.read_parquet(pruning / "keep.parquet", columns=["photo_id", "kept"])
-    return frozenset(keep.loc[~keep["kept"], "photo_id"])
+    keep = KEEP_LIST.read(pruning / "keep.parquet", columns=[PHOTO_ID, KEPT])
+    return frozenset(keep.loc[~keep[KEPT], PHOTO_ID])

@@ -21,6 +21,8 @@ from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace_parts import kept_parts
+from grasp_psonet.tables.columns import PHOTO_ID, QUERY_ID, SCORE, STEP, USED, VISIT_ID
+from grasp_psonet.tables.traces import PHOTO_LOSSES, QUERIES, SCORES
 from grasp_psonet.training.predict import photo_losses, predict_bags
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
@@ -59,7 +61,7 @@ def trace_queries(
         trained = replace(trained, source=source, start=run.start(), tolerance=settings.replay_tolerance)
     visits = tuple(source.bags.values())
     losses = photo_losses(network, visits, source.pixels, settings.photos_per_batch)
-    used = queries[queries["used"].astype(bool)]
+    used = queries[queries[USED].astype(bool)]
     coverage = cover_unit(settings.unit, network, collate(list(visits[:3]), source.pixels), settings.parameters)
     log.info("  %d queries over %s", len(used), coverage)
     asked = _queries(run.inputs.bags("val"), used, settings)
@@ -73,16 +75,16 @@ def _queries(val_bags: Sequence[Bag], used: pd.DataFrame, settings: TraceSetting
     """The used queries as bags, by the anchor where they count if every anchor has its own."""
     by_visit = {bag.visit_id: bag for bag in val_bags}
     if settings.errors == "each_anchor":
-        return {int(str(step)): _query_bags(by_visit, rows, settings) for step, rows in used.groupby("step")}
-    assert used["query_id"].is_unique, "errors of several anchors, traced as those of the kept network"
+        return {int(str(step)): _query_bags(by_visit, rows, settings) for step, rows in used.groupby(STEP)}
+    assert used[QUERY_ID].is_unique, "errors of several anchors, traced as those of the kept network"
     return _query_bags(by_visit, used, settings)
 
 
 def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: TraceSettings) -> list[Bag]:
-    bags = [val_bags[query_id] for query_id in queries["query_id"]]
+    bags = [val_bags[query_id] for query_id in queries[QUERY_ID]]
     if settings.query == "visit":
         return bags
-    return [bag.only(photo_id) for bag, photo_id in zip(bags, queries["photo_id"], strict=True)]
+    return [bag.only(photo_id) for bag, photo_id in zip(bags, queries[PHOTO_ID], strict=True)]
 
 
 def _remembering(folder: Path | None, request: Request) -> Remember:
@@ -123,8 +125,8 @@ def _predictions_at_anchors(run: TrainedRun) -> Iterator[tuple[int, pd.DataFrame
 
 def kept_queries(run: TrainedRun) -> pd.DataFrame:
     """The validation errors of the kept baseline among the traced ones."""
-    queries = pd.read_parquet(run.job.study.trace(run.job.trace_name()) / "queries.parquet")
-    return queries[queries["step"] == run.kept_step]
+    queries = QUERIES.read(run.job.study.trace(run.job.trace_name()) / "queries.parquet")
+    return queries[queries[STEP] == run.kept_step]
 
 
 def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
@@ -132,10 +134,10 @@ def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
     return {
         formula: pd.DataFrame(
             {
-                "query_id": np.repeat(np.array(traced.query_ids, dtype=object), len(photo_ids)),
-                "photo_id": list(photo_ids) * num_queries,
-                "visit_id": list(traced.visit_ids) * num_queries,
-                "score": score_QZ.reshape(-1),
+                QUERY_ID: np.repeat(np.array(traced.query_ids, dtype=object), len(photo_ids)),
+                PHOTO_ID: list(photo_ids) * num_queries,
+                VISIT_ID: list(traced.visit_ids) * num_queries,
+                SCORE: score_QZ.reshape(-1),
             }
         )
         for formula, score_QZ in traced.by_formula.items()
@@ -146,17 +148,17 @@ def make_trace(job: Job, folder: Path) -> None:
     """Traces the baseline's errors and leaves scores, queries, photo losses and coverage in the folder."""
     run = TrainedRun(job)
     queries = run_queries(run)
-    if not queries["used"].any():
+    if not queries[USED].any():
         log.warning(
             "no validation error to trace (%d misclassified, %d left out as doubtful): nothing will be pruned",
             len(queries),
-            int((~queries["used"].astype(bool)).sum()),
+            int((~queries[USED].astype(bool)).sum()),
         )
     formula = job.settings.trace.formula
     traced = trace_queries(run, queries, [formula], parts=folder / _PARTS)
-    queries.to_parquet(folder / "queries.parquet", index=False)
-    traced.tables[formula].to_parquet(folder / "scores.parquet", index=False)
-    traced.photo_losses.to_parquet(folder / "photo_losses.parquet", index=False)
+    QUERIES.write(queries, folder / "queries.parquet")
+    SCORES.write(traced.tables[formula], folder / "scores.parquet")
+    PHOTO_LOSSES.write(traced.photo_losses, folder / "photo_losses.parquet")
     for name, value in (("coverage", traced.coverage), ("caveats", traced.caveats)):
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     if (folder / _PARTS).exists():

@@ -11,6 +11,8 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import RunInputs, removed_photos
+from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_AUC, VAL_LOSS
+from grasp_psonet.tables.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import machine_note, use_machine
@@ -28,17 +30,17 @@ def make_run(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
     run = RunFolder(folder)
     _restore_records(run, folder / STEPS_FILE)
     epochs = fit(network, planned, settings.train, run, progress(title).advance)
-    inputs.plan.to_parquet(folder / "plan.parquet", index=False)
-    records = [pd.read_parquet(path) for path in sorted(run.records.glob("*.parquet"))]
-    pd.concat(records, ignore_index=True).to_parquet(folder / STEPS_FILE, index=False)
+    PLAN.write(inputs.plan, folder / "plan.parquet")
+    records = [STEPS.read(path) for path in sorted(run.records.glob("*.parquet"))]
+    STEPS.write(pd.concat(records, ignore_index=True), folder / STEPS_FILE)
     _write_predictions(network, inputs, folder)
-    kept = epochs[epochs["kept"]].iloc[0]
+    kept = epochs[epochs[KEPT]].iloc[0]
     metrics = {
-        "kept_epoch": int(kept["epoch"]),
-        "kept_step": int(kept["step"]),
-        "val_auc": None if pd.isna(kept["val_auc"]) else float(kept["val_auc"]),
-        "val_loss": float(kept["val_loss"]),
-        "chosen_by": "validation loss" if epochs["val_auc"].isna().any() else "validation micro AUC",
+        "kept_epoch": int(kept[EPOCH]),
+        "kept_step": int(kept[STEP]),
+        "val_auc": None if pd.isna(kept[VAL_AUC]) else float(kept[VAL_AUC]),
+        "val_loss": float(kept[VAL_LOSS]),
+        "chosen_by": "validation loss" if epochs[VAL_AUC].isna().any() else "validation micro AUC",
         "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "num_removed_photos": len(removed),
         "encoder": asdict(network.card),
@@ -52,8 +54,8 @@ def _restore_records(run: RunFolder, table: Path) -> None:
     """Epoch records from the whole table, where an earlier attempt had already put them together."""
     if table.exists():
         run.records.mkdir(exist_ok=True)
-        for epoch, rows in pd.read_parquet(table).groupby("epoch"):
-            rows.reset_index(drop=True).to_parquet(epoch_file(run.records, int(str(epoch))), index=False)
+        for epoch, rows in STEPS.read(table).groupby(EPOCH):
+            STEPS.write(rows.reset_index(drop=True), epoch_file(run.records, int(str(epoch))))
 
 
 def _write_predictions(network: BagNetwork, inputs: RunInputs, folder: Path) -> None:
@@ -62,5 +64,5 @@ def _write_predictions(network: BagNetwork, inputs: RunInputs, folder: Path) -> 
         visits, photos = predict_bags(network, inputs.bags(split), inputs.store.pixels)
         predictions.append(visits.assign(split=split))
         attention.append(photos.assign(split=split))
-    pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
-    pd.concat(attention, ignore_index=True).to_parquet(folder / "attention.parquet", index=False)
+    PREDICTIONS.write(pd.concat(predictions, ignore_index=True), folder / "predictions.parquet")
+    PHOTO_ATTENTION.write(pd.concat(attention, ignore_index=True), folder / "attention.parquet")

@@ -63,6 +63,11 @@ class Table:
         """Whether a file of this path from the study folder is this table."""
         return self.pattern != "" and path.match(self.pattern) and len(path.parts) == self.pattern.count("/") + 1
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its columns, in order."""
+        return [column.name for column in self.columns]
+
     def column(self, name: str) -> Column | None:
         """The column of this name; a single one goes before one of many."""
         found = [column for column in self.columns if column.matches(name)]

@@ -5,7 +5,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +13,9 @@ from grasp_psonet.bags.bag import Bag
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.evaluate import auc_of_split
-from grasp_psonet.files import write_whole
 from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.tables.columns import EPOCH, KEPT, LOSS, LR, STEP, TRAIN_LOSS, VAL_AUC, VAL_LOSS
+from grasp_psonet.tables.runs import EPOCHS, STEPS
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.adam import AdamState
@@ -97,11 +97,11 @@ def fit(
         records, rows = pd.concat(rows, ignore_index=True), []
         predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels)
         epochs = [*epochs, _epoch_row(step, records, predictions, network.outcome)]
-        if step.epoch == 1 and math.isnan(epochs[-1]["val_auc"]):
+        if step.epoch == 1 and math.isnan(epochs[-1][VAL_AUC]):
             log.warning(
                 "validation lacks a class: its AUC is not estimable; the epoch of lowest validation loss is kept"
             )
-        write_whole(epoch_file(run.records, step.epoch), partial(records.to_parquet, index=False))
+        STEPS.write(records, epoch_file(run.records, step.epoch))
         _write_epochs(run, epochs)
         write_anchor(run.anchors, step.anchor(network, digest))
         _drop_anchors(run, epochs, settings.anchor_every)
@@ -118,39 +118,39 @@ def _epoch_row(
     """The row of the epochs table after the epoch's last step."""
     auc = auc_of_split(predictions.assign(split="val"), outcome)
     return {
-        "epoch": step.epoch,
-        "step": step.step,
-        "lr": step.lr,
-        "train_loss": float(records["loss"].mean()),
-        "val_loss": float(predictions["loss"].mean()),
-        "val_auc": float("nan") if auc is None else auc,
+        EPOCH: step.epoch,
+        STEP: step.step,
+        LR: step.lr,
+        TRAIN_LOSS: float(records[LOSS].mean()),
+        VAL_LOSS: float(predictions[LOSS].mean()),
+        VAL_AUC: float("nan") if auc is None else auc,
     }
 
 
 def kept_step(epochs: list[dict[str, float]]) -> int:
     """The step after which the kept weights stood."""
-    return int(_kept(epochs)["step"])
+    return int(_kept(epochs)[STEP])
 
 
 def _kept(epochs: list[dict[str, float]]) -> dict[str, float]:
-    if any(pd.isna(row["val_auc"]) for row in epochs):
-        return min(epochs, key=lambda row: (row["val_loss"], row["epoch"]))
-    return max(epochs, key=lambda row: (row["val_auc"], -row["epoch"]))
+    if any(pd.isna(row[VAL_AUC]) for row in epochs):
+        return min(epochs, key=lambda row: (row[VAL_LOSS], row[EPOCH]))
+    return max(epochs, key=lambda row: (row[VAL_AUC], -row[EPOCH]))
 
 
 def _epochs_table(epochs: list[dict[str, float]]) -> pd.DataFrame:
-    table = pd.DataFrame(epochs).astype({"epoch": int, "step": int})
-    return table.assign(kept=table["step"] == kept_step(epochs))
+    table = pd.DataFrame(epochs).astype({EPOCH: int, STEP: int})
+    return table.assign(kept=table[STEP] == kept_step(epochs))
 
 
 def _write_epochs(run: RunFolder, epochs: list[dict[str, float]]) -> None:
-    write_whole(run.epochs, lambda beside: _epochs_table(epochs).to_parquet(beside, index=False))
+    EPOCHS.write(_epochs_table(epochs), run.epochs)
 
 
 def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], every: int) -> None:
     """Keeps the anchors of every ``every``-th epoch, of the kept epoch and of the last one (from which a run resumes)."""
-    wanted = {int(row["step"]) for row in epochs if row["epoch"] % every == 0}
-    wanted |= {kept_step(epochs), int(epochs[-1]["step"])}
+    wanted = {int(row[STEP]) for row in epochs if row[EPOCH] % every == 0}
+    wanted |= {kept_step(epochs), int(epochs[-1][STEP])}
     for step in anchor_steps(run.anchors):
         if step not in wanted:
             anchor_path(run.anchors, step).unlink()
@@ -160,20 +160,20 @@ def _resume(network: BagNetwork, run: RunFolder) -> tuple[list[dict[str, float]]
     """The epochs done so far and the state after them; the network gets their weights. Later leftovers are deleted."""
     rows: list[dict[str, float]] = []
     if run.epochs.exists():
-        rows = pd.read_parquet(run.epochs).drop(columns="kept").to_dict("records")  # type: ignore[assignment]  # named columns
+        rows = EPOCHS.read(run.epochs).drop(columns=KEPT).to_dict("records")  # type: ignore[assignment]  # named columns
     anchored, recorded = set(anchor_steps(run.anchors)), set(recorded_epochs(run.records))
-    while rows and (rows[-1]["step"] not in anchored or not set(range(1, len(rows) + 1)) <= recorded):
+    while rows and (rows[-1][STEP] not in anchored or not set(range(1, len(rows) + 1)) <= recorded):
         rows.pop()
     for epoch in recorded:
         if epoch > len(rows):
             epoch_file(run.records, epoch).unlink()
     for step in anchored:
-        if not rows or step > rows[-1]["step"]:
+        if not rows or step > rows[-1][STEP]:
             anchor_path(run.anchors, step).unlink()
     device = next(network.parameters()).device
     if not rows:
         return [], AdamState.at_start(weights_of(network))
-    anchor = read_anchor(anchor_path(run.anchors, int(rows[-1]["step"])), device)
+    anchor = read_anchor(anchor_path(run.anchors, int(rows[-1][STEP])), device)
     load_weights(network, anchor)
     log.info("going on after epoch %d, step %d", anchor.epoch, anchor.step)
     return rows, AdamState(anchor.state.exp_avg, anchor.state.exp_avg_sq, anchor.step)

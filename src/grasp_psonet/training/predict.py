@@ -10,6 +10,16 @@ import torch
 from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.network.loss import answer_of, loss_of
 from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.tables.columns import (
+    ATTENDED_PHOTO_ID,
+    ATTENTION,
+    ATTENTION_LOGIT,
+    LABEL,
+    LOSS,
+    PHOTO_ID,
+    PREDICTED,
+    VISIT_ID,
+)
 
 
 @torch.no_grad()
@@ -30,12 +40,12 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
         attention_N = output.attention_BN[0].cpu()
         visits.append(
             {
-                "visit_id": bag.visit_id,
-                "label": bag.label,
-                "predicted": answer.pop("predicted"),
-                "loss": float(loss_of(network)(output.logits_BC, batch.label_B)[0]),
+                VISIT_ID: bag.visit_id,
+                LABEL: bag.label,
+                PREDICTED: answer.pop(PREDICTED),
+                LOSS: float(loss_of(network)(output.logits_BC, batch.label_B)[0]),
                 **answer,
-                "attended_photo_id": bag.photo_ids[int(attention_N.argmax())],
+                ATTENDED_PHOTO_ID: bag.photo_ids[int(attention_N.argmax())],
             }
         )
         logit_N = output.attention_logit_BN[0].cpu()
@@ -43,10 +53,10 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
         photos.append(
             pd.DataFrame(
                 {
-                    "visit_id": bag.visit_id,
-                    "photo_id": list(bag.photo_ids),
-                    "attention": attention_N.numpy(),
-                    "attention_logit": logit_N.numpy(),
+                    VISIT_ID: bag.visit_id,
+                    PHOTO_ID: list(bag.photo_ids),
+                    ATTENTION: attention_N.numpy(),
+                    ATTENTION_LOGIT: logit_N.numpy(),
                 }
             )
         )
@@ -63,7 +73,7 @@ def photo_losses(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels, num_t
         batch = collate(alone[start : start + num_together], pixels).to(device)
         output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
         losses += loss_of(network)(output.logits_BC, batch.label_B).tolist()
-    return pd.DataFrame({"photo_id": [bag.photo_ids[0] for bag in alone], "loss": losses})
+    return pd.DataFrame({PHOTO_ID: [bag.photo_ids[0] for bag in alone], LOSS: losses})
 
 
 def bags_of_photos(bags: Iterable[Bag]) -> Iterator[Bag]:

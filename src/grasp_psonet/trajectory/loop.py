@@ -10,6 +10,7 @@ from torch import Tensor
 
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.tables.columns import EPOCH, STEP
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import Anchor, anchor_of
 from grasp_psonet.trajectory.records import step_rows
@@ -53,13 +54,13 @@ def recorded_steps(
     Weights and ``state`` change in place.
     """
     device = next(network.parameters()).device
-    num_steps = int(plan["step"].max())
-    last_steps = set(plan.groupby("epoch")["step"].max())
-    for _, draws in plan[plan["step"] > state.step].groupby("step"):
+    num_steps = int(plan[STEP].max())
+    last_steps = set(plan.groupby(EPOCH)[STEP].max())
+    for _, draws in plan[plan[STEP] > state.step].groupby(STEP):
         lr = learning_rate(optimizer, state.step + 1, num_steps)
         batch = source.batch(draws, device)
         outcome = train_step(network, batch, state, optimizer, lr)
-        epoch = int(draws["epoch"].iloc[0])
+        epoch = int(draws[EPOCH].iloc[0])
         yield RecordedStep(
             state.step,
             epoch,

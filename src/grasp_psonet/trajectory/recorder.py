@@ -15,6 +15,8 @@ from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.files import write_json
+from grasp_psonet.tables.columns import CLIPPED_NORM, DRAW, EPOCH, LR, STEP, VISIT_ID
+from grasp_psonet.tables.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
 from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
 from grasp_psonet.trajectory.recording import FACTS, LOGIT, START, read_recording
@@ -109,7 +111,7 @@ class Recorder:
         if self.num_steps % self.anchor_every:
             self._write_last_anchor()
         steps, facts = self.folder / STEPS_FILE, self.folder / FACTS
-        pd.concat(self._rows, ignore_index=True).to_parquet(steps, index=False)
+        STEPS.write(pd.concat(self._rows, ignore_index=True), steps)
         names = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm")
         told = {name: getattr(self.settings, name) for name in names}
         write_json(facts, told, sort_keys=False)
@@ -139,12 +141,12 @@ class Recorder:
         """The step's rows of the records (``records``); the loop as a whole counts as one epoch."""
         first = sum(map(len, self._rows))
         draws = {
-            "step": self.num_steps,
-            "epoch": 1,
-            "draw": range(first, first + len(self._drawn)),
-            "visit_id": self._drawn,
-            "lr": lr,
-            "clipped_norm": clipped_norm,
+            STEP: self.num_steps,
+            EPOCH: 1,
+            DRAW: range(first, first + len(self._drawn)),
+            VISIT_ID: self._drawn,
+            LR: lr,
+            CLIPPED_NORM: clipped_norm,
         }
         return pd.DataFrame(draws).join(_logits(self._returned, len(self._drawn)))
 
@@ -155,7 +157,7 @@ class Recorder:
                 f"the weights changed after the last step ({self.num_steps}), first {changed[0]}: its anchor is lost\n"
                 "  next: load other weights only after the recorder's with block"
             )
-        self._write_anchor(float(self._rows[-1]["lr"].iloc[0]))
+        self._write_anchor(float(self._rows[-1][LR].iloc[0]))
 
     def _write_anchor(self, lr: float) -> None:
         state = moments_of(self.network, self.optimizer, self.num_steps)

@@ -10,9 +10,11 @@ import torch
 
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.network.network import visit_loss
+from grasp_psonet.tables.columns import STEP, VISIT_ID
+from grasp_psonet.tables.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import ANCHORS, Anchor, anchor_path, anchor_steps, read_anchor
-from grasp_psonet.trajectory.records import STEPS_FILE, read_steps
+from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trajectory import Trajectory
 
@@ -26,8 +28,8 @@ def read_trajectory(folder: Path, optimizer: OptimizerSettings, kept_step: int |
 
     Raises StageError where step records are missing or damaged, and TraceError for a kept step without an anchor.
     """
-    steps = read_steps(folder / STEPS_FILE)
-    last = int(steps["step"].max())
+    steps = STEPS.read(folder / STEPS_FILE)
+    last = int(steps[STEP].max())
     if kept_step is not None and not 1 <= kept_step <= last:
         raise TraceError(f"kept_step is {kept_step}; the recording holds steps 1 to {last}")
     kept = last if kept_step is None else kept_step
@@ -78,8 +80,8 @@ def with_losses(trajectory: Trajectory, labels: Mapping[str, int]) -> Trajectory
 
     Raises TraceError where a drawn bag has no label here, and where a step holds no logits of its draws.
     """
-    steps = trajectory.steps[trajectory.steps["step"] <= trajectory.kept_step]
-    drawn = steps["visit_id"].astype(str)
+    steps = trajectory.steps[trajectory.steps[STEP] <= trajectory.kept_step]
+    drawn = steps[VISIT_ID].astype(str)
     if lacking := sorted(set(drawn) - labels.keys()):
         raise TraceError(
             f"replay needs every bag that was drawn; {len(lacking)} of {drawn.nunique()} are not among the training bags "
@@ -89,7 +91,7 @@ def with_losses(trajectory: Trajectory, labels: Mapping[str, int]) -> Trajectory
     is_complete = steps[columns].notna().all(axis=1) if columns else pd.Series(False, index=steps.index)
     if not is_complete.all():
         raise TraceError(
-            f"step {steps['step'][~is_complete].iloc[0]} holds no logits of its draws, and replay has nothing to be compared "
+            f"step {steps[STEP][~is_complete].iloc[0]} holds no logits of its draws, and replay has nothing to be compared "
             "with\n  next: in every step call the recorded module itself, once on each bag drawn and in the order of draw(), "
             "and let it return finite logits alone; or trace with counting checkpoints"
         )

@@ -23,11 +23,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.errors import StageError
+from grasp_psonet.tables.columns import LR, STEP, VISIT_ID
 from grasp_psonet.trajectory.step import StepOutcome
 
 STEPS_FILE = "steps.parquet"
-REQUIRED = ("step", "epoch", "draw", "visit_id", "lr")
 
 
 def step_rows(
@@ -38,17 +37,6 @@ def step_rows(
     return draws.assign(label=labels, loss=outcome.loss_B.cpu().numpy(), lr=lr, grad_norm=outcome.grad_norm).join(
         logits
     )
-
-
-def read_steps(path: Path) -> pd.DataFrame:
-    """The step records in this file. Raises StageError where it is missing, damaged, or lacks a column."""
-    try:
-        steps = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-        raise StageError(f"{path} cannot be read as step records: {error}\n  next: train again") from None
-    if lacking := [name for name in REQUIRED if name not in steps]:
-        raise StageError(f"{path} lacks the columns {', '.join(lacking)}\n  next: train again")
-    return steps
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:
@@ -66,10 +54,10 @@ def visit_weights(steps: pd.DataFrame, after: int, until: int, divided: bool) ->
     ``n_t`` counts the visit's draws in step t and b_t all draws of that step. Visits not drawn are left out: they weigh
     exactly 0.
     """
-    window = steps[(steps["step"] > after) & (steps["step"] <= until)]
-    size = window.groupby("step")["visit_id"].transform("size") if divided else 1
-    share = window["lr"] / size
-    return {str(visit_id): float(total) for visit_id, total in share.groupby(window["visit_id"]).sum().items()}
+    window = steps[(steps[STEP] > after) & (steps[STEP] <= until)]
+    size = window.groupby(STEP)[VISIT_ID].transform("size") if divided else 1
+    share = window[LR] / size
+    return {str(visit_id): float(total) for visit_id, total in share.groupby(window[VISIT_ID]).sum().items()}
 
 
 def even_weights(

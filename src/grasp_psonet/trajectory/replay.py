@@ -10,6 +10,7 @@ from torch import Tensor
 
 from grasp_psonet.bags.bag import Bag, BagBatch
 from grasp_psonet.errors import ReplayMismatch
+from grasp_psonet.tables.columns import CLIPPED_NORM, LOSS, STEP
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
 from grasp_psonet.trajectory.anchors import Anchor
 from grasp_psonet.trajectory.step import BatchGradient
@@ -35,10 +36,10 @@ class ReplayedStep:
 
 def compare_with_record(gradient: BatchGradient, draws: pd.DataFrame, tolerance: float) -> None:
     """Raises ReplayMismatch where losses, or the clipped gradient's norm if recorded, differ from the step's records."""
-    step = int(draws["step"].iloc[0])
-    _compare_losses(step, gradient.outcome.loss_B.cpu(), torch.tensor(draws["loss"].to_numpy()), tolerance)
-    if "clipped_norm" in draws:
-        _compare_norm(step, gradient.clipped, float(draws["clipped_norm"].iloc[0]), tolerance)
+    step = int(draws[STEP].iloc[0])
+    _compare_losses(step, gradient.outcome.loss_B.cpu(), torch.tensor(draws[LOSS].to_numpy()), tolerance)
+    if CLIPPED_NORM in draws:
+        _compare_norm(step, gradient.clipped, float(draws[CLIPPED_NORM].iloc[0]), tolerance)
 
 
 def compare_with_anchor(step: ReplayedStep, anchor: Anchor, tolerance: float) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
+from grasp_psonet.tables.columns import STEP
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
@@ -19,8 +20,8 @@ def moments_of(network: nn.Module, optimizer: torch.optim.Optimizer, num_steps: 
         moments = optimizer.state.get(weight)
         if not moments:
             continue
-        if int(moments["step"]) != num_steps:
-            odd.append(f"{name} ({int(moments['step'])})")
+        if int(moments[STEP]) != num_steps:
+            odd.append(f"{name} ({int(moments[STEP])})")
         exp_avg[name], exp_avg_sq[name] = moments["exp_avg"], moments["exp_avg_sq"]
     if odd:
         raise TraceError(

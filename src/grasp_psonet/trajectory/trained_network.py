@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
+from grasp_psonet.tables.columns import LR, VISIT_ID
 from grasp_psonet.trajectory.adam import AdamState, adam_step
 from grasp_psonet.trajectory.anchors import Anchor, copy_weights, load_weights, weights_of
 from grasp_psonet.trajectory.replay import ReplayedStep, compare_with_anchor, compare_with_record
@@ -90,12 +91,12 @@ class TrainedNetwork:
         load_weights(network, anchor)
         weights, state = _copy(weights_of(network)), anchor.state
         for draws in self.trajectory.draws_of_steps(anchor.step, until):
-            batch, lr = source.batch(draws, self.device), float(draws["lr"].iloc[0])
+            batch, lr = source.batch(draws, self.device), float(draws[LR].iloc[0])
             gradient = batch_gradient(network, batch, optimizer.clip_norm)
             compare_with_record(gradient, draws, self.tolerance)
             after, state = _copy(weights), AdamState(_copy(state.exp_avg), _copy(state.exp_avg_sq), state.step)
             adam_step({name: after[name] for name in gradient.clipped}, gradient.clipped, state, optimizer, lr)
-            bags = tuple(source.bags[visit_id] for visit_id in draws["visit_id"])
+            bags = tuple(source.bags[visit_id] for visit_id in draws[VISIT_ID])
             step = ReplayedStep(state.step, lr, bags, batch, gradient, weights, after, state)
             if step.step == until and self.trajectory.has_anchor(until):
                 compare_with_anchor(step, self.trajectory.read(until, self.device), self.tolerance)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from grasp_psonet.tables.columns import STEP
 from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, read_anchor
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
@@ -36,9 +37,9 @@ class Trajectory:
 
     def draws_between(self, before: int, until: int) -> pd.DataFrame:
         """The records of the steps after ``before`` up to ``until``."""
-        return self.steps[(self.steps["step"] > before) & (self.steps["step"] <= until)]
+        return self.steps[(self.steps[STEP] > before) & (self.steps[STEP] <= until)]
 
     def draws_of_steps(self, before: int, until: int) -> Iterator[pd.DataFrame]:
         """The same, step by step."""
-        for _, draws in self.draws_between(before, until).groupby("step"):
+        for _, draws in self.draws_between(before, until).groupby(STEP):
             yield draws

@@ -17,6 +17,8 @@ from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
 from grasp_psonet.cohort.synthetic.skin import random_person
 from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
 from grasp_psonet.progress import Track
+from grasp_psonet.tables.columns import FITZPATRICK, PATIENT_ID
+from grasp_psonet.tables.truth import TRUTH, TRUTH_VISITS
 
 JPEG_QUALITY = 92
 Task = list[tuple[Path, PhotoPlan]]  # the photos of one visit
@@ -39,8 +41,8 @@ def draw_cohort(
     for name in ("visits", "photos", "views"):
         table = getattr(tables, name)
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-    tables.truth.to_parquet(folder / "truth.parquet", index=False)
-    tables.truth_visits.to_parquet(folder / "truth_visits.parquet", index=False)
+    TRUTH.write(tables.truth, folder / "truth.parquet")
+    TRUTH_VISITS.write(tables.truth_visits, folder / "truth_visits.parquet")
     tasks = photo_tasks(tables, settings.edge_px, seed, folder)
     for _ in track(_drawn(tasks, processes), "drawing visits", len(tasks)):
         pass
@@ -60,7 +62,7 @@ def plans_of(tables: SyntheticTables, edge_px: int, seed: int) -> dict[str, Phot
     """The plan of every photo by its id."""
     persons = {
         patient: random_person(chance.generator("person", seed, patient), fitzpatrick)
-        for patient, fitzpatrick in zip(tables.visits["patient_id"], tables.visits["fitzpatrick"], strict=True)
+        for patient, fitzpatrick in zip(tables.visits[PATIENT_ID], tables.visits[FITZPATRICK], strict=True)
     }
     visit_of = {str(visit.visit_id): visit for visit in tables.visits.itertuples(index=False)}
     plans: dict[str, PhotoPlan] = {}

@@ -11,6 +11,18 @@ from grasp_psonet import chance
 from grasp_psonet.cohort.synthetic.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import VIEW_OF, VIEWS
 from grasp_psonet.cohort.synthetic.settings import Fault, ShortcutSettings
+from grasp_psonet.tables.columns import (
+    CARRIES_SHORTCUT,
+    DRAWN_VIEW,
+    DUPLICATE_OF,
+    FAULT,
+    IS_SHORTCUT,
+    PHOTO_ID,
+    SEVERITY_READER1,
+    SPLIT,
+    VIEW,
+    VISIT_ID,
+)
 
 FAULTS: tuple[str, ...] = get_args(Fault)
 
@@ -27,7 +39,7 @@ def shortcut_visits(
     for split in ("train", "val", "test"):
         for severity in range(len(classes)):
             share = shortcut.other_visits if split != "train" else shortcut.train_visits * (severity == planted)
-            rows = np.flatnonzero((visits["split"] == split) & (visits["severity_reader1"] == severity))
+            rows = np.flatnonzero((visits[SPLIT] == split) & (visits[SEVERITY_READER1] == severity))
             rng = chance.generator("shortcut visits", seed, split, severity)
             carries[rng.permutation(rows)[: round(share * len(rows))]] = True
     return carries
@@ -42,16 +54,16 @@ def assign_faults(
     ``visits`` has visit_id, split and carries_shortcut.
     """
     random_faults = [fault for fault in FAULTS if fault != shortcut.fault]
-    split_of = dict(zip(visits["visit_id"], visits["split"], strict=True))
-    carriers = set(visits.loc[visits["carries_shortcut"], "visit_id"])
-    photo_id, view = photos["photo_id"].to_numpy(dtype=object), photos["view"].to_numpy(dtype=object)
+    split_of = dict(zip(visits[VISIT_ID], visits[SPLIT], strict=True))
+    carriers = set(visits.loc[visits[CARRIES_SHORTCUT], VISIT_ID])
+    photo_id, view = photos[PHOTO_ID].to_numpy(dtype=object), photos[VIEW].to_numpy(dtype=object)
     fault, duplicate_of, drawn_view = (
         np.full(len(photos), "none", dtype=object),
         np.full(len(photos), None),
         view.copy(),
     )
     is_shortcut = np.zeros(len(photos), dtype=bool)
-    for visit_id, rows in photos.groupby("visit_id", sort=False).indices.items():
+    for visit_id, rows in photos.groupby(VISIT_ID, sort=False).indices.items():
         rng = chance.generator("faults", seed, str(visit_id))
         at_random: npt.NDArray[np.int64] = np.asarray(rows[rng.random(len(rows)) < rate])
         fault[at_random] = rng.choice(random_faults, len(at_random))
@@ -69,7 +81,7 @@ def assign_faults(
             duplicate_of[row], drawn_view[row] = photo_id[source], view[source]
         for row in rows[fault[rows] == "wrong_part"]:
             drawn_view[row] = _another_part(rng, view[row])
-    columns = {"fault": fault, "is_shortcut": is_shortcut, "duplicate_of": duplicate_of, "drawn_view": drawn_view}
+    columns = {FAULT: fault, IS_SHORTCUT: is_shortcut, DUPLICATE_OF: duplicate_of, DRAWN_VIEW: drawn_view}
     return pd.DataFrame(columns, index=photos.index)
 
 

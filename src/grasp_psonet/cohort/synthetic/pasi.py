@@ -6,7 +6,9 @@ The sub-scores are erythema, induration, desquamation (grades 0-4) and the area 
 import numpy as np
 import numpy.typing as npt
 
-SUB_SCORES = ("erythema", "induration", "desquamation", "area")
+from grasp_psonet.tables.columns import AREA, DESQUAMATION, ERYTHEMA, INDURATION
+
+SUB_SCORES = (ERYTHEMA, INDURATION, DESQUAMATION, AREA)
 GRADE_MAX, AREA_MAX, PASI_MAX = 4, 6, 72.0
 _WEIGHT_R = np.array([0.1, 0.2, 0.3, 0.4])
 _AREA_STEPS = np.array([0.10, 0.30, 0.50, 0.70, 0.90])  # from here on area scores 2, 3, 4, 5, 6

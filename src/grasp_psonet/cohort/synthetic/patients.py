@@ -11,6 +11,7 @@ from grasp_psonet.cohort.synthetic.camera import DEVICES
 from grasp_psonet.cohort.synthetic.pasi import GRADE_MAX, Fractions, Scores, area_score, pasi_of
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
 from grasp_psonet.cohort.synthetic.skin import FITZPATRICK
+from grasp_psonet.tables.columns import NUM_VISITS, PATIENT_ID, VISIT_ID
 
 VISIT_DAYS = (0, 14, 28, 56)
 # Types I to VI of the paper's 344 patients.
@@ -74,7 +75,7 @@ def draw_visits(settings: SyntheticSettings, seed: int) -> pd.DataFrame:
                 }
             )
     visits = pd.DataFrame(rows)
-    visits.insert(0, "visit_id", [f"v-{number:04d}" for number in range(1, len(visits) + 1)])
+    visits.insert(0, VISIT_ID, [f"v-{number:04d}" for number in range(1, len(visits) + 1)])
     return visits
 
 
@@ -84,7 +85,7 @@ def draw_disease(visits: pd.DataFrame, seed: int) -> Disease:
     wanted_V = np.interp((rank_V - 0.5) / len(visits), *_PASI_AT)
     chosen = [
         _nearest(float(wanted), *_courses(seed, str(patient), str(visit)))
-        for wanted, patient, visit in zip(wanted_V, visits["patient_id"], visits["visit_id"], strict=True)
+        for wanted, patient, visit in zip(wanted_V, visits[PATIENT_ID], visits[VISIT_ID], strict=True)
     ]
     return Disease(np.stack([scores for scores, _ in chosen]), np.stack([fraction for _, fraction in chosen]))
 
@@ -94,7 +95,7 @@ def split_patients(visits: pd.DataFrame, val_visits: int, test_visits: int, seed
 
     Of several such splits, the one whose parts are nearest in size and in severity: small cohorts keep every class.
     """
-    patients = visits.groupby("patient_id", sort=False).agg(
+    patients = visits.groupby(PATIENT_ID, sort=False).agg(
         skin=("fitzpatrick", "first"), num_visits=("visit_id", "size")
     )
     skin_P = patients["skin"].map(FITZPATRICK.index).to_numpy()
@@ -106,7 +107,7 @@ def split_patients(visits: pd.DataFrame, val_visits: int, test_visits: int, seed
     best, least = np.empty(0, dtype=np.str_), np.inf
     for _ in range(_SPLITS_TRIED):
         shuffled = patients.iloc[np.argsort(skin_P + rng.normal(0, 0.5, len(patients)), kind="stable")[::-1]]
-        split_V = visits["patient_id"].map(_dealt(shuffled["num_visits"], share)).to_numpy(dtype=np.str_)
+        split_V = visits[PATIENT_ID].map(_dealt(shuffled[NUM_VISITS], share)).to_numpy(dtype=np.str_)
         counts = np.array([[np.sum((split_V == name) & (class_V == kind)) for kind in range(3)] for name in share])
         ideal = np.outer(list(share.values()), np.bincount(class_V, minlength=3))
         distance = float((np.abs(counts - ideal) / ideal).sum())

@@ -8,9 +8,22 @@ import pandas as pd
 from grasp_psonet import chance
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, Scores, pasi_of
+from grasp_psonet.tables.columns import (
+    CAUSE,
+    DISAGREE,
+    GROSS_ERROR_READER1,
+    GROSS_ERROR_READER2,
+    PASI_READER1,
+    PASI_READER2,
+    PASI_TRUE,
+    SEVERITY_READER1,
+    SEVERITY_READER2,
+    SEVERITY_TRUE,
+    VISIT_ID,
+)
 
 READER1_IDS = tuple(f"R{number}" for number in range(1, 8))
-READER2_ID = "R8"
+SECOND_READER = "R8"
 GROSS_ERRORS = ("region left out", "area too large", "grades too high", "grades too low")
 NEAR_CUTOFF = 1.5  # PASI points
 _SCORE_MAX = np.array([GRADE_MAX, GRADE_MAX, GRADE_MAX, AREA_MAX])
@@ -60,23 +73,23 @@ def readings_of(
     Both readers are computed for every visit; ``keep_read`` then empties what Reader 2 did not score.
     """
     rows = []
-    for visit_id, truth_RS in zip(visits["visit_id"], scores_VRS, strict=True):
+    for visit_id, truth_RS in zip(visits[VISIT_ID], scores_VRS, strict=True):
         first, second = (read(seed, str(visit_id), reader, truth_RS, noise, gross_errors) for reader in (1, 2))
         true = float(pasi_of(truth_RS))
         classes = [outcome.class_of_score(reading.pasi) for reading in (first, second)]
         rows.append(
             {
-                "visit_id": visit_id,
-                "pasi_true": true,
-                "severity_true": outcome.class_of_score(true),
-                "pasi_reader1": first.pasi,
-                "severity_reader1": classes[0],
-                "gross_error_reader1": first.gross_error,
-                "pasi_reader2": second.pasi,
-                "severity_reader2": classes[1],
-                "gross_error_reader2": second.gross_error,
-                "disagree": classes[0] != classes[1],
-                "cause": _cause(true, first, second, outcome),
+                VISIT_ID: visit_id,
+                PASI_TRUE: true,
+                SEVERITY_TRUE: outcome.class_of_score(true),
+                PASI_READER1: first.pasi,
+                SEVERITY_READER1: classes[0],
+                GROSS_ERROR_READER1: first.gross_error,
+                PASI_READER2: second.pasi,
+                SEVERITY_READER2: classes[1],
+                GROSS_ERROR_READER2: second.gross_error,
+                DISAGREE: classes[0] != classes[1],
+                CAUSE: _cause(true, first, second, outcome),
             }
         )
     return pd.DataFrame(rows)
@@ -84,13 +97,13 @@ def readings_of(
 
 def keep_read(readings: pd.DataFrame, is_read_twice: "pd.Series[bool]") -> pd.DataFrame:
     """The readings with Reader 2's columns empty (and no disagreement) where Reader 2 did not score the visit."""
-    kept = readings.astype({"severity_reader2": "Int64"})
+    kept = readings.astype({SEVERITY_READER2: "Int64"})
     once = ~is_read_twice.to_numpy()
-    kept.loc[once, "pasi_reader2"] = np.nan
-    kept.loc[once, "severity_reader2"] = pd.NA
-    kept.loc[once, ["gross_error_reader2"]] = ""
-    kept.loc[once, "disagree"] = False
-    kept.loc[once, "cause"] = "not read twice"
+    kept.loc[once, PASI_READER2] = np.nan
+    kept.loc[once, SEVERITY_READER2] = pd.NA
+    kept.loc[once, [GROSS_ERROR_READER2]] = ""
+    kept.loc[once, DISAGREE] = False
+    kept.loc[once, CAUSE] = "not read twice"
     return kept
 
 

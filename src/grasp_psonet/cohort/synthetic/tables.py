@@ -12,14 +12,40 @@ from grasp_psonet.cohort.synthetic.pasi import PASI_MAX, SUB_SCORES
 from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
 from grasp_psonet.cohort.synthetic.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
-from grasp_psonet.cohort.synthetic.readers import READER1_IDS, READER2_ID, keep_read, readings_of
+from grasp_psonet.cohort.synthetic.readers import READER1_IDS, SECOND_READER, keep_read, readings_of
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
 from grasp_psonet.setting import refuse_unless
+from grasp_psonet.tables.columns import (
+    AGE,
+    AREA_FRACTION,
+    BODY_REGION,
+    CARRIES_SHORTCUT,
+    DEVICE,
+    DRAWN_VIEW,
+    DUPLICATE_OF,
+    FAULT,
+    FITZPATRICK,
+    IS_SHORTCUT,
+    PASI_READER1,
+    PASI_READER2,
+    PATH,
+    PATIENT_ID,
+    PHOTO_ID,
+    READER1_ID,
+    READER2_ID,
+    SEVERITY_READER1,
+    SEX,
+    SITE,
+    SPLIT,
+    STUDY_DAY,
+    VIEW,
+    VISIT_ID,
+)
 
 _AREA_MAX = 0.97
 _VISIT_COLUMNS = [
-    *("visit_id", "patient_id", "study_day", "pasi_reader1", "reader1_id", "pasi_reader2", "reader2_id"),
-    *("fitzpatrick", "split", "sex", "age", "site", "device"),
+    *(VISIT_ID, PATIENT_ID, STUDY_DAY, PASI_READER1, READER1_ID, PASI_READER2, READER2_ID),
+    *(FITZPATRICK, SPLIT, SEX, AGE, SITE, DEVICE),
 ]
 
 
@@ -39,24 +65,24 @@ def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> Syn
     _refuse_other_scale(settings, outcome)
     visits = draw_visits(settings, seed)
     disease = draw_disease(visits, seed)
-    visits["split"] = split_patients(visits, settings.val_visits, settings.test_visits, seed)
+    visits[SPLIT] = split_patients(visits, settings.val_visits, settings.test_visits, seed)
     readings = readings_of(visits, disease.scores_VRS, outcome, seed, settings.reader_noise, settings.gross_errors)
     rng = chance.generator("who reads", seed)
-    is_read_twice = (visits["split"] != "train") | (rng.random(len(visits)) < settings.doubly_read)
-    visits["reader1_id"] = rng.choice(READER1_IDS, len(visits))
-    visits["reader2_id"] = np.where(is_read_twice, READER2_ID, "")
+    is_read_twice = (visits[SPLIT] != "train") | (rng.random(len(visits)) < settings.doubly_read)
+    visits[READER1_ID] = rng.choice(READER1_IDS, len(visits))
+    visits[READER2_ID] = np.where(is_read_twice, SECOND_READER, "")
     readings = keep_read(readings, is_read_twice)
-    visits[["pasi_reader1", "pasi_reader2"]] = readings[["pasi_reader1", "pasi_reader2"]]
-    visits["severity_reader1"] = readings["severity_reader1"]
-    visits["carries_shortcut"] = shortcut_visits(visits, settings.shortcut, outcome.classes, seed)
+    visits[[PASI_READER1, PASI_READER2]] = readings[[PASI_READER1, PASI_READER2]]
+    visits[SEVERITY_READER1] = readings[SEVERITY_READER1]
+    visits[CARRIES_SHORTCUT] = shortcut_visits(visits, settings.shortcut, outcome.classes, seed)
 
     views = chosen_views(settings.num_views)
     photos = _taken(visits, views, settings.missing_views, seed)
     faults = assign_faults(photos, visits, settings.shortcut, settings.fault_rate, seed)
     shown = _shown(photos.join(faults), visits, disease, seed)
     truth_visits = pd.concat([readings, _score_columns(disease)], axis=1)
-    truth_visits.insert(1, "patient_id", visits["patient_id"])
-    truth_visits["carries_shortcut"] = visits["carries_shortcut"]
+    truth_visits.insert(1, PATIENT_ID, visits[PATIENT_ID])
+    truth_visits[CARRIES_SHORTCUT] = visits[CARRIES_SHORTCUT]
     return SyntheticTables(
         visits=visits[_VISIT_COLUMNS],
         photos=photos,
@@ -87,7 +113,7 @@ def _refuse_other_scale(settings: SyntheticSettings, outcome: Outcome) -> None:
 def _taken(visits: pd.DataFrame, views: tuple[View, ...], missing: float, seed: int) -> pd.DataFrame:
     """One row per photo that was taken; every visit has at least one."""
     rows = []
-    for visit_id in visits["visit_id"]:
+    for visit_id in visits[VISIT_ID]:
         rng = chance.generator("views", seed, str(visit_id))
         is_taken = rng.random(len(views)) >= missing
         is_taken[rng.integers(len(views))] |= not is_taken.any()
@@ -95,7 +121,7 @@ def _taken(visits: pd.DataFrame, views: tuple[View, ...], missing: float, seed: 
             if is_taken[number - 1]:
                 photo_id = f"{visit_id}-{number:02d}"
                 rows.append((photo_id, visit_id, view.code, f"photos/{visit_id}/{photo_id}.jpg"))
-    return pd.DataFrame(rows, columns=["photo_id", "visit_id", "view", "path"])
+    return pd.DataFrame(rows, columns=[PHOTO_ID, VISIT_ID, VIEW, PATH])
 
 
 def _shown(photos: pd.DataFrame, visits: pd.DataFrame, disease: Disease, seed: int) -> pd.DataFrame:
@@ -103,11 +129,11 @@ def _shown(photos: pd.DataFrame, visits: pd.DataFrame, disease: Disease, seed: i
 
     The fractions of the photos of a region scatter around the region's; a duplicate shows what its source shows.
     """
-    row_of = dict(zip(visits["visit_id"], range(len(visits)), strict=True))
-    region_N = np.array([_region(view) for view in photos["drawn_view"]])
-    photo_id = photos["photo_id"].to_numpy(dtype=object)
+    row_of = dict(zip(visits[VISIT_ID], range(len(visits)), strict=True))
+    region_N = np.array([_region(view) for view in photos[DRAWN_VIEW]])
+    photo_id = photos[PHOTO_ID].to_numpy(dtype=object)
     shown_of: dict[str, tuple[float, float, float, float]] = {}
-    for visit_id, rows in photos.groupby("visit_id", sort=False).indices.items():
+    for visit_id, rows in photos.groupby(VISIT_ID, sort=False).indices.items():
         visit = row_of[visit_id]
         spread = chance.generator("areas", seed, str(visit_id)).lognormal(0, 0.35, len(rows))
         for region in range(len(REGIONS)):
@@ -120,13 +146,13 @@ def _shown(photos: pd.DataFrame, visits: pd.DataFrame, disease: Disease, seed: i
             erythema, induration, desquamation = disease.scores_VRS[visit, region_N[row], :3].astype(float).tolist()
             area = min(float(disease.fraction_VR[visit, region_N[row]] * times), _AREA_MAX)
             shown_of[photo_id[row]] = (erythema, induration, desquamation, round(area, 5))
-    source = photos["duplicate_of"].fillna(photos["photo_id"])
+    source = photos[DUPLICATE_OF].fillna(photos[PHOTO_ID])
     shown = pd.DataFrame(
-        [shown_of[photo_id] for photo_id in source], columns=[*SUB_SCORES[:3], "area_fraction"], index=photos.index
+        [shown_of[photo_id] for photo_id in source], columns=[*SUB_SCORES[:3], AREA_FRACTION], index=photos.index
     )
-    columns = ["photo_id", "visit_id", "view", "drawn_view", "fault", "is_shortcut", "duplicate_of"]
+    columns = [PHOTO_ID, VISIT_ID, VIEW, DRAWN_VIEW, FAULT, IS_SHORTCUT, DUPLICATE_OF]
     truth = photos[columns].join(shown)
-    truth["body_region"] = [VIEW_OF[view].body_region for view in photos["view"]]
+    truth[BODY_REGION] = [VIEW_OF[view].body_region for view in photos[VIEW]]
     return truth
 
 

@@ -9,12 +9,13 @@ import pandas as pd
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.influence.units.bag_edits import LossChanges
+from grasp_psonet.tables.columns import EDIT, LABEL, PHOTO, QUERY_ID, VISIT_ID
 
 
 def score_table(score_QZ: np.ndarray, query_ids: Sequence[str], visits: Sequence[Bag]) -> pd.DataFrame:
     """query_id, visit_id, photo (its place in the bag), score: photos in the order of the bags, query by query."""
     photos = [(bag.visit_id, n) for bag in visits for n in range(len(bag))]
-    rows = pd.DataFrame(photos, columns=["visit_id", "photo"])
+    rows = pd.DataFrame(photos, columns=[VISIT_ID, PHOTO])
     return _for_each(query_ids, rows).assign(score=score_QZ.reshape(-1))
 
 
@@ -27,10 +28,10 @@ def change_table(found: LossChanges, query_ids: Sequence[str], visits: Sequence[
     parts = [
         pd.DataFrame(
             {
-                "visit_id": [visit_id for visit_id, _ in named],
-                "edit": edit,
-                "photo": pd.array([n if which == "photo" else None for _, n in named], dtype="Int64"),
-                "label": pd.array([c if which == "label" else None for _, c in named], dtype="Int64"),
+                VISIT_ID: [visit_id for visit_id, _ in named],
+                EDIT: edit,
+                PHOTO: pd.array([n if which == "photo" else None for _, n in named], dtype="Int64"),
+                LABEL: pd.array([c if which == "label" else None for _, c in named], dtype="Int64"),
             }
         )
         for edit, which, named in (
@@ -46,5 +47,5 @@ def change_table(found: LossChanges, query_ids: Sequence[str], visits: Sequence[
 def _for_each(query_ids: Sequence[str], rows: pd.DataFrame) -> pd.DataFrame:
     """The rows once for every query, with its id in front."""
     table = pd.concat([rows] * len(query_ids), ignore_index=True)
-    table.insert(0, "query_id", np.repeat(np.array(query_ids, dtype=object), len(rows)))
+    table.insert(0, QUERY_ID, np.repeat(np.array(query_ids, dtype=object), len(rows)))
     return table

@@ -14,6 +14,7 @@ from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.units.table import chosen_parameters, cover_unit
 from grasp_psonet.influence.units.unit import UnitCoverage
+from grasp_psonet.tables.columns import STEP, VISIT_ID
 from grasp_psonet.trajectory.anchors import Anchor, load_weights
 from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -74,7 +75,7 @@ def _refuse_nothing(trajectory: Trajectory, bags: PlainBags) -> None:
             f"nothing to trace: {trajectory.anchors} holds no anchor up to step {trajectory.kept_step}\n"
             "  next: a later kept_step, or record the training again (grasp_psonet.record)"
         )
-    drawn = set(trajectory.steps["visit_id"][trajectory.steps["step"] <= trajectory.kept_step].astype(str))
+    drawn = set(trajectory.steps[VISIT_ID][trajectory.steps[STEP] <= trajectory.kept_step].astype(str))
     if not drawn & bags.training.keys():
         raise TraceError(
             f"nothing to trace: {len(bags.training)} training bags (first: {next(iter(bags.training))!r}), of which 0 were "

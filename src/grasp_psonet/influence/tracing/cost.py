@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.tables.columns import VISIT_ID
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 
@@ -17,7 +18,7 @@ log = logging.getLogger("grasp_psonet")
 
 def passes_of_anchor(trained: TrainedNetwork, before: int, step: int, request: Request) -> int:
     """Passes of one anchor: the queries, and every photo drawn since the last one (counting even: every photo)."""
-    drawn = set(trained.trajectory.draws_between(before, step)["visit_id"])
+    drawn = set(trained.trajectory.draws_between(before, step)[VISIT_ID])
     is_even = request.settings.counting == "even"
     num_photos = sum(sum(bag.is_present) for bag in request.visits if is_even or bag.visit_id in drawn)
     blocks = request.blocks(trained.network, len(request.formulas) + 1)
@@ -57,7 +58,7 @@ def _num_drawn_photos(trajectory: Trajectory, before: int, until: int, request: 
     counts: Counter[str] = Counter()
     for bag in request.visits:
         counts[bag.visit_id] += sum(bag.is_present)
-    return sum(counts[visit_id] for visit_id in trajectory.draws_between(before, until)["visit_id"])
+    return sum(counts[visit_id] for visit_id in trajectory.draws_between(before, until)[VISIT_ID])
 
 
 class Pace:

@@ -5,6 +5,18 @@ import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.tables.columns import (
+    ATTENDED_PHOTO_ID,
+    LABEL,
+    LOSS,
+    NEAR_CUTOFF,
+    PHOTO_ID,
+    PREDICTED,
+    QUERY_ID,
+    READERS_DISAGREE,
+    USED,
+    VISIT_ID,
+)
 
 
 def find_queries(
@@ -17,21 +29,21 @@ def find_queries(
     doubtful queries when settings.drop_doubtful_queries). Sorted by query_id; empty without errors.
     """
     wrong = predictions[outcome.is_error(predictions)]
-    wrong = wrong.sort_values("visit_id")
-    told = visits.set_index("visit_id").loc[wrong["visit_id"]]
+    wrong = wrong.sort_values(VISIT_ID)
+    told = visits.set_index(VISIT_ID).loc[wrong[VISIT_ID]]
     disagree = outcome.readers_disagree(told).fillna(False).to_numpy(dtype=bool)
     near = np.zeros(len(told), dtype=bool)
     if outcome.score_columns:
         near = (outcome.cutoff_distance(told[outcome.score_columns[0]]) <= settings.near_cutoff).to_numpy(dtype=bool)
     return pd.DataFrame(
         {
-            "query_id": wrong["visit_id"].to_numpy(),
-            "photo_id": wrong["attended_photo_id"].to_numpy(),
-            "label": wrong["label"].to_numpy(),
-            "predicted": wrong["predicted"].to_numpy(),
-            "loss": wrong["loss"].to_numpy(),
-            "readers_disagree": disagree,
-            "near_cutoff": near,
-            "used": ~(disagree | near) if settings.drop_doubtful_queries else True,
+            QUERY_ID: wrong[VISIT_ID].to_numpy(),
+            PHOTO_ID: wrong[ATTENDED_PHOTO_ID].to_numpy(),
+            LABEL: wrong[LABEL].to_numpy(),
+            PREDICTED: wrong[PREDICTED].to_numpy(),
+            LOSS: wrong[LOSS].to_numpy(),
+            READERS_DISAGREE: disagree,
+            NEAR_CUTOFF: near,
+            USED: ~(disagree | near) if settings.drop_doubtful_queries else True,
         }
     )

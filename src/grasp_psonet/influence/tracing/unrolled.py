@@ -19,6 +19,7 @@ from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.curvature import curvature_products
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores
+from grasp_psonet.tables.columns import STEP
 from grasp_psonet.trajectory.adam_adjoint import Adjoint, gradient_adjoint, step_back, unclipped
 from grasp_psonet.trajectory.anchors import Anchor, copy_weights
 from grasp_psonet.trajectory.replay import ReplayedStep
@@ -89,5 +90,5 @@ def _step_bytes(trained: TrainedNetwork) -> int:
     weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
     shape = source.pixels[next(iter(bags)).rows[0]].shape
     photo = next(network.parameters()).element_size() * int(np.prod(shape))
-    most_draws = int(trained.trajectory.steps.groupby("step").size().max())
+    most_draws = int(trained.trajectory.steps.groupby(STEP).size().max())
     return 4 * weights + most_draws * max(map(len, bags)) * photo

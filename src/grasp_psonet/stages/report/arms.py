@@ -12,6 +12,19 @@ from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.report.gallery import number_or_none
+from grasp_psonet.tables.columns import (
+    GROUP,
+    GROUP_COLUMN,
+    HIGH,
+    KEPT,
+    LOW,
+    METRIC,
+    NUM_PATIENTS,
+    NUM_VISITS,
+    READER,
+    RUN,
+    WHY_NOT,
+)
 
 READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 
@@ -25,7 +38,7 @@ def arms_of(
     for k, name in job.pruned_names().items():
         for one in [one for one in made.retrained if one.k == k]:
             kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
-            is_kept = read_keep(job, one.name)["kept"]
+            is_kept = read_keep(job, one.name)[KEPT]
             arm = _arm(job, one.name, kind, k, int((~is_kept).sum()), evaluation, readers)
             most = most_possible(k, num_rankings, len(is_kept)) if is_by_photo else None
             arms.append(replace(arm, most_possible=most))
@@ -45,7 +58,7 @@ def _arm(
     metrics = json.loads((job.study.run(name) / "metrics.json").read_text(encoding="utf-8"))
     figures = []
     for reader in readers:
-        where = {"run": name, "reader": READERS[reader], "group": "all"}
+        where = {RUN: name, READER: READERS[reader], GROUP: "all"}
         kappa, auc = (
             estimate_of(evaluation["figures"], "value", metric=metric, **where) for metric in ("kappa", "auc")
         )
@@ -66,30 +79,30 @@ def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate
     assert len(table) == 1, f"{len(table)} rows for {where}"
     row = table.iloc[0]
     return data.Estimate(
-        number_or_none(row[column]), number_or_none(row["low"]), number_or_none(row["high"]), str(row["why_not"])
+        number_or_none(row[column]), number_or_none(row[LOW]), number_or_none(row[HIGH]), str(row[WHY_NOT])
     )
 
 
 def confusion_of(table: pd.DataFrame, run: str, reader: str, num_classes: int) -> data.Confusion:
-    rows = table[(table["run"] == run) & (table["reader"] == READERS[reader]) & (table["group"] == "all")]
-    counts = rows["num_visits"].to_numpy(dtype=int).reshape(num_classes, num_classes)
+    rows = table[(table[RUN] == run) & (table[READER] == READERS[reader]) & (table[GROUP] == "all")]
+    counts = rows[NUM_VISITS].to_numpy(dtype=int).reshape(num_classes, num_classes)
     return data.Confusion(run, reader, tuple(tuple(int(number) for number in row) for row in counts))
 
 
 def subgroups_of(figures: pd.DataFrame, chosen: str, readers: tuple[str, ...]) -> tuple[data.Subgroup, ...]:
     found = []
     for reader in readers:
-        rows = figures[(figures["reader"] == READERS[reader]) & (figures["metric"] == "auc")]
-        for column, group in rows[["group_column", "group"]].drop_duplicates().itertuples(index=False, name=None):
-            where = {"reader": READERS[reader], "metric": "auc", "group_column": column, "group": group}
-            at = rows[(rows["group_column"] == column) & (rows["group"] == group) & (rows["run"] == BASELINE)].iloc[0]
+        rows = figures[(figures[READER] == READERS[reader]) & (figures[METRIC] == "auc")]
+        for column, group in rows[[GROUP_COLUMN, GROUP]].drop_duplicates().itertuples(index=False, name=None):
+            where = {READER: READERS[reader], METRIC: "auc", GROUP_COLUMN: column, GROUP: group}
+            at = rows[(rows[GROUP_COLUMN] == column) & (rows[GROUP] == group) & (rows[RUN] == BASELINE)].iloc[0]
             found.append(
                 data.Subgroup(
                     str(column),
                     str(group),
                     reader,
-                    int(at["num_visits"]),
-                    int(at["num_patients"]),
+                    int(at[NUM_VISITS]),
+                    int(at[NUM_PATIENTS]),
                     estimate_of(rows, "value", run=BASELINE, **where),
                     estimate_of(rows, "value", run=chosen, **where),
                 )

@@ -12,6 +12,24 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.report.arms import estimate_of
 from grasp_psonet.stages.report.gallery import number_or_none
+from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_SUMMARY, AUDIT_VISITS, REVIEW
+from grasp_psonet.tables.columns import (
+    CUTOFF_DISTANCE_READER1,
+    FAULT,
+    FRACTION_FOUND,
+    FRACTION_INSPECTED,
+    IS_AUDITED,
+    IS_SHORTCUT,
+    KEPT,
+    LABEL_READER1,
+    LABEL_READER2,
+    PHOTO_ID,
+    RANDOM,
+    RANKING,
+    READERS_DISAGREE,
+    VISIT_ID,
+)
+from grasp_psonet.tables.truth import TRUTH
 
 _NUM_REVIEW = 20
 
@@ -29,27 +47,27 @@ def removal_of(job: Job, keep_name: str) -> tuple[data.RemovalRate, ...]:
 
 def audit_of(job: Job) -> data.Audit:
     folder = job.study.audit
-    table, review = pd.read_parquet(folder / "visits.parquet"), pd.read_parquet(folder / "review.parquet")
-    curve, summary = pd.read_parquet(folder / "curve.parquet"), pd.read_parquet(folder / "summary.parquet")
-    audited = table[table["is_audited"]]
+    table, review = AUDIT_VISITS.read(folder / "visits.parquet"), REVIEW.read(folder / "review.parquet")
+    curve, summary = AUDIT_CURVE.read(folder / "curve.parquet"), AUDIT_SUMMARY.read(folder / "summary.parquet")
+    audited = table[table[IS_AUDITED]]
     settings = job.settings.audit
     rankings = tuple(
         data.Ranking(
             str(name),
-            tuple(float(x) for x in points["fraction_inspected"]),
-            tuple(float(y) for y in points["fraction_found"]),
+            tuple(float(x) for x in points[FRACTION_INSPECTED]),
+            tuple(float(y) for y in points[FRACTION_FOUND]),
             *(
                 estimate_of(summary, "value", ranking=str(name), metric=metric)
                 for metric in ("found_at_inspected", "auroc", "average_precision")
             ),
         )
-        for name, points in curve.groupby("ranking", sort=False)
+        for name, points in curve.groupby(RANKING, sort=False)
     )
     return data.Audit(
         ranking=settings.ranking,
         visits=len(audited),
-        read_twice=int(audited["readers_disagree"].notna().sum()),
-        disagreements=int(audited["readers_disagree"].fillna(False).sum()),
+        read_twice=int(audited[READERS_DISAGREE].notna().sum()),
+        disagreements=int(audited[READERS_DISAGREE].fillna(False).sum()),
         inspected=settings.inspected,
         review=tuple(
             _review_visit(row, settings.ranking, job.outcome) for row in review.head(_NUM_REVIEW).to_dict("records")
@@ -62,13 +80,13 @@ def audit_of(job: Job) -> data.Audit:
 def _review_visit(row: dict[Any, Any], ranking: str, outcome: Outcome) -> data.ReviewVisit:
     first, second = [number_or_none(row[column]) for column in outcome.score_columns] or [None, None]
     return data.ReviewVisit(
-        visit_id=row["visit_id"],
+        visit_id=row[VISIT_ID],
         score=float(row[ranking]),
-        class_reader1=int(row["label_reader1"]),
-        class_reader2=None if pd.isna(row["label_reader2"]) else int(row["label_reader2"]),
+        class_reader1=int(row[LABEL_READER1]),
+        class_reader2=None if pd.isna(row[LABEL_READER2]) else int(row[LABEL_READER2]),
         reading_reader1=first,
         reading_reader2=second,
-        cutoff_distance=number_or_none(row.get("cutoff_distance_reader1")),
+        cutoff_distance=number_or_none(row.get(CUTOFF_DISTANCE_READER1)),
     )
 
 
@@ -76,15 +94,15 @@ def truth_of(job: Job, keep_name: str | None) -> tuple[data.PlantedFault, ...] |
     """What was planted on training photos, and how much of it left with this keep list (None: nothing left)."""
     if not is_synthetic(job):
         return None
-    truth = pd.read_parquet(job.study.truth_file)
-    truth = truth[truth["visit_id"].isin(job.visits_of("train")["visit_id"]) & (truth["fault"] != "none")]
+    truth = TRUTH.read(job.study.truth_file)
+    truth = truth[truth[VISIT_ID].isin(job.visits_of("train")[VISIT_ID]) & (truth[FAULT] != "none")]
     removed = _removed(job, keep_name)
     k = next((k for k, name in job.pruned_names().items() if name == keep_name), 0)
-    control = job.control_names().get((k, "random"))
+    control = job.control_names().get((k, RANDOM))
     at_random = None if control is None else _removed(job, control)
     rows = []
-    for (is_shortcut, fault), photos in truth.groupby(["is_shortcut", "fault"]):
-        ids = set(photos["photo_id"])
+    for (is_shortcut, fault), photos in truth.groupby([IS_SHORTCUT, FAULT]):
+        ids = set(photos[PHOTO_ID])
         name = f"{fault} (shortcut)" if is_shortcut else str(fault)
         drawn = None if at_random is None else len(ids & at_random)
         rows.append(data.PlantedFault(name, len(ids), len(ids & removed), drawn))
@@ -95,4 +113,4 @@ def _removed(job: Job, keep_name: str | None) -> set[str]:
     if keep_name is None:
         return set()
     keep = read_keep(job, keep_name)
-    return set(keep.loc[~keep["kept"], "photo_id"])
+    return set(keep.loc[~keep[KEPT], PHOTO_ID])

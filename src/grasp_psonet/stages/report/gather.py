@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-import pandas as pd
-
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.files import read_json
 from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
 from grasp_psonet.settings import dotted_paths
@@ -18,6 +17,9 @@ from grasp_psonet.stages.report.findings import audit_of, removal_of, truth_of
 from grasp_psonet.stages.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import kept_queries
+from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID
+from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
+from grasp_psonet.tables.traces import QUERIES
 
 _LIMITS = (
     "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
@@ -30,22 +32,28 @@ def gather(job: Job) -> data.ReportData:
     """Everything that the report shows, read from the study's stages."""
     study, visits = job.study, job.cohort.visits
     evaluation = {
-        name: pd.read_parquet(study.evaluation / f"{name}.parquet")
-        for name in ("figures", "differences", "confusions", "agreement", "against_random")
+        name: table.read(study.evaluation / f"{name}.parquet")
+        for name, table in (
+            ("figures", FIGURES),
+            ("differences", DIFFERENCES),
+            ("confusions", CONFUSIONS),
+            ("agreement", AGREEMENT),
+            ("against_random", AGAINST_RANDOM),
+        )
     }
-    choice = json.loads((study.evaluation / "choice.json").read_text(encoding="utf-8"))
-    metrics = json.loads((study.run(BASELINE) / "metrics.json").read_text(encoding="utf-8"))
-    queries = pd.read_parquet(study.trace(job.trace_name()) / "queries.parquet")
+    choice = read_json(study.evaluation / "choice.json")
+    metrics = read_json(study.run(BASELINE) / "metrics.json")
+    queries = QUERIES.read(study.trace(job.trace_name()) / "queries.parquet")
     errors = kept_queries(TrainedRun(job))
-    num_queries = int(queries.loc[queries["used"].astype(bool), "query_id"].nunique())
+    num_queries = int(queries.loc[queries[USED].astype(bool), QUERY_ID].nunique())
     readers = tuple(
         reader
         for reader, column in zip(READERS, job.outcome.class_columns, strict=True)
-        if visits.loc[visits["split"] == "test", column].notna().any()
+        if visits.loc[visits[SPLIT] == "test", column].notna().any()
     )
     chosen = choice["run"]
     removed_by = None if chosen == BASELINE else chosen
-    train_photos = job.cohort.photos["visit_id"].isin(job.visits_of("train")["visit_id"])
+    train_photos = job.cohort.photos[VISIT_ID].isin(job.visits_of("train")[VISIT_ID])
     against = evaluation["against_random"]
     return data.ReportData(
         study=study.folder.resolve().name,
@@ -95,8 +103,8 @@ def _split(job: Job, split: str) -> data.SplitCounts:
     return data.SplitCounts(
         split=split,
         visits=len(visits),
-        patients=int(visits["patient_id"].nunique()),
-        photos=int(job.cohort.photos["visit_id"].isin(visits["visit_id"]).sum()),
+        patients=int(visits[PATIENT_ID].nunique()),
+        photos=int(job.cohort.photos[VISIT_ID].isin(visits[VISIT_ID]).sum()),
         classes=tuple(int(counts.get(label, 0)) for label in range(len(outcome.classes))),
         read_twice=int(disagree.notna().sum()),
         disagreements=int(disagree.sum()),

@@ -3,6 +3,7 @@
 from grasp_psonet.files import read_json
 from grasp_psonet.proof import proven
 from grasp_psonet.stages.job import Job
+from grasp_psonet.tables.columns import VAL_AUC, VALUE
 
 
 def summary(job: Job) -> str:
@@ -25,9 +26,9 @@ def summary(job: Job) -> str:
             f"chosen k = {chosen['k']}: {chosen['removed']} of {numbers['train_photos']} photos removed ({share:.1f} %)"
         )
     for arm in numbers["arms"]:
-        words = [f"{arm['name']:>24}  removed {arm['removed']:>5}  validation AUC {_shown(arm['val_auc'])}"]
+        words = [f"{arm['name']:>24}  removed {arm['removed']:>5}  validation AUC {_shown(arm[VAL_AUC])}"]
         for reader, figures in zip(numbers["readers"], arm["figures"], strict=True):
-            words.append(f"{reader}: AUC {_shown(figures['auc']['value'])}, kappa {_shown(figures['kappa']['value'])}")
+            words.append(f"{reader}: AUC {_shown(figures['auc'][VALUE])}, kappa {_shown(figures['kappa'][VALUE])}")
         lines.append("  ".join(words))
     lines.append(f"report: {job.study.report / 'report.html'}")
     return "\n".join(lines)
