@@ -37,7 +37,7 @@ from grasp_psonet.proof import (
 log = logging.getLogger("grasp_psonet")
 
 _PATIENCE_S = 5.0  # a killed process may leave children that need a moment to notice
-_VERSIONS = ("grasp-psonet", "numpy", "pandas", "pillow", "scikit-learn", "timm", "torch")
+_VERSIONS = ("grasp-psonet", "numpy", "pandas", "pillow", "timm", "torch")
 
 
 @dataclass(frozen=True)
