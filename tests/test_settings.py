@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.presets import PRESETS, preset
-from grasp_psonet.settings import StudySettings, as_tree, dotted_paths, load, merged, parse, to_yaml
+from grasp_psonet.setting import as_tree
+from grasp_psonet.settings import StudySettings, dotted_paths, load, merged, parse, to_yaml
 
 
 @pytest.mark.parametrize("name", [None, *PRESETS])

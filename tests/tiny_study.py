@@ -15,7 +15,7 @@ from grasp_psonet.network.settings import NetworkSettings
 EDGE_PX = 8
 
 
-def tiny_network(seed: int = 0, mask: str = "before") -> BagNetwork:
+def tiny_network(seed: int = 0, mask: str = "before", outcome: Outcome | None = None) -> BagNetwork:
     """A float64 network of a few hundred parameters with every kind of part, BatchNorm included."""
     torch.manual_seed(seed)
     encoder = nn.Sequential(
@@ -23,7 +23,7 @@ def tiny_network(seed: int = 0, mask: str = "before") -> BagNetwork:
     )
     card = EncoderCard("tiny", 6, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "none")
     settings = NetworkSettings(feature_length=5, attention_hidden=4, head_hidden=4, mask=mask)  # type: ignore[arg-type]
-    network = BagNetwork(encoder, card, settings, Outcome()).double()
+    network = BagNetwork(encoder, card, settings, outcome or Outcome()).double()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):

@@ -1,4 +1,4 @@
-"""The command line: words to a job, faults to letters and exit codes.
+"""The command line: words to a job, faults to messages and exit codes.
 
 Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted. Nothing heavy is imported before a command runs.
 """

@@ -2,7 +2,7 @@
 
 
 class GraspError(Exception):
-    """A fault of the input, told as a short letter: what was wrong, where, the value seen, what to do next."""
+    """A fault of the input, told in a short message: what was wrong, where, the value seen, what to do next."""
 
 
 class SettingsError(GraspError, ValueError):

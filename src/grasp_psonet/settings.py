@@ -1,7 +1,7 @@
 """The settings tree: one typed value for a whole study, from study.yaml and the command line.
 
 Every room declares its own settings; this module only puts them together, parses them with pydantic and turns its
-findings into letters a person can act on.
+findings into messages a person can act on.
 """
 
 import dataclasses

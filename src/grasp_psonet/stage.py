@@ -74,6 +74,8 @@ def judge(task: Task, *, reads_bytes: bool = False) -> Verdict:
     absent = [name for name, source in task.inputs.items() if isinstance(source, Path) and not _is_there(source)]
     if absent:
         return Verdict("waiting", f"needs {', '.join(absent)} first")
+    if task.folder.exists() and not task.folder.is_dir():
+        return Verdict("damaged", f"{task.folder} is a file where the folder of this stage stands")
     if not is_complete(task.folder):
         if task.folder.is_dir() and any(task.folder.iterdir()):  # a stage never stands without its note
             return Verdict("damaged", f"{task.folder / NOTE} is missing")
@@ -138,11 +140,18 @@ def _fill(task: Task, partial: Path, identity: dict[str, Any]) -> None:
 def _put_in_place(partial: Path, folder: Path) -> None:
     """Renames the finished folder; what stood there is parked meanwhile, so that a kill leaves one of the two."""
     parked = _parked(folder)
-    shutil.rmtree(parked, ignore_errors=True)
+    _delete(parked)
     if folder.exists():
         folder.rename(parked)
     partial.rename(folder)
     sync(folder.parent)
+    _delete(parked)
+
+
+def _delete(parked: Path) -> None:
+    """Deletes what was parked, also a file that somebody had put in the place of a stage."""
+    if parked.is_file():
+        parked.unlink()
     shutil.rmtree(parked, ignore_errors=True)
 
 
@@ -152,7 +161,7 @@ def _recover(task: Task) -> None:
     if not parked.exists():
         return
     if task.folder.exists():  # killed while the parked output was deleted
-        shutil.rmtree(parked, ignore_errors=True)
+        _delete(parked)
         return
     with held(partial, task.title):
         if not task.folder.exists() and parked.exists():

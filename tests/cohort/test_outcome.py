@@ -13,9 +13,10 @@ from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
 from grasp_psonet.cohort.synthetic.tables import draw_tables
-from grasp_psonet.cohort.tables import examine
+from grasp_psonet.cohort.tables import TableFiles, examine
 from grasp_psonet.errors import SettingsError, TableError
-from grasp_psonet.settings import as_tree, load, parse, to_yaml
+from grasp_psonet.setting import as_tree
+from grasp_psonet.settings import load, parse, to_yaml
 
 IGA = SeveritySettings(
     classes=(0, 1, 2, 3, 4),
@@ -141,14 +142,14 @@ def test_faults_name_the_columns_and_classes_of_the_scale(tmp_path: Path) -> Non
         "photo_id,visit_id,path\n" + "".join(f"p{v},v{v},{v}.jpg\n" for v in range(1, 5))
     )
     files = (tmp_path / "visits.csv", tmp_path / "photos.csv", None)
-    assert set(examine(*files, Outcome(IGA), SplitSettings(), 0).faults) == {
+    assert set(examine(TableFiles(*files), Outcome(IGA), SplitSettings(), 0).faults) == {
         "visits.csv row 3, iga_reader1 '5': wanted a number from 0 to 4 (decimal point)",
         "visits.csv row 2, grade_reader2 'moderate': wanted 0, 1, 2, 3, 4",
         "visits.csv row 4, grade_reader1 '4': iga_reader1 2 is 2 by severity.cutoffs and severity.ties;"
         " correct one of them",
         "visits.csv row 5, iga_reader1 and grade_reader1: empty; Reader 1 must have read every visit",
     }
-    faults = examine(*files, Outcome(), SplitSettings(), 0).faults
+    faults = examine(TableFiles(*files), Outcome(), SplitSettings(), 0).faults
     assert any("no column 'pasi_reader1' or 'severity_reader1'" in fault for fault in faults)
 
 

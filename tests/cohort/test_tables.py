@@ -11,7 +11,7 @@ import pytest
 from grasp_psonet.cohort.check import check_tables
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
-from grasp_psonet.cohort.tables import Cohort, examine, read_cohort
+from grasp_psonet.cohort.tables import Cohort, TableFiles, examine, read_cohort
 from grasp_psonet.errors import TableError
 
 VISITS = """visit_id,patient_id,study_day,pasi_reader1,reader1_id,pasi_reader2,reader2_id,fitzpatrick,split,site
@@ -45,15 +45,15 @@ def write(tmp_path: Path) -> Write:
 
 
 def read(files: tuple[Path, Path, Path], seed: int = 0) -> Cohort:
-    return read_cohort(*files, Outcome(), SplitSettings(), seed)
+    return read_cohort(TableFiles(*files), Outcome(), SplitSettings(), seed)
 
 
 def faults_of(files: tuple[Path, Path, Path]) -> list[str]:
-    return list(examine(*files, Outcome(), SplitSettings(), 0).faults)
+    return list(examine(TableFiles(*files), Outcome(), SplitSettings(), 0).faults)
 
 
 def notes_of(files: tuple[Path, Path, Path]) -> tuple[str, ...]:
-    return examine(*files, Outcome(), SplitSettings(), 0).notes
+    return examine(TableFiles(*files), Outcome(), SplitSettings(), 0).notes
 
 
 def test_a_cohort_holds_what_the_files_say(write: Write) -> None:
@@ -234,13 +234,13 @@ def test_what_is_odd_but_usable_is_a_note(write: Write) -> None:
 
 
 def test_the_side_of_a_tie_is_a_setting(write: Write) -> None:
-    upper = read_cohort(*write(), Outcome(SeveritySettings(ties=("upper", "upper"))), SplitSettings(), 0)
+    upper = read_cohort(TableFiles(*write()), Outcome(SeveritySettings(ties=("upper", "upper"))), SplitSettings(), 0)
     assert upper.visits["severity_reader1"].tolist() == [0, 2, 1, 2]
     assert upper.visits["severity_reader2"].tolist() == [1, pd.NA, pd.NA, 2]
 
 
 def test_check_sums_up_a_faultless_cohort(write: Write) -> None:
-    result = check_tables(*write(), Outcome(), SplitSettings(), 0)
+    result = check_tables(TableFiles(*write()), Outcome(), SplitSettings(), 0)
     assert result.faults == []
     assert result.photos.index.tolist() == [2, 3, 4, 5, 6]
     assert result.summary["num_patients"] == 3
@@ -248,7 +248,7 @@ def test_check_sums_up_a_faultless_cohort(write: Write) -> None:
     assert result.summary["visits_by_split_and_class"]["train"] == {"mild": 1, "moderate": 0, "severe": 1}
     assert result.summary["visits_by_fitzpatrick"] == {"II": 1, "IV": 2}
     assert (result.summary["num_read_twice"], result.summary["num_readers_differ"]) == (2, 2)
-    assert check_tables(*write("visit_id\n"), Outcome(), SplitSettings(), 0).summary == {}
+    assert check_tables(TableFiles(*write("visit_id\n")), Outcome(), SplitSettings(), 0).summary == {}
 
 
 @pytest.mark.process

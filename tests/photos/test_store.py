@@ -91,25 +91,25 @@ def test_every_unreadable_photo_is_told_at_once(
         messages, (("p5", "damaged"), ("p17", "not a JPEG"), ("p33", "not exist"), ("next",)), strict=True
     ):
         assert all(part in message for part in parts), message
-    with pytest.raises(StageError, match="no complete photo store|cannot be read as the index of the photo store"):
+    with pytest.raises(StageError, match=r"no complete photo store|cannot be read as the index of the photo store"):
         open_store(tmp_path / "store")
 
 
 def test_stores_that_do_not_fit_are_refused(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     table, root = photos
     folder = tmp_path / "store"
-    with pytest.raises(StageError, match="no complete photo store|cannot be read as the index of the photo store"):
+    with pytest.raises(StageError, match=r"no complete photo store|cannot be read as the index of the photo store"):
         open_store(folder)
     write_store(table, root, 16, folder)
     pd.read_parquet(folder / INDEX_FILE).iloc[1:].to_parquet(folder / INDEX_FILE)
     with pytest.raises(StageError, match="has 39 photos"):
         open_store(folder)
     (folder / INDEX_FILE).write_bytes(b"no parquet")
-    with pytest.raises(StageError, match="no complete photo store|cannot be read as the index of the photo store"):
+    with pytest.raises(StageError, match=r"no complete photo store|cannot be read as the index of the photo store"):
         open_store(folder)
     write_store(table, root, 16, folder)
     (folder / PIXELS_FILE).write_bytes((folder / PIXELS_FILE).read_bytes()[:5000])
-    with pytest.raises(StageError, match="no complete photo store|cannot be read as the index of the photo store"):
+    with pytest.raises(StageError, match=r"no complete photo store|cannot be read as the index of the photo store"):
         open_store(folder)
 
 

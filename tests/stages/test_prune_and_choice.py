@@ -17,6 +17,7 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.stages.prune import read_keep
+from grasp_psonet.tables.traces import SCORES
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scores = pd.concat(photos.assign(query_id=f"q{q}", score=rng.normal(size=len(photos))) for q in range(3))
 
     def make(folder: Path) -> None:
-        scores.to_parquet(folder / "scores.parquet", index=False)
+        SCORES.write(scores[SCORES.names], folder / "scores.parquet")
 
     run_task(Task("trace", job.study.trace(job.trace_name()), {}, {}, make))
     return study

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from grasp_psonet.bags.bag import Bag
@@ -40,8 +40,8 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-class Sweeps:
-    """The sweeps that were made, by the first row of each; interrupts the one of row ``stops_at``."""
+class CountedParts:
+    """The counted_parts that were made, by the first row of each; interrupts the one of row ``stops_at``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows: list[int] = []
@@ -64,25 +64,25 @@ def test_an_interrupted_trace_goes_on_with_the_same_bytes(
     whole, study = tmp_path / "whole", tmp_path / "study"
     for copy in (whole, study):
         shutil.copytree(trained, copy)
-    sweeps = Sweeps(monkeypatch)
+    counted_parts = CountedParts(monkeypatch)
     assert main(["trace", str(whole), *TRACE]) == 0
-    queries = list(sweeps.rows)
+    queries = list(counted_parts.rows)
     assert queries == list(range(len(queries)))
     assert len(queries) >= 3, "too few parts: an interruption would prove nothing"
     name = "traces/unrolled-visit-kept-errors-steps-none"
     assert not (whole / name / "parts").exists()
 
-    sweeps.rows, sweeps.stops_at = [], 2
+    counted_parts.rows, counted_parts.stops_at = [], 2
     assert main(["trace", str(study), *TRACE]) == 130
-    assert sweeps.rows == [0, 1]
+    assert counted_parts.rows == [0, 1]
     kept = sorted((study / f"{name}.partial").rglob("*.safetensors"))
     assert [path.parent.name for path in kept] == ["unrolled", "unrolled"]
     kept[0].write_bytes(kept[0].read_bytes()[:-8])
 
-    sweeps.rows, sweeps.stops_at = [], -1
+    counted_parts.rows, counted_parts.stops_at = [], -1
     caplog.clear()
     assert main(["trace", str(study), *TRACE]) == 0
-    assert sweeps.rows == [0, *queries[2:]], "only the damaged part and those not yet made are made"
+    assert counted_parts.rows == [0, *queries[2:]], "only the damaged part and those not yet made are made"
     assert "trace: was interrupted; goes on where it stopped" in caplog.messages
     assert "  parts left by the interrupted trace: 2; each is proven before it counts" in caplog.messages
     assert sum("is damaged or of another trace" in line for line in caplog.messages) == 1
@@ -98,10 +98,10 @@ def test_parts_of_other_settings_are_not_taken_and_the_plan_says_so(
 ) -> None:
     study = tmp_path / "study"
     shutil.copytree(trained, study)
-    sweeps = Sweeps(monkeypatch)
-    sweeps.stops_at = 1
+    counted_parts = CountedParts(monkeypatch)
+    counted_parts.stops_at = 1
     assert main(["trace", str(study), *TRACE]) == 130
-    sweeps.rows, sweeps.stops_at = [], -1
+    counted_parts.rows, counted_parts.stops_at = [], -1
     other = [*TRACE, "--trace.photos_per_batch", "7"]
     told = "trace: {}was interrupted under other settings (trace.photos_per_batch); starts again{}"
     capsys.readouterr()
@@ -110,7 +110,7 @@ def test_parts_of_other_settings_are_not_taken_and_the_plan_says_so(
     caplog.set_level(logging.INFO, "grasp_psonet")
     assert main(["trace", str(study), *other]) == 0
     assert told.format("", "") in caplog.messages
-    assert sweeps.rows[0] == 0
+    assert counted_parts.rows[0] == 0
 
 
 @pytest.mark.parametrize("errors", ["kept", "each_anchor"])
@@ -129,7 +129,7 @@ def test_a_trace_reads_each_table_the_store_and_each_file_of_its_run_once(
         return reader
 
     monkeypatch.setattr(csv_table, "_records", counted(csv_table._records))
-    for module, name in ((pd, "read_parquet"), (np, "load"), (trajectory, "read_anchor")):
+    for module, name in ((pq, "ParquetFile"), (np, "load"), (trajectory, "read_anchor")):
         monkeypatch.setattr(module, name, counted(getattr(module, name)))
     text = Path.read_text
     monkeypatch.setattr(

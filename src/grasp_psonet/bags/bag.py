@@ -29,7 +29,7 @@ class Bag:
     """One visit: its stored photos (rows of the store) and which of them are still present."""
 
     visit_id: str
-    label: int
+    label: int | float
     photo_ids: tuple[str, ...]
     rows: tuple[int, ...]
     is_present: tuple[bool, ...]
@@ -94,7 +94,7 @@ def make_bags(
     return {
         visit_id: Bag(
             visit_id,
-            int(label),
+            label.item() if isinstance(label, np.generic) else label,
             tuple(photos[visit_id][PHOTO_ID]),
             tuple(int(row) for row in photos[visit_id][ROW]),
             tuple(photo_id not in removed for photo_id in photos[visit_id][PHOTO_ID]),
@@ -121,7 +121,7 @@ def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None 
                 key = keys[b]
                 photo = augment(photo, key.settings, ("augment", key.seed, key.epoch, key.draw, bag.visit_id, photo_id))
             photos_BN[b, n] = photo
-    label_B = torch.tensor([bag.label for bag in bags], dtype=torch.long)
+    label_B = torch.tensor([bag.label for bag in bags])
     if not isinstance(first, Tensor):
         photos_BN = photos_BN.permute(0, 1, 4, 2, 3)
     return BagBatch(photos_BN, is_photo_BN, is_stored_BN, label_B)

@@ -1,5 +1,7 @@
 """The batch plan: which visits are drawn in which step, fixed before training from (seed, epoch, visit ids)."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,9 @@ from grasp_psonet.chance import generator
 from grasp_psonet.tables.columns import DRAW, EPOCH, STEP, VISIT_ID
 
 
-def batch_plan(labels: dict[str, int], epochs: int, visits_per_step: int, sampling: str, seed: int) -> pd.DataFrame:
+def batch_plan(
+    labels: Mapping[str, int | float], epochs: int, visits_per_step: int, sampling: str, seed: int
+) -> pd.DataFrame:
     """One row per draw: step (from 1), epoch (from 1), draw (from 0 in its epoch), visit_id.
 
     An epoch has as many draws as there are visits; its last step may hold fewer. ``class_weighted`` draws with
@@ -18,7 +22,8 @@ def batch_plan(labels: dict[str, int], epochs: int, visits_per_step: int, sampli
     label_of = np.array([labels[visit_id] for visit_id in visit_ids])
     num_visits = len(visit_ids)
     steps_per_epoch = -(-num_visits // visits_per_step)
-    weight = 1.0 / np.bincount(label_of)[label_of] if sampling == "class_weighted" else np.ones(num_visits)
+    _, class_V, num_visits_of = np.unique(label_of, return_inverse=True, return_counts=True)
+    weight = 1.0 / num_visits_of[class_V] if sampling == "class_weighted" else np.ones(num_visits)
     parts = []
     for epoch in range(1, epochs + 1):
         rng = generator("batch plan", seed, epoch)

@@ -25,7 +25,7 @@ class BatchSource:
     reads_removed: bool = False
 
     @property
-    def labels(self) -> dict[str, int]:
+    def labels(self) -> dict[str, int | float]:
         """The label of every visit."""
         return {visit_id: bag.label for visit_id, bag in self.bags.items()}
 

@@ -1,4 +1,4 @@
-"""Cells of text as values: scores, days, skin types, splits. What cannot be read becomes a letter."""
+"""Cells of text as values: scores, days, skin types, splits. What cannot be read becomes a message."""
 
 import math
 import re
@@ -12,13 +12,14 @@ from grasp_psonet.cohort.settings import MISSING
 
 SPLITS = ("train", "val", "test")
 SKIN_TYPES = ("I", "II", "III", "IV", "V", "VI")
+_MOST_DAYS = 365_250
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 Parse = Callable[[str], Any]
 
 
 def parsed(table: CsvTable, column: str, parse: Parse, wanted: str, dtype: str) -> tuple[pd.Series, list[str]]:
-    """The column as ``dtype``, missing where a cell is empty or NA, and a letter per value that ``parse`` refuses.
+    """The column as ``dtype``, missing where a cell is empty or NA, and a message per value that ``parse`` refuses.
 
     ``parse`` refuses by returning None. A column that the table lacks is missing throughout.
     """
@@ -42,8 +43,9 @@ def parse_score(cell: str, least: float, most: float) -> float | None:
 
 
 def parse_day(cell: str) -> int | None:
-    """A whole number of days, also where a program wrote it as 14.0."""
-    return int(float(cell)) if _NUMBER.fullmatch(cell) and float(cell).is_integer() else None
+    """A whole number of days, also where a program wrote it as 14.0; None beyond a thousand years."""
+    value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
+    return int(value) if value.is_integer() and abs(value) <= _MOST_DAYS else None
 
 
 def parse_skin_type(cell: str) -> str | None:

@@ -1,7 +1,6 @@
 """What `grasp check` says about the tables: faults, notes, and a summary of a faultless cohort."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,7 @@ import pandas as pd
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SplitSettings
-from grasp_psonet.cohort.tables import Cohort, examine
+from grasp_psonet.cohort.tables import Cohort, TableFiles, examine
 from grasp_psonet.tables.columns import FITZPATRICK, PATIENT_ID, SPLIT, VISIT_ID
 
 
@@ -24,16 +23,9 @@ class CheckResult:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-def check_tables(
-    visits_file: Path,
-    photos_file: Path,
-    views_file: Path | None,
-    outcome: Outcome,
-    split: SplitSettings,
-    seed: int,
-) -> CheckResult:
+def check_tables(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> CheckResult:
     """Every fault of the tables at once; the files of the photos are not opened here."""
-    examination = examine(visits_file, photos_file, views_file, outcome, split, seed)
+    examination = examine(files, outcome, split, seed)
     summary = {} if examination.cohort is None else summary_of(examination.cohort, outcome)
     return CheckResult(list(examination.faults), list(examination.notes), examination.photos, summary)
 

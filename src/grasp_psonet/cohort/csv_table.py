@@ -1,7 +1,7 @@
 """A csv file as cells of text that keep their row number, with every fault of its shape.
 
 Rows are counted as a spreadsheet counts them: the header is row 1. Faults are gathered, never raised: the caller puts
-the faults of all tables into one letter. (A schema library would check the columns as well, but it neither knows the
+the faults of all tables into one message. (A schema library would check the columns as well, but it neither knows the
 row of the file nor looks across tables, and both are what a person needs to correct them.)
 """
 
@@ -23,7 +23,7 @@ _MOST_RANGES = 12
 
 @dataclass(frozen=True)
 class CsvTable:
-    """``text`` holds stripped cells (an empty cell is ""), indexed by row number; ``faults`` are letters."""
+    """``text`` holds stripped cells (an empty cell is ""), indexed by row number; ``faults`` are messages."""
 
     name: str
     text: pd.DataFrame
@@ -59,7 +59,7 @@ def read_csv_table(path: Path, required: tuple[tuple[str, ...], ...], optional: 
 
 
 def value_faults(table: CsvTable, column: str, rows: Iterable[int], problem: str) -> list[str]:
-    """One letter per distinct value of the faulty rows, naming all of its rows."""
+    """One message per distinct value of the faulty rows, naming all of its rows."""
     chosen = sorted(rows)
     if not chosen:
         return []

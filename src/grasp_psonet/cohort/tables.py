@@ -15,7 +15,16 @@ from grasp_psonet.cohort.visits import read_visits
 from grasp_psonet.errors import TableError
 from grasp_psonet.tables.columns import CODE, REQUIRED, SPLIT, VIEW, VISIT_ID
 
-_MOST_LETTERS = 50
+_MOST_TOLD = 50
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """Where a study's tables lie; ``views`` may be None or missing: then no protocol of views was given."""
+
+    visits: Path
+    photos: Path
+    views: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Examination:
-    """What the files hold: faults (letters with row numbers), notes on what may surprise, and the cohort if faultless.
+    """What the files hold: faults (messages with row numbers), notes on what may surprise, and the cohort if faultless.
 
     ``photos`` is photos.csv as far as it could be read, indexed by row number of the file.
     """
@@ -48,50 +57,36 @@ class Examination:
     cohort: Cohort | None
 
 
-def read_cohort(
-    visits_file: Path,
-    photos_file: Path,
-    views_file: Path | None,
-    outcome: Outcome,
-    split: SplitSettings,
-    seed: int,
-) -> Cohort:
+def read_cohort(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> Cohort:
     """The cohort of a study; patients are split by (split, seed) where visits.csv has no split column.
 
-    A missing views file means that no protocol was given. Raises TableError listing every fault with its rows.
+    Raises TableError listing every fault with its rows.
     """
-    examination = examine(visits_file, photos_file, views_file, outcome, split, seed)
+    examination = examine(files, outcome, split, seed)
     if examination.cohort is None:
         raise TableError(message_of(examination.faults))
     return examination.cohort
 
 
 def message_of(faults: tuple[str, ...]) -> str:
-    """All faults in one letter; a very long list ends in a count."""
-    hidden = len(faults) - _MOST_LETTERS
+    """All faults in one message; a very long list ends in a count."""
+    hidden = len(faults) - _MOST_TOLD
     return (
         f"{len(faults)} fault(s) in the tables (the header is row 1):\n  "
-        + "\n  ".join(faults[:_MOST_LETTERS])
+        + "\n  ".join(faults[:_MOST_TOLD])
         + (f"\n  and {hidden} more" if hidden > 0 else "")
         + "\n  next: correct the files and run `grasp check`"
     )
 
 
-def examine(
-    visits_file: Path,
-    photos_file: Path,
-    views_file: Path | None,
-    outcome: Outcome,
-    split: SplitSettings,
-    seed: int,
-) -> Examination:
+def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> Examination:
     """Reads all tables and looks at each and across them; raises nothing that a file can cause."""
-    visit_table, visits, faults = read_visits(visits_file, outcome)
-    photo_table, photos, messages = read_photos(photos_file)
+    visit_table, visits, faults = read_visits(files.visits, outcome)
+    photo_table, photos, messages = read_photos(files.photos)
     faults += messages + _between(visit_table, photo_table)
     views = None
-    if views_file is not None and views_file.exists():
-        view_table, views, messages = read_views(views_file)
+    if files.views is not None and files.views.exists():
+        view_table, views, messages = read_views(files.views)
         faults += messages + _unknown_views(photo_table, view_table)
     notes = [] if faults else _view_notes(visits, photos, views)
     if not faults and visits[SPLIT].isna().all():

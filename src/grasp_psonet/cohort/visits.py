@@ -83,7 +83,7 @@ def _add_reading(table: CsvTable, visits: pd.DataFrame, reader: int, outcome: Ou
 
 
 def _label_faults(table: CsvTable, columns: tuple[str, ...]) -> list[str]:
-    """Reader 1 labels every visit; a cell that is there but cannot be read has its own letter already."""
+    """Reader 1 labels every visit; a cell that is there but cannot be read has its own message already."""
     told = [column for column in columns if column in table.text]
     if not told:
         return []

@@ -49,9 +49,12 @@ class TraceSettings:
         4096, "memory for the directions of queries and for kept steps; more queries go in blocks"
     )
     drop_doubtful_queries: bool = setting(
-        False, "leave out validation errors where the readers disagree or PASI lies within near_cutoff of a cut-off"
+        False,
+        "leave out validation errors where the readers disagree or the score lies within near_cutoff of a cut-off",
     )
-    near_cutoff: float = setting(1.0, "PASI points around a cut-off that flag a query as doubtful")
+    near_cutoff: float = setting(
+        1.0, "points of the score around a cut-off that flag a query as doubtful (0 on a coarse scale)"
+    )
     photos_per_batch: int = setting(48, "photos whose gradients are taken in one pass")
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from grasp_psonet.tables.columns import PATH
 
 
 def photo_faults(photos: pd.DataFrame, root: Path) -> list[str]:
-    """One letter per photo whose file is missing, is no JPEG or PNG, or is too large. ``photos`` has ``path`` (from
+    """One message per photo whose file is missing, is no JPEG or PNG, or is too large. ``photos`` has ``path`` (from
     ``root``) and is indexed by row number of photos.csv; a file damaged further in is found by `grasp prepare`."""
     if PATH not in photos:
         return []

@@ -25,7 +25,7 @@ from grasp_psonet.tables.store import STORE_INDEX
 PIXELS_FILE = "photos.npy"
 INDEX_FILE = "index.parquet"
 _CHUNK = 16  # photos handed to a process at a time
-_MOST_LETTERS = 50
+_MOST_TOLD = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +122,10 @@ def _mapped(work: Any, items: list[Path], processes: int) -> Iterator[Iterator[A
 
 
 def _message(faults: list[str], num_photos: int) -> str:
-    hidden = len(faults) - _MOST_LETTERS
+    hidden = len(faults) - _MOST_TOLD
     return (
         f"{len(faults)} of {num_photos} photos cannot be read:\n  "
-        + "\n  ".join(faults[:_MOST_LETTERS])
+        + "\n  ".join(faults[:_MOST_TOLD])
         + (f"\n  and {hidden} more" if hidden > 0 else "")
         + "\n  next: replace these files or remove their rows from photos.csv"
     )

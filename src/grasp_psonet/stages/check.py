@@ -3,6 +3,7 @@
 import sys
 
 from grasp_psonet.cohort.check import check_tables
+from grasp_psonet.cohort.tables import TableFiles
 from grasp_psonet.photos.check import photo_faults
 from grasp_psonet.stages.job import Job
 
@@ -10,8 +11,8 @@ from grasp_psonet.stages.job import Job
 def check(job: Job) -> int:
     """Prints faults, notes and a summary; 1 if there is any fault, else 0."""
     study, settings = job.study, job.settings
-    views = study.views_file if study.views_file.exists() else None
-    result = check_tables(study.visits_file, study.photos_file, views, job.outcome, settings.split, settings.seed)
+    files = TableFiles(study.visits_file, study.photos_file, study.views_file)
+    result = check_tables(files, job.outcome, settings.split, settings.seed)
     faults = result.faults + photo_faults(result.photos, job.photo_root)
     lines = [f"fault: {fault}" for fault in faults] + [f"note: {note}" for note in result.notes]
     lines += [f"{name}: {value}" for name, value in result.summary.items()]

@@ -44,7 +44,7 @@ def make_maps(job: Job, folder: Path) -> None:
     rows = []
     for number, (reason, photo_id, visit_id) in enumerate(wanted):
         # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
-        target = bags[visit_id].label if reason == "flagged" else int(predicted.loc[visit_id])
+        target = int(bags[visit_id].label) if reason == "flagged" else int(predicted.loc[visit_id])
         photo_HWC, cam_hw, largest = _map_of(network, bags[visit_id], photo_id, target, store)
         name = f"map-{number:03d}.png"
         (folder / name).write_bytes(overlay_png(photo_HWC, cam_hw))

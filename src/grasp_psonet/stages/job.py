@@ -53,13 +53,13 @@ class Job:
     def cohort(self) -> "Cohort":
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
         self.refuse_without_tables()
-        from grasp_psonet.cohort.tables import read_cohort  # loads pandas, which a look at a finished study spares
-
-        settings = self.settings
-        views = self.study.views_file if self.study.views_file.exists() else None
-        return read_cohort(
-            self.study.visits_file, self.study.photos_file, views, self.outcome, settings.split, settings.seed
+        from grasp_psonet.cohort.tables import (  # loads pandas, which a look at a finished study spares
+            TableFiles,
+            read_cohort,
         )
+
+        files = TableFiles(self.study.visits_file, self.study.photos_file, self.study.views_file)
+        return read_cohort(files, self.outcome, self.settings.split, self.settings.seed)
 
     def refuse_without_tables(self) -> None:
         """Raises StudyError where the study has no visits.csv or photos.csv."""

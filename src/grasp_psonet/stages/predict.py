@@ -51,6 +51,10 @@ def _visits_in(photos: Path) -> dict[str, list[Path]]:
         raise PhotoError(f"{photos} is not a folder\n  next: name a folder of photos, or of one folder per visit")
     folders = sorted(path for path in photos.iterdir() if path.is_dir()) or [photos]
     visits = {folder.name: sorted(p for p in folder.iterdir() if p.suffix.lower() in _ENDINGS) for folder in folders}
+    if odd := [name for name in visits if not name.isprintable()]:
+        raise PhotoError(
+            f"the name of folder {odd[0]!a} under {photos} is no readable text, and names a visit\n  next: rename it"
+        )
     empty = [name for name, paths in visits.items() if not paths]
     if empty:
         raise PhotoError(f"no JPEG or PNG photo in {', '.join(empty[:5])} under {photos}\n  next: put photos there")

@@ -135,7 +135,7 @@ class TrainedRun:
     @cached_property
     def inputs(self) -> RunInputs:
         """What it was trained from."""
-        removed = frozenset() if self.name == BASELINE else removed_photos(self.job.study.pruning(self.name))
+        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self.job.study.pruning(self.name)))
         return RunInputs(self.job.study, self.settings, self.cohort, removed)
 
     @cached_property

@@ -88,7 +88,7 @@ def unclipped(adjoint_QW: ByName, step: ReplayedStep, optimizer: OptimizerSettin
     clip, clipped = step.gradient.clip, step.gradient.clipped
     along_Q = torch.stack(
         [torch.einsum("p,qp->q", clipped[name].flatten(), r_QW.flatten(1)) for name, r_QW in adjoint_QW.items()]
-    ).sum(dim=0) / (step.gradient.outcome.grad_norm * optimizer.clip_norm)
+    ).sum(dim=0) / (step.gradient.result.grad_norm * optimizer.clip_norm)
     return {
         name: clip * r_QW - torch.einsum("q,...->q...", along_Q, clipped[name]) for name, r_QW in adjoint_QW.items()
     }

@@ -15,7 +15,7 @@ from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import Anchor, anchor_of
 from grasp_psonet.trajectory.records import step_rows
 from grasp_psonet.trajectory.settings import OptimizerSettings
-from grasp_psonet.trajectory.step import StepOutcome, train_step
+from grasp_psonet.trajectory.step import StepResult, train_step
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class RecordedStep:
     lr: float
     draws: pd.DataFrame
     label_B: Tensor
-    outcome: StepOutcome
+    result: StepResult
     state: AdamState
     ends_epoch: bool
     output_columns: Sequence[str]
 
     def rows(self) -> pd.DataFrame:
         """The step's rows of ``steps.parquet``, one per draw."""
-        return step_rows(self.draws, self.label_B.tolist(), self.outcome, self.lr, self.output_columns)
+        return step_rows(self.draws, self.label_B.tolist(), self.result, self.lr, self.output_columns)
 
     def anchor(self, network: BagNetwork, presence_digest: str = "") -> Anchor:
         """The anchor after this step, to be written before the next step is taken."""
@@ -59,7 +59,7 @@ def recorded_steps(
     for _, draws in plan[plan[STEP] > state.step].groupby(STEP):
         lr = learning_rate(optimizer, state.step + 1, num_steps)
         batch = source.batch(draws, device)
-        outcome = train_step(network, batch, state, optimizer, lr)
+        result = train_step(network, batch, state, optimizer, lr)
         epoch = int(draws[EPOCH].iloc[0])
         yield RecordedStep(
             state.step,
@@ -67,7 +67,7 @@ def recorded_steps(
             lr,
             draws,
             batch.label_B,
-            outcome,
+            result,
             state,
             ends_epoch=state.step in last_steps,
             output_columns=network.outcome.output_columns,

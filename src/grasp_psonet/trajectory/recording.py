@@ -75,7 +75,7 @@ def read_start(trajectory: Trajectory, device: torch.device) -> Anchor:
     return replace(start, state=AdamState.at_start({name: start.weights[name] for name in moved}))
 
 
-def with_losses(trajectory: Trajectory, labels: Mapping[str, int]) -> Trajectory:
+def with_losses(trajectory: Trajectory, labels: Mapping[str, int | float]) -> Trajectory:
     """The trajectory up to its kept step with the cross-entropy of each draw, from its recorded logits and these labels.
 
     Raises TraceError where a drawn bag has no label here, and where a step holds no logits of its draws.

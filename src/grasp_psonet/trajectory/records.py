@@ -24,19 +24,17 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.tables.columns import LR, STEP, VISIT_ID
-from grasp_psonet.trajectory.step import StepOutcome
+from grasp_psonet.trajectory.step import StepResult
 
 STEPS_FILE = "steps.parquet"
 
 
 def step_rows(
-    draws: pd.DataFrame, labels: list[int], outcome: StepOutcome, lr: float, output_columns: Sequence[str]
+    draws: pd.DataFrame, labels: list[int], result: StepResult, lr: float, output_columns: Sequence[str]
 ) -> pd.DataFrame:
     """One row per draw of a step; ``draws`` are the step's rows of the batch plan, ``output_columns`` name the outputs."""
-    logits = pd.DataFrame(outcome.logits_BC.cpu().numpy(), columns=list(output_columns), index=draws.index)
-    return draws.assign(label=labels, loss=outcome.loss_B.cpu().numpy(), lr=lr, grad_norm=outcome.grad_norm).join(
-        logits
-    )
+    logits = pd.DataFrame(result.logits_BC.cpu().numpy(), columns=list(output_columns), index=draws.index)
+    return draws.assign(label=labels, loss=result.loss_B.cpu().numpy(), lr=lr, grad_norm=result.grad_norm).join(logits)
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:

@@ -37,7 +37,7 @@ class ReplayedStep:
 def compare_with_record(gradient: BatchGradient, draws: pd.DataFrame, tolerance: float) -> None:
     """Raises ReplayMismatch where losses, or the clipped gradient's norm if recorded, differ from the step's records."""
     step = int(draws[STEP].iloc[0])
-    _compare_losses(step, gradient.outcome.loss_B.cpu(), torch.tensor(draws[LOSS].to_numpy()), tolerance)
+    _compare_losses(step, gradient.result.loss_B.cpu(), torch.tensor(draws[LOSS].to_numpy()), tolerance)
     if CLIPPED_NORM in draws:
         _compare_norm(step, gradient.clipped, float(draws[CLIPPED_NORM].iloc[0]), tolerance)
 

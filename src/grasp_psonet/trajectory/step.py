@@ -16,7 +16,7 @@ from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
-class StepOutcome(NamedTuple):
+class StepResult(NamedTuple):
     """What the step saw before it changed the weights; ``grad_norm`` is that before clipping."""
 
     logits_BC: Tensor
@@ -27,18 +27,18 @@ class StepOutcome(NamedTuple):
 class BatchGradient(NamedTuple):
     """The clipped gradient of a step's mean loss by parameter, and the factor ``clip`` (1: not clipped) that clipped it."""
 
-    outcome: StepOutcome
+    result: StepResult
     clipped: dict[str, Tensor]
     clip: float
 
 
 def train_step(
     network: BagNetwork, batch: BagBatch, state: AdamState, settings: OptimizerSettings, lr: float
-) -> StepOutcome:
+) -> StepResult:
     """Mean loss over the draws, backward, clipping, one Adam step; weights and state change in place."""
     found = batch_gradient(network, batch, settings.clip_norm)
     adam_step(weights_of(network), found.clipped, state, settings, lr)
-    return found.outcome
+    return found.result
 
 
 def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
@@ -60,4 +60,4 @@ def batch_gradient(network: nn.Module, batch: BagBatch, clip_norm: float | None)
     clip = clip_coefficient(norm, clip_norm)
     if clip < 1:
         gradients = {name: gradient * clip for name, gradient in gradients.items()}
-    return BatchGradient(StepOutcome(logits_BC.detach(), loss_B.detach(), norm), gradients, clip)
+    return BatchGradient(StepResult(logits_BC.detach(), loss_B.detach(), norm), gradients, clip)

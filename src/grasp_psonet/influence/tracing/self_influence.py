@@ -13,7 +13,7 @@ from grasp_psonet.influence.formulas import Formula
 from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import products
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.network.network import visit_loss
+from grasp_psonet.influence.units.network_parts import visit_losses
 from grasp_psonet.trajectory.records import visit_weights
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
@@ -60,6 +60,6 @@ def _losses_of_photos(network: nn.Module, bags: Sequence[Bag], pixels: Pixels) -
     batch = collate(list(bags), pixels).to(next(network.parameters()).device)
 
     def losses(module: nn.Module) -> Tensor:
-        return visit_loss(module(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC, batch.label_B)
+        return visit_losses(module, batch)
 
     return losses

@@ -21,7 +21,7 @@ from grasp_psonet.influence.gradients.backward_pass import LossModule
 from grasp_psonet.influence.gradients.forward_mode import along
 from grasp_psonet.influence.units.network_parts import features_of, fitted, part, read_mask, reads_removed
 from grasp_psonet.network.attention import attend, attend_as_paper
-from grasp_psonet.network.network import visit_loss
+from grasp_psonet.network.loss import loss_of
 
 TOP = ("attention.", "head.")
 
@@ -33,6 +33,7 @@ class _Top(nn.Module):
         super().__init__()
         self.attention = copy.deepcopy(part(network, "attention"))
         self.head = copy.deepcopy(part(network, "head"))
+        self.loss = loss_of(network)
         self.double()
 
     def forward(
@@ -44,7 +45,7 @@ class _Top(nn.Module):
             attention_ER = attend_as_paper(logit_ER, is_photo_ER, is_stored_R.expand(is_photo_ER.shape))
         else:
             attention_ER = attend(logit_ER, is_photo_ER)
-        return visit_loss(self.head(attention_ER @ feature_RD), label_E)
+        return self.loss(self.head(attention_ER @ feature_RD), label_E)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.network.attention import pool_read
-from grasp_psonet.network.network import visit_loss
+from grasp_psonet.network.loss import loss_of
+from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.logits import logits_of
 
 
@@ -35,8 +36,8 @@ def read_mask(network: nn.Module, batch: BagBatch) -> Tensor:
 
 
 def visit_losses(network: nn.Module, batch: BagBatch) -> Tensor:
-    """Cross-entropy of each visit [B]."""
-    return visit_loss(logits_of(network, batch), batch.label_B)
+    """The loss of each visit [B] that the network is trained by; networks that are not ours: cross-entropy."""
+    return loss_of(network)(logits_of(network, batch), batch.label_B)
 
 
 def pooled(network: nn.Module, batch: BagBatch) -> Tensor:
@@ -70,12 +71,12 @@ def refuse_without_parts(network: nn.Module, unit: str, batch: BagBatch) -> None
         )
     with torch.no_grad():
         logits_BC = part(network, "head")(pooled(network, batch))
-        if logits_BC.ndim != 2 or logits_BC.shape[1] < 2:
+        if not isinstance(network, BagNetwork) and (logits_BC.ndim != 2 or logits_BC.shape[1] < 2):
             raise TraceError(
                 f"unit {unit} needs a head that returns logits [bags, classes]; that of {type(network).__name__} returns "
                 f"{tuple(logits_BC.shape)} for {len(batch.label_B)} bags\n  next: unit single or visit, or a head of two logits"
             )
-        by_parts_B = visit_loss(logits_BC, batch.label_B)
+        by_parts_B = loss_of(network)(logits_BC, batch.label_B)
         whole_B = visit_losses(network, batch)
     if not torch.allclose(by_parts_B, whole_B, rtol=1e-3, atol=1e-4):
         raise TraceError(

@@ -17,7 +17,7 @@ from grasp_psonet.influence.gradients.products import products as example_produc
 from grasp_psonet.influence.units.network_parts import part, pooled, read_mask, refuse_without_parts
 from grasp_psonet.influence.units.probe import probe_visits, pulls, refuse_coupled_photos, refuse_coupled_visits
 from grasp_psonet.influence.units.unit import NOTHING, ByName, Unit, UnitCoverage, UnitProducts, covered
-from grasp_psonet.network.network import visit_loss
+from grasp_psonet.network.loss import loss_of
 
 
 def cover(network: nn.Module, batch: BagBatch, names: frozenset[str]) -> UnitCoverage:
@@ -43,10 +43,10 @@ def products(
     def losses(module: nn.Module) -> Tensor:
         bag_BD = pooled(module, batch)
         seen.append(bag_BD.detach())
-        return visit_loss(part(module, "head")(bag_BD), batch.label_B)
+        return loss_of(module)(part(module, "head")(bag_BD), batch.label_B)
 
     def losses_of_head(module: nn.Module) -> Tensor:
-        return visit_loss(part(module, "head")(seen[0]), batch.label_B)
+        return loss_of(module)(part(module, "head")(seen[0]), batch.label_B)
 
     by_photo, by_visit = coverage.by_photo.names, coverage.by_visit.names
     photos = example_products(
@@ -80,7 +80,7 @@ def _cover_head(network: nn.Module, probe: BagBatch, names: frozenset[str]) -> C
         return NOTHING
     with torch.no_grad():
         bag_BD = pooled(network, probe)
-    return cover_examples(network, lambda module: visit_loss(part(module, "head")(bag_BD), probe.label_B), names)
+    return cover_examples(network, lambda module: loss_of(module)(part(module, "head")(bag_BD), probe.label_B), names)
 
 
 def _as_wide(found: Tensor, values: ByName) -> Tensor:
