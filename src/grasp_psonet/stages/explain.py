@@ -22,8 +22,8 @@ from grasp_psonet.tables.traces import SCORES
 def flagged_photos(own: ExplainNeeds, trace: Path, visits: pd.DataFrame) -> pd.DataFrame:
     """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
 
-    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so. ``trace``: the
-    folder of the scores; ``visits``: those of the train split.
+    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
+    ``trace``: the folder of the scores; ``visits``: those of the train split.
     """
     scores = SCORES.read(trace / "scores.parquet")
     return ranked_photos(scores, visits, own.rules, own.are_summed).head(own.explain.flagged)

@@ -101,10 +101,8 @@ def run_queries(run: TrainedRun, settings: TraceSettings) -> pd.DataFrame:
     By ``settings.errors`` those of the kept network, or of the network at every anchor, each through the photo that it
     attended to most there; labels and cut-offs are those it was trained with.
     """
-    if settings.errors == "kept":
-        by_step = iter([(run.kept_step, run.predictions_of("val"))])
-    else:
-        by_step = _predictions_at_anchors(run)
+    is_kept = settings.errors == "kept"
+    by_step = iter([(run.kept_step, run.predictions_of("val"))]) if is_kept else _predictions_at_anchors(run)
     found = [
         find_queries(predictions, run.cohort.visits, run.outcome, settings).assign(step=step)
         for step, predictions in by_step
