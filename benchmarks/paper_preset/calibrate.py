@@ -15,7 +15,9 @@ import torch
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.stages.run import RunInputs
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.adam import AdamState
@@ -72,7 +74,7 @@ def calibrate(job: Job) -> Calibration:
     """Trains a network that is thrown away on the first steps of the plan. ``job`` has its store."""
     settings = job.settings
     device = use_machine(settings.machine.device, settings.machine.threads)
-    inputs = RunInputs(job.study, settings, job.cohort)
+    inputs = RunInputs(job.study, needs_of(TrainNeeds, settings), job.cohort)
     source, network = inputs.source, inputs.start_network().to(device)
     plan = batch_plan(source.labels, 1, settings.train.visits_per_step, settings.train.sampling, settings.seed)
     state = AdamState.at_start(weights_of(network))

@@ -21,12 +21,15 @@ from torch import Tensor, nn
 from benchmarks.planted import make_arm, rows_of_lists, train_lists
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.progress import progress
 from grasp_psonet.pruning.selection import select
+from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.stage import Task, run_task
-from grasp_psonet.stages.declared import RUN_SETTINGS
+from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.names import BASELINE, KeepList
+from grasp_psonet.stages.needs import declared, needs_of
 from grasp_psonet.stages.run import RunInputs, TrainedRun, removed_photos
 from grasp_psonet.stages.trace import run_queries, trace_queries
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
@@ -37,6 +40,17 @@ Rows = Iterator[dict[str, Any]]
 CLASS_TRACE = "by-class"
 NUM_ROUNDS, PER_ROUND = 4, 40
 WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class _TraceNeeds:
+    trace: TraceSettings
+
+
+@dataclass(frozen=True)
+class _ListNeeds:
+    trace: TraceSettings
+    prune: PruneSettings
 
 
 def class_rows(job: Job) -> Rows:
@@ -53,19 +67,20 @@ def class_rows(job: Job) -> Rows:
 def _class_trace(job: Job) -> Task:
     """Scores of the errors mistaken for each class, 0 for photos of other classes: a visit may be mistaken for two."""
 
-    def make(folder: Path) -> None:
-        run, formula = TrainedRun(job), job.settings.trace.formula
-        queries = run_queries(run)
+    def make(folder: Path, own: _TraceNeeds) -> None:
+        run, formula = TrainedRun(job), own.trace.formula
+        queries = run_queries(run, own.trace)
         label = job.cohort.visits.set_index("visit_id")[job.outcome.label_column]
         found = []
         for predicted, errors in queries.groupby("predicted"):
-            scores = trace_queries(run, errors, [formula]).tables[formula]
+            scores = trace_queries(run, errors, [formula], own.trace).tables[formula]
             speaks = scores["visit_id"].map(label) == predicted
             names = scores["query_id"] + f" as {predicted}"
             found.append(scores.assign(query_id=names, score=scores["score"].where(speaks, 0.0)))
         pd.concat(found, ignore_index=True).to_parquet(folder / "scores.parquet", index=False)
 
-    return job.task("class trace", job.study.trace(CLASS_TRACE), ("trace",), job.baseline_inputs(), make)
+    own = needs_of(_TraceNeeds, job.settings)
+    return declared("class trace", job.study.trace(CLASS_TRACE), own, job.baseline_inputs(), make)
 
 
 def _class_list(job: Job, k: int) -> pd.DataFrame:
@@ -87,9 +102,9 @@ def rounds_rows(job: Job) -> Rows:
 def _next_round(job: Job, name: str) -> pd.DataFrame:
     """The keep list of a run, less the photos that did most harm to it."""
     photos = _training_photos(job)
-    run, formula = TrainedRun(job, name), job.settings.trace.formula
+    run, settings = TrainedRun(job, name), job.settings.trace
     removed = run.inputs.removed
-    scores = trace_queries(run, run_queries(run), [formula]).tables[formula]
+    scores = trace_queries(run, run_queries(run, settings), [settings.formula], settings).tables[settings.formula]
     left = photos[~photos["photo_id"].isin(removed)]
     keep = select(scores, left, job.visits_of("train"), PER_ROUND, job.settings.prune)
     removed |= set(keep.loc[~keep["kept"], "photo_id"])
@@ -109,7 +124,7 @@ def weights_rows(job: Job) -> Rows:
         make = partial(_train_weighed, job, dict.fromkeys(removed_photos(source), WEIGHT))
         title, run = f"train {lists[-1].name}", job.study.run(lists[-1].name)
         inputs: dict[str, Path | str] = {"pruning": source, "weight": str(WEIGHT), "tables": job.tables_digest}
-        run_task(job.task(title, run, RUN_SETTINGS, inputs, make))
+        run_task(declared(title, run, needs_of(TrainNeeds, job.settings), inputs, make))
     yield from rows_of_lists(job, "weights", lists)
 
 
@@ -131,16 +146,15 @@ class WeighedSource(BatchSource):
         return logit_P + self.waiting.pop() if self.waiting else logit_P
 
 
-def _train_weighed(job: Job, weight: Mapping[str, float], folder: Path) -> None:
-    settings = job.settings
-    device = use_machine(settings.machine.device, settings.machine.threads)
-    inputs = RunInputs(job.study, settings, job.cohort)
+def _train_weighed(job: Job, weight: Mapping[str, float], folder: Path, own: TrainNeeds) -> None:
+    device = use_machine(own.device, own.threads)
+    inputs = RunInputs(job.study, own, job.cohort)
     usual = inputs.source
     source = WeighedSource(usual.bags, usual.pixels, usual.augmentation, usual.seed, usual.reads_removed, weight=weight)
     network = inputs.start_network().to(device)
     network.attention.register_forward_hook(source.weigh)
     planned = PlannedTraining(inputs.plan, source, inputs.bags("val"))
-    fit(network, planned, settings.train, RunFolder(folder), progress(f"  {folder.name}").advance)
+    fit(network, planned, own.train, RunFolder(folder), progress(f"  {folder.name}").advance)
     found = [
         predict_bags(network, inputs.bags(split), source.pixels)[0].assign(split=split) for split in ("val", "test")
     ]
@@ -153,10 +167,10 @@ def _training_photos(job: Job) -> pd.DataFrame:
 
 
 def _list_task(job: Job, name: str, inputs: Mapping[str, Path | str], make: Callable[[], pd.DataFrame]) -> Task:
-    def write(folder: Path) -> None:
+    def write(folder: Path, _: _ListNeeds) -> None:
         make().to_parquet(folder / "keep.parquet", index=False)
 
-    return job.task(f"{name} list", job.study.pruning(name), ("trace", "prune"), inputs, write)
+    return declared(f"{name} list", job.study.pruning(name), needs_of(_ListNeeds, job.settings), inputs, write)
 
 
 OTHER_RULES: dict[str, Callable[[Job], Rows]] = {"class": class_rows, "rounds": rounds_rows, "weights": weights_rows}

@@ -61,7 +61,7 @@ def ranking_rows(job: Job, whole_grid: bool) -> Iterator[dict[str, Any]]:
     """One row per method and rule: average precision, and precision among as many photos as were planted."""
     truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
     run = TrainedRun(job)
-    queries = {errors: run_queries(run, errors) for errors in get_args(Errors)}
+    queries = {errors: run_queries(run, replace(job.settings.trace, errors=errors)) for errors in get_args(Errors)}
     for settings, formulas in combinations(whole_grid):
         start = time.monotonic()
         found = trace_queries(run, queries[settings.errors], formulas, settings)
@@ -148,7 +148,7 @@ def _features_and_logits(network: Any, bags: list[Any], store: PhotoStore) -> tu
 
 
 def _likeness(run: TrainedRun, network: Any, feature_PD: torch.Tensor, label_P: torch.Tensor) -> Floats:
-    queries = run_queries(run, errors="kept").set_index("query_id")
+    queries = run_queries(run, TraceSettings(errors="kept")).set_index("query_id")
     bags = [
         bag.only(queries["photo_id"][bag.visit_id]) for bag in run.inputs.bags("val") if bag.visit_id in queries.index
     ]

@@ -50,7 +50,7 @@ def reader_error_rows(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
 def _harm_of_visits(job: Job) -> dict[str, "pd.Series[float]"]:
     """Harm to all errors together by visit: of the visit as a whole, and the mean over its photos alone."""
     found, run = {}, TrainedRun(job)
-    queries = run_queries(run)
+    queries = run_queries(run, job.settings.trace)
     for settings in (TraceSettings(unit="visit", query="visit"), TraceSettings()):
         traced = trace_queries(run, queries, FORMULAS, settings)
         for formula, scores in traced.tables.items():

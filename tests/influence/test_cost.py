@@ -1,15 +1,14 @@
 """What a trace tells of its time: the passes it counts on are those it takes, and remembered parts are no measure."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.tracing import cost
-from grasp_psonet.influence.tracing.cost import Pace, spoken_time
+from grasp_psonet.influence.tracing.cost import Pace
+from grasp_psonet.progress import heard_by
 from tests.tiny_run import TinyRun
 
 FORMULAS: tuple[FormulaName, ...] = ("adam", "cosine")
@@ -40,59 +39,49 @@ def test_the_passes_counted_on_are_those_taken(
     assert sum(taken) > 20
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> tuple[Clock, list[str]]:
-    clock, lines = Clock(), []
-    monkeypatch.setattr(cost, "time", clock)
-    monkeypatch.setattr(cost.log, "info", lambda text, *values: lines.append(text % values))
-    return clock, lines
+def heard() -> Iterator[list[tuple[int, int]]]:
+    told: list[tuple[int, int]] = []
+    with heard_by(lambda title, done, total: told.append((done, total))):
+        yield told
 
 
-def _work(clock: Clock, one: Pace, seconds: int, passes_per_s: int = 1) -> None:
-    for _ in range(seconds):
-        clock.now += 1
-        one.on_passes(passes_per_s)
+def _work(one: Pace, num_passes: int) -> None:
+    for _ in range(num_passes):
+        one.on_passes(1)
 
 
-def test_it_tells_the_time_of_all_and_then_what_is_left(told: Any) -> None:
-    clock, lines = told
+def test_it_tells_what_is_done_of_all_and_the_end_once(heard: list[tuple[int, int]]) -> None:
     one = Pace()
-    one.begins(200)
-    _work(clock, one, 22, passes_per_s=2)
-    assert lines == [
-        "  tracing will take about 98 s",
-        "  tracing: 12 %, about 88 s left",
-        "  tracing: 22 %, about 78 s left",
-    ]
+    one.begins(6)
+    for _ in range(2):
+        _work(one, 3)
+        one.ended(3)
+    assert heard == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
 
 
-def test_remembered_parts_are_no_measure_of_time(told: Any) -> None:
-    clock, lines = told
+def test_remembered_parts_are_no_measure_of_time(heard: list[tuple[int, int]]) -> None:
     one = Pace()
     one.begins(400)
     for _ in range(3):
         one.ended(100)
-    _work(clock, one, 2, passes_per_s=2)
-    assert lines == ["  tracing will take about 48 s"]
-    _work(clock, one, 10, passes_per_s=2)
-    assert lines[1:] == ["  tracing: 24 %, about 38 s left"]
+    _work(one, 2)
+    assert heard == [(1, 100), (2, 100)]
 
 
-def test_a_quick_trace_says_nothing(told: Any) -> None:
-    clock, lines = told
+def test_the_end_is_told_where_passes_were_counted_wrongly(heard: list[tuple[int, int]]) -> None:
+    for taken in (2, 4):
+        one = Pace()
+        one.begins(3)
+        _work(one, taken)
+        one.ended(3)
+        assert heard[-1] == (taken, taken)
+        assert [done for done, total in heard if done == total] == [taken]
+        heard.clear()
+
+
+def test_a_trace_that_is_remembered_whole_says_nothing(heard: list[tuple[int, int]]) -> None:
     one = Pace()
     one.begins(10)
-    _work(clock, one, 1, passes_per_s=10)
-    assert lines == []
-
-
-def test_times_are_spoken_in_units_that_fit() -> None:
-    assert [spoken_time(s) for s in (3.4, 99, 100, 5900, 36000)] == ["3 s", "99 s", "2 min", "98 min", "10.0 h"]
+    one.ended(10)
+    assert heard == []

@@ -7,7 +7,16 @@ from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, dotted_paths, parse
-from grasp_psonet.stages.declared import ControlNeeds, EvaluateNeeds, PrepareNeeds, PruneNeeds
+from grasp_psonet.stages.declared import (
+    AuditNeeds,
+    ControlNeeds,
+    EvaluateNeeds,
+    ExplainNeeds,
+    PrepareNeeds,
+    PruneNeeds,
+    TraceNeeds,
+    TrainNeeds,
+)
 from grasp_psonet.stages.needs import at, declared, needs_of, recorded
 from grasp_psonet.stages.steps import NAMES, STEPS
 
@@ -32,9 +41,21 @@ def test_needs_are_taken_from_the_tree_and_recorded_by_their_paths(tmp_path: Pat
 
 def test_every_need_is_a_setting_or_a_group_of_them() -> None:
     known = dotted_paths()
-    for kind in (PrepareNeeds, PruneNeeds, ControlNeeds, EvaluateNeeds):
+    kinds = (PrepareNeeds, TrainNeeds, TraceNeeds, PruneNeeds, ControlNeeds, EvaluateNeeds, AuditNeeds, ExplainNeeds)
+    for kind in kinds:
         for path in recorded(needs_of(kind, StudySettings())):
             assert path in known or any(setting.startswith(path + ".") for setting in known), path
+
+
+def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
+    machine = {"machine.device", "machine.threads"}
+    wanted = {
+        TrainNeeds: {"seed", "network", "train", "severity", "split", "photos.edge_px"} | machine,
+        TraceNeeds: {"trace", "severity"} | machine,
+        AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
+        ExplainNeeds: {"explain", "prune.rule", "prune.end", "prune.remove", "trace.summed"} | machine,
+    }
+    assert {kind: set(recorded(needs_of(kind, StudySettings()))) for kind in wanted} == wanted
 
 
 def test_the_rules_of_a_keep_list_are_those_of_the_study() -> None:

@@ -15,6 +15,7 @@ import torch
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.cli import main
+from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.proof import read_note, seal
 from grasp_psonet.settings import load
 from grasp_psonet.stages.job import Job
@@ -112,8 +113,8 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
     assert {step for step, _, _ in wanted} == set(steps), "an epoch without an error would show nothing"
     found = queries[["step", "query_id", "photo_id"]].itertuples(index=False, name=None)
     assert sorted(found) == sorted(wanted)
-    kept = kept_queries(run)[["query_id", "photo_id"]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(kept, run_queries(run, errors="kept")[["query_id", "photo_id"]])
+    kept = kept_queries(run, finished / "traces/cosine")[["query_id", "photo_id"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, run_queries(run, TraceSettings(errors="kept"))[["query_id", "photo_id"]])
     scores = pd.read_parquet(finished / "traces/cosine/scores.parquet")
     assert set(scores["query_id"]) == set(queries["query_id"])
 

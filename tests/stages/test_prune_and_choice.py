@@ -11,7 +11,7 @@ import pytest
 from grasp_psonet.cli import _job, main
 from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages import evaluate
-from grasp_psonet.stages.declared import EvaluateNeeds, explain_task, prune_tasks
+from grasp_psonet.stages.declared import EvaluateNeeds, ExplainNeeds, explain_task, prune_tasks
 from grasp_psonet.stages.explain import flagged_photos
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.names import BASELINE
@@ -52,7 +52,8 @@ def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remo
         run_task(task)
     name = job.pruned_names()[2]
     keep = read_keep(job, name).set_index("photo_id")
-    flagged = flagged_photos(job)
+    trace = job.study.trace(job.trace_name())
+    flagged = flagged_photos(needs_of(ExplainNeeds, job.settings), trace, job.visits_of("train"))
     assert (flagged["score"].to_numpy() == keep.loc[flagged["photo_id"], "score"]).all()
     first = flagged.head(2)["photo_id"]
     assert (keep.loc[first, "num_queries"] > 0).all()

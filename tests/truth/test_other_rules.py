@@ -34,13 +34,13 @@ def removed(job: Job, name: str) -> set[str]:
 def test_class_listens_to_errors_mistaken_for_the_class_of_the_photo(job: Job) -> None:
     rows = list(class_rows(job))
     assert [row["k"] for row in rows] == [3, 6]
-    queries = run_queries(TrainedRun(job))
+    queries = run_queries(TrainedRun(job), job.settings.trace)
     mistaken = queries[["query_id", "predicted"]].drop_duplicates()
     assert mistaken["query_id"].duplicated().any(), "no visit is mistaken for two classes"
     label = job.cohort.visits.set_index("visit_id")["severity_reader1"]
     harm = pd.Series(dtype=float)
     for (_, predicted), one in queries.groupby(["step", "predicted"]):
-        scores = trace_queries(TrainedRun(job), one, ["cosine"]).tables["cosine"]
+        scores = trace_queries(TrainedRun(job), one, ["cosine"], job.settings.trace).tables["cosine"]
         heard = scores[scores["visit_id"].map(label) == predicted]
         harm = harm.add(heard.groupby("photo_id")["score"].sum(), fill_value=0.0)
     harm = harm.sort_values()
@@ -57,7 +57,7 @@ def test_rounds_trace_the_network_trained_without_the_photos_that_left(
     assert 0 < len(first) < len(second)
     assert [row["removed"] for row in rows] == [len(first), len(second)]
     run = TrainedRun(job, "rounds-k4")
-    scores = trace_queries(run, run_queries(run), ["cosine"]).tables["cosine"]
+    scores = trace_queries(run, run_queries(run, job.settings.trace), ["cosine"], job.settings.trace).tables["cosine"]
     assert not first & set(scores["photo_id"])
     harm = scores.groupby("photo_id")["score"].sum().sort_values()
     worst = set(harm.index[:4])

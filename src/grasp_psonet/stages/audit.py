@@ -8,10 +8,10 @@ import pandas as pd
 
 from grasp_psonet.audit.curves import audit_curves
 from grasp_psonet.audit.table import audit_table, review_list
-from grasp_psonet.influence.formulas import FORMULAS
+from grasp_psonet.influence.formulas import FORMULAS, Formula
 from grasp_psonet.influence.tracing.self_influence import self_influence
 from grasp_psonet.progress import progress
-from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.declared import AuditNeeds
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.audit import (
     AUDIT_CURVE,
@@ -28,17 +28,16 @@ from grasp_psonet.trajectory.trained_network import TrainedNetwork
 log = logging.getLogger("grasp_psonet")
 
 
-def make_audit(job: Job, folder: Path) -> None:
-    """Ranks the training visits and leaves the tables of the audit in the folder."""
-    settings, run = job.settings, TrainedRun(job)
-    matrices = _self_influence(run)
+def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun) -> None:
+    """Ranks the run's training visits and leaves the tables of the audit in the folder."""
+    matrices = _self_influence(run, FORMULAS[own.audit.formula])
     SELF_INFLUENCES.write(matrices, folder / "self_influence.parquet")
     diagonal = matrices[matrices[PHOTO_ID] == matrices[OTHER_PHOTO_ID]]
-    visits, predictions = job.visits_of("train"), run.predictions_of("train")
-    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, job.outcome, settings.seed)
+    visits, predictions = run.visits_of("train"), run.predictions_of("train")
+    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, run.outcome, own.seed)
     AUDIT_VISITS.write(table, folder / "visits.parquet")
-    REVIEW.write(review_list(table, settings.audit), folder / "review.parquet")
-    curves = audit_curves(table, settings.audit, settings.evaluate, settings.seed)
+    REVIEW.write(review_list(table, own.audit), folder / "review.parquet")
+    curves = audit_curves(table, own.audit, own.evaluate, own.seed)
     AUDIT_CURVE.write(curves.curve, folder / "curve.parquet")
     AUDIT_SUMMARY.write(curves.summary, folder / "summary.parquet")
     AUDIT_DIFFERENCES.write(curves.differences, folder / "differences.parquet")
@@ -47,14 +46,14 @@ def make_audit(job: Job, folder: Path) -> None:
         log.warning("  no curve: %s", curves.why_not)
 
 
-def _self_influence(run: TrainedRun) -> pd.DataFrame:
+def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:
     """Rows (visit_id, photo_id, other_photo_id, self_influence) of every training visit's N x N matrix."""
     visits = {visit_id: list(bags_of_photos([bag])) for visit_id, bag in run.inputs.training_bags.items()}
     matrices = self_influence(
         TrainedNetwork(run.kept_network(), run.trajectory),
         visits,
         run.inputs.store.pixels,
-        FORMULAS[run.job.settings.audit.formula],
+        formula,
         progress("  self-influence").advance,
     )
     parts = []

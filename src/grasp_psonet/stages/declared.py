@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.audit.settings import AuditSettings
+from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.explain.settings import ExplainSettings
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.proof import digest
 from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.stage import Task
@@ -20,21 +24,11 @@ from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.needs import at, declared, needs_of
 from grasp_psonet.stages.photo_digests import photo_files_digest
+from grasp_psonet.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from grasp_psonet.cohort.outcome import Outcome
     from grasp_psonet.stages.job import Job
-
-RUN_SETTINGS = (
-    "seed",
-    "network",
-    "train",
-    "severity",
-    "split",
-    "photos.edge_px",
-    "machine.device",
-    "machine.threads",
-)
 
 
 @dataclass(frozen=True)
@@ -42,6 +36,36 @@ class PrepareNeeds:
     """Settings of the store."""
 
     edge_px: int = at("photos.edge_px")
+
+
+@dataclass(frozen=True)
+class TrainNeeds:
+    """Settings of a run."""
+
+    seed: int
+    network: NetworkSettings
+    train: TrainSettings
+    severity: SeveritySettings
+    split: SplitSettings
+    edge_px: int = at("photos.edge_px")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
+
+    @property
+    def outcome(self) -> "Outcome":
+        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+
+        return Outcome(self.severity)
+
+
+@dataclass(frozen=True)
+class TraceNeeds:
+    """Settings of a trace; labels and machine are those of its run."""
+
+    trace: TraceSettings
+    severity: SeveritySettings
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
 
 
 @dataclass(frozen=True)
@@ -101,6 +125,41 @@ class EvaluateNeeds:
         return Outcome(self.severity)
 
 
+@dataclass(frozen=True)
+class AuditNeeds:
+    """Settings of the audit; labels, splits and machine are those of its run."""
+
+    audit: AuditSettings
+    evaluate: EvaluateSettings
+    severity: SeveritySettings
+    seed: int
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class ExplainNeeds:
+    """Settings of the maps; those of pruning say which photos leave first."""
+
+    explain: ExplainSettings
+    rule: str = at("prune.rule")
+    end: str = at("prune.end")
+    remove: str = at("prune.remove")
+    are_summed: bool = at("trace.summed")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
+
+    @property
+    def rules(self) -> PruneSettings:
+        """The settings of pruning that rank photos."""
+        return PruneSettings(
+            rule=self.rule,  # type: ignore[arg-type]  # checked when the tree was parsed
+            end=self.end,  # type: ignore[arg-type]
+            remove=self.remove,  # type: ignore[arg-type]
+            controls=(),
+        )
+
+
 def prepare_task(job: "Job") -> Task:
     """The store of every photo in photos.csv; made anew when a photo's bytes or the edge change."""
 
@@ -117,10 +176,10 @@ def prepare_task(job: "Job") -> Task:
 def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) -> Task:
     """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, own: TrainNeeds) -> None:
         from grasp_psonet.stages.train import make_run
 
-        make_run(job, pruning, folder, f"  {name}")
+        make_run(folder, own, job.study, job.cohort, pruning, f"  {name}")
 
     device = resolved_device(job.settings.machine.device)
     inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
@@ -129,19 +188,21 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
     weights = job.study.folder / job.settings.network.weights
     if weights.is_file():
         inputs["encoder weights"] = digest(weights)
-    return job.task(f"train {name}", job.study.run(name), RUN_SETTINGS, inputs, make, resumable=True)
+    own = needs_of(TrainNeeds, job.settings)
+    return declared(f"train {name}", job.study.run(name), own, inputs, make, resumable=True)
 
 
 def trace_task(job: "Job") -> Task:
     """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, own: TraceNeeds) -> None:
+        from grasp_psonet.stages.run import TrainedRun
         from grasp_psonet.stages.trace import make_trace
 
-        make_trace(job, folder)
+        make_trace(folder, own, TrainedRun(job))
 
-    parts = ("trace", "severity", "machine.device", "machine.threads")
-    return job.task("trace", job.study.trace(job.trace_name()), parts, job.baseline_inputs(), make, resumable=True)
+    own, folder = needs_of(TraceNeeds, job.settings), job.study.trace(job.trace_name())
+    return declared("trace", folder, own, job.baseline_inputs(), make, resumable=True)
 
 
 def prune_tasks(job: "Job") -> list[Task]:
@@ -198,26 +259,28 @@ def evaluate_task(job: "Job") -> Task:
 def audit_task(job: "Job") -> Task:
     """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, own: AuditNeeds) -> None:
         from grasp_psonet.stages.audit import make_audit
+        from grasp_psonet.stages.run import TrainedRun
 
-        make_audit(job, folder)
+        make_audit(folder, own, TrainedRun(job))
 
-    parts = ("audit", "evaluate", "severity", "seed", "machine.device", "machine.threads")
-    return job.task("audit", job.study.audit, parts, job.baseline_inputs(), make)
+    return declared("audit", job.study.audit, needs_of(AuditNeeds, job.settings), job.baseline_inputs(), make)
 
 
 def explain_task(job: "Job") -> Task:
     """Maps of the kept baseline: of photos that pruning takes first, and of its own errors."""
 
-    def make(folder: Path) -> None:
+    trace = job.study.trace(job.trace_name())
+
+    def make(folder: Path, own: ExplainNeeds) -> None:
         from grasp_psonet.stages.explain import make_maps
+        from grasp_psonet.stages.run import TrainedRun
 
-        make_maps(job, folder)
+        make_maps(folder, own, TrainedRun(job), trace)
 
-    inputs = job.baseline_inputs() | {"trace": job.study.trace(job.trace_name())}
-    parts = ("explain", "prune.rule", "prune.end", "prune.remove", "machine.device", "machine.threads")
-    return job.task("explain", job.study.explanations, parts, inputs, make)
+    inputs = job.baseline_inputs() | {"trace": trace}
+    return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
 
 
 def report_task(job: "Job") -> Task:

@@ -11,7 +11,7 @@ from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.pruning.ranking import ranked_photos
-from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.declared import ExplainNeeds
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import kept_queries
 from grasp_psonet.tables.columns import CAM_LARGEST, FILE, LOSS, PHOTO_ID, PREDICTED, QUERY_ID, REASON, TARGET, VISIT_ID
@@ -19,26 +19,24 @@ from grasp_psonet.tables.explain import MAPS
 from grasp_psonet.tables.traces import SCORES
 
 
-def flagged_photos(job: Job) -> pd.DataFrame:
+def flagged_photos(own: ExplainNeeds, trace: Path, visits: pd.DataFrame) -> pd.DataFrame:
     """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
 
     At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
+    ``trace``: the folder of the scores; ``visits``: those of the train split.
     """
-    scores = SCORES.read(job.study.trace(job.trace_name()) / "scores.parquet")
-    settings = job.settings
-    ranked = ranked_photos(scores, job.visits_of("train"), settings.prune, settings.trace.summed)
-    return ranked.head(settings.explain.flagged)
+    scores = SCORES.read(trace / "scores.parquet")
+    return ranked_photos(scores, visits, own.rules, own.are_summed).head(own.explain.flagged)
 
 
-def make_maps(job: Job, folder: Path) -> None:
-    """Leaves the maps and their index in the folder."""
-    run = TrainedRun(job)
+def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> None:
+    """Leaves the maps and their index in the folder; ``trace`` is the folder of the run's trace."""
     network, store = run.kept_network(), run.inputs.store
     predicted = run.predictions.set_index(VISIT_ID)[PREDICTED]
     bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
-    by_loss = kept_queries(run).sort_values([LOSS, QUERY_ID], ascending=[False, True])
-    worst_errors = by_loss.head(job.settings.explain.errors)
-    flagged = flagged_photos(job)
+    by_loss = kept_queries(run, trace).sort_values([LOSS, QUERY_ID], ascending=[False, True])
+    worst_errors = by_loss.head(own.explain.errors)
+    flagged = flagged_photos(own, trace, run.visits_of("train"))
     wanted = [("flagged", *pair) for pair in zip(flagged[PHOTO_ID], flagged[VISIT_ID], strict=True)]
     wanted += [("error", *pair) for pair in zip(worst_errors[PHOTO_ID], worst_errors[QUERY_ID], strict=True)]
     rows = []

@@ -1,18 +1,16 @@
 """A job: one study folder under one settings tree, with what every stage asks of the two."""
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grasp_psonet.errors import StudyError
 from grasp_psonet.proof import NOTE, digest, read_note
 from grasp_psonet.pruning.settings import has_one_ranking
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
-from grasp_psonet.stage import Task
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
@@ -76,19 +74,6 @@ class Job:
         root = self.settings.photos.root
         return self.study.folder if root is None else (self.study.folder / root)
 
-    def task(
-        self,
-        title: str,
-        folder: Path,
-        parts: tuple[str, ...],
-        inputs: Mapping[str, Path | str],
-        make: Callable[[Path], None],
-        resumable: bool = False,
-    ) -> Task:
-        """A task that depends on these parts of the settings tree, by name."""
-        tree = as_tree(self.settings)
-        return Task(title, folder, {part: _at(tree, part) for part in parts}, inputs, make, resumable)
-
     def visits_of(self, split: str) -> "pd.DataFrame":
         """The visits of a split, in the order of the table."""
         visits = self.cohort.visits
@@ -130,9 +115,3 @@ class Job:
     def keep_lists(self) -> list[KeepList]:
         """Every keep list: per k the pruning, then the controls."""
         return keep_lists(self.settings.trace, self.settings.prune)
-
-
-def _at(tree: dict[str, Any], dotted: str) -> Any:
-    for name in dotted.split("."):
-        tree = tree[name]
-    return tree

@@ -42,9 +42,10 @@ def declared(
     own: N,
     inputs: Mapping[str, Path | str],
     make: Callable[[Path, N], None],
+    resumable: bool = False,
 ) -> Task:
     """A task that depends on these settings; ``make`` gets the folder to fill and them, and no others."""
-    return Task(title, folder, recorded(own), inputs, lambda partial: make(partial, own))
+    return Task(title, folder, recorded(own), inputs, lambda partial: make(partial, own), resumable)
 
 
 def _path(field: "dataclasses.Field[Any]") -> str:

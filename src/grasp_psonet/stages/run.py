@@ -18,9 +18,10 @@ from grasp_psonet.files import read_json
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
-from grasp_psonet.settings import StudySettings
+from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
@@ -36,14 +37,14 @@ class RunInputs:
     """What a run is trained from: tables and store of a study under the run's settings, less the photos that it removed."""
 
     study: Study
-    settings: StudySettings
+    settings: TrainNeeds
     cohort: Cohort
     removed: frozenset[str] = frozenset()
 
     @property
     def outcome(self) -> Outcome:
         """What is learned from a visit."""
-        return Outcome(self.settings.severity)
+        return self.settings.outcome
 
     @cached_property
     def store(self) -> PhotoStore:
@@ -94,49 +95,49 @@ class RunInputs:
 class TrainedRun:
     """A complete run of a study: its settings as trained, what it was trained from, and what it left.
 
-    Everything is opened on first use and kept, so that one value passed on reads each file once. ``job`` is the study under
-    its present settings, which may have changed since.
+    Everything is opened on first use and kept, so that one value passed on reads each file once. It is opened with the study
+    under its present settings, which may have changed since and are shown to nobody.
     """
 
-    job: Job
+    _job: Job
     name: str = BASELINE
 
     @cached_property
     def folder(self) -> Path:
         """The run's folder, every byte of it proven. Raises StageError where it is not as it was made."""
-        return proven(self.job.study.run(self.name))
+        return proven(self._job.study.run(self.name))
 
     @cached_property
-    def job_as_trained(self) -> Job:
+    def _job_as_trained(self) -> Job:
         """The study under the settings of the run. Raises StageError where the run is not complete."""
-        return self.job.as_trained(self.folder)
+        return self._job.as_trained(self.folder)
 
-    @property
-    def settings(self) -> StudySettings:
-        """The settings as trained; those that training does not read are the study's present ones."""
-        return self.job_as_trained.settings
+    @cached_property
+    def settings(self) -> TrainNeeds:
+        """The settings as trained."""
+        return needs_of(TrainNeeds, self._job_as_trained.settings)
 
     @property
     def outcome(self) -> Outcome:
         """What it learned from a visit."""
-        return self.job_as_trained.outcome
+        return self.settings.outcome
 
     @cached_property
     def cohort(self) -> Cohort:
         """The study's tables as training read them: those of the job, unless cut-offs or splits were others then."""
-        now, then = ((tree.severity, tree.split, tree.seed) for tree in (self.job.settings, self.settings))
-        return self.job.cohort if now == then else self.job_as_trained.cohort
+        now, then = ((of.severity, of.split, of.seed) for of in (self._job.settings, self.settings))
+        return self._job.cohort if now == then else self._job_as_trained.cohort
 
     @cached_property
     def device(self) -> torch.device:
         """The machine of the run, made ready."""
-        return use_machine(self.settings.machine.device, self.settings.machine.threads)
+        return use_machine(self.settings.device, self.settings.threads)
 
     @cached_property
     def inputs(self) -> RunInputs:
         """What it was trained from."""
-        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self.job.study.pruning(self.name)))
-        return RunInputs(self.job.study, self.settings, self.cohort, removed)
+        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self._job.study.pruning(self.name)))
+        return RunInputs(self._job.study, self.settings, self.cohort, removed)
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
@@ -164,6 +165,11 @@ class TrainedRun:
         """How much the kept network attends to every photo (``predict_bags``), with its split."""
         return PHOTO_ATTENTION.read(self.folder / "attention.parquet")
 
+    def visits_of(self, split: str) -> pd.DataFrame:
+        """The visits of a split as trained, in the order of the table."""
+        visits = self.cohort.visits
+        return visits[visits[SPLIT] == split]
+
     def predictions_of(self, split: str) -> pd.DataFrame:
         """The predictions of one split."""
         return self.predictions[self.predictions[SPLIT] == split]
@@ -172,7 +178,7 @@ class TrainedRun:
         """A network of its own with the weights after this step, which has an anchor; on the run's device unless told."""
         device = device or self.device
         settings = replace(self.settings.network, weights="random")  # the anchor holds every weight
-        network = build_network(settings, self.settings.photos.edge_px, self.settings.seed, self.outcome).to(device)
+        network = build_network(settings, self.settings.edge_px, self.settings.seed, self.outcome).to(device)
         load_weights(network, self.trajectory.read(step, device))
         return network
 

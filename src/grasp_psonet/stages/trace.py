@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.bags.bag import Bag, collate
-from grasp_psonet.influence.choices import Errors
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.request import Queries, Request
 from grasp_psonet.influence.tracing.trace import Remember, Traced, trace
 from grasp_psonet.influence.units.table import cover_unit
-from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.declared import TraceNeeds
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace_parts import kept_parts
 from grasp_psonet.tables.columns import PHOTO_ID, QUERY_ID, SCORE, STEP, USED, VISIT_ID
@@ -45,16 +44,15 @@ def trace_queries(
     run: TrainedRun,
     queries: pd.DataFrame,
     formulas: Sequence[FormulaName],
-    settings: TraceSettings | None = None,
+    settings: TraceSettings,
     parts: Path | None = None,
 ) -> QueryTrace:
-    """Traces the used queries by these formulas; ``settings`` (default: the study's) say unit, query, counting and parameters.
+    """Traces the used queries by these formulas; ``settings`` say unit, query, counting and parameters.
 
     ``queries`` as ``run_queries`` gives them: with ``errors: each_anchor`` each counts at the anchor of its ``step``.
     With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. Photos that
     the run's keep list removed have no scores.
     """
-    settings = settings or run.settings.trace
     source, network = run.inputs.source, run.kept_network()
     trained = TrainedNetwork(network, run.trajectory)
     if settings.counting == "steps":
@@ -97,19 +95,16 @@ def _remembering(folder: Path | None, request: Request) -> Remember:
     return parts.remember
 
 
-def run_queries(run: TrainedRun, errors: Errors | None = None) -> pd.DataFrame:
+def run_queries(run: TrainedRun, settings: TraceSettings) -> pd.DataFrame:
     """What is traced of a run (influence.queries), with the ``step`` of the anchor whose network made the error.
 
-    ``errors`` (default: the study's): those of the kept network, or of the network at every anchor, each through the photo
-    that it attended to most there.
+    By ``settings.errors`` those of the kept network, or of the network at every anchor, each through the photo that it
+    attended to most there; labels and cut-offs are those it was trained with.
     """
-    job = run.job
-    if (errors or job.settings.trace.errors) == "kept":
-        by_step = iter([(run.kept_step, run.predictions_of("val"))])
-    else:
-        by_step = _predictions_at_anchors(run)
+    is_kept = settings.errors == "kept"
+    by_step = iter([(run.kept_step, run.predictions_of("val"))]) if is_kept else _predictions_at_anchors(run)
     found = [
-        find_queries(predictions, job.cohort.visits, job.outcome, job.settings.trace).assign(step=step)
+        find_queries(predictions, run.cohort.visits, run.outcome, settings).assign(step=step)
         for step, predictions in by_step
     ]
     return pd.concat(found, ignore_index=True)
@@ -123,9 +118,9 @@ def _predictions_at_anchors(run: TrainedRun) -> Iterator[tuple[int, pd.DataFrame
         yield step, predict_bags(network, bags, run.inputs.store.pixels)[0]
 
 
-def kept_queries(run: TrainedRun) -> pd.DataFrame:
-    """The validation errors of the kept baseline among the traced ones."""
-    queries = QUERIES.read(run.job.study.trace(run.job.trace_name()) / "queries.parquet")
+def kept_queries(run: TrainedRun, trace: Path) -> pd.DataFrame:
+    """The validation errors of the kept network among those of its trace in this folder."""
+    queries = QUERIES.read(trace / "queries.parquet")
     return queries[queries[STEP] == run.kept_step]
 
 
@@ -144,18 +139,17 @@ def _score_tables(traced: Traced) -> dict[FormulaName, pd.DataFrame]:
     }
 
 
-def make_trace(job: Job, folder: Path) -> None:
-    """Traces the baseline's errors and leaves scores, queries, photo losses and coverage in the folder."""
-    run = TrainedRun(job)
-    queries = run_queries(run)
+def make_trace(folder: Path, own: TraceNeeds, run: TrainedRun) -> None:
+    """Traces the run's errors and leaves scores, queries, photo losses and coverage in the folder."""
+    queries = run_queries(run, own.trace)
     if not queries[USED].any():
         log.warning(
             "no validation error to trace (%d misclassified, %d left out as doubtful): nothing will be pruned",
             len(queries),
             int((~queries[USED].astype(bool)).sum()),
         )
-    formula = job.settings.trace.formula
-    traced = trace_queries(run, queries, [formula], parts=folder / _PARTS)
+    formula = own.trace.formula
+    traced = trace_queries(run, queries, [formula], own.trace, parts=folder / _PARTS)
     QUERIES.write(queries, folder / "queries.parquet")
     SCORES.write(traced.tables[formula], folder / "scores.parquet")
     PHOTO_LOSSES.write(traced.photo_losses, folder / "photo_losses.parquet")

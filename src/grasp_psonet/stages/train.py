@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
-from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.run import RunInputs, removed_photos
+from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_AUC, VAL_LOSS
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
@@ -19,17 +21,16 @@ from grasp_psonet.trajectory.machine import machine_note, use_machine
 from grasp_psonet.trajectory.records import STEPS_FILE, epoch_file
 
 
-def make_run(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
+def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, pruning: Path | None, title: str) -> None:
     """Trains along the plan and leaves the run's tables, anchors and predictions in the folder."""
-    settings = job.settings
-    device = use_machine(settings.machine.device, settings.machine.threads)
+    device = use_machine(own.device, own.threads)
     removed = frozenset() if pruning is None else removed_photos(pruning)
-    inputs = RunInputs(job.study, settings, job.cohort, removed)
+    inputs = RunInputs(study, own, cohort, removed)
     network = inputs.start_network().to(device)
     planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
     run = RunFolder(folder)
     _restore_records(run, folder / STEPS_FILE)
-    epochs = fit(network, planned, settings.train, run, progress(title).advance)
+    epochs = fit(network, planned, own.train, run, progress(title).advance)
     PLAN.write(inputs.plan, folder / "plan.parquet")
     records = [STEPS.read(path) for path in sorted(run.records.glob("*.parquet"))]
     STEPS.write(pd.concat(records, ignore_index=True), folder / STEPS_FILE)
@@ -44,7 +45,7 @@ def make_run(job: Job, pruning: Path | None, folder: Path, title: str) -> None:
         "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "num_removed_photos": len(removed),
         "encoder": asdict(network.card),
-        "machine": machine_note(device, settings.machine.threads),
+        "machine": machine_note(device, own.threads),
     }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(run.records)

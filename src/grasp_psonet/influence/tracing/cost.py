@@ -1,19 +1,12 @@
 """How long a trace will take: its work counted in passes of one photo, and the time they took so far."""
 
-import logging
-import math
-import time
 from collections import Counter
 
 from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.progress import progress
 from grasp_psonet.tables.columns import VISIT_ID
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
-
-LINE_EVERY_S = 10.0
-FIRST_LINE_AFTER_S = 2.0  # enough passes that one slow start does not speak for all
-
-log = logging.getLogger("grasp_psonet")
 
 
 def passes_of_anchor(trained: TrainedNetwork, before: int, step: int, request: Request) -> int:
@@ -62,14 +55,14 @@ def _num_drawn_photos(trajectory: Trajectory, before: int, until: int, request: 
 
 
 class Pace:
-    """Tells after the first passes how long all will take, and now and then what is left.
+    """Tells the progress of a trace in passes: those of this call, of those and what is left.
 
-    Counts what is done in this call: parts that are remembered take no time and are no measure of it.
+    Parts that are remembered take no time and are no measure of it: they only leave less to do.
     """
 
     def __init__(self) -> None:
         self._ahead = self._done = self._done_of_part = 0
-        self._start, self._last = time.monotonic(), -math.inf
+        self._told = progress("  tracing, in passes of one photo")
 
     def begins(self, num_passes: int) -> None:
         """This many passes lie ahead, if no part is remembered."""
@@ -79,25 +72,13 @@ class Pace:
         """This many more passes are done."""
         self._done += num_passes
         self._done_of_part += num_passes
-        now = time.monotonic()
-        if now - self._start < FIRST_LINE_AFTER_S or now - self._last < LINE_EVERY_S:
-            return
-        left = max(0, self._ahead - self._done_of_part)
-        time_left = spoken_time((now - self._start) / max(1, self._done) * left)
-        if self._last == -math.inf:
-            log.info("  tracing will take about %s", time_left)
-        else:
-            log.info("  tracing: %.0f %%, about %s left", 100 * self._done / max(1, self._done + left), time_left)
-        self._last = now
+        left = self._ahead - self._done_of_part
+        if left > 0:  # the end is told once, by the last part: passes are counted ahead about, not exactly
+            self._told.advance(self._done, self._done + left)
 
     def ended(self, num_passes: int) -> None:
         """A part of this many passes is over, whether it was computed now or remembered."""
         self._ahead -= num_passes
         self._done_of_part = 0
-
-
-def spoken_time(seconds: float) -> str:
-    """A duration for people, e.g. ``40 s``, ``12 min``, ``3.5 h``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+        if self._ahead <= 0 and self._done:
+            self._told.advance(self._done, self._done)

@@ -7,10 +7,12 @@ from PIL import Image
 
 from grasp_psonet.photos.decode import decode_photo
 from grasp_psonet.report import data
+from grasp_psonet.stages.declared import ExplainNeeds
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.explain import flagged_photos
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.tables.columns import (
     ATTENTION,
@@ -50,6 +52,8 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     severity = job.cohort.visits.set_index(VISIT_ID)[job.outcome.label_column]
     faults = TRUTH.read(study.truth_file).set_index(PHOTO_ID)[FAULT] if is_synthetic(job) else None
     thumbnails = _thumbnails(job)
+    own, trace = needs_of(ExplainNeeds, job.settings), study.trace(job.trace_name())
+    flagged = flagged_photos(own, trace, job.visits_of("train"))
     return tuple(
         data.FlaggedPhoto(
             photo_id=photo_id,
@@ -65,7 +69,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
             is_removed=keep is not None and not bool(keep.loc[photo_id, KEPT]),
             fault=None if faults is None else str(faults[photo_id]),
         )
-        for photo_id, visit_id, score in flagged_photos(job).itertuples(index=False, name=None)
+        for photo_id, visit_id, score in flagged.itertuples(index=False, name=None)
     )
 
 

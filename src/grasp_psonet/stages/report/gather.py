@@ -44,7 +44,7 @@ def gather(job: Job) -> data.ReportData:
     choice = read_json(study.evaluation / "choice.json")
     metrics = read_json(study.run(BASELINE) / "metrics.json")
     queries = QUERIES.read(study.trace(job.trace_name()) / "queries.parquet")
-    errors = kept_queries(TrainedRun(job))
+    errors = kept_queries(TrainedRun(job), study.trace(job.trace_name()))
     num_queries = int(queries.loc[queries[USED].astype(bool), QUERY_ID].nunique())
     readers = tuple(
         reader
