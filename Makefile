@@ -11,7 +11,7 @@ demo: $(READY)           ## the whole story on the embedded cohort: demo-study/r
 	$(BIN)/grasp demo demo-study
 
 test: check              ## everything that has to hold: lint, types, import contracts, tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(READY)          ## lint, format, strict types, import contracts
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ import pytest
 
 from tests.golden.content import content_digests, differences, machine, values
 
+pytestmark = pytest.mark.long
+
 GOLDEN = Path(__file__).with_name("tiny.json")
 
 

@@ -37,6 +37,8 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.reference.every_score import UNITS, Scores, Story, every_score
 from tests.reference.units import gradient_of
 
+pytestmark = pytest.mark.long
+
 EDGE_PX = 32
 DRAWS = (("v0", "v1"), ("v1", "v0", "v0"))
 # short moments and a large eps: no term of the step's derivative vanishes; clipped in both steps
@@ -211,6 +213,7 @@ def errors(fast: Scores, slow: Scores) -> dict[tuple[str, str, str], float]:
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("family", ENCODERS)
 def test_every_formula_in_every_unit_equals_the_loop(family: str, tmp_path: Path) -> None:
     runs = {dtype: FamilyRun.train(family, dtype, tmp_path / str(dtype)) for dtype in LARGEST_ERROR}

@@ -10,6 +10,8 @@ from pyarrow import ArrowInvalid
 
 from grasp_psonet.cli import main
 
+pytestmark = pytest.mark.long
+
 SMALL = ["--cohort.num_views", "2", "--train.epochs", "1", "--prune.k", "[2]", "--evaluate.replicates", "20"]
 QUICK = [*SMALL, "--explain.flagged", "2", "--explain.errors", "2", "--prune.controls", "[]"]
 

@@ -14,6 +14,8 @@ from grasp_psonet.cli import main
 from grasp_psonet.errors import StageError
 from grasp_psonet.proof import proven, read_note
 
+pytestmark = pytest.mark.long
+
 SMALL = ["--cohort.num_views", "2", "--train.epochs", "1", "--prune.k", "[2]", "--evaluate.replicates", "20"]
 QUICK = [*SMALL, "--explain.flagged", "2", "--explain.errors", "2", "--prune.controls", "[]"]
 

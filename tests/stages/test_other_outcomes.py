@@ -15,6 +15,8 @@ from grasp_psonet.cli import main
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings
 
+pytestmark = pytest.mark.long
+
 SMALL: dict[str, Any] = {
     "photos": {"edge_px": 64},
     "network": {"encoder": "demo_convnext", "feature_length": 16, "attention_hidden": 8, "head_hidden": 8},

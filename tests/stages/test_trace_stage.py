@@ -20,6 +20,8 @@ from grasp_psonet.influence.tracing.request import ScoresByFormula
 from grasp_psonet.stages.trace_parts import TraceParts, kept_parts
 from grasp_psonet.trajectory import trajectory
 
+pytestmark = pytest.mark.long
+
 SMALL = ["--cohort.num_views", "2", "--cohort.num_visits", "24", "--cohort.test_visits", "6", "--train.epochs", "1"]
 # one part a query: a query's directions are larger than the memory
 TRACE = ["--trace.formula", "unrolled", "--trace.counting", "steps", "--trace.unit", "visit", "--trace.errors", "kept"]

@@ -13,6 +13,8 @@ from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.stages.trace import run_queries, trace_queries
 
+pytestmark = pytest.mark.long
+
 SEED = 3
 SMALL = merged(preset("tiny"), {"machine": {"processes": 1, "threads": 1}})
 
