@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.planted import ORACLE, by_seed, chosen_rows
-from grasp_psonet.evidence.counterfactual import mean_over_seeds
+from benchmarks.truth.counterfactual import mean_over_seeds
 from grasp_psonet.stages.names import BASELINE
 
 

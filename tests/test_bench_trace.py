@@ -23,10 +23,9 @@ def test_short_form_has_every_key() -> None:
     assert KEYS | {"vmap", "vmap_vit", "memory", "device", "threads", "details"} == figures.keys()
     for key in KEYS:
         told = figures["details"][key]
-        assert told["ratio"] > 0
+        assert figures[key] == round(told["ratio"], 3)
         assert told["ours_photos_per_s"] == pytest.approx(told["num_photos"] / told["ours_s"])
-        assert min(told["anchor_ratio"], told["fold_ratio"]) > 0
     for neighbours in ("neighbours", "neighbours_vit"):
         assert 0 < figures["details"][neighbours]["largest_gap_over_largest_score"]["vmap"] < 1e-4
     memory = figures["memory"]["ours_and_step"]["demo_convnext_q9"]
-    assert min(memory["ours_bytes"], memory["step_bytes"]) > 0
+    assert memory["step_bytes"] / 10 < memory["ours_bytes"] < 10 * memory["step_bytes"]

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.planted import Cohorts, make_baseline
+from benchmarks.truth.counterfactual import datamodel_score, mean_over_queries
 from benchmarks.truth.rankings import combinations
 from grasp_psonet.chance import generator
-from grasp_psonet.evidence.counterfactual import datamodel_score, mean_over_queries
 from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.declared import train_task
 from grasp_psonet.stages.job import Job

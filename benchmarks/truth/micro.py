@@ -25,18 +25,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.truth.micro_neighbours import missing, neighbour_scores
-from benchmarks.truth.micro_scores import Scores, our_scores, queries_of, refusals
-from benchmarks.truth.micro_study import draw_study
-from benchmarks.truth.micro_training import MicroRun, joined, keep_lists, leave_one_out, losses_after, retrain, train
-from grasp_psonet.chance import generator
-from grasp_psonet.evidence.counterfactual import (
+from benchmarks.truth.counterfactual import (
     datamodel_score,
     harmful_overlap,
     mean_over_queries,
     mean_over_seeds,
     spearman,
 )
+from benchmarks.truth.micro_neighbours import missing, neighbour_scores
+from benchmarks.truth.micro_scores import Scores, our_scores, queries_of, refusals
+from benchmarks.truth.micro_study import draw_study
+from benchmarks.truth.micro_training import MicroRun, joined, keep_lists, leave_one_out, losses_after, retrain, train
+from grasp_psonet.chance import generator
 from grasp_psonet.files import write_whole
 
 MAIN_LR, MAIN_STEPS = 1e-3, 60

@@ -23,7 +23,8 @@ NEXT = "bring the file back, or make the stage anew: `grasp run STUDY --remake d
 _SEAL = "seal"
 _Seen = dict[str, list[int]]  # by file: size in bytes and time of change in ns
 
-# what this process has read and found whole: folder -> seal of the note and what the files looked like
+# what this process has read and found whole: folder -> seal of the note and what the files looked like. Of the process, not
+# of a study or a job: the same folder is looked at by many tasks, and reading it again would cost as much each time
 _proven: dict[Path, tuple[str, _Seen]] = {}
 
 
@@ -109,11 +110,6 @@ def proven(folder: Path) -> Path:
 def remember_proven(folder: Path) -> None:
     """Takes the folder for proven in this process, as it looks now: its bytes have just been read or made."""
     _proven[folder.resolve()] = _state(folder)
-
-
-def forget() -> None:
-    """Takes nothing for proven any more, as in a new process."""
-    _proven.clear()
 
 
 def digest(source: Path) -> str:

@@ -25,6 +25,9 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 
 SUMMED = "all"  # the id of the one row where queries are summed
 
+# The two functions below take many arguments on purpose: they are what a person calls from Python, and each argument is a
+# choice with a default and a name of its own; a settings value would only hide them. They hand on values.
+
 
 def trace(
     network: nn.Module,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from grasp_psonet.evidence.counterfactual import (
+from benchmarks.truth.counterfactual import (
     datamodel_score,
     harmful_overlap,
     mean_over_queries,
