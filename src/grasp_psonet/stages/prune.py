@@ -44,7 +44,7 @@ def make_pruning(folder: Path, own: PruneNeeds, k: int, trace: Path, cohort: Coh
     keep = select(scores, photos, visits, k, own.rules(k), own.are_summed)
     num_queries = scores[QUERY_ID].nunique()
     num_rankings = min(1, num_queries) if has_one_ranking(own.rules(k), own.are_summed) else num_queries
-    _write(folder, k, keep, num_rankings, cohort, own.outcome)
+    _write(folder, keep, overlap_table({k: keep}, num_rankings), cohort, own.outcome)
 
 
 def make_control(folder: Path, own: ControlNeeds, one: KeepList, pruning: Path, trace: Path, cohort: Cohort) -> None:
@@ -55,7 +55,7 @@ def make_control(folder: Path, own: ControlNeeds, one: KeepList, pruning: Path, 
     else:
         _, visits = _training_tables(cohort)
         keep = loss_control(pruned, PHOTO_LOSSES.read(trace / "photo_losses.parquet"), visits, own.rules(one.k))
-    _write(folder, one.k, keep, None, cohort, own.outcome)
+    _write(folder, keep, overlap_table({one.k: keep}, None), cohort, own.outcome)
 
 
 def _training_tables(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -63,12 +63,10 @@ def _training_tables(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     return cohort.photos[cohort.photos[VISIT_ID].isin(visits[VISIT_ID])], visits
 
 
-def _write(
-    folder: Path, k: int, keep: pd.DataFrame, num_rankings: int | None, cohort: Cohort, outcome: Outcome
-) -> None:
-    """The list, and what it takes from whom; ``num_rankings``: how many rankings chose (None: a control)."""
+def _write(folder: Path, keep: pd.DataFrame, table: pd.DataFrame, cohort: Cohort, outcome: Outcome) -> None:
+    """The list, its row of the overlap table, and what it takes from whom."""
     KEEP_LIST.write(keep, folder / KEEP)
-    overlap = json.loads(overlap_table({k: keep}, num_rankings).to_json(orient="records"))[0]
+    overlap = json.loads(table.to_json(orient="records"))[0]
     rates = removal_rates(keep, *_training_tables(cohort), outcome)
     write_json(folder / OVERLAP, {"overlap": overlap, "rates": json.loads(rates.to_json(orient="records"))})
     log.info("  %d of %d training photos leave (%.1f %%)", overlap["num_removed"], len(keep), overlap["percent"])

@@ -38,15 +38,23 @@ class Reading:
     gross_error: str
 
 
-def read(seed: int, visit_id: str, reader: int, truth_RS: Scores, noise: float, gross_errors: float) -> Reading:
+@dataclass(frozen=True)
+class Imperfection:
+    """How readers err: the spread of a sub-score's noise, and the chance of a gross error per visit."""
+
+    noise: float
+    gross_errors: float
+
+
+def read(seed: int, visit_id: str, reader: int, truth_RS: Scores, errs: Imperfection) -> Reading:
     """One reader's score of one visit. A clear region is seen to be clear, an affected one never scores area 0."""
     rng = chance.generator("reader", seed, visit_id, reader)
-    scores_RS = np.clip(np.round(truth_RS + rng.normal(0, noise, truth_RS.shape)), 0, _SCORE_MAX).astype(np.int64)
+    scores_RS = np.clip(np.round(truth_RS + rng.normal(0, errs.noise, truth_RS.shape)), 0, _SCORE_MAX).astype(np.int64)
     affected_R = truth_RS[:, 3] > 0
     scores_RS[:, 3] = np.maximum(scores_RS[:, 3], 1)
     scores_RS[~affected_R] = 0
     honest = float(pasi_of(scores_RS))
-    if rng.random() >= gross_errors:
+    if rng.random() >= errs.gross_errors:
         return Reading(honest, honest, "")
     error = GROSS_ERRORS[int(rng.integers(len(GROSS_ERRORS)))]
     return Reading(float(pasi_of(_spoilt(scores_RS, error))), honest, error)
@@ -66,7 +74,7 @@ def _spoilt(scores_RS: Scores, error: str) -> Scores:
 
 
 def readings_of(
-    visits: pd.DataFrame, scores_VRS: Scores, outcome: Outcome, seed: int, noise: float, gross_errors: float
+    visits: pd.DataFrame, scores_VRS: Scores, outcome: Outcome, seed: int, errs: Imperfection
 ) -> pd.DataFrame:
     """True and read PASI and class of every visit by both readers, where they disagree, and why.
 
@@ -74,7 +82,7 @@ def readings_of(
     """
     rows = []
     for visit_id, truth_RS in zip(visits[VISIT_ID], scores_VRS, strict=True):
-        first, second = (read(seed, str(visit_id), reader, truth_RS, noise, gross_errors) for reader in (1, 2))
+        first, second = (read(seed, str(visit_id), reader, truth_RS, errs) for reader in (1, 2))
         true = float(pasi_of(truth_RS))
         classes = [outcome.class_of_score(reading.pasi) for reading in (first, second)]
         rows.append(

@@ -12,7 +12,7 @@ from grasp_psonet.cohort.synthetic.pasi import PASI_MAX, SUB_SCORES
 from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
 from grasp_psonet.cohort.synthetic.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
-from grasp_psonet.cohort.synthetic.readers import READER1_IDS, SECOND_READER, keep_read, readings_of
+from grasp_psonet.cohort.synthetic.readers import READER1_IDS, SECOND_READER, Imperfection, keep_read, readings_of
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
 from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import (
@@ -66,7 +66,9 @@ def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> Syn
     visits = draw_visits(settings, seed)
     disease = draw_disease(visits, seed)
     visits[SPLIT] = split_patients(visits, settings.val_visits, settings.test_visits, seed)
-    readings = readings_of(visits, disease.scores_VRS, outcome, seed, settings.reader_noise, settings.gross_errors)
+    readings = readings_of(
+        visits, disease.scores_VRS, outcome, seed, Imperfection(settings.reader_noise, settings.gross_errors)
+    )
     rng = chance.generator("who reads", seed)
     is_read_twice = (visits[SPLIT] != "train") | (rng.random(len(visits)) < settings.doubly_read)
     visits[READER1_ID] = rng.choice(READER1_IDS, len(visits))

@@ -1,10 +1,10 @@
 """The trained runs as the report shows them: figures, changes against the baseline, confusions and subgroups."""
 
-import json
 from dataclasses import replace
 
 import pandas as pd
 
+from grasp_psonet.files import read_json
 from grasp_psonet.pruning.overlap import most_possible
 from grasp_psonet.report import data
 from grasp_psonet.stages.job import Job
@@ -13,6 +13,7 @@ from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.report.gallery import number_or_none
 from grasp_psonet.tables.columns import (
+    DIFFERENCE,
     GROUP,
     GROUP_COLUMN,
     HIGH,
@@ -23,6 +24,7 @@ from grasp_psonet.tables.columns import (
     NUM_VISITS,
     READER,
     RUN,
+    VALUE,
     WHY_NOT,
 )
 
@@ -32,44 +34,46 @@ READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 def arms_of(
     job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...], num_rankings: int
 ) -> tuple[data.Arm, ...]:
-    arms = [_arm(job, BASELINE, "baseline", 0, 0, evaluation, readers)]
+    figures = _figures_of(evaluation, BASELINE, readers)
+    arms = [data.Arm(BASELINE, "baseline", 0, 0, _val_auc(job, BASELINE), figures)]
     is_by_photo = job.settings.prune.remove == "photo"
     made = made_keep_lists(job)
     for k, name in job.pruned_names().items():
         for one in [one for one in made.retrained if one.k == k]:
             kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
             is_kept = read_keep(job, one.name)[KEPT]
-            arm = _arm(job, one.name, kind, k, int((~is_kept).sum()), evaluation, readers)
+            figures = _figures_of(evaluation, one.name, readers)
+            arm = data.Arm(one.name, kind, k, int((~is_kept).sum()), _val_auc(job, one.name), figures)
             most = most_possible(k, num_rankings, len(is_kept)) if is_by_photo else None
             arms.append(replace(arm, most_possible=most))
         assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
     return tuple(arms)
 
 
-def _arm(
-    job: Job,
-    name: str,
-    kind: data.Kind,
-    k: int,
-    removed: int,
-    evaluation: dict[str, pd.DataFrame],
-    readers: tuple[str, ...],
-) -> data.Arm:
-    metrics = json.loads((job.study.run(name) / "metrics.json").read_text(encoding="utf-8"))
+def _figures_of(
+    evaluation: dict[str, pd.DataFrame], name: str, readers: tuple[str, ...]
+) -> tuple[data.ReaderFigures, ...]:
+    """Kappa and AUC against each reader; of every run but the baseline also their changes."""
     figures = []
     for reader in readers:
         where = {RUN: name, READER: READERS[reader], GROUP: "all"}
         kappa, auc = (
-            estimate_of(evaluation["figures"], "value", metric=metric, **where) for metric in ("kappa", "auc")
+            estimate_of(evaluation["figures"], VALUE, **{METRIC: metric}, **where) for metric in ("kappa", "auc")
         )
-        if kind == "baseline":
+        if name == BASELINE:
             figures.append(data.ReaderFigures(kappa, auc))
             continue
         changes = (
-            estimate_of(evaluation["differences"], "difference", metric=metric, **where) for metric in ("kappa", "auc")
+            estimate_of(evaluation["differences"], DIFFERENCE, **{METRIC: metric}, **where)
+            for metric in ("kappa", "auc")
         )
         figures.append(data.ReaderFigures(kappa, auc, *changes))
-    return data.Arm(name, kind, k, removed, metrics["val_auc"], tuple(figures))
+    return tuple(figures)
+
+
+def _val_auc(job: Job, name: str) -> float | None:
+    value: float | None = read_json(job.study.run(name) / "metrics.json")["val_auc"]
+    return value
 
 
 def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:
