@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and every fault of the disk is told with the file's name."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from grasp_psonet.errors import FileError
-from grasp_psonet.files import read_json, reading, write_json, write_whole
+from grasp_psonet.files import read_json, reading, sweep, write_json, write_whole
 
 FULL = Path("/dev/full")  # every write to it ends as on a disk without space
 
@@ -62,6 +63,27 @@ def test_a_full_disk_is_told_with_the_file_and_what_to_do(tmp_path: Path, write:
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"nowhere/out\.json cannot be written: No such file or directory"):
         write_json(tmp_path / "nowhere/out.json", {})
+
+
+def test_what_a_killed_writer_leaves_is_swept_whatever_its_library_called_it(tmp_path: Path) -> None:
+    """The kill is a fork that ends without a word, in the middle of a write beside which a library keeps a file of its own."""
+    place = tmp_path / "anchors/step-7.safetensors"
+    place.parent.mkdir()
+
+    def write(beside: Path) -> None:
+        beside.with_name(".tmpOfTheLibrary").write_text("ha")
+        os._exit(0)
+
+    child = os.fork()
+    if child == 0:
+        write_whole(place, write)
+    os.waitpid(child, 0)
+    left = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == ["anchors/step-7.safetensors.partial/.tmpOfTheLibrary"]
+    sweep(tmp_path)
+    assert list(place.parent.iterdir()) == []
+    write_whole(place, lambda beside: beside.write_text("whole"))
+    assert [path.name for path in place.parent.iterdir()] == ["step-7.safetensors"]
 
 
 def test_json_keeps_the_order_that_it_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,22 +15,31 @@ _FORMATS = ("pyarrow.", "safetensors")  # their errors share no base class with 
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file through ``write``, which gets a path beside the place; then the file is renamed into it.
+    """Writes a file through ``write``, which gets a path in a folder of its own beside the place; then it is renamed into it.
 
-    At no time does ``path`` hold a part of the file, also when the power fails. Raises FileError where it cannot be written:
-    no space, no right, a path that is no file.
+    At no time does ``path`` hold a part of the file, also when the power fails. What a kill leaves, of ``write`` and of the
+    libraries that it calls, stands in ``NAME.partial`` (``sweep``). Raises FileError where the file cannot be written: no
+    space, no right, a path that is no file.
     """
     beside = path.with_name(path.name + _BESIDE)
     try:
-        write(beside)
-        _sync(beside)
-        beside.replace(path)
+        beside.mkdir(exist_ok=True)
+        write(beside / path.name)
+        _sync(beside / path.name)
+        (beside / path.name).replace(path)
         _sync(path.parent)
     except Exception as error:
-        beside.unlink(missing_ok=True)
         if not _is_of_the_disk(error):
             raise
         raise _cannot_be_written(path, error) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Deletes what killed writers left in a folder and below it."""
+    for beside in sorted(folder.rglob("*" + _BESIDE)):
+        shutil.rmtree(beside)
 
 
 def write_json(path: Path, value: Any, *, sort_keys: bool = True) -> None:

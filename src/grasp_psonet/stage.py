@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grasp_psonet.errors import StageError
-from grasp_psonet.files import sync, write_json
+from grasp_psonet.files import sweep, sync, write_json
 from grasp_psonet.proof import (
     CLOCK,
     IDENTITY,
@@ -282,6 +282,7 @@ def _clear_unless_resumable(task: Task, partial: Path, identity: dict[str, Any])
                 shutil.rmtree(left)
             else:
                 left.unlink()
+    sweep(partial)
     write_json(partial / IDENTITY, now)
     for leftover in (NOTE, CLOCK):
         (partial / leftover).unlink(missing_ok=True)

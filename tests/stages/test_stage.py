@@ -98,6 +98,19 @@ def test_the_verdict_on_a_partial_stage_says_whether_it_goes_on(work: _Work, mon
     assert judge(work.task(resumable=True)).why == "was interrupted; starts again"
 
 
+def test_a_resumed_stage_is_closed_without_what_a_killed_writer_left(work: _Work) -> None:
+    work.fail_after_writing = True
+    with pytest.raises(KeyboardInterrupt):
+        run_task(work.task(resumable=True))
+    left = work.place.with_name("stage.partial") / "anchors/step-7.safetensors.partial/.tmpOfTheLibrary"
+    left.parent.mkdir(parents=True)
+    left.write_text("ha")
+    work.fail_after_writing = False
+    run_task(work.task(resumable=True))
+    assert "out.txt" in work.left_before, "it began afresh: nothing was there to sweep"
+    assert not list(work.place.rglob("*OfTheLibrary"))
+
+
 def test_two_processes_never_fill_the_same_folder(work: _Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second holder of the folder is refused (flock tells two openings of a folder apart within a process too)."""
     monkeypatch.setattr(stage, "_PATIENCE_S", 0.3)
