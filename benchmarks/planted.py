@@ -19,9 +19,9 @@ from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
 from grasp_psonet.stages.declared import train_task
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers.retrain import train_together
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.pipeline import run_all
-from grasp_psonet.stages.retrain import train_together
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 

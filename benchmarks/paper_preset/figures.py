@@ -16,8 +16,8 @@ from benchmarks.paper_preset.parts import EPOCHS
 from grasp_psonet.proof import is_complete
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.names import BASELINE
-from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.stages.run import TrainedRun
 
 _PAPER_EPOCHS = 100

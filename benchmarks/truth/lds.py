@@ -20,9 +20,9 @@ from grasp_psonet.chance import generator
 from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.declared import train_task
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.retrain import train_together
+from grasp_psonet.stages.makers.retrain import train_together
+from grasp_psonet.stages.makers.trace import trace_queries
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.trace import trace_queries
 
 
 def lds_rows(cohorts: Cohorts, seed: int, num_lists: int) -> Iterator[dict[str, Any]]:

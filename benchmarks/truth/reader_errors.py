@@ -17,8 +17,8 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared import audit_task
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers.trace import run_queries, trace_queries
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.trace import run_queries, trace_queries
 
 GROSS_ERRORS = 0.2  # of Reader 1's visits
 FORMULAS: tuple[FormulaName, ...] = ("sgd", "adam", "cosine")

@@ -281,7 +281,7 @@ def _demo(known: argparse.Namespace, overrides: dict[str, str]) -> None:
 
 
 def _say_summary(job: "Job") -> None:
-    from grasp_psonet.stages.report.summary import summary
+    from grasp_psonet.stages.makers.report.summary import summary
 
     sys.stdout.write(summary(job) + "\n")
 

@@ -19,8 +19,8 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.proof import read_note, seal
 from grasp_psonet.settings import load
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers.trace import kept_queries, run_queries
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.trace import kept_queries, run_queries
 from grasp_psonet.study import Study
 from grasp_psonet.trajectory.anchors import anchor_steps
 from tests.tables.of_study import table_faults

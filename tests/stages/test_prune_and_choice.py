@@ -10,13 +10,13 @@ import pytest
 
 from grasp_psonet.cli import _job, main
 from grasp_psonet.stage import Task, run_task
-from grasp_psonet.stages import evaluate
 from grasp_psonet.stages.declared import EvaluateNeeds, ExplainNeeds, explain_task, prune_tasks
-from grasp_psonet.stages.explain import flagged_photos
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers import evaluate
+from grasp_psonet.stages.makers.explain import flagged_photos
+from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.needs import needs_of
-from grasp_psonet.stages.prune import read_keep
 from grasp_psonet.tables.traces import SCORES
 
 

@@ -9,9 +9,9 @@ from benchmarks.truth.other_rules import class_rows, rounds_rows, weights_rows
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers.trace import run_queries, trace_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.trace import run_queries, trace_queries
 
 pytestmark = pytest.mark.long
 

@@ -177,7 +177,7 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
     """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
 
     def make(folder: Path, own: TrainNeeds) -> None:
-        from grasp_psonet.stages.train import make_run
+        from grasp_psonet.stages.makers.train import make_run
 
         make_run(folder, own, job.study, job.cohort, pruning, f"  {name}")
 
@@ -196,8 +196,8 @@ def trace_task(job: "Job") -> Task:
     """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
 
     def make(folder: Path, own: TraceNeeds) -> None:
+        from grasp_psonet.stages.makers.trace import make_trace
         from grasp_psonet.stages.run import TrainedRun
-        from grasp_psonet.stages.trace import make_trace
 
         make_trace(folder, own, TrainedRun(job))
 
@@ -214,7 +214,7 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
     trace = job.study.trace(job.trace_name())
 
     def make(folder: Path, own: PruneNeeds) -> None:
-        from grasp_psonet.stages.prune import make_pruning
+        from grasp_psonet.stages.makers.prune import make_pruning
 
         make_pruning(folder, own, one.k, trace, job.cohort)
 
@@ -226,7 +226,7 @@ def _control_task(job: "Job", one: KeepList) -> Task:
     trace, pruning = job.study.trace(job.trace_name()), job.study.pruning(job.pruned_names()[one.k])
 
     def make(folder: Path, own: ControlNeeds) -> None:
-        from grasp_psonet.stages.prune import make_control
+        from grasp_psonet.stages.makers.prune import make_control
 
         make_control(folder, own, one, pruning, trace, job.cohort)
 
@@ -247,7 +247,7 @@ def evaluate_task(job: "Job") -> Task:
     runs = {name: job.study.run(name) for name in (BASELINE, *(one.name for one in retrained))}
 
     def make(folder: Path, own: EvaluateNeeds) -> None:
-        from grasp_psonet.stages.evaluate import make_evaluation
+        from grasp_psonet.stages.makers.evaluate import make_evaluation
 
         make_evaluation(folder, own, runs, job.keep_lists(), job.cohort.visits)
 
@@ -260,7 +260,7 @@ def audit_task(job: "Job") -> Task:
     """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
 
     def make(folder: Path, own: AuditNeeds) -> None:
-        from grasp_psonet.stages.audit import make_audit
+        from grasp_psonet.stages.makers.audit import make_audit
         from grasp_psonet.stages.run import TrainedRun
 
         make_audit(folder, own, TrainedRun(job))
@@ -274,7 +274,7 @@ def explain_task(job: "Job") -> Task:
     trace = job.study.trace(job.trace_name())
 
     def make(folder: Path, own: ExplainNeeds) -> None:
-        from grasp_psonet.stages.explain import make_maps
+        from grasp_psonet.stages.makers.explain import make_maps
         from grasp_psonet.stages.run import TrainedRun
 
         make_maps(folder, own, TrainedRun(job), trace)
@@ -287,7 +287,7 @@ def report_task(job: "Job") -> Task:
     """report.html and results.json from every stage before; the page prints every setting, so it depends on all."""
 
     def make(folder: Path, _: object) -> None:
-        from grasp_psonet.stages.report.make import make_report
+        from grasp_psonet.stages.makers.report.make import make_report
 
         make_report(job, folder)
 

@@ -109,7 +109,7 @@ def _retrain(job: Job, step: Step, is_anew: _IsAnew) -> list[str]:
             names[anew].append(task.folder.name)
             titles.append(task.title)
     if titles:
-        from grasp_psonet.stages.retrain import train_together
+        from grasp_psonet.stages.makers.retrain import train_together
 
         for anew, some in names.items():
             train_together(job, some, makes_anew=anew)

@@ -9,9 +9,9 @@ from grasp_psonet.pruning.overlap import removal_rates
 from grasp_psonet.report import data
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.prune import read_keep
-from grasp_psonet.stages.report.arms import estimate_of
-from grasp_psonet.stages.report.gallery import number_or_none
+from grasp_psonet.stages.makers.prune import read_keep
+from grasp_psonet.stages.makers.report.arms import estimate_of
+from grasp_psonet.stages.makers.report.gallery import number_or_none
 from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_SUMMARY, AUDIT_VISITS, REVIEW
 from grasp_psonet.tables.columns import (
     CUTOFF_DISTANCE_READER1,

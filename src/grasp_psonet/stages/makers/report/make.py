@@ -6,7 +6,7 @@ from pathlib import Path
 from grasp_psonet.report.page import render
 from grasp_psonet.report.results import results
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.report.gather import gather
+from grasp_psonet.stages.makers.report.gather import gather
 
 
 def make_report(job: Job, folder: Path) -> None:

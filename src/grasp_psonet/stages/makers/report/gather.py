@@ -11,12 +11,12 @@ from grasp_psonet.settings import dotted_paths
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.makers.report.arms import READERS, arms_of, confusion_of, estimate_of, subgroups_of
+from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, truth_of
+from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
+from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
-from grasp_psonet.stages.report.arms import READERS, arms_of, confusion_of, estimate_of, subgroups_of
-from grasp_psonet.stages.report.findings import audit_of, removal_of, truth_of
-from grasp_psonet.stages.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.trace import kept_queries
 from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID
 from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
 from grasp_psonet.tables.traces import QUERIES

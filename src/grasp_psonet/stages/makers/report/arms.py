@@ -9,9 +9,9 @@ from grasp_psonet.pruning.overlap import most_possible
 from grasp_psonet.report import data
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.makers.prune import read_keep
+from grasp_psonet.stages.makers.report.gallery import number_or_none
 from grasp_psonet.stages.names import BASELINE
-from grasp_psonet.stages.prune import read_keep
-from grasp_psonet.stages.report.gallery import number_or_none
 from grasp_psonet.tables.columns import (
     DIFFERENCE,
     GROUP,

@@ -1,0 +1,1 @@
+"""What makes each stage: its own settings and inputs in, the files of its folder out."""
