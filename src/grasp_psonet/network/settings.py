@@ -12,8 +12,13 @@ class NetworkSettings:
 
     __pydantic_config__ = STRICT
 
-    encoder: str = setting("convnext_tiny", "any timm model, or demo_convnext / demo_vit (drawn skin, 64 px)")
-    weights: str = setting("pretrained", "pretrained, random, or a .safetensors file (its path from the study folder)")
+    encoder: str = setting(
+        "convnext_tiny", "any timm model, efficientnet_lite0, or demo_convnext / demo_vit (drawn skin, 64 px)"
+    )
+    weights: str = setting(
+        "pretrained",
+        "pretrained, packaged (efficientnet_lite0), random, or a .safetensors, .pt or .pth file (from the study folder)",
+    )
     feature_length: int = setting(768, "length D of a photo's feature after the projection")
     projection: Literal["linear", "mlp"] = setting("linear", "encoder feature -> D: one layer, or two with GELU")
     attention: Literal["plain", "gated"] = setting("gated", "tanh attention, or tanh times sigmoid (Ilse et al. 2018)")

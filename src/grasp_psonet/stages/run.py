@@ -15,6 +15,7 @@ from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.files import read_json
+from grasp_psonet.network.encoder import NAMED_WEIGHTS
 from grasp_psonet.network.network import BagNetwork, build_network
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
@@ -82,7 +83,7 @@ class RunInputs:
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""
         settings = self.settings.network
-        if settings.weights not in ("pretrained", "random"):
+        if settings.weights not in NAMED_WEIGHTS:
             settings = replace(settings, weights=str(self.study.folder / settings.weights))
         return build_network(settings, self.store.edge_px, self.settings.seed, self.outcome)
 
