@@ -65,8 +65,7 @@ class BagNetwork(nn.Module):
 
     def features(self, photos_MCHW: Tensor) -> Tensor:
         """Projected features [M, D] of photos [M, 3, H, W] in [0, 1]."""
-        normal_MCHW = (photos_MCHW - self.mean_3[:, None, None]) / self.std_3[:, None, None]
-        feature_MD: Tensor = self.projection(self.encoder(normal_MCHW))
+        feature_MD: Tensor = self.projection(self.encoder(normalised(photos_MCHW, self.mean_3, self.std_3)))
         return feature_MD
 
 
@@ -76,6 +75,18 @@ def build_network(settings: NetworkSettings, edge_px: int, seed: int, outcome: O
         torch.manual_seed(seed_of("weights", seed) % 2**63)
         encoder, card = build_encoder(settings.encoder, settings.weights, edge_px)
         return BagNetwork(encoder, card, settings, outcome)
+
+
+def build_start_encoder(settings: NetworkSettings, edge_px: int, seed: int) -> tuple[nn.Module, EncoderCard]:
+    """The encoder of ``build_network`` alone, and its card; the seed counts where its weights are random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", seed) % 2**63)
+        return build_encoder(settings.encoder, settings.weights, edge_px)
+
+
+def normalised(photos_MCHW: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
+    """Photos in [0, 1] as the encoder wants them."""
+    return (photos_MCHW - mean_3[:, None, None]) / std_3[:, None, None]
 
 
 def visit_loss(logits_BC: Tensor, label_B: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.files import read_json
 from grasp_psonet.network.network import BagNetwork, build_network
+from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
 from grasp_psonet.stages.declared import TrainNeeds
@@ -81,9 +82,7 @@ class RunInputs:
 
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""
-        settings = self.settings.network
-        if settings.weights not in ("pretrained", "random"):
-            settings = replace(settings, weights=str(self.study.folder / settings.weights))
+        settings = with_weights_of(self.study, self.settings.network)
         return build_network(settings, self.store.edge_px, self.settings.seed, self.outcome)
 
     def _visits_of(self, split: str) -> pd.DataFrame:
@@ -189,6 +188,13 @@ class TrainedRun:
     def start(self) -> Anchor:
         """The anchor before step 1, which runs do not keep: the network as it stood is made again."""
         return start_anchor(self.inputs.start_network().to(self.device))
+
+
+def with_weights_of(study: Study, settings: NetworkSettings) -> NetworkSettings:
+    """The settings with a relative path of encoder weights taken from the study folder."""
+    if settings.weights in ("pretrained", "random"):
+        return settings
+    return replace(settings, weights=str(study.folder / settings.weights))
 
 
 def removed_photos(pruning: Path) -> frozenset[str]:
