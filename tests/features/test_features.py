@@ -17,7 +17,7 @@ from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE
 from grasp_psonet.tables.store import STORE_INDEX
 
-NUM_PHOTOS = 3 * BATCH + 5
+NUM_PHOTOS = 8 * BATCH + 5
 EDGE_PX = 64
 NETWORK = NetworkSettings(encoder="demo_convnext")
 CHANGES = AugmentationSettings(flip=True, shift=0.1, brightness=0.2, variants=2)

@@ -29,6 +29,7 @@ from grasp_psonet.tables.columns import PHOTO_ID, ROW, VIEW, VISIT_ID
 from grasp_psonet.tables.store import FEATURE_INDEX
 
 BATCH = 32  # photos in one pass; fixed, because the last bits of a feature depend on it
+_WORTH = 4  # batches for which a process of its own is worth its start
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _mapped(
     store: Path, extraction: Extraction, starts: list[int], processes: int
 ) -> Iterator[Iterator[NDArray[np.float32]]]:
     """Features batch by batch in the order of the starts, made here or by fresh processes."""
-    if processes == 1 or len(starts) < 2 * processes or extraction.device.type != "cpu":
+    if processes == 1 or len(starts) < _WORTH * processes or extraction.device.type != "cpu":
         yield map(Extractor(open_store(store), extraction).features, starts)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:

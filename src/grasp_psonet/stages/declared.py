@@ -219,7 +219,7 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
         make_run(folder, own, job.study, job.cohort, pruning, f"  {name}")
 
     device = resolved_device(job.settings.machine.device)
-    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
+    inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest, "device": device}
     if pruning is not None:
         inputs["pruning"] = pruning
     inputs |= _encoder_weights(job)
@@ -314,7 +314,7 @@ def explain_task(job: "Job") -> Task:
 
         make_maps(folder, own, TrainedRun(job), trace)
 
-    inputs = job.baseline_inputs() | {"trace": trace}
+    inputs = job.baseline_inputs() | {"store": job.study.store, "trace": trace}
     return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
 
 
