@@ -156,7 +156,7 @@ def _parts(folder: Path, formulas: Any = ("adam", "cosine"), label: int = 0, **c
 
 def test_an_error_moved_to_another_anchor_does_not_take_the_parts_of_the_first(tmp_path: Path) -> None:
     asked = [
-        kept_parts(tmp_path, ("adam",), TraceSettings(formula="adam"), [_bag("v0")], queries).asked
+        kept_parts(tmp_path, ("adam",), TraceSettings(formula="adam"), [_bag("v0")], queries).identity
         for queries in ([_bag("q0")], {3: [_bag("q0")]}, {6: [_bag("q0")]}, {3: [_bag("q0")], 6: [_bag("q0")]})
     ]
     assert len(set(asked)) == 4

@@ -18,7 +18,7 @@ from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.proof import digest
-from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.pruning.settings import Control, End, PruneSettings, Remove, Rule, applied_rule
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.keep_lists import made_keep_lists
@@ -52,23 +52,30 @@ class FeatureNeeds:
 
 
 @dataclass(frozen=True)
-class TrainNeeds:
-    """Settings of a run."""
+class CohortNeeds:
+    """Settings that the tables of a study are read under: what labels a visit, and how patients are drawn into splits."""
 
     seed: int
-    network: NetworkSettings
-    train: TrainSettings
     severity: SeveritySettings
     split: SplitSettings
-    edge_px: int = at("photos.edge_px")
-    device: str = at("machine.device")
-    threads: int = at("machine.threads")
 
     @property
     def outcome(self) -> "Outcome":
+        """What a visit's label is and what is learned from it."""
         from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
 
         return Outcome(self.severity)
+
+
+@dataclass(frozen=True)
+class TrainNeeds(CohortNeeds):
+    """Settings of a run."""
+
+    network: NetworkSettings
+    train: TrainSettings
+    edge_px: int = at("photos.edge_px")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
 
 
 @dataclass(frozen=True)
@@ -82,60 +89,47 @@ class TraceNeeds:
 
 
 @dataclass(frozen=True)
-class PruneNeeds:
-    """Settings of a keep list; its k stands in its name."""
+class RankingNeeds:
+    """Settings that rank photos for pruning."""
 
-    rule: str = at("prune.rule")
-    end: str = at("prune.end")
-    remove: str = at("prune.remove")
+    rule: Rule = at("prune.rule")
+    end: End = at("prune.end")
+    remove: Remove = at("prune.remove")
+    sum_queries: bool = at("trace.sum_queries")
+
+    @property
+    def rules(self) -> PruneSettings:
+        """The settings of pruning with the rule that applies."""
+        rule = applied_rule(self.rule, self.sum_queries)
+        return PruneSettings(rule=rule, end=self.end, remove=self.remove)
+
+
+@dataclass(frozen=True)
+class PruneNeeds(RankingNeeds, CohortNeeds):
+    """Settings of a keep list, and of a control; its k stands in its name."""
+
     keep_at_least: int = at("prune.keep_at_least")
     cap_per_group: float | None = at("prune.cap_per_group")
     cap_column: str | None = at("prune.cap_column")
-    are_summed: bool = at("trace.summed")
-    severity: SeveritySettings = at("severity")
 
     @property
-    def outcome(self) -> "Outcome":
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
-
-        return Outcome(self.severity)
-
-    def rules(self, k: int) -> PruneSettings:
-        """The settings of pruning that choose k."""
-        return PruneSettings(
-            rule=self.rule,  # type: ignore[arg-type]  # checked when the tree was parsed
-            k=(k,),
-            end=self.end,  # type: ignore[arg-type]
-            remove=self.remove,  # type: ignore[arg-type]
+    def rules(self) -> PruneSettings:
+        """The settings of pruning with the rule that applies."""
+        return replace(
+            super().rules,
             keep_at_least=self.keep_at_least,
             cap_per_group=self.cap_per_group,
             cap_column=self.cap_column,
-            controls=(),
         )
 
 
 @dataclass(frozen=True)
-class ControlNeeds(PruneNeeds):
-    """Settings of a control."""
-
-    seed: int = at("seed")
-
-
-@dataclass(frozen=True)
-class EvaluateNeeds:
+class EvaluateNeeds(CohortNeeds):
     """Settings of the evaluation."""
 
     evaluate: EvaluateSettings
-    severity: SeveritySettings
-    seed: int
     k: tuple[int, ...] = at("prune.k")
-    controls: tuple[str, ...] = at("prune.controls")
-
-    @property
-    def outcome(self) -> "Outcome":
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
-
-        return Outcome(self.severity)
+    controls: tuple[Control, ...] = at("prune.controls")
 
 
 @dataclass(frozen=True)
@@ -151,26 +145,12 @@ class AuditNeeds:
 
 
 @dataclass(frozen=True)
-class ExplainNeeds:
+class ExplainNeeds(RankingNeeds):
     """Settings of the maps; those of pruning say which photos leave first."""
 
-    explain: ExplainSettings
-    rule: str = at("prune.rule")
-    end: str = at("prune.end")
-    remove: str = at("prune.remove")
-    are_summed: bool = at("trace.summed")
+    explain: ExplainSettings = at("explain")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
-
-    @property
-    def rules(self) -> PruneSettings:
-        """The settings of pruning that rank photos."""
-        return PruneSettings(
-            rule=self.rule,  # type: ignore[arg-type]  # checked when the tree was parsed
-            end=self.end,  # type: ignore[arg-type]
-            remove=self.remove,  # type: ignore[arg-type]
-            controls=(),
-        )
 
 
 def prepare_task(job: "Job") -> Task:
@@ -216,7 +196,7 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
     def make(folder: Path, own: TrainNeeds) -> None:
         from grasp_psonet.stages.makers.train import make_run
 
-        make_run(folder, own, job.study, job.cohort, pruning, f"  {name}")
+        make_run(folder, own, job.study, job.cohort_for(own), pruning, f"  {name}")
 
     device = resolved_device(job.settings.machine.device)
     inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest, "device": device}
@@ -251,7 +231,7 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
     def make(folder: Path, own: PruneNeeds) -> None:
         from grasp_psonet.stages.makers.prune import make_pruning
 
-        make_pruning(folder, own, one.k, trace, job.cohort)
+        make_pruning(folder, own, one.k, trace, job.cohort_for(own))
 
     inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
     return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
@@ -260,15 +240,13 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
 def _control_task(job: "Job", one: KeepList) -> Task:
     trace, pruning = job.study.trace(job.trace_name()), job.study.pruning(job.pruned_names()[one.k])
 
-    def make(folder: Path, own: ControlNeeds) -> None:
+    def make(folder: Path, own: PruneNeeds) -> None:
         from grasp_psonet.stages.makers.prune import make_control
 
-        make_control(folder, own, one, pruning, trace, job.cohort)
+        make_control(folder, own, one, pruning, trace, job.cohort_for(own))
 
     inputs: dict[str, Path | str] = {"pruning": pruning, "trace": trace, "tables": job.tables_digest}
-    return declared(
-        f"prune {one.name}", job.study.pruning(one.name), needs_of(ControlNeeds, job.settings), inputs, make
-    )
+    return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
 
 
 def retrain_tasks(job: "Job") -> list[Task]:
@@ -284,7 +262,7 @@ def evaluate_task(job: "Job") -> Task:
     def make(folder: Path, own: EvaluateNeeds) -> None:
         from grasp_psonet.stages.makers.evaluate import make_evaluation
 
-        make_evaluation(folder, own, runs, job.keep_lists(), job.cohort.visits)
+        make_evaluation(folder, own, runs, job.keep_lists(), job.cohort_for(own).visits)
 
     inputs: dict[str, Path | str] = {f"run {name}": folder for name, folder in runs.items()}
     inputs["tables"] = job.tables_digest

@@ -122,18 +122,18 @@ class TrainedRun:
     under its present settings, which may have changed since and are shown to nobody.
     """
 
-    _job: Job
+    job: Job
     name: str = BASELINE
 
     @cached_property
     def folder(self) -> Path:
         """The run's folder, every byte of it proven. Raises StageError where it is not as it was made."""
-        return proven(self._job.study.run(self.name))
+        return proven(self.job.study.run(self.name))
 
     @cached_property
     def _job_as_trained(self) -> Job:
         """The study under the settings of the run. Raises StageError where the run is not complete."""
-        return self._job.as_trained(self.folder)
+        return self.job.as_trained(self.folder)
 
     @cached_property
     def settings(self) -> TrainNeeds:
@@ -148,8 +148,7 @@ class TrainedRun:
     @cached_property
     def cohort(self) -> Cohort:
         """The study's tables as training read them: those of the job, unless cut-offs or splits were others then."""
-        now, then = ((of.severity, of.split, of.seed) for of in (self._job.settings, self.settings))
-        return self._job.cohort if now == then else self._job_as_trained.cohort
+        return self.job.cohort_for(self.settings)
 
     @cached_property
     def device(self) -> torch.device:
@@ -159,8 +158,8 @@ class TrainedRun:
     @cached_property
     def inputs(self) -> RunInputs:
         """What it was trained from."""
-        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self._job.study.pruning(self.name)))
-        return RunInputs(self._job.study, self.settings, self.cohort, removed)
+        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self.job.study.pruning(self.name)))
+        return RunInputs(self.job.study, self.settings, self.cohort, removed)
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
@@ -214,7 +213,7 @@ class TrainedRun:
         kept = self.kept_network(device)
         if kept.encoder is not None:
             return kept
-        settings = with_weights_of(self._job.study, self.settings.network)
+        settings = with_weights_of(self.job.study, self.settings.network)
         return with_encoder(kept, settings, self.settings.edge_px, self.settings.seed)
 
     def start(self) -> Anchor:

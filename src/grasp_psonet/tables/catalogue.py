@@ -1,7 +1,5 @@
 """All tables in the order in which a study makes them."""
 
-from pathlib import PurePosixPath
-
 from grasp_psonet.tables import audit, evaluation, explain, runs, store, study, traces, truth
 from grasp_psonet.tables.table import Table
 
@@ -23,8 +21,3 @@ TABLES: tuple[Table, ...] = (
     explain.MAPS,
     *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),
 )
-
-
-def tables_at(path: PurePosixPath) -> list[Table]:
-    """The tables that a file of this path from the study folder can be: one, or none for a file that is no table."""
-    return [table for table in TABLES if table.is_at(path)]

@@ -26,7 +26,7 @@ def flagged_photos(own: ExplainNeeds, trace: Path, visits: pd.DataFrame) -> pd.D
     ``trace``: the folder of the scores; ``visits``: those of the train split.
     """
     scores = SCORES.read(trace / "scores.parquet")
-    return ranked_photos(scores, visits, own.rules, own.are_summed).head(own.explain.flagged)
+    return ranked_photos(scores, visits, own.rules).head(own.explain.flagged)
 
 
 def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> None:
