@@ -71,7 +71,18 @@ def test_the_rules_of_a_keep_list_are_those_of_the_study() -> None:
 
 
 def test_the_steps_are_in_the_order_of_what_they_read() -> None:
-    assert NAMES == ("prepare", "train", "trace", "prune", "retrain", "evaluate", "audit", "explain", "report")
+    assert NAMES == (
+        "prepare",
+        "features",
+        "train",
+        "trace",
+        "prune",
+        "retrain",
+        "evaluate",
+        "audit",
+        "explain",
+        "report",
+    )
     assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "report"]
 
 

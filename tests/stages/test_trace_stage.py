@@ -32,7 +32,7 @@ TRACE += ["--trace.curvature", "none", "--trace.memory_mib", "1"]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = tmp_path_factory.mktemp("trace") / "study"
     assert main(["cohort", str(study), "--preset", "tiny", *SMALL]) == 0
-    for command in ("prepare", "train"):
+    for command in ("prepare", "features", "train"):
         assert main([command, str(study)]) == 0
     return study
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grasp_psonet.audit.settings import AuditSettings
+from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.evidence.settings import EvaluateSettings
@@ -36,6 +37,18 @@ class PrepareNeeds:
     """Settings of the store."""
 
     edge_px: int = at("photos.edge_px")
+
+
+@dataclass(frozen=True)
+class FeatureNeeds:
+    """Settings of the feature store; augmentation is off here where training does not read features."""
+
+    encoder: str = at("network.encoder")
+    weights: str = at("network.weights")
+    augmentation: AugmentationSettings = at("train.augmentation")
+    edge_px: int = at("photos.edge_px")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,30 @@ def prepare_task(job: "Job") -> Task:
     return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make)
 
 
+def features_task(job: "Job") -> Task:
+    """The start encoder's feature of every photo in the store, and of its augmentations where training reads features."""
+    network, study = job.settings.network, job.study
+
+    def make(folder: Path, own: FeatureNeeds) -> None:
+        from grasp_psonet.stages.makers.features import make_features
+
+        make_features(folder, own, job)
+
+    own = needs_of(FeatureNeeds, job.settings)
+    if not network.is_frozen:
+        own = replace(own, augmentation=AugmentationSettings())
+    inputs: dict[str, Path | str] = {"store": study.store, "device": resolved_device(own.device)}
+    if network.weights == "random":
+        inputs["seed of the encoder"] = str(job.settings.seed)
+    inputs |= _encoder_weights(job)
+    return declared("features", study.features, own, inputs, make)
+
+
+def _encoder_weights(job: "Job") -> dict[str, Path | str]:
+    weights = job.study.folder / job.settings.network.weights
+    return {"encoder weights": digest(weights)} if weights.is_file() else {}
+
+
 def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) -> Task:
     """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
 
@@ -162,12 +199,10 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
         make_run(folder, own, job.study, job.cohort_for(own), pruning, f"  {name}")
 
     device = resolved_device(job.settings.machine.device)
-    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
+    inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest, "device": device}
     if pruning is not None:
         inputs["pruning"] = pruning
-    weights = job.study.folder / job.settings.network.weights
-    if weights.is_file():
-        inputs["encoder weights"] = digest(weights)
+    inputs |= _encoder_weights(job)
     own = needs_of(TrainNeeds, job.settings)
     return declared(f"train {name}", job.study.run(name), own, inputs, make, resumable=True)
 
@@ -257,7 +292,7 @@ def explain_task(job: "Job") -> Task:
 
         make_maps(folder, own, TrainedRun(job), trace)
 
-    inputs = job.baseline_inputs() | {"trace": trace}
+    inputs = job.baseline_inputs() | {"store": job.study.store, "trace": trace}
     return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
 
 

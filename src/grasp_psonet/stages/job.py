@@ -100,7 +100,13 @@ class Job:
 
     def baseline_inputs(self) -> dict[str, Path | str]:
         """What every stage reads that looks at the baseline and its photos."""
-        return {"run": self.study.run(BASELINE), "store": self.study.store, "tables": self.tables_digest}
+        return {"run": self.study.run(BASELINE), **self.bag_inputs(), "tables": self.tables_digest}
+
+    def bag_inputs(self) -> dict[str, Path | str]:
+        """What the bags of a training are filled from: the photos, or the features that a frozen encoder gave them."""
+        if self.settings.network.is_frozen:
+            return {"features": self.study.features}
+        return {"store": self.study.store}
 
     @property
     def has_one_ranking(self) -> bool:

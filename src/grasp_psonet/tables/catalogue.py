@@ -6,7 +6,7 @@ from grasp_psonet.tables.table import Table
 TABLES: tuple[Table, ...] = (
     *(study.VISITS, study.PHOTOS, study.VIEWS),
     *(truth.TRUTH, truth.TRUTH_VISITS),
-    store.STORE_INDEX,
+    *(store.STORE_INDEX, store.FEATURE_INDEX),
     *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),
     *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST),
     *(

@@ -115,7 +115,7 @@ def _predictions_at_anchors(run: TrainedRun) -> Iterator[tuple[int, pd.DataFrame
     trained = TrainedNetwork(network, run.trajectory)
     for _, step in trained.windows(beyond_kept=True):
         trained.load(step)
-        yield step, predict_bags(network, bags, run.inputs.store.pixels)[0]
+        yield step, predict_bags(network, bags, run.inputs.pixels)[0]
 
 
 def kept_queries(run: TrainedRun, trace: Path) -> pd.DataFrame:
