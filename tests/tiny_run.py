@@ -18,6 +18,7 @@ from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -46,19 +47,19 @@ class TinyRun:
     tolerance: float = 0.0
 
     @classmethod
-    def train(cls, folder: Path, optimizer: OptimizerSettings = OPTIMIZER) -> "TinyRun":
+    def train(cls, folder: Path, law: AdamLaw | None = None) -> "TinyRun":
         bags, pixels = tiny_bags(8)
         source = tiny_source(bags, pixels)
         network = tiny_network()
-        start = start_anchor(network)
+        start, law = start_anchor(network), law or AdamLaw.of(OPTIMIZER)
         plan = batch_plan({f"v{v}": bags[f"v{v}"].label for v in range(5)}, 3, 2, "class_weighted", 19)
         rows = []
-        for step in recorded_steps(network, plan, source, optimizer, AdamState.at_start(weights_of(network))):
+        for step in recorded_steps(network, plan, source, law, AdamState.at_start(weights_of(network))):
             rows.append(step.rows())
             if step.step in ANCHORS:
                 write_anchor(folder, step.anchor(network))
         steps = pd.concat(rows, ignore_index=True)
-        return cls(bags, pixels, source, start, Trajectory(folder, steps, KEPT_STEP, optimizer))
+        return cls(bags, pixels, source, start, Trajectory(folder, steps, KEPT_STEP, law))
 
     @property
     def visits(self) -> list[Bag]:
