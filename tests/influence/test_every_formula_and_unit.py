@@ -30,6 +30,7 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -42,7 +43,9 @@ pytestmark = pytest.mark.long
 EDGE_PX = 32
 DRAWS = (("v0", "v1"), ("v1", "v0", "v0"))
 # short moments and a large eps: no term of the step's derivative vanishes; clipped in both steps
-OPTIMIZER = OptimizerSettings(lr=1e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, schedule="cosine", clip_norm=0.3)
+OPTIMIZER = AdamLaw.of(
+    OptimizerSettings(lr=1e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, schedule="cosine", clip_norm=0.3)
+)
 AT_ANCHORS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 AT_STEPS: tuple[FormulaName, ...] = (*AT_ANCHORS, "adam-step", "unrolled")
 LARGEST_ERROR = {torch.float64: 1e-10, torch.float32: 1e-4}

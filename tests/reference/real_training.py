@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.trajectory.law import AdamLaw
 from tests.tiny_run import TinyRun
 
 STEP = 1e-3  # of the weight; the four-point rule's error is of its fourth power
@@ -86,17 +87,27 @@ def train(run: TinyRun, visit_id: str, extra: Extra, query: Bag, one_by_one: boo
 
 
 def optimizer_of(run: TinyRun, network: BagNetwork) -> torch.optim.Optimizer:
-    """Torch's optimizer with the run's settings; each step sets its lr."""
-    settings = run.trajectory.optimizer
-    kind = torch.optim.Adam if settings.kind == "adam" else torch.optim.AdamW
-    return kind(
-        network.parameters(),
-        lr=1.0,
-        betas=settings.betas,
-        eps=settings.eps,
-        weight_decay=settings.weight_decay,
-        foreach=False,
-    )
+    """Torch's optimizer with the run's settings, a group of its own for each parameter; each step sets their lr."""
+    law = run.trajectory.optimizer
+    kind = torch.optim.Adam if law.kind == "adam" else torch.optim.AdamW
+    scale, decay = by_parameter(law)
+    groups = [
+        {
+            "params": [weight],
+            "lr_scale": scale.get(name, 1.0),
+            "weight_decay": decay.get(name, law.settings.weight_decay),
+        }
+        for name, weight in network.named_parameters()
+    ]
+    return kind(groups, lr=1.0, betas=law.betas, eps=law.eps, foreach=False)
+
+
+def by_parameter(law: AdamLaw) -> tuple[dict[str, float], dict[str, float]]:
+    """Factor on the learning rate, and weight decay, of the parameters that are in a group of a law of one phase."""
+    (phase,) = law.phases
+    scale = {name: group.lr_scale for group in phase.groups for name in group.parameters}
+    decay = {name: group.weight_decay for group in phase.groups for name in group.parameters}
+    return scale, decay
 
 
 def take_step(
@@ -121,7 +132,7 @@ def take_step(
     if run.trajectory.optimizer.clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), run.trajectory.optimizer.clip_norm)
     for group in optimizer.param_groups:
-        group["lr"] = float(draws["lr"].iloc[0])
+        group["lr"] = float(draws["lr"].iloc[0]) * group["lr_scale"]
     optimizer.step()
 
 

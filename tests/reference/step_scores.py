@@ -36,16 +36,17 @@ def scores_of(
         real_training.take_step(run, network, optimizer, draws, "", lambda network, batch: torch.zeros(()))
         lr = float(draws["lr"].iloc[0])
         states = [optimizer.state[weight] for weight in network.parameters()]
+        parts = [group["lr_scale"] for group in optimizer.param_groups]  # in the order of the parameters
         for (_, photo_id), photo in ours.items():
             z = photo_ids.index(photo_id)
             for q, query in enumerate(theirs):
                 dot, paper, plain, of_query, of_photo = 0.0, 0.0, 0.0, 0.0, 0.0
-                for state, a, b in zip(states, query, photo, strict=True):
+                for state, part, a, b in zip(states, parts, query, photo, strict=True):
                     m, v = state["exp_avg"], state["exp_avg_sq"]
-                    scale = 1 / ((v / (1 - beta2 ** int(step))).sqrt() + eps)  # type: ignore[call-overload]
+                    scale = part / ((v / (1 - beta2 ** int(step))).sqrt() + eps)  # type: ignore[call-overload]
                     dot += float((scale * a * b).sum())
-                    paper += float((m / (v.sqrt() + eps) * a * b).sum())
-                    plain += float((a * b).sum())
+                    paper += part * float((m / (v.sqrt() + eps) * a * b).sum())
+                    plain += part * float((a * b).sum())
                     of_query += float((scale * a * a).sum())
                     of_photo += float((scale * b * b).sum())
                 norms = (of_query * of_photo) ** 0.5

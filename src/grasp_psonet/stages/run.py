@@ -31,6 +31,7 @@ from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
 from grasp_psonet.tables.traces import KEEP_LIST
 from grasp_psonet.trajectory.anchors import Anchor, load_weights, start_anchor
+from grasp_psonet.trajectory.law import read_law
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.recording import read_trajectory
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -176,7 +177,7 @@ class TrainedRun:
     @cached_property
     def trajectory(self) -> Trajectory:
         """Anchors and step records."""
-        return read_trajectory(self.folder, self.settings.train.optimizer, self.kept_step)
+        return read_trajectory(self.folder, read_law(self.folder), self.kept_step)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from grasp_psonet.evidence.evaluate import auc_of_split
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import EPOCH, KEPT, LOSS, LR, STEP, TRAIN_LOSS, VAL_AUC, VAL_LOSS
 from grasp_psonet.tables.runs import EPOCHS, STEPS
+from grasp_psonet.training.law import training_law
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.adam import AdamState
@@ -28,6 +29,7 @@ from grasp_psonet.trajectory.anchors import (
     trained_weights_of,
     write_anchor,
 )
+from grasp_psonet.trajectory.law import write_law
 from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps
 from grasp_psonet.trajectory.records import epoch_file, recorded_epochs
 
@@ -79,7 +81,7 @@ def fit(
     run: RunFolder,
     after_epoch: Callable[[int, int], None],
 ) -> pd.DataFrame:
-    """Trains along the plan and leaves anchors, step records and the epochs table in the run's folder.
+    """Trains along the plan and leaves the law, anchors, step records and the epochs table in the run's folder.
 
     An interrupted run goes on after its last anchor and ends with the same bytes. The kept epoch has the highest
     validation micro AUC (the earliest of equals); where that is not estimable, the lowest validation loss, and the log
@@ -87,10 +89,12 @@ def fit(
     """
     run.anchors.mkdir(exist_ok=True)
     run.records.mkdir(exist_ok=True)
+    law = training_law(network, settings.optimizer)
+    write_law(run.folder, law)
     digest = presence_digest(planned.source.bags)
     epochs, state = _resume(network, run)
     rows = []
-    for step in recorded_steps(network, planned.plan, planned.source, settings.optimizer, state):
+    for step in recorded_steps(network, planned.plan, planned.source, law, state):
         rows.append(step.rows())
         if not step.ends_epoch:
             continue

@@ -10,7 +10,7 @@ import torch
 
 from grasp_psonet.tables.columns import STEP
 from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, read_anchor
-from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.law import AdamLaw
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Trajectory:
     anchors: Path
     steps: pd.DataFrame
     kept_step: int
-    optimizer: OptimizerSettings
+    optimizer: AdamLaw
 
     def windows(self, *, beyond_kept: bool = False) -> list[tuple[int, int]]:
         """(previous anchor, anchor) steps up to the kept one, for later steps did not make its predictions; or all."""
