@@ -224,9 +224,11 @@ def test_every_formula_in_every_unit_equals_the_loop(family: str, tmp_path: Path
     _refuse_hidden_gradients(story)
     slow = every_score(story)
     assert len(slow) == len(UNITS) * (len(AT_ANCHORS) + len(AT_STEPS) + 1)
+    # float32 is a matter of a family's layers, which every unit passes: one unit a family, so that each unit has its turn
+    units = {torch.float64: UNITS, torch.float32: [UNITS[list(ENCODERS).index(family) % len(UNITS)]]}
     for dtype, limit in LARGEST_ERROR.items():
         fast: Scores = {}
-        for unit in UNITS:
+        for unit in units[dtype]:
             fast |= runs[dtype].scores(unit, with_curvature_none=dtype == torch.float64)  # type: ignore[arg-type]
         found = errors(fast, slow)
         assert dtype == torch.float32 or found.keys() == slow.keys()

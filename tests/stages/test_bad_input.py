@@ -12,7 +12,9 @@ from grasp_psonet.cli import main
 
 pytestmark = pytest.mark.long
 
-SMALL = ["--cohort.num_views", "2", "--train.epochs", "1", "--prune.k", "[2]", "--evaluate.replicates", "20"]
+SMALL = ["--cohort.num_patients", "14", "--cohort.num_visits", "20", "--cohort.num_views", "2"]
+SMALL += ["--cohort.val_visits", "5", "--cohort.test_visits", "5"]
+SMALL += ["--train.epochs", "1", "--prune.k", "[2]", "--evaluate.replicates", "10", "--machine.processes", "1"]
 QUICK = [*SMALL, "--explain.flagged", "2", "--explain.errors", "2", "--prune.controls", "[]"]
 
 

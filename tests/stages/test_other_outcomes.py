@@ -24,6 +24,7 @@ SMALL: dict[str, Any] = {
     "prune": {"k": [2], "controls": []},
     "evaluate": {"replicates": 10},
     "explain": {"flagged": 2, "errors": 2},
+    "machine": {"processes": 1},
 }
 RESPONSE = {"classes": ["non-responder", "responder"], "score_column": None, "class_column": "response"}
 IGA = {
@@ -42,6 +43,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = tmp_path_factory.mktemp("drawn") / "study"
     sizes = {"num_patients": 14, "num_visits": 20, "num_views": 1, "val_visits": 5, "test_visits": 5, "fault_rate": 0}
     words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
+    words += ["--machine.processes", "1"]
     assert main(["cohort", str(study), "--preset", "tiny", *words]) == 0
     return study
 

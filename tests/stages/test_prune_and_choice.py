@@ -25,6 +25,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cohort with a made-up trace of three errors."""
     study = tmp_path_factory.mktemp("prune") / "study"
     small = ["--cohort.num_views", "3", "--cohort.num_visits", "24", "--cohort.test_visits", "6"]
+    small += ["--cohort.edge_px", "32", "--machine.processes", "1"]
     assert main(["cohort", str(study), "--preset", "tiny", *small]) == 0
     job = _job(study, {})
     photos = job.cohort.photos

@@ -197,3 +197,19 @@ def test_a_flipped_bit_is_named_or_changes_no_value(
     path.write_bytes(damaged)
     with contextlib.suppress(StageError):
         assert_frame_equal(KEEP_LIST.read(path), frame)
+
+
+def test_a_flipped_bit_in_a_number_of_rows_is_named_or_changes_no_value(tmp_path: Path) -> None:
+    """No checksum covers the numbers of rows in a file's footer, where 100 stands as the bytes c8 01."""
+    path = tmp_path / "keep.parquet"
+    frame = frame_of(KEEP_LIST, 100)
+    KEEP_LIST.write(frame, path)
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    places = [at for at in range(footer, len(whole) - 8) if whole[at : at + 2] == b"\xc8\x01"]
+    assert len(places) >= 2, "of the file and of its part"
+    for at in places:
+        for bit in range(8):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+            with contextlib.suppress(StageError):
+                assert_frame_equal(KEEP_LIST.read(path), frame)
