@@ -53,9 +53,9 @@ class TrainNeeds:
 
     @property
     def outcome(self) -> "Outcome":
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.severity)
+        return outcome_of(self.severity)
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ class PruneNeeds:
 
     @property
     def outcome(self) -> "Outcome":
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.severity)
+        return outcome_of(self.severity)
 
     def rules(self, k: int) -> PruneSettings:
         """The settings of pruning that choose k."""
@@ -120,9 +120,9 @@ class EvaluateNeeds:
 
     @property
     def outcome(self) -> "Outcome":
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.severity)
+        return outcome_of(self.severity)
 
 
 @dataclass(frozen=True)
