@@ -108,7 +108,7 @@ def _stands(study: Path, outcome: Outcome, readers: list[str]) -> dict[str, Any]
     audited = pd.read_parquet(study / "audit/visits.parquet")
     assert audited["margin"].notna().any()
     rates = json.loads((study / "prunings/cosine-k2/overlap.json").read_text(encoding="utf-8"))["rates"]
-    groups = [rate["group"] for rate in rates if rate["column"] == outcome.class_columns[0]]
+    groups = [rate["group"] for rate in rates if rate["column"] == outcome.label_columns[0]]
     assert groups == [name for name in outcome.classes if name in groups]
     assert len(groups) >= 2
     results: dict[str, Any] = json.loads((study / "report/results.json").read_text(encoding="utf-8"))

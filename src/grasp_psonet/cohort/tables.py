@@ -91,7 +91,7 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
     notes = [] if faults else _view_notes(visits, photos, views)
     if not faults and visits[SPLIT].isna().all():
         try:
-            visits[SPLIT] = draw_splits(visits, outcome.class_columns[0], split, seed)
+            visits[SPLIT] = draw_splits(visits, visits[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(str(error))
     if faults:
@@ -141,14 +141,14 @@ def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame 
 
 def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[str]:
     """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
-    notes, label_of = [], visits[outcome.class_columns[0]]
-    for label, name in enumerate(outcome.classes):
-        if not (label_of == label).any():
+    notes, stratum_of = [], visits[outcome.label_column].map(outcome.stratum_of)
+    for stratum, name in enumerate(outcome.strata):
+        if not (stratum_of == stratum).any():
             notes.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
             continue
         for split in SPLITS:
             inside = visits[SPLIT] == split
-            if inside.any() and not (label_of[inside] == label).any():
+            if inside.any() and not (stratum_of[inside] == stratum).any():
                 notes.append(
                     f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
                 )

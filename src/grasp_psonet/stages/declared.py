@@ -62,9 +62,9 @@ class CohortNeeds:
     @property
     def outcome(self) -> "Outcome":
         """What a visit's label is and what is learned from it."""
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.severity)
+        return outcome_of(self.severity)
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,8 @@ class RunInputs:
     def plan(self) -> pd.DataFrame:
         """The batch plan."""
         train = self.settings.train
-        labels = self.source.labels
-        return batch_plan(labels, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
+        strata = {visit_id: self.outcome.stratum_of(label) for visit_id, label in self.source.labels.items()}
+        return batch_plan(strata, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
 
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""

@@ -85,7 +85,6 @@ LOSS: Final = "loss"
 LOGIT: Final = "logit"
 TRAIN_LOSS: Final = "train_loss"
 VAL_LOSS: Final = "val_loss"
-VAL_AUC: Final = "val_auc"
 KEPT: Final = "kept"
 ATTENTION: Final = "attention"
 ATTENTION_LOGIT: Final = "attention_logit"
@@ -149,6 +148,11 @@ ORACLE: Final = "oracle"
 TARGET: Final = "target"
 CAM_LARGEST: Final = "cam_largest"
 FILE: Final = "file"
+
+
+def val_column(figure: str) -> str:
+    """Column of the figure that chooses, on validation: val_auc of classes."""
+    return f"val_{figure}"
 
 
 def logit_columns(classes: Iterable[object]) -> list[str]:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.run import RunInputs, removed_photos
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_AUC, VAL_LOSS
+from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS, val_column
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
@@ -37,12 +38,14 @@ def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, prunin
     STEPS.write(pd.concat(records, ignore_index=True), folder / STEPS_FILE)
     _write_predictions(network, inputs, folder)
     kept = epochs[epochs[KEPT]].iloc[0]
+    figures = figures_of(own.outcome)
+    column = val_column(figures.choosing)
     metrics = {
         "kept_epoch": int(kept[EPOCH]),
         "kept_step": int(kept[STEP]),
-        "val_auc": None if pd.isna(kept[VAL_AUC]) else float(kept[VAL_AUC]),
+        column: None if pd.isna(kept[column]) else float(kept[column]),
         "val_loss": float(kept[VAL_LOSS]),
-        "chosen_by": "validation loss" if epochs[VAL_AUC].isna().any() else "validation micro AUC",
+        "chosen_by": "validation loss" if epochs[column].isna().any() else f"validation {figures.chooser.full}",
         "num_parameters": sum(weight.numel() for weight in trained_parameters(network).values()),
         "num_removed_photos": len(removed),
         "encoder": asdict(network.card),
