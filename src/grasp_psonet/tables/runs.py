@@ -37,20 +37,6 @@ STEPS = Table(
         ),
         Column(c.LR, FLOAT64, "learning rate of the step; of several groups in a recorded loop the largest", "above 0"),
         Column(
-            "lr_<group>",
-            FLOAT64,
-            "learning rate of the parameter group, by its number; of a recorded loop whose groups have several",
-            "0 or above",
-            optional=True,
-        ),
-        Column(
-            c.PHASE,
-            TEXT,
-            "the part of training that the step is in; where training has several",
-            "probe, fine-tune",
-            optional=True,
-        ),
-        Column(
             c.GRAD_NORM,
             FLOAT64,
             "norm of the step's gradient before clipping; absent from a recorded loop",
@@ -85,6 +71,20 @@ STEPS = Table(
             FLOAT,
             "the same of an outcome that is no scale of classes; missing likewise",
             nullable=True,
+        ),
+        Column(
+            "lr_<group>",
+            FLOAT64,
+            "learning rate of the parameter group, by its number; of a recorded loop whose groups have several",
+            "0 or above",
+            optional=True,
+        ),
+        Column(
+            c.PHASE,
+            TEXT,
+            "the part of training that the step is in; where training has several",
+            "probe, fine-tune",
+            optional=True,
         ),
     ),
 )

@@ -52,9 +52,9 @@ def gradient_norm(gradients: dict[str, Tensor]) -> Tensor:
     return whole
 
 
-def clip_coefficient(norm: float, clip_norm: float | None) -> float:
-    """The factor on the gradient: 1, or ``clip_norm / (norm + 1e-6)`` where that is smaller (torch's rule)."""
-    return 1.0 if clip_norm is None else min(1.0, clip_norm / (norm + 1e-6))
+def clip_coefficient(norm: Tensor, clip_norm: float | None) -> float:
+    """The factor on the gradient: 1, or ``clip_norm / (norm + 1e-6)`` where that is smaller (torch's rule, to the bit)."""
+    return 1.0 if clip_norm is None else min(1.0, float(clip_norm / (norm + 1e-6)))
 
 
 @torch.no_grad()

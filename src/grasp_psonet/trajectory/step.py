@@ -62,8 +62,8 @@ def batch_gradient(network: nn.Module, batch: BagBatch, phase: Phase) -> BatchGr
         name: torch.zeros_like(parameter) if (gradient := by_name.get(name)) is None else gradient
         for name, parameter in parameters.items()
     }
-    norm = float(gradient_norm(gradients))
+    norm = gradient_norm(gradients)
     clip = clip_coefficient(norm, phase.settings.clip_norm)
     if clip < 1:
         gradients = {name: gradient * clip for name, gradient in gradients.items()}
-    return BatchGradient(StepResult(logits_BC.detach(), loss_B.detach(), norm), gradients, clip)
+    return BatchGradient(StepResult(logits_BC.detach(), loss_B.detach(), float(norm)), gradients, clip)
