@@ -106,6 +106,21 @@ def test_a_stage_without_its_note_is_named_and_left_alone(study: Path, capsys: p
     assert (study / "audit/visits.parquet").exists()
 
 
+def test_a_damaged_truth_is_named_and_drawn_again(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = study / "truth.parquet"
+    whole = place.read_bytes()
+    for spoilt, told in ((whole[:-9], f"{place} is not as it was drawn"), (None, f"{place} is missing")):
+        place.unlink() if spoilt is None else place.write_bytes(spoilt)
+        assert main(["run", str(study)]) == 1
+        err = capsys.readouterr().err
+        assert told in err
+        assert "`grasp cohort STUDY` draws it again" in err
+    assert main(["cohort", str(study)]) == 0
+    assert place.read_bytes() == whole
+    assert main(["run", str(study)]) == 0
+    assert "report: stands" in capsys.readouterr().err
+
+
 @pytest.mark.process
 def test_a_look_at_a_finished_study_loads_neither_torch_nor_pandas(tiny_demo: Path) -> None:
     code = (

@@ -96,7 +96,7 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
             faults.append(str(error))
     if faults:
         return Examination(tuple(faults), tuple(notes), photos, None)
-    notes += _class_notes(visits, outcome)
+    notes += _score_notes(visit_table, outcome) + _class_notes(visits, outcome)
     cohort = Cohort(visits.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views))
     return Examination((), tuple(notes), photos, cohort)
 
@@ -137,6 +137,16 @@ def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame 
         if len(lacking):
             notes.append(f"view {code!r} is required; {len(lacking)} visit(s) lack it: {rows_text(list(lacking))}")
     return notes
+
+
+def _score_notes(table: CsvTable, outcome: Outcome) -> list[str]:
+    """A scale with a score of which the table holds no column: every page would speak of it all the same."""
+    if not outcome.score_columns or any(column in table.text for column in outcome.score_columns):
+        return []
+    return [
+        f"{table.name} has no column {outcome.score_columns[0]!r}: classes are taken as they stand, yet the report speaks of "
+        f"{outcome.score_word} and its cut-offs; set severity.score_column to null where there is no score"
+    ]
 
 
 def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[str]:

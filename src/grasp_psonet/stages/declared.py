@@ -20,7 +20,7 @@ from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.proof import digest
 from grasp_psonet.pruning.settings import Control, End, PruneSettings, Remove, Rule, applied_rule
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.drawn import is_synthetic
+from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.needs import at, declared, needs_of
@@ -317,6 +317,7 @@ def report_task(job: "Job") -> Task:
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
     if is_synthetic(job):
+        refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file
     inputs |= {f"run {name}": study.run(name) for name in names}
     return declared("report", study.report, job.settings, inputs, make)
