@@ -7,6 +7,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.csv_table import CsvTable, rows_text, value_faults
+from grasp_psonet.cohort.feature_table import read_feature_table
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.photo_table import read_photos, read_views
 from grasp_psonet.cohort.settings import SplitSettings
@@ -20,11 +21,15 @@ _MOST_TOLD = 50
 
 @dataclass(frozen=True)
 class TableFiles:
-    """Where a study's tables lie; ``views`` may be None or missing: then no protocol of views was given."""
+    """Where a study's tables lie; ``views`` may be None or missing: then no protocol of views was given.
+
+    ``of_features``: in place of photos.csv there is features.csv, whose rows are files of feature vectors.
+    """
 
     visits: Path
     photos: Path
     views: Path | None = None
+    of_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Cohort:
     read), then the user's further columns as text. ``Outcome`` names the columns of scores (where the scale has any)
     and classes, by default pasi_reader1, pasi_reader2, severity_reader1, severity_reader2.
 
-    photos: photo_id, visit_id, view, path, further columns. views: code, body_region, side, required, further columns.
+    photos: photo_id, visit_id, view, path, further columns; read from features.csv without photo_id and with key, one row for
+    each file. views: code, body_region, side, required, further columns.
     """
 
     visits: pd.DataFrame
@@ -82,7 +88,7 @@ def message_of(faults: tuple[str, ...]) -> str:
 def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> Examination:
     """Reads all tables and looks at each and across them; raises nothing that a file can cause."""
     visit_table, visits, faults = read_visits(files.visits, outcome)
-    photo_table, photos, messages = read_photos(files.photos)
+    photo_table, photos, messages = (read_feature_table if files.of_features else read_photos)(files.photos)
     faults += messages + _between(visit_table, photo_table)
     views = None
     if files.views is not None and files.views.exists():

@@ -75,7 +75,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class FlaggedPhoto:
-    """One of the training photos that pruning takes first.
+    """One of the training photos that pruning takes first. ``photo`` is None where it is a vector alone.
 
     ``cam_largest`` is None without a map and 0 where no place speaks for the label. ``score`` is what pruning ranks by (the
     sum over the errors, or one error's), ``num_errors`` the number of validation errors that took it (None where one
@@ -84,7 +84,7 @@ class FlaggedPhoto:
 
     photo_id: str
     visit_id: str
-    photo: bytes
+    photo: bytes | None
     cam: bytes | None
     cam_largest: float | None
     score: float
@@ -113,7 +113,7 @@ class ErrorVisit:
 
     visit_id: str
     photo_id: str
-    photo: bytes
+    photo: bytes | None
     cam: bytes | None
     cam_largest: float | None
     label: float

@@ -65,7 +65,8 @@ def _pictures(report: ReportData) -> dict[str, list[dict[str, Markup | None]]]:
     """Photos and maps of the galleries as data addresses, in the order of the results."""
     return {
         name: [
-            {"photo": data_address(part.photo), "cam": data_address(part.cam) if part.cam else None} for part in parts
+            {name: data_address(image) if image else None for name, image in (("photo", part.photo), ("cam", part.cam))}
+            for part in parts
         ]
         for name, parts in (("flagged", report.flagged), ("errors", report.errors))
     }

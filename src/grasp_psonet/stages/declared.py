@@ -22,6 +22,7 @@ from grasp_psonet.pruning.settings import Control, End, PruneSettings, Remove, R
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.kind import refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.needs import at, declared, needs_of
 from grasp_psonet.stages.photo_digests import photo_files_digest
@@ -49,6 +50,11 @@ class FeatureNeeds:
     edge_px: int = at("photos.edge_px")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class NoNeeds:
+    """A stage that depends on no setting."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,12 @@ class ExplainNeeds(RankingNeeds):
     threads: int = at("machine.threads")
 
 
-def prepare_task(job: "Job") -> Task:
+def prepare_tasks(job: "Job") -> list[Task]:
+    """The store of the photos; nothing to do in a study of precomputed features."""
+    return [_prepare_task(job)] if job.kind == "photos" else []
+
+
+def _prepare_task(job: "Job") -> Task:
     """The store of every photo in photos.csv; made anew when a photo's bytes or the edge change."""
 
     def make(folder: Path, own: PrepareNeeds) -> None:
@@ -162,11 +173,30 @@ def prepare_task(job: "Job") -> Task:
         write_store(job.cohort.photos, job.photo_root, own.edge_px, folder, job.settings.machine.processes)
 
     job.refuse_without_tables()
-    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.study.photos_file)}
+    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.bags_file)}
     return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make)
 
 
 def features_task(job: "Job") -> Task:
+    """The features that the study's files hold, or the start encoder's of its photos."""
+    return _encoded_task(job) if job.kind == "photos" else _read_task(job)
+
+
+def _read_task(job: "Job") -> Task:
+    """The vectors of every file in features.csv; made anew when its bytes change."""
+
+    def make(folder: Path, _: NoNeeds) -> None:
+        from grasp_psonet.stages.makers.features import read_features
+
+        read_features(folder, job)
+
+    job.refuse_without_tables()
+    refuse_settings_of_photos(job.settings.network, job.settings.train.augmentation)
+    inputs = {"feature files": photo_files_digest(job), "features.csv": digest(job.bags_file)}
+    return declared("features", job.study.features, NoNeeds(), inputs, make)
+
+
+def _encoded_task(job: "Job") -> Task:
     """The start encoder's feature of every photo in the store, and of its augmentations where training reads features."""
     network, study = job.settings.network, job.study
 
@@ -292,8 +322,13 @@ def explain_task(job: "Job") -> Task:
 
         make_maps(folder, own, TrainedRun(job), trace)
 
-    inputs = job.baseline_inputs() | {"store": job.study.store, "trace": trace}
+    inputs = job.baseline_inputs() | _store_of(job) | {"trace": trace}
     return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
+
+
+def _store_of(job: "Job") -> dict[str, Path | str]:
+    """The photos, for what shows them; a study of precomputed features has none."""
+    return {"store": job.study.store} if job.kind == "photos" else {}
 
 
 def report_task(job: "Job") -> Task:
@@ -312,7 +347,7 @@ def report_task(job: "Job") -> Task:
         "explanations": study.explanations,
         "trace": study.trace(job.trace_name()),
         "run": study.run(BASELINE),
-        "store": study.store,
+        **_store_of(job),
         "tables": job.tables_digest,
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}

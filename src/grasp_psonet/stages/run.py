@@ -24,6 +24,7 @@ from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
 from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.kind import reads_features
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.study import Study
@@ -64,15 +65,20 @@ class RunInputs:
         """The study's features. Raises StageError where there is no complete store of them."""
         return open_features(self.study.features)
 
+    @cached_property
+    def reads_features(self) -> bool:
+        """Whether bags hold features in place of photos."""
+        return reads_features(self.study, self.settings.network)
+
     @property
     def pixels(self) -> Pixels:
         """What bags are filled from: photos, or their features."""
-        return self.features if self.settings.network.is_frozen else self.store.pixels
+        return self.features if self.reads_features else self.store.pixels
 
     @property
     def index(self) -> pd.DataFrame:
         """Row, photo_id and visit_id of each of them."""
-        return self.features.index if self.settings.network.is_frozen else self.store.index
+        return self.features.index if self.reads_features else self.store.index
 
     @cached_property
     def training_bags(self) -> dict[str, Bag]:
@@ -107,7 +113,7 @@ class RunInputs:
     def build(self, network: NetworkSettings) -> BagNetwork:
         """A network of this kind under these settings: one that reads what the run reads."""
         seed = self.settings.seed
-        if network.is_frozen:
+        if self.reads_features:
             return build_network_on_features(read_card(self.study.features), network, seed, self.outcome)
         return build_network(network, self.settings.edge_px, seed, self.outcome)
 
@@ -211,9 +217,12 @@ class TrainedRun:
         return self.network_at(self.kept_step, device)
 
     def photo_network(self, device: torch.device | None = None) -> BagNetwork:
-        """The kept network as one that reads photos: where the encoder is frozen it is put back."""
+        """The kept network as one that reads what the study holds: where the encoder is frozen it is put back.
+
+        In a study of precomputed features there is none.
+        """
         kept = self.kept_network(device)
-        if kept.encoder is not None:
+        if kept.encoder is not None or self.job.kind == "features":
             return kept
         settings = with_weights_of(self.job.study, self.settings.network)
         return with_encoder(kept, settings, self.settings.edge_px, self.settings.seed)

@@ -4,7 +4,7 @@ from grasp_psonet.tables import audit, evaluation, explain, runs, store, study, 
 from grasp_psonet.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
-    *(study.VISITS, study.PHOTOS, study.VIEWS),
+    *(study.VISITS, study.PHOTOS, study.FEATURES, study.VIEWS),
     *(truth.TRUTH, truth.TRUTH_VISITS),
     *(store.STORE_INDEX, store.FEATURE_INDEX),
     *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),

@@ -25,6 +25,6 @@ MAPS = Table(
             "the map's largest value before it is scaled to 1; missing where it is no number",
             nullable=True,
         ),
-        Column(c.FILE, TEXT, "the picture beside this table"),
+        Column(c.FILE, TEXT, "the picture beside this table; missing where there is no photo to map", nullable=True),
     ),
 )

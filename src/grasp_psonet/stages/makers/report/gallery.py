@@ -1,6 +1,7 @@
 """The pictures of the report: flagged photos and the photos that errors looked at, with their Grad-CAM and captions."""
 
 import io
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -58,8 +59,8 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
         data.FlaggedPhoto(
             photo_id=photo_id,
             visit_id=visit_id,
-            photo=thumbnails[photo_id],
-            cam=(study.explanations / str(maps.loc[photo_id, FILE])).read_bytes(),
+            photo=thumbnails.get(photo_id),
+            cam=_map_at(job, maps.loc[photo_id, FILE]),
             cam_largest=number_or_none(maps.loc[photo_id, CAM_LARGEST]),
             score=float(score),
             attention=number_or_none(attention.get(photo_id)),
@@ -96,8 +97,8 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
             data.ErrorVisit(
                 visit_id=row[QUERY_ID],
                 photo_id=row[PHOTO_ID],
-                photo=thumbnails[row[PHOTO_ID]],
-                cam=(study.explanations / str(maps.loc[row[QUERY_ID], FILE])).read_bytes(),
+                photo=thumbnails.get(row[PHOTO_ID]),
+                cam=_map_at(job, maps.loc[row[QUERY_ID], FILE]),
                 cam_largest=number_or_none(maps.loc[row[QUERY_ID], CAM_LARGEST]),
                 label=row[LABEL],
                 predicted=row[PREDICTED],
@@ -115,8 +116,18 @@ def number_or_none(value: float | None) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
+def _map_at(job: Job, name: Any) -> bytes | None:
+    """The picture of a map; None where there was no photo to map."""
+    return None if pd.isna(name) else (job.study.explanations / str(name)).read_bytes()
+
+
 def _thumbnails(job: Job) -> dict[str, bytes]:
-    """JPEG thumbnails by photo id of every photo that has a map, from the original files, decoded as for the store."""
+    """JPEG thumbnails by photo id of every photo that has a map, from the original files, decoded as for the store.
+
+    None of precomputed features.
+    """
+    if job.kind == "features":
+        return {}
     maps = MAPS.read(job.study.explanations / "index.parquet")
     paths = job.cohort.photos.set_index(PHOTO_ID)[PATH]
     found = {}
