@@ -60,7 +60,8 @@ class _FlatLaw:
 
     @classmethod
     def of(cls, law: AdamLaw, shapes: dict[str, torch.Size]) -> "_FlatLaw":
-        parts, decays = by_parameter(law)
+        (phase,) = law.phases
+        parts, decays = by_parameter(phase)
         usual = law.settings.weight_decay
 
         def flat(values: dict[str, float], otherwise: float) -> Tensor:

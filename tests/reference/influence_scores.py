@@ -37,10 +37,11 @@ def scores_of(
     """Scores [queries, photos] of unit single and counting checkpoints."""
     total = np.zeros((len(queries), len(training)))
     beta2, eps = trajectory.optimizer.betas[1], trajectory.optimizer.eps
-    parts, _ = by_parameter(trajectory.optimizer)
     for before, step in trajectory.windows():
         anchor = trajectory.read(step, torch.device("cpu"))
         load_weights(network, anchor)
+        phase = trajectory.optimizer.at(step)
+        parts, _ = by_parameter(phase)
         for q, query in enumerate(queries):
             of_query = gradient_of(network, query, pixels)
             for z, photo in enumerate(training):
@@ -50,7 +51,7 @@ def scores_of(
                     theirs = of_query[name]
                     m, v = anchor.state.exp_avg[name], anchor.state.exp_avg_sq[name]
                     part = parts.get(name, 1.0)
-                    scale = part / ((v / (1 - beta2**step)).sqrt() + eps)
+                    scale = part / ((v / (1 - beta2 ** (step - phase.after))).sqrt() + eps)
                     if formula == "paper":
                         dot += part * float((m / (v.sqrt() + eps) * theirs * ours).sum())
                     elif formula == "sgd":

@@ -30,7 +30,7 @@ from grasp_psonet.trajectory.anchors import (
     trained_weights_of,
     write_anchor,
 )
-from grasp_psonet.trajectory.law import write_law
+from grasp_psonet.trajectory.law import AdamLaw, write_law
 from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps
 from grasp_psonet.trajectory.records import epoch_file, recorded_epochs
 
@@ -68,7 +68,10 @@ def presence_digest(bags: Mapping[str, Bag]) -> str:
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """What a training learns from: its batch plan, the source of its batches, and the bags that choose the epoch to keep."""
+    """What a training learns from: its batch plan, the source of its batches, and the bags that choose the epoch to keep.
+
+    A source is asked for the batch of a step's draws, which name their epoch: it may read the probe's epochs otherwise.
+    """
 
     plan: pd.DataFrame
     source: BatchSource
@@ -91,7 +94,7 @@ def fit(
     """
     run.anchors.mkdir(exist_ok=True)
     run.records.mkdir(exist_ok=True)
-    law = training_law(network, settings.optimizer)
+    law = training_law(network, settings, planned.plan)
     write_law(run.folder, law)
     digest = presence_digest(planned.source.bags)
     epochs, state = _resume(network, run)
@@ -109,9 +112,9 @@ def fit(
         STEPS.write(records, epoch_file(run.records, step.epoch))
         _write_epochs(run, epochs, network.outcome)
         write_anchor(run.anchors, step.anchor(network, digest))
-        _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every)
+        _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every, law)
         after_epoch(step.epoch, settings.epochs)
-    _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every)
+    _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every, law)
     device = next(network.parameters()).device
     load_weights(network, read_anchor(anchor_path(run.anchors, kept_step(epochs, network.outcome)), device))
     return _epochs_table(epochs, network.outcome)
@@ -157,10 +160,12 @@ def _write_epochs(run: RunFolder, epochs: list[dict[str, float]], outcome: Outco
     EPOCHS.write(_epochs_table(epochs, outcome), run.epochs)
 
 
-def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], kept: int, every: int) -> None:
-    """Keeps the anchors of every ``every``-th epoch, of the kept epoch and of the last one (from which a run resumes)."""
+def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], kept: int, every: int, law: AdamLaw) -> None:
+    """Keeps the anchors of every ``every``-th epoch, of the kept epoch, of the last one (from which a run resumes), and those
+    that end a phase: what is counted at an anchor are steps of one phase.
+    """
     wanted = {int(row[STEP]) for row in epochs if row[EPOCH] % every == 0}
-    wanted |= {kept, int(epochs[-1][STEP])}
+    wanted |= {kept, int(epochs[-1][STEP]), *(phase.after for phase in law.phases)}
     for step in anchor_steps(run.anchors):
         if step not in wanted:
             anchor_path(run.anchors, step).unlink()
