@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.demo_encoders import DEMO_ENCODERS, DEMO_MEAN, DEMO_STD
+from grasp_psonet.network.pretrained import cached_weights, refuse_unreachable, unreachable
 from grasp_psonet.tables.columns import MEAN
 
 
@@ -54,16 +55,17 @@ def build_encoder(name: str, weights: str, edge_px: int) -> tuple[nn.Module, Enc
 
 
 def _create(name: str, pretrained: bool, **arguments: Any) -> Any:
+    if pretrained:
+        refuse_unreachable(name, "pretrained")
+        cached = cached_weights(name)
+        if cached is not None:  # read as it lies there: the hub's client would ask the network first, for a minute
+            arguments["pretrained_cfg_overlay"] = {"file": str(cached)}
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, **arguments)
     except Exception as error:  # whatever the hub's client raises of the day
         if not pretrained:
             raise
-        raise NetworkError(
-            f"the ImageNet weights of {name} cannot be had: {type(error).__name__}: {str(error).splitlines()[0]}\n"
-            "  next: run once with network access (they are cached), or download them elsewhere and set\n"
-            "  network.weights to the .safetensors file, or set network.weights random; `grasp doctor` lists the cache"
-        ) from error
+        raise unreachable(name, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
 
 
 def _takes_image_size(name: str) -> bool:

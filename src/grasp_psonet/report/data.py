@@ -52,7 +52,8 @@ class Arm:
     """One trained network: ``k`` photos taken for each error, or for all (0 for the baseline), ``removed`` photos in all.
 
     ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
-    or patients leave). A control (random, loss) has the k of the removal it matches.
+    or patients leave). ``fraction`` of the training photos (visits, patients) that k was set as; None where it was a count. A
+    control (random, loss) has the k of the removal it matches.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Arm:
     val_auc: float | None
     figures: tuple[ReaderFigures, ...]
     most_possible: int | None = None
+    fraction: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from grasp_psonet.tables.runs import PREDICTIONS
 def make_evaluation(
     folder: Path, own: EvaluateNeeds, runs: Mapping[str, Path], keep_lists: Sequence[KeepList], visits: pd.DataFrame
 ) -> None:
-    """The tables of the evaluation of these runs by name, and the choice among the keep lists."""
+    """The tables of the evaluation of these runs by name, and the choice among the keep lists, which are made."""
     predictions = {name: _predictions(run) for name, run in runs.items()}
     evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
@@ -49,7 +49,7 @@ def choice_of_k(
     error of its gain over the baseline (None: not estimable, or the run is the baseline's own, as of a k that removes
     nothing). ``predictions`` by run name.
     """
-    pruned = {one.k: one.name for one in keep_lists if not one.control}
+    pruned = {int(one.k): one.name for one in keep_lists if not one.control}
     names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in pruned.items()}
     auc_by_k = {k: auc_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
     se_by_k = {
