@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -118,6 +119,21 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
     pd.testing.assert_frame_equal(kept, run_queries(run, TraceSettings(errors="kept"))[["query_id", "photo_id"]])
     scores = pd.read_parquet(tiny_demo / "traces/cosine/scores.parquet")
     assert set(scores["query_id"]) == set(queries["query_id"])
+
+
+@pytest.mark.process
+def test_retrained_runs_keep_the_anchor_of_their_kept_epoch_alone(tiny_demo: Path) -> None:
+    job = Job(Study(tiny_demo), load(tiny_demo / "study.yaml"))
+    assert len(anchor_steps(TrainedRun(job).trajectory.anchors)) == 2
+    for name in ("cosine-k3", "cosine-k3-random"):
+        run = TrainedRun(job, name)
+        assert anchor_steps(run.trajectory.anchors) == [run.kept_step]
+        bag = run.inputs.bags("test")[0]
+        batch = collate([bag], run.inputs.store.pixels)
+        with torch.no_grad():
+            said = run.kept_network()(batch.photos_BNCHW, batch.is_photo_BN).logits_BC[0].numpy()
+        told = run.predictions.set_index("visit_id").loc[bag.visit_id, ["logit_mild", "logit_moderate", "logit_severe"]]
+        np.testing.assert_allclose(said, told.to_numpy(float), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.process

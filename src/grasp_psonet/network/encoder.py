@@ -13,6 +13,7 @@ from torch import nn
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.network import packaged
 from grasp_psonet.network.demo_encoders import DEMO_ENCODERS, DEMO_MEAN, DEMO_STD
+from grasp_psonet.network.pretrained import cached_weights, refuse_unreachable, unreachable
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.network.weights_file import fill, read_weights
 from grasp_psonet.tables.columns import MEAN
@@ -106,16 +107,17 @@ def _fill_from_file(encoder: nn.Module, path: str) -> None:
 
 
 def _create(name: str, pretrained: bool, **arguments: Any) -> Any:
+    if pretrained:
+        refuse_unreachable(name, "pretrained")
+        cached = cached_weights(name)
+        if cached is not None:  # read as it lies there: the hub's client would ask the network first, for a minute
+            arguments["pretrained_cfg_overlay"] = {"file": str(cached)}
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, **arguments)
     except Exception as error:  # whatever the hub's client raises of the day
         if not pretrained:
             raise
-        raise NetworkError(
-            f"the ImageNet weights of {name} cannot be had: {type(error).__name__}: {str(error).splitlines()[0]}\n"
-            "  next: run once with network access (they are cached), or download them elsewhere and set\n"
-            "  network.weights to the file, or set network.weights random; `grasp doctor` lists the cache"
-        ) from error
+        raise unreachable(name, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
 
 
 def _takes_image_size(name: str) -> bool:

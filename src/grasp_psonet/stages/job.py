@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.errors import StudyError
 from grasp_psonet.proof import NOTE, digest, read_note
-from grasp_psonet.pruning.settings import Rule, applied_rule, num_rankings
+from grasp_psonet.pruning.settings import K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.kind import Kind, kind_of, reads_features
@@ -142,12 +142,12 @@ class Job:
         """The name of the study's trace."""
         return trace_name(self.settings.trace)
 
-    def pruned_names(self) -> dict[int, str]:
-        """Name of the pruned run by k."""
+    def pruned_names(self) -> dict[K, str]:
+        """Name of the pruned run by k as set."""
         return pruned_names(self.settings.trace, self.settings.prune)
 
-    def control_names(self) -> dict[tuple[int, str], str]:
-        """Name of each control run by (k, control)."""
+    def control_names(self) -> dict[tuple[K, str], str]:
+        """Name of each control run by (k as set, control)."""
         return control_names(self.settings.trace, self.settings.prune)
 
     def keep_lists(self) -> list[KeepList]:

@@ -21,7 +21,7 @@ from grasp_psonet.tables.runs import PREDICTIONS
 def make_evaluation(
     folder: Path, own: EvaluateNeeds, runs: Mapping[str, Path], keep_lists: Sequence[KeepList], visits: pd.DataFrame
 ) -> None:
-    """The tables of the evaluation of these runs by name, and the choice among the keep lists."""
+    """The tables of the evaluation of these runs by name, and the choice among the keep lists, which are made."""
     predictions = {name: _predictions(run) for name, run in runs.items()}
     evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
@@ -53,7 +53,7 @@ def choice_of_k(
     nothing). ``predictions`` by run name.
     """
     figures = figures_of(own.outcome)
-    pruned = {one.k: one.name for one in keep_lists if not one.control}
+    pruned = {int(one.k): one.name for one in keep_lists if not one.control}
     names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in pruned.items()}
     val_by_k = {k: figure_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
     se_by_k = {

@@ -42,14 +42,16 @@ def arms_of(
     arms = [data.Arm(BASELINE, "baseline", 0, 0, _val(job, BASELINE), figures)]
     is_by_photo = job.settings.prune.remove == "photo"
     made = made_keep_lists(job)
+    count_of = {one.name: int(one.k) for one in made.lists}
     for k, name in job.pruned_names().items():
-        for one in [one for one in made.retrained if one.k == k]:
+        count, fraction = count_of[name], None if isinstance(k, int) else k
+        for one in [one for one in made.retrained if one.k == count]:
             kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
             is_kept = read_keep(job, one.name)[KEPT]
             figures = _of_readers(evaluation, one.name, readers, told)
-            arm = data.Arm(one.name, kind, k, int((~is_kept).sum()), _val(job, one.name), figures)
-            most = most_possible(k, num_rankings, len(is_kept)) if is_by_photo else None
-            arms.append(replace(arm, most_possible=most))
+            arm = data.Arm(one.name, kind, count, int((~is_kept).sum()), _val(job, one.name), figures)
+            most = most_possible(count, num_rankings, len(is_kept)) if is_by_photo else None
+            arms.append(replace(arm, most_possible=most, fraction=fraction))
         assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
     return tuple(arms)
 
