@@ -52,7 +52,7 @@ ARMS = {
         Arm("adam, each", _each("adam")),
         Arm("cosine, each", _each("cosine")),
         # one direction an anchor: each query's own would cost a pass of every photo
-        Arm("edit, together", {"trace": {"formula": "adam", "unit": "edit", "query": "visit", "summed": True}}),
+        Arm("edit, together", {"trace": {"formula": "adam", "unit": "edit", "query": "visit", "sum_queries": True}}),
         Arm("adam, together", {"trace": {"formula": "adam"}}),
         Arm("share cosine, each", _each("cosine", unit="share", query="visit")),
         Arm("share cosine, together", {"trace": {"unit": "share"}}),

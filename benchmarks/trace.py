@@ -37,7 +37,7 @@ MORE_ROUNDS = 5  # times as many for the demo encoders, whose passes are short
 
 
 def measure(work: Workload, keys: Sequence[str], rounds: int, device: str) -> dict[str, Any]:
-    """Ours with each number of queries against the plain pass, in the same rounds; the anchor and the folding apart."""
+    """Ours with each number of queries against the plain pass, in the same rounds; the anchor and the direction apart."""
     case = make_case(work, device)
     directions = case.directions(max(work.num_queries[key] for key in keys))
     ours = {
@@ -52,7 +52,7 @@ def measure(work: Workload, keys: Sequence[str], rounds: int, device: str) -> di
             "ratio": clocks[key].over(clocks["plain"]),
             "ratio_of_process_time": clocks[key].process_over(clocks["plain"]),
             "anchor_ratio": _median_s(apart["anchor"]) / plain_s,
-            "fold_ratio": _median_s(apart["fold"]) * work.num_queries[key] / plain_s,
+            "direction_ratio": _median_s(apart["direction"]) * work.num_queries[key] / plain_s,
             "ours_s": _median_s(clocks[key]),
             "plain_s": plain_s,
             "ours_photos_per_s": work.num_photos / _median_s(clocks[key]),
@@ -66,13 +66,13 @@ def measure(work: Workload, keys: Sequence[str], rounds: int, device: str) -> di
 
 
 def _once_per_anchor(case: Case, device: str) -> dict[str, Clock]:
-    """Reading an anchor into the network (its file still warm), and folding one query with its moments."""
+    """Reading an anchor into the network (its file still warm), and making the direction of one query from its moments."""
     settings = OptimizerSettings()
     gradient = case.directions(1)
     first, second = ({n: torch.rand_like(weight) for n, weight in weights_of(case.network).items()} for _ in range(2))
     state = AdamState(first, second, 1)
 
-    def fold() -> None:
+    def direction() -> None:
         for name, moment in state.exp_avg_sq.items():
             gradient[name].mul(preconditioner(moment, state.step, settings))
 
@@ -80,7 +80,7 @@ def _once_per_anchor(case: Case, device: str) -> dict[str, Clock]:
         write_anchor(Path(folder), anchor_of(case.network, state))
         path = anchor_path(Path(folder), 1)
         read = partial(_read, case, path, device)
-        return interleaved({"anchor": read, "fold": fold}, 3, device)
+        return interleaved({"anchor": read, "direction": direction}, 3, device)
 
 
 def _read(case: Case, path: Path, device: str) -> None:

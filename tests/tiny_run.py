@@ -1,13 +1,12 @@
 """A short recorded training of the tiny float64 network, with everything that a step can hold, and its trace."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
@@ -17,7 +16,7 @@ from grasp_psonet.influence.tracing.trace import Traced, trace
 from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.anchors import Anchor, start_anchor, trained_weights_of, write_anchor
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -39,26 +38,35 @@ class TinyRun:
     """
 
     bags: dict[str, Bag]
-    pixels: np.ndarray
+    pixels: Pixels
     source: BatchSource
     start: Anchor
     trajectory: Trajectory
     tolerance: float = 0.0
+    make_network: Callable[[], BagNetwork] = tiny_network
 
     @classmethod
-    def train(cls, folder: Path, optimizer: OptimizerSettings = OPTIMIZER) -> "TinyRun":
-        bags, pixels = tiny_bags(8)
-        source = tiny_source(bags, pixels)
-        network = tiny_network()
+    def train(
+        cls,
+        folder: Path,
+        optimizer: OptimizerSettings = OPTIMIZER,
+        make_network: Callable[[], BagNetwork] = tiny_network,
+        source: BatchSource | None = None,
+    ) -> "TinyRun":
+        """By default of the tiny network that reads augmented photos; ``source`` holds bags v0 to v7."""
+        source = source or tiny_source(*tiny_bags(8))
+        bags = dict(source.bags)
+        network = make_network()
         start = start_anchor(network)
         plan = batch_plan({f"v{v}": bags[f"v{v}"].label for v in range(5)}, 3, 2, "class_weighted", 19)
         rows = []
-        for step in recorded_steps(network, plan, source, optimizer, AdamState.at_start(weights_of(network))):
+        for step in recorded_steps(network, plan, source, optimizer, AdamState.at_start(trained_weights_of(network))):
             rows.append(step.rows())
             if step.step in ANCHORS:
                 write_anchor(folder, step.anchor(network))
         steps = pd.concat(rows, ignore_index=True)
-        return cls(bags, pixels, source, start, Trajectory(folder, steps, KEPT_STEP, optimizer))
+        trajectory = Trajectory(folder, steps, KEPT_STEP, optimizer)
+        return cls(bags, source.pixels, source, start, trajectory, make_network=make_network)
 
     @property
     def visits(self) -> list[Bag]:
@@ -70,7 +78,7 @@ class TinyRun:
 
     def network(self) -> BagNetwork:
         """The network as it stood before step 1."""
-        return tiny_network()
+        return self.make_network()
 
     def trained(self) -> TrainedNetwork:
         """A network of its own with the trajectory and what replays it."""

@@ -120,10 +120,12 @@ def _pretrain(network: BagNetwork, classifier: nn.Module, seed: int) -> None:
     photo_MHWC += NOISE * rng.normal(size=photo_MHWC.shape)
     photos_MCHW = torch.from_numpy(photo_MHWC.clip(0, 1)).permute(0, 3, 1, 2)
     normal_MCHW = (photos_MCHW - network.mean_3[:, None, None]) / network.std_3[:, None, None]
-    parameters = [*network.encoder.parameters(), *classifier.parameters()]
+    encoder = network.encoder
+    assert encoder is not None
+    parameters = [*encoder.parameters(), *classifier.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=1e-2)
     for _ in range(PRETRAIN_STEPS):
-        loss: Tensor = functional.cross_entropy(classifier(network.encoder(normal_MCHW)), torch.from_numpy(shown_M))
+        loss: Tensor = functional.cross_entropy(classifier(encoder(normal_MCHW)), torch.from_numpy(shown_M))
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = gradient
         optimizer.step()

@@ -35,6 +35,10 @@ class Study:
     def store(self) -> Path:
         return self.folder / "store"
 
+    @property
+    def features(self) -> Path:
+        return self.folder / "features"
+
     def run(self, name: str) -> Path:
         return self.folder / "runs" / name
 

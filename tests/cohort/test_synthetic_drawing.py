@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from grasp_psonet import chance
 from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_cover, draw_photo
+from grasp_psonet.cohort.synthetic.photo import PhotoPlan, _plaques, _posed, draw_photo
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEWS, chosen_views
 from grasp_psonet.cohort.synthetic.random_skin import random_photo
 from grasp_psonet.cohort.synthetic.skin import FITZPATRICK, Person
@@ -19,6 +20,13 @@ def plan(
     )
 
 
+def cover_of(drawn: PhotoPlan) -> tuple[np.ndarray, np.ndarray]:
+    """Where plaques are and where skin is in a photo of the body, both 0..1 [H, W]."""
+    body, seen = _posed(chance.generator(*drawn.photo_key), drawn)
+    plaques, skin_HW = _plaques(seen, drawn, body)
+    return plaques.cover_HW, skin_HW
+
+
 def test_the_protocol_has_46_views_and_every_region_from_four_on():
     assert len({view.code for view in VIEWS}) == 46
     for num_views in range(4, 47):
@@ -31,7 +39,7 @@ def test_the_protocol_has_46_views_and_every_region_from_four_on():
 @pytest.mark.parametrize("view", [view.code for view in VIEWS])
 def test_plaques_cover_the_planned_fraction_of_the_skin(view):
     for fraction in (0.0, 0.05, 0.4, 0.9):
-        cover_HW, skin_HW = draw_cover(plan(view, Lesion(2, 2, 2, fraction)))
+        cover_HW, skin_HW = cover_of(plan(view, Lesion(2, 2, 2, fraction)))
         on_skin = skin_HW > 0.5
         assert on_skin.mean() > 0.15, "too little skin to show anything"
         assert abs((cover_HW[on_skin] > 0.5 * skin_HW[on_skin]).mean() - fraction) < 0.03
@@ -40,7 +48,7 @@ def test_plaques_cover_the_planned_fraction_of_the_skin(view):
 @pytest.mark.parametrize("skin", FITZPATRICK)
 def test_more_erythema_shows_on_every_skin_type(skin):
     base = draw_photo(plan(lesion=Lesion(0, 0, 0, 0.4), skin=skin)).astype(float)
-    cover_HW, _ = draw_cover(plan(lesion=Lesion(0, 0, 0, 0.4), skin=skin))
+    cover_HW, _ = cover_of(plan(lesion=Lesion(0, 0, 0, 0.4), skin=skin))
     changes = [
         np.abs(draw_photo(plan(lesion=Lesion(grade, 0, 0, 0.4), skin=skin)) - base)[cover_HW > 0.9].mean()
         for grade in (1, 2, 4)
@@ -51,7 +59,7 @@ def test_more_erythema_shows_on_every_skin_type(skin):
 def test_erythema_is_red_on_light_skin_and_violaceous_on_dark_skin():
     def change_of(skin: str) -> np.ndarray:
         red, clear = (draw_photo(plan(lesion=Lesion(grade, 0, 0, 0.4), skin=skin)).astype(float) for grade in (4, 0))
-        cover_HW, _ = draw_cover(plan(lesion=Lesion(4, 0, 0, 0.4), skin=skin))
+        cover_HW, _ = cover_of(plan(lesion=Lesion(4, 0, 0, 0.4), skin=skin))
         return red[cover_HW > 0.9].mean(axis=0) / clear[cover_HW > 0.9].mean(axis=0)
 
     light_C, dark_C = change_of("I"), change_of("VI")
@@ -63,7 +71,7 @@ def test_erythema_is_red_on_light_skin_and_violaceous_on_dark_skin():
 
 def test_scale_is_brighter_than_the_plaque_below_it():
     bare, scaly = (draw_photo(plan(lesion=Lesion(3, 2, grade, 0.5))).astype(float) for grade in (0, 4))
-    cover_HW, _ = draw_cover(plan(lesion=Lesion(3, 2, 4, 0.5)))
+    cover_HW, _ = cover_of(plan(lesion=Lesion(3, 2, 4, 0.5)))
     assert scaly[cover_HW > 0.9].mean() > bare[cover_HW > 0.9].mean() + 15
 
 

@@ -33,7 +33,7 @@ def test_the_passes_counted_on_are_those_taken(
     counted, taken = [], []
     monkeypatch.setattr(Pace, "begins", lambda self, num_passes: counted.append(num_passes))
     monkeypatch.setattr(Pace, "on_passes", lambda self, num_passes: taken.append(num_passes))
-    settings = TraceSettings(counting=counting, unit=unit, summed=summed)  # type: ignore[arg-type]
+    settings = TraceSettings(counting=counting, unit=unit, sum_queries=summed)  # type: ignore[arg-type]
     run.trace(settings, STEPWISE if counting == "steps" else FORMULAS)
     assert counted == [sum(taken)]
     assert sum(taken) > 20

@@ -66,7 +66,7 @@ def test_changes_are_as_defined(told: tuple[WithParts, grasp_psonet.Trajectory],
     by_edit = table.groupby("edit")
     assert by_edit["photo"].count().to_dict() == {"alone": 3 * num_photos, "relabelled": 0, "removed": 3 * num_photos}
     assert by_edit["label"].count().to_dict() == {"alone": 0, "relabelled": 3 * 2 * len(TRAINING), "removed": 0}
-    assert table.attrs["coverage"].startswith("59 of 59 parameters in unit edit")
+    assert table.attrs["coverage"].startswith("59 of 59 trained parameters in unit edit")
 
 
 def test_removed_is_the_score_of_unit_edit(told: tuple[WithParts, grasp_psonet.Trajectory]) -> None:

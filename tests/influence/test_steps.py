@@ -108,7 +108,7 @@ def test_queries_in_blocks_and_formulas_apart_change_nothing(run: TinyRun, monke
 def test_summed_queries_are_the_sum_and_parts_of_the_network_add_up(run: TinyRun, counting: str) -> None:
     settings = replace(STEPS, counting=counting, formula="adam")  # type: ignore[arg-type]
     whole = run.trace(settings).by_formula["adam"]
-    summed = run.trace(replace(settings, summed=True)).by_formula["adam"]
+    summed = run.trace(replace(settings, sum_queries=True)).by_formula["adam"]
     np.testing.assert_allclose(summed[0], whole.sum(axis=0), rtol=1e-9, atol=1e-15)
     top = run.trace(replace(settings, parameters="head")).by_formula["adam"]
     below = run.trace(replace(settings, parameters=("encoder.*", "projection.*"))).by_formula["adam"]

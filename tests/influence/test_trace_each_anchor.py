@@ -37,7 +37,7 @@ def at_step(run: TinyRun) -> dict[int, list[Bag]]:
 
 
 def traced(run: TinyRun, queries: Queries, counting: Counting = "checkpoints", *, summed: bool = False) -> Traced:
-    settings = TraceSettings(counting=counting, summed=summed)
+    settings = TraceSettings(counting=counting, sum_queries=summed)
     return trace(run.trained(), run.request(settings, FORMULAS, queries=queries))
 
 
@@ -92,8 +92,8 @@ def test_counted_by_steps_they_count_in_the_steps_before_their_anchor(
 def test_what_anchors_add_adds_up(
     run: TinyRun, at_step: dict[int, list[Bag]], counting: Counting, summed: bool
 ) -> None:
-    whole = traced(run, at_step, counting, summed=summed)
-    parts = [traced(run, {step: queries}, counting, summed=summed) for step, queries in at_step.items()]
+    whole = traced(run, at_step, counting, sum_queries=summed)
+    parts = [traced(run, {step: queries}, counting, sum_queries=summed) for step, queries in at_step.items()]
     rows = [[0] if summed else [whole.query_ids.index(name) for name in part.query_ids] for part in parts]
     for formula in FORMULAS:
         total = np.zeros_like(whole.by_formula[formula])
@@ -121,7 +121,7 @@ def test_counted_evenly_an_anchor_after_the_kept_one_weighs_what_its_steps_did(
 
 
 def test_summed_they_share_one_row(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:
-    apart, together = traced(run, at_step), traced(run, at_step, summed=True)
+    apart, together = traced(run, at_step), traced(run, at_step, sum_queries=True)
     for formula in ("paper", "sgd", "adam"):
         np.testing.assert_allclose(
             together.by_formula[formula][0], apart.by_formula[formula].sum(axis=0), rtol=1e-9, atol=1e-14

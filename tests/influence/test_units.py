@@ -195,7 +195,7 @@ def test_coverage_counts_every_parameter(unit: UnitName) -> None:
     total = sum(p.numel() for p in case.network.parameters())
     assert sum(case.coverage(unit).numel_by_rule.values()) == total
     assert "not traced" not in case.coverage(unit).numel_by_rule
-    assert str(case.coverage(unit)).startswith(f"{total:,} of {total:,} parameters in unit {unit} (")
+    assert str(case.coverage(unit)).startswith(f"{total:,} of {total:,} trained parameters in unit {unit} (")
     assert "local_vjp" not in case.coverage(unit).numel_by_rule, "the slow path would do, but the rules should"
     head = case.coverage(unit, "head")
     assert sum(head.numel_by_rule.values()) == total

@@ -169,8 +169,8 @@ def test_a_visit_in_no_batch_scores_exactly_zero(run: TinyRun) -> None:
 
 def test_summed_queries_are_the_sum(run: TinyRun) -> None:
     each = run.trace(UNROLLED)
-    summed = run.trace(replace(UNROLLED, summed=True))
-    assert summed.query_ids == ("all errors",)
+    summed = run.trace(replace(UNROLLED, sum_queries=True))
+    assert summed.query_ids == ("all",)
     np.testing.assert_allclose(summed.by_formula["unrolled"][0], each.by_formula["unrolled"].sum(axis=0), rtol=1e-9)
 
 

@@ -12,7 +12,7 @@ from grasp_psonet.pruning.controls import random_control
 from grasp_psonet.pruning.overlap import most_possible, overlap_table, percent_of, removal_rates
 from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.pruning.selection import select
-from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.pruning.settings import PruneSettings, Rule
 from grasp_psonet.tables.traces import KEEP_LIST
 
 PLAIN = PruneSettings(rule="each")
@@ -127,7 +127,7 @@ def test_the_score_of_a_keep_list_is_what_photos_leave_by(end: str, rule: str, u
         assert 0 < was_chosen.sum() < len(keep)
         assert key[was_chosen].max() <= key[~was_chosen].min()
 
-    ranked = ranked_photos(scores, visits, settings, are_summed=False)
+    ranked = ranked_photos(scores, visits, settings)
     everything = keep.assign(key=key).sort_values(["key", "photo_id"])
     has_strength = (strength.max(axis=1) > 0)[everything[f"{unit}_id"]].to_numpy()
     pd.testing.assert_frame_equal(ranked, everything.loc[has_strength, list(ranked.columns)].reset_index(drop=True))
@@ -137,7 +137,7 @@ def test_without_queries_there_is_no_score() -> None:
     scores, photos, visits = study(0)
     keep = select(scores.iloc[:0], photos, visits, 5, PLAIN)
     assert keep[["score", "min_score"]].isna().all(axis=None)
-    assert ranked_photos(scores.iloc[:0], visits, PLAIN, are_summed=False).empty
+    assert ranked_photos(scores.iloc[:0], visits, PLAIN).empty
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -288,7 +288,8 @@ def test_removal_rates_cover_every_photo_of_every_column() -> None:
 
 def test_reasons_say_where_all_errors_were_scored_together() -> None:
     scores, photos, visits = study(num_queries=1)
-    apart, together = (select(scores, photos, visits, 5, PLAIN, are_summed) for are_summed in (False, True))
+    rules: tuple[Rule, Rule] = ("each", "together")
+    apart, together = (select(scores, photos, visits, 5, PruneSettings(rule=rule)) for rule in rules)
     assert removed(apart) == removed(together)
     assert set(apart.loc[~apart["kept"], "reason"]) == {"harmful for 1 error"}
     assert set(together.loc[~together["kept"], "reason"]) == {"harmful for all errors together"}

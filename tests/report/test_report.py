@@ -125,7 +125,7 @@ def test_bars_are_proportional_to_their_rates(report, html):
 def test_errors_scored_together_are_told_as_one_ranking(report, page):
     together = dataclasses.replace(
         report,
-        is_summed=True,
+        has_one_ranking=True,
         flagged=tuple(dataclasses.replace(photo, num_errors=None) for photo in report.flagged),
     )
     words = Page(render(together)).words()

@@ -9,7 +9,6 @@ from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, dotted_paths, parse
 from grasp_psonet.stages.declared import (
     AuditNeeds,
-    ControlNeeds,
     EvaluateNeeds,
     ExplainNeeds,
     PrepareNeeds,
@@ -41,7 +40,7 @@ def test_needs_are_taken_from_the_tree_and_recorded_by_their_paths(tmp_path: Pat
 
 def test_every_need_is_a_setting_or_a_group_of_them() -> None:
     known = dotted_paths()
-    kinds = (PrepareNeeds, TrainNeeds, TraceNeeds, PruneNeeds, ControlNeeds, EvaluateNeeds, AuditNeeds, ExplainNeeds)
+    kinds = (PrepareNeeds, TrainNeeds, TraceNeeds, PruneNeeds, EvaluateNeeds, AuditNeeds, ExplainNeeds)
     for kind in kinds:
         for path in recorded(needs_of(kind, StudySettings())):
             assert path in known or any(setting.startswith(path + ".") for setting in known), path
@@ -52,20 +51,38 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
     wanted = {
         TrainNeeds: {"seed", "network", "train", "severity", "split", "photos.edge_px"} | machine,
         TraceNeeds: {"trace", "severity"} | machine,
+        PruneNeeds: {"seed", "severity", "split", "trace.sum_queries"}
+        | {f"prune.{name}" for name in ("rule", "end", "remove", "keep_at_least", "cap_per_group", "cap_column")},
+        EvaluateNeeds: {"evaluate", "seed", "severity", "split", "prune.k", "prune.controls"},
         AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
-        ExplainNeeds: {"explain", "prune.rule", "prune.end", "prune.remove", "trace.summed"} | machine,
+        ExplainNeeds: {"explain", "prune.rule", "prune.end", "prune.remove", "trace.sum_queries"} | machine,
     }
     assert {kind: set(recorded(needs_of(kind, StudySettings()))) for kind in wanted} == wanted
 
 
 def test_the_rules_of_a_keep_list_are_those_of_the_study() -> None:
-    settings = parse({"prune": {"rule": "each", "end": "largest", "remove": "visit", "k": [5]}}, "the test")
-    rules = needs_of(PruneNeeds, settings).rules(5)
-    assert (rules.rule, rules.end, rules.remove, rules.k) == ("each", "largest", "visit", (5,))
+    settings = parse({"prune": {"rule": "each", "end": "largest", "remove": "visit", "keep_at_least": 2}}, "the test")
+    for kind in (PruneNeeds, ExplainNeeds):
+        rules = needs_of(kind, settings).rules
+        assert (rules.rule, rules.end, rules.remove) == ("each", "largest", "visit")
+    assert needs_of(PruneNeeds, settings).rules.keep_at_least == 2
+    as_one = parse({"prune": {"rule": "each"}, "trace": {"sum_queries": True}}, "the test")
+    assert needs_of(PruneNeeds, as_one).rules.rule == "together", "errors traced as one have one ranking"
 
 
 def test_the_steps_are_in_the_order_of_what_they_read() -> None:
-    assert NAMES == ("prepare", "train", "trace", "prune", "retrain", "evaluate", "audit", "explain", "report")
+    assert NAMES == (
+        "prepare",
+        "features",
+        "train",
+        "trace",
+        "prune",
+        "retrain",
+        "evaluate",
+        "audit",
+        "explain",
+        "report",
+    )
     assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "report"]
 
 

@@ -69,7 +69,7 @@ def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remo
 def test_keep_lists_and_maps_depend_on_what_ranks_the_photos(drawn: Path) -> None:
     job = _with(drawn, controls="[random]")
     for task in prune_tasks(job):
-        assert {"prune.rule", "prune.end", "prune.remove", "trace.summed"} <= set(task.settings)
+        assert {"prune.rule", "prune.end", "prune.remove", "trace.sum_queries"} <= set(task.settings)
     assert {"prune.rule", "prune.end", "prune.remove"} <= set(explain_task(job).settings)
 
 

@@ -32,7 +32,7 @@ TRACE += ["--trace.curvature", "none", "--trace.memory_mib", "1"]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = tmp_path_factory.mktemp("trace") / "study"
     assert main(["cohort", str(study), "--preset", "tiny", *SMALL]) == 0
-    for command in ("prepare", "train"):
+    for command in ("prepare", "features", "train"):
         assert main([command, str(study)]) == 0
     return study
 
@@ -156,7 +156,7 @@ def _parts(folder: Path, formulas: Any = ("adam", "cosine"), label: int = 0, **c
 
 def test_an_error_moved_to_another_anchor_does_not_take_the_parts_of_the_first(tmp_path: Path) -> None:
     asked = [
-        kept_parts(tmp_path, ("adam",), TraceSettings(formula="adam"), [_bag("v0")], queries).asked
+        kept_parts(tmp_path, ("adam",), TraceSettings(formula="adam"), [_bag("v0")], queries).identity
         for queries in ([_bag("q0")], {3: [_bag("q0")]}, {6: [_bag("q0")]}, {3: [_bag("q0")], 6: [_bag("q0")]})
     ]
     assert len(set(asked)) == 4

@@ -4,7 +4,17 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow.parquet as pq
 
-from grasp_psonet.tables.catalogue import tables_at
+from grasp_psonet.tables.catalogue import TABLES
+from grasp_psonet.tables.table import Table
+
+
+def tables_at(path: PurePosixPath) -> list[Table]:
+    """The tables that a file of this path from the study folder can be: one, or none for a file that is no table."""
+    return [table for table in TABLES if table.pattern and path.match(table.pattern) and _is_as_deep(path, table)]
+
+
+def _is_as_deep(path: PurePosixPath, table: Table) -> bool:
+    return len(path.parts) == table.pattern.count("/") + 1
 
 
 def table_faults(study: Path, classes: tuple[str, ...] = ("mild", "moderate", "severe")) -> list[str]:

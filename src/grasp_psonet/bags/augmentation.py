@@ -9,7 +9,7 @@ from grasp_psonet.chance import generator
 
 def augment(photo_HWC: Tensor, settings: AugmentationSettings, key: tuple[str | int, ...]) -> Tensor:
     """The photo [H, W, 3] in [0, 1], changed by the random choices of this key; the same object when nothing is set."""
-    if settings == AugmentationSettings():
+    if not settings.is_on:
         return photo_HWC
     flip, brightness, contrast, across, down = generator(*key).random(5)
     if settings.flip and flip < 0.5:

@@ -1,9 +1,13 @@
-"""Bags: the photos of a visit under one label, and batches of bags with a presence mask."""
+"""Bags: the photos of a visit under one label, and batches of bags with a presence mask.
 
-# Axes: B bags, N photos per bag (padded), C channels, H and W pixels.
+A photo may also be an instance of which nothing but its feature vector is known.
+"""
 
+# Axes: B bags, N photos per bag (padded), C channels, H and W pixels, F length of a vector.
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -12,16 +16,29 @@ from torch import Tensor
 
 from grasp_psonet.bags.augmentation import augment
 from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.chance import seed_of
 from grasp_psonet.errors import StudyError
 from grasp_psonet.tables.columns import PHOTO_ID, ROW, VISIT_ID
 
 
 class Pixels(Protocol):
     """Store of photos: uint8 [photos, edge, edge, 3] (a memory map, or an array), or tensors as
-    a network reads them, which are never augmented.
+    a network reads them, which are never augmented; or a store of vectors (``Vectors``).
     """
 
     def __getitem__(self, row: int) -> np.ndarray | Tensor: ...
+
+
+@runtime_checkable
+class Vectors(Protocol):
+    """Store of float vectors [F] by row, each as it is (variant 0) and in ``num_variants`` augmentations (1 and up)."""
+
+    @property
+    def num_variants(self) -> int: ...
+
+    def __getitem__(self, row: int) -> np.ndarray: ...
+
+    def gather(self, rows: Sequence[int], variants: Sequence[int] | None = None) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ class Bag:
 
 @dataclass(frozen=True)
 class BagBatch:
-    """Bags padded to the same number of photos; float photos in [0, 1]."""
+    """Bags padded to the same number of photos; float photos in [0, 1], or vectors [B, N, F] in their place."""
 
     photos_BNCHW: Tensor
     is_photo_BN: Tensor
@@ -104,24 +121,48 @@ def make_bags(
 
 
 def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None = None) -> BagBatch:
-    """One batch of these bags; with ``keys`` (one a bag) each photo is augmented by its own random choices."""
+    """One batch of these bags; with ``keys`` (one a bag) each photo is augmented by its own random choices.
+
+    Of a store of vectors the choice is one of the variants that it keeps.
+    """
     longest = max(len(bag) for bag in bags)
     first = pixels[bags[0].rows[0]]
-    like = first if isinstance(first, Tensor) else torch.zeros(0)
+    like = (
+        first
+        if isinstance(first, Tensor)
+        else torch.from_numpy(first[:0].copy())
+        if first.ndim == 1
+        else torch.zeros(0)
+    )
     photos_BN = like.new_zeros(len(bags), longest, *first.shape)
     is_photo_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
     is_stored_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
     for b, bag in enumerate(bags):
+        key = None if keys is None else keys[b]
         is_stored_BN[b, : len(bag)] = True
         is_photo_BN[b, : len(bag)] = torch.tensor(bag.is_present, dtype=torch.bool)
-        for n, (row, photo_id) in enumerate(zip(bag.rows, bag.photo_ids, strict=True)):
-            stored = pixels[row]
-            photo = stored if isinstance(stored, Tensor) else torch.from_numpy(np.array(stored)).float() / 255
-            if keys is not None:
-                key = keys[b]
-                photo = augment(photo, key.settings, ("augment", key.seed, key.epoch, key.draw, bag.visit_id, photo_id))
-            photos_BN[b, n] = photo
+        if isinstance(pixels, Vectors):
+            photos_BN[b, : len(bag)] = torch.from_numpy(pixels.gather(bag.rows, _variants(bag, pixels, key)))
+            continue
+        for n, row in enumerate(bag.rows):
+            photos_BN[b, n] = _photo(bag, n, pixels[row], key)
     label_B = torch.tensor([bag.label for bag in bags])
-    if not isinstance(first, Tensor):
+    if photos_BN.ndim == 5 and not isinstance(first, Tensor):
         photos_BN = photos_BN.permute(0, 1, 4, 2, 3)
     return BagBatch(photos_BN, is_photo_BN, is_stored_BN, label_B)
+
+
+def _photo(bag: Bag, n: int, stored: np.ndarray | Tensor, key: AugmentationKey | None) -> Tensor:
+    photo = stored if isinstance(stored, Tensor) else torch.from_numpy(np.array(stored)).float() / 255
+    if key is None:
+        return photo
+    return augment(photo, key.settings, ("augment", key.seed, key.epoch, key.draw, bag.visit_id, bag.photo_ids[n]))
+
+
+def _variants(bag: Bag, vectors: Vectors, key: AugmentationKey | None) -> list[int] | None:
+    """The variant of each photo of a draw; None where they are read as they are."""
+    if key is None or not vectors.num_variants:
+        return None
+    drawn = ("variant", key.seed, key.epoch, key.draw, bag.visit_id)
+    # the seed itself is uniform: a generator for each photo of each draw would take most of the time of a step
+    return [1 + seed_of(*drawn, photo_id) % vectors.num_variants for photo_id in bag.photo_ids]

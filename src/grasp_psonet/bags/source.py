@@ -35,7 +35,7 @@ class BatchSource:
         if not self.reads_removed:
             bags = [bag.without_removed() for bag in bags]
         keys = None
-        if self.augmentation != AugmentationSettings():
+        if self.augmentation.is_on:
             keys = [
                 AugmentationKey(self.augmentation, self.seed, int(epoch), int(draw))
                 for epoch, draw in zip(draws[EPOCH], draws[DRAW], strict=True)

@@ -35,7 +35,7 @@ class TraceSettings:
         "validation errors traced: at every anchor of training those that the network made there (each_anchor), or those of "
         "the kept epoch, over the anchors up to it (kept)",
     )
-    summed: bool = setting(False, "one score for all errors together instead of one for each")
+    sum_queries: bool = setting(False, "the errors are traced as one: one score for all instead of one for each")
     parameters: str | tuple[str, ...] = setting(
         "all", "parameters whose gradients count: all, head (attention and head), or a list of name patterns"
     )

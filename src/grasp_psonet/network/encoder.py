@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.demo_encoders import DEMO_ENCODERS, DEMO_MEAN, DEMO_STD
+from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.tables.columns import MEAN
 
 
@@ -25,6 +28,27 @@ class EncoderCard:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     licence: str
+
+
+def freeze(encoder: nn.Module, settings: NetworkSettings) -> None:
+    """Lets the encoder's parameters require a gradient as ``network.train`` says: all, none, or those of its last blocks.
+
+    Blocks are the groups in which timm counts the layers of its models (``group_matcher``), the stem being the first. Raises
+    NetworkError where there are fewer than are to be trained.
+    """
+    if settings.train == "all":
+        return
+    encoder.requires_grad_(False)
+    if settings.last_blocks is None:
+        return
+    blocks = list(group_parameters(encoder, encoder.group_matcher(coarse=False)).values())  # type: ignore[operator]
+    if settings.last_blocks > len(blocks):
+        raise NetworkError(
+            f"network.train is {settings.train!r}; {settings.encoder} has {len(blocks)} blocks\n"
+            f"  next: at most last {len(blocks)} blocks, or all"
+        )
+    for name in chain.from_iterable(blocks[-settings.last_blocks :]):
+        encoder.get_parameter(name).requires_grad_(True)
 
 
 def build_encoder(name: str, weights: str, edge_px: int) -> tuple[nn.Module, EncoderCard]:

@@ -2,10 +2,12 @@
 
 Paper, section 2.2 and figure 1. The network holds no dropout and its BatchNorm statistics are frozen, so that training
 and evaluation are the same function and a photo's gradient depends on that photo alone.
+
+With a frozen encoder the network reads features that were computed once, and then needs no encoder of its own.
 """
 
-# Axes: B bags (visits), N photos per bag (padded), M photos of the whole batch, D feature length, C outputs (of classes:
-# logits).
+# Axes: B bags (visits), N photos per bag (padded), M photos of the whole batch, F encoder feature length, D feature length,
+# C outputs (of classes: logits).
 
 from typing import NamedTuple
 
@@ -16,7 +18,7 @@ from torch.nn import functional
 from grasp_psonet.chance import seed_of
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.network.attention import AttentionScorer, pool_read
-from grasp_psonet.network.encoder import EncoderCard, build_encoder
+from grasp_psonet.network.encoder import EncoderCard, build_encoder, freeze
 from grasp_psonet.network.settings import NetworkSettings
 
 
@@ -29,12 +31,18 @@ class BagOutput(NamedTuple):
 
 
 class BagNetwork(nn.Module):
-    """Photos [B, N, 3, H, W] in [0, 1] and their presence [B, N] -> the outputs that ``outcome`` names, and attention."""
+    """Photos [B, N, 3, H, W] in [0, 1], or encoder features [B, N, F], and their presence [B, N] -> the outputs that
+    ``outcome`` names, and attention.
+
+    ``encoder`` None: it reads features alone.
+    """
 
     mean_3: Tensor
     std_3: Tensor
 
-    def __init__(self, encoder: nn.Module, card: EncoderCard, settings: NetworkSettings, outcome: Outcome) -> None:
+    def __init__(
+        self, encoder: nn.Module | None, card: EncoderCard, settings: NetworkSettings, outcome: Outcome
+    ) -> None:
         super().__init__()
         length, hidden = settings.feature_length, settings.head_hidden
         self.card = card
@@ -63,19 +71,53 @@ class BagNetwork(nn.Module):
         )
         return BagOutput(self.head(bag_BD), attention_BN, logit_BN)
 
-    def features(self, photos_MCHW: Tensor) -> Tensor:
-        """Projected features [M, D] of photos [M, 3, H, W] in [0, 1]."""
-        normal_MCHW = (photos_MCHW - self.mean_3[:, None, None]) / self.std_3[:, None, None]
-        feature_MD: Tensor = self.projection(self.encoder(normal_MCHW))
+    def features(self, instances_M: Tensor) -> Tensor:
+        """Projected features [M, D] of photos [M, 3, H, W] in [0, 1], or of encoder features [M, F]."""
+        encoded_MF = instances_M
+        if instances_M.ndim != 2:
+            assert self.encoder is not None, "photos for a network that reads features"
+            encoded_MF = self.encoder(normalised(instances_M, self.mean_3, self.std_3))
+        feature_MD: Tensor = self.projection(encoded_MF)
         return feature_MD
 
 
 def build_network(settings: NetworkSettings, edge_px: int, seed: int, outcome: Outcome) -> BagNetwork:
-    """The network at its start: encoder weights as set, everything else drawn from (seed, "weights")."""
+    """The network at its start: encoder weights as set, everything else drawn from (seed, "weights").
+
+    What training does not move (``network.train``) requires no gradient. Raises NetworkError where the encoder cannot be had
+    or has fewer blocks than are to be trained.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", seed) % 2**63)
         encoder, card = build_encoder(settings.encoder, settings.weights, edge_px)
+        freeze(encoder, settings)
         return BagNetwork(encoder, card, settings, outcome)
+
+
+def build_network_on_features(card: EncoderCard, settings: NetworkSettings, seed: int, outcome: Outcome) -> BagNetwork:
+    """The network without an encoder at its start, drawn from (seed, "weights"); ``card`` is that of the features."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", seed) % 2**63)
+        return BagNetwork(None, card, settings, outcome)
+
+
+def with_encoder(network: BagNetwork, settings: NetworkSettings, edge_px: int, seed: int) -> BagNetwork:
+    """A network of its own that reads photos: the encoder that the features came from, all else as in ``network``."""
+    whole = build_network(settings, edge_px, seed, network.outcome)
+    whole.load_state_dict(whole.state_dict() | network.state_dict())
+    return whole.to(next(network.parameters()).device)
+
+
+def build_start_encoder(settings: NetworkSettings, edge_px: int, seed: int) -> tuple[nn.Module, EncoderCard]:
+    """The encoder of ``build_network`` alone, and its card; the seed counts where its weights are random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", seed) % 2**63)
+        return build_encoder(settings.encoder, settings.weights, edge_px)
+
+
+def normalised(photos_MCHW: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
+    """Photos in [0, 1] as the encoder wants them."""
+    return (photos_MCHW - mean_3[:, None, None]) / std_3[:, None, None]
 
 
 def visit_loss(logits_BC: Tensor, label_B: Tensor) -> Tensor:

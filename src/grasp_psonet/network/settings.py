@@ -1,9 +1,12 @@
 """Settings of the network: encoder, attention, head."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from grasp_psonet.setting import STRICT, refuse_unless, setting
+
+_LAST_BLOCKS = re.compile(r"last ([1-9]\d*) blocks?")
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,10 @@ class NetworkSettings:
 
     encoder: str = setting("convnext_tiny", "any timm model, or demo_convnext / demo_vit (drawn skin, 64 px)")
     weights: str = setting("pretrained", "pretrained, random, or a .safetensors file (its path from the study folder)")
+    train: str = setting(
+        "all",
+        "what training moves: all; head: everything but the encoder; or last N blocks of the encoder and the head",
+    )
     feature_length: int = setting(768, "length D of a photo's feature after the projection")
     projection: Literal["linear", "mlp"] = setting("linear", "encoder feature -> D: one layer, or two with GELU")
     attention: Literal["plain", "gated"] = setting("gated", "tanh attention, or tanh times sigmoid (Ilse et al. 2018)")
@@ -23,7 +30,20 @@ class NetworkSettings:
         "before", "before: absent photos leave the softmax; paper: softmax over stored photos, then times the mask"
     )
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the encoder stands still, so that training reads features that were computed once."""
+        return self.train == "head"
+
+    @property
+    def last_blocks(self) -> int | None:
+        """How many of the encoder's last blocks are trained; None where all or none are."""
+        found = _LAST_BLOCKS.fullmatch(self.train)
+        return int(found[1]) if found else None
+
     def __post_init__(self) -> None:
+        is_known = self.train in ("all", "head") or bool(self.last_blocks)
+        refuse_unless(is_known, "network.train", self.train, "all, head, or last N blocks, such as last 2 blocks")
         for name in ("feature_length", "attention_hidden"):
             refuse_unless(getattr(self, name) >= 1, f"network.{name}", getattr(self, name), "at least 1")
         refuse_unless(self.head_hidden >= 0, "network.head_hidden", self.head_hidden, "0 or more")

@@ -53,7 +53,7 @@ def write_store(
     folder.mkdir(parents=True, exist_ok=True)
     paths = [root / path for path in photos[PATH]]
     shape = (len(paths), edge_px, edge_px, 3)
-    pixels = _empty_pixels(folder / PIXELS_FILE, shape)
+    pixels = map_for_writing(folder / PIXELS_FILE, np.dtype(np.uint8), shape, "a smaller photos.edge_px")
     measures: list[dict[str, Any]] = []
     faults: list[str] = []
     with _mapped(partial(_prepare, edge_px=edge_px), paths, processes) as prepared:
@@ -89,17 +89,17 @@ def open_store(folder: Path) -> PhotoStore:
     return PhotoStore(pixels, index)
 
 
-def _empty_pixels(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.uint8]]":
-    """A file of this shape, mapped for writing. Raises FileError where the disk has no room for it."""
+def map_for_writing(path: Path, dtype: "np.dtype[Any]", shape: tuple[int, ...], advice: str) -> "np.memmap[Any, Any]":
+    """A file of this shape, mapped for writing. Raises FileError where the disk has no room for it; ``advice``: what else
+    would help."""
     free = shutil.disk_usage(path.parent).free
-    size = math.prod(shape)
+    size = math.prod(shape) * dtype.itemsize
     if size > free:  # a mapped file is full of holes: without this, a full disk would end the process with a signal
         raise FileError(
-            f"{path} takes {size / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free\n"
-            "  next: make room, or a smaller photos.edge_px"
+            f"{path} takes {size / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free\n  next: make room, or {advice}"
         )
-    pixels: np.memmap[Any, np.dtype[np.uint8]] = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    return pixels
+    mapped: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    return mapped
 
 
 def _prepare(path: Path, edge_px: int) -> tuple[Photo, Quality] | str:

@@ -10,16 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grasp_psonet.errors import StageError, TraceError
-from grasp_psonet.pruning.settings import PruneSettings, has_one_ranking
+from grasp_psonet.pruning.settings import PruneSettings, Rule
 from grasp_psonet.tables.columns import PATIENT_ID, PHOTO_ID, QUERY_ID, SCORE, VISIT_ID
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool]
 
 
-def ranked_photos(
-    scores: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings, are_summed: bool
-) -> pd.DataFrame:
+def ranked_photos(scores: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings) -> pd.DataFrame:
     """The photos that a large enough k would choose, in the order in which they would leave: photo_id, visit_id, score.
 
     The score is what the photo's unit is ranked by: the sum over the queries, or (rule ``each``) the one of its query at
@@ -28,7 +26,7 @@ def ranked_photos(
     photos = scores[[PHOTO_ID, VISIT_ID]].drop_duplicates().sort_values(PHOTO_ID).reset_index(drop=True)
     unit_P, num_units = units_of(photos, visits, settings.remove)
     score_QP = score_matrix(scores, photos[PHOTO_ID])
-    score_RU = rankings(score_QP, unit_P, num_units, has_one_ranking(settings, are_summed))
+    score_RU = rankings(score_QP, unit_P, num_units, settings.rule)
     chosen = choose(score_RU, num_units, settings.end)
     order_P = np.argsort(-chosen.strength[unit_P], kind="stable")
     is_taken_P = (chosen.num_queries > 0)[unit_P][order_P]
@@ -60,11 +58,11 @@ def choose(score_RU: Floats, k: int, end: str) -> Chosen:
     return Chosen(is_chosen_RU.sum(axis=0), strength_U, score_U)
 
 
-def rankings(score_QP: Floats, unit_P: NDArray[np.int64], num_units: int, is_one: bool) -> Floats:
-    """What units are ranked by [R, U]: the sums over their photos, of each query or summed over the queries too."""
+def rankings(score_QP: Floats, unit_P: NDArray[np.int64], num_units: int, rule: Rule) -> Floats:
+    """What units are ranked by [R, U]: the sums over their photos, of each query or (``together``) over the queries too."""
     score_QU = np.zeros((len(score_QP), num_units))
     np.add.at(score_QU.T, unit_P, score_QP.T)
-    return score_QU.sum(axis=0, keepdims=True) if is_one and len(score_QU) else score_QU
+    return score_QU.sum(axis=0, keepdims=True) if rule == "together" and len(score_QU) else score_QU
 
 
 def score_matrix(scores: pd.DataFrame, photo_ids: "pd.Series[str]") -> Floats:

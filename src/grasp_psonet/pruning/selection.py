@@ -20,7 +20,7 @@ from grasp_psonet.pruning.ranking import (
     score_matrix,
     units_of,
 )
-from grasp_psonet.pruning.settings import PruneSettings, has_one_ranking
+from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.tables.columns import PHOTO_ID, VISIT_ID
 from grasp_psonet.tables.traces import KEEP_LIST
 
@@ -28,12 +28,7 @@ _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "o
 
 
 def select(
-    scores: pd.DataFrame,
-    photos: pd.DataFrame,
-    visits: pd.DataFrame,
-    k: int,
-    settings: PruneSettings,
-    are_summed: bool = False,
+    scores: pd.DataFrame, photos: pd.DataFrame, visits: pd.DataFrame, k: int, settings: PruneSettings
 ) -> pd.DataFrame:
     """The keep list: one row per training photo, sorted by photo_id.
 
@@ -45,7 +40,6 @@ def select(
     scores go by id. The score of a visit or patient is the sum over its photos (influence adds up to first order), and
     k then counts visits or patients. Afterwards photos are kept after all, weakest first: by the cap per group, and
     (``remove: photo``) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
-    ``are_summed``: the scores' one query stands for all errors together.
 
     Columns: photo_id, visit_id, kept, reason, num_queries (rankings that chose the photo, kept after all or not), score
     (what photos leave by: ``ranking.ranked_photos``), min_score (the photo's own most harmful score over all queries); both NaN
@@ -55,8 +49,7 @@ def select(
     photos = photos[[PHOTO_ID, VISIT_ID]].sort_values(PHOTO_ID).reset_index(drop=True)
     score_QP = score_matrix(scores, photos[PHOTO_ID])
     unit_P, num_units = units_of(photos, visits, settings.remove)
-    is_one = has_one_ranking(settings, are_summed)
-    chosen = choose(rankings(score_QP, unit_P, num_units, is_one), k, settings.end)
+    chosen = choose(rankings(score_QP, unit_P, num_units, settings.rule), k, settings.end)
     fate = _fate_of(photos, visits, unit_P, chosen, settings)
     if len(photos) and fate.removed_P.all():
         raise SettingsError(
@@ -65,7 +58,7 @@ def select(
         )
     return photos.assign(
         kept=~fate.removed_P,
-        reason=_reasons(fate, chosen.num_queries[unit_P], settings, is_one),
+        reason=_reasons(fate, chosen.num_queries[unit_P], settings),
         num_queries=chosen.num_queries[unit_P],
         score=chosen.score[unit_P],
         min_score=score_QP.min(axis=0) if len(score_QP) else np.nan,
@@ -142,14 +135,18 @@ def _last_of_visit(removed_P: Flags, strength_P: Floats, visit_id: "pd.Series[st
     return (place >= may_leave).to_numpy(np.bool)
 
 
-def _reasons(fate: _Fate, num_queries_P: NDArray[np.int64], settings: PruneSettings, is_one_ranking: bool) -> list[str]:
+def _reasons(fate: _Fate, num_queries_P: NDArray[np.int64], settings: PruneSettings) -> list[str]:
     """Why each photo leaves, or stays although chosen; "" where nothing chose it."""
     one = settings.keep_at_least == 1
     last = "last photo of its visit" if one else f"last {settings.keep_at_least} photos of its visit"
     reasons = []
     fates = zip(fate.removed_P, fate.capped_P, fate.kept_back_P, num_queries_P, strict=True)
     for removed, capped, kept_back, num_queries in fates:
-        errors = "all errors together" if is_one_ranking else f"{num_queries} error{'s' if num_queries > 1 else ''}"
+        errors = (
+            "all errors together"
+            if settings.rule == "together"
+            else f"{num_queries} error{'s' if num_queries > 1 else ''}"
+        )
         why = f"{_FOR_ERRORS[settings.end]} {errors}" if removed else ""
         why = f"kept: cap on {settings.cap_column}" if capped else why
         reasons.append(f"kept: {last}" if kept_back else why)

@@ -5,6 +5,11 @@ from typing import Literal
 
 from grasp_psonet.setting import STRICT, refuse_unless, setting
 
+Rule = Literal["together", "each"]
+End = Literal["harmful", "helpful", "largest"]
+Remove = Literal["photo", "visit", "patient"]
+Control = Literal["random", "loss"]
+
 
 @dataclass(frozen=True)
 class PruneSettings:
@@ -12,21 +17,21 @@ class PruneSettings:
 
     __pydantic_config__ = STRICT
 
-    rule: Literal["together", "each"] = setting(
+    rule: Rule = setting(
         "together",
         "k photos for all errors together, by the sum of their scores, or k for each error and their union (the paper's)",
     )
     k: tuple[int, ...] = setting(
         (250, 500, 1000, 2000, 4000), "photos taken, one training each: for all errors, or for each"
     )
-    end: Literal["harmful", "helpful", "largest"] = setting(
+    end: End = setting(
         "harmful", "end of the ranking that is taken: most negative, most positive, or largest absolute score"
     )
-    remove: Literal["photo", "visit", "patient"] = setting("photo", "what leaves when a photo is taken")
+    remove: Remove = setting("photo", "what leaves when a photo is taken")
     keep_at_least: int = setting(1, "photos that every visit keeps (remove: photo)")
     cap_per_group: float | None = setting(None, "largest fraction of any cap_column group that may leave; empty: none")
     cap_column: str | None = setting(None, "visits column whose groups cap_per_group protects, e.g. fitzpatrick")
-    controls: tuple[Literal["random", "loss"], ...] = setting(
+    controls: tuple[Control, ...] = setting(
         ("random",), "removals of the same size trained beside: random (same number per visit), highest loss"
     )
 
@@ -52,6 +57,11 @@ class PruneSettings:
         )
 
 
-def has_one_ranking(settings: PruneSettings, are_summed: bool) -> bool:
-    """Whether one ranking serves all errors, or each has its own; ``are_summed``: they were traced as one already."""
-    return are_summed or settings.rule == "together"
+def applied_rule(rule: Rule, sum_queries: bool) -> Rule:
+    """The rule that a ranking follows: errors that were traced as one (``trace.sum_queries``) have one ranking anyway."""
+    return "together" if sum_queries else rule
+
+
+def num_rankings(rule: Rule, num_queries: int) -> int:
+    """Rankings that this many traced errors give under the applied rule: one for all of them, or one each."""
+    return min(1, num_queries) if rule == "together" else num_queries

@@ -49,7 +49,7 @@ class ReaderFigures:
 
 @dataclass(frozen=True)
 class Arm:
-    """One trained network: ``k`` photos taken per error, or for all together (0 for the baseline), ``removed`` photos in all.
+    """One trained network: ``k`` photos taken for each error, or for all (0 for the baseline), ``removed`` photos in all.
 
     ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
     or patients leave). A control (random, loss) has the k of the removal it matches.
@@ -78,8 +78,8 @@ class FlaggedPhoto:
     """One of the training photos that pruning takes first.
 
     ``cam_largest`` is None without a map and 0 where no place speaks for the class. ``score`` is what pruning ranks by (the
-    sum over the errors, or one error's), ``num_errors`` the number of validation errors that took it (None where they are
-    scored together), ``fault`` what was planted on it (synthetic cohorts only).
+    sum over the errors, or one error's), ``num_errors`` the number of validation errors that took it (None where one
+    ranking served all), ``fault`` what was planted on it (synthetic cohorts only).
     """
 
     photo_id: str
@@ -203,8 +203,9 @@ class ReportData:
     """Everything that the page and results.json hold. ``chosen`` names an arm; the baseline's name where nothing is pruned.
 
     ``arms`` are in table order, the baseline first. ``against_random``: paired AUC difference of the chosen run minus its
-    random control, per reader. ``reader_kappa``: Reader 2 against Reader 1 on the test split, the ceiling. ``is_summed``: the
-    ``num_queries`` visits were scored together, in one ranking. ``of_every_epoch``: they are those that the baseline
+    random control, per reader. ``reader_kappa``: Reader 2 against Reader 1 on the test split, the ceiling. ``remove``: what
+    leaves when a photo is taken. ``has_one_ranking``: one ranking served all ``num_queries`` visits, by the sum over them.
+    ``of_every_epoch``: they are those that the baseline
     misclassified at some recorded epoch, not at the kept one alone; ``num_errors``: those of the kept one. ``min_gain_se``:
     standard errors by which pruning had to win.
     """
@@ -232,8 +233,8 @@ class ReportData:
     subgroups: tuple[Subgroup, ...] = ()
     truth: tuple[PlantedFault, ...] | None = None
     end: Literal["harmful", "helpful", "largest"] = "harmful"
-    unit: Literal["photo", "visit", "patient"] = "photo"
-    is_summed: bool = False
+    remove: Literal["photo", "visit", "patient"] = "photo"
+    has_one_ranking: bool = False
     of_every_epoch: bool = False
     num_errors: int = 0
     min_gain_se: float = 0.0

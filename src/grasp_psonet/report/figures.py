@@ -16,7 +16,7 @@ _OFFSETS_PX = {"baseline": 0.0, "pruned": 0.0, "random": 7.0, "loss": -7.0}
 NUM_LINE_STYLES = 10
 
 
-def sweep_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
+def removal_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
     """Test AUC against the fraction of training photos removed: baseline, each k, controls, with intervals.
 
     All readers' figures share one scale. Empty where the reader's AUC is estimable for no run.
@@ -47,7 +47,7 @@ def sweep_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
         parts.append(_whisker(axes, x, auc, arm["kind"].raw))
         parts.append(_mark(x, axes.y(auc["value"].raw), arm["kind"].raw, bool(arm["is_chosen"].raw)))
     return _figure(
-        f"sweep-{reader}",
+        f"removal-{reader}",
         f"Test AUC against {reader_name} by fraction of training photos removed",
         "Dots with intervals: the baseline, each removal and its controls. The numbers are in the table beside the figure.",
         parts,

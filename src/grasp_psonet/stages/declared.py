@@ -5,11 +5,12 @@ stage has to be made. How many processes work, and where the photos lie, changes
 is bound where the stage is declared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grasp_psonet.audit.settings import AuditSettings
+from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.evidence.settings import EvaluateSettings
@@ -17,7 +18,7 @@ from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.proof import digest
-from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.pruning.settings import Control, End, PruneSettings, Remove, Rule, applied_rule
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.keep_lists import made_keep_lists
@@ -39,23 +40,42 @@ class PrepareNeeds:
 
 
 @dataclass(frozen=True)
-class TrainNeeds:
-    """Settings of a run."""
+class FeatureNeeds:
+    """Settings of the feature store; augmentation is off here where training does not read features."""
 
-    seed: int
-    network: NetworkSettings
-    train: TrainSettings
-    severity: SeveritySettings
-    split: SplitSettings
+    encoder: str = at("network.encoder")
+    weights: str = at("network.weights")
+    augmentation: AugmentationSettings = at("train.augmentation")
     edge_px: int = at("photos.edge_px")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
 
+
+@dataclass(frozen=True)
+class CohortNeeds:
+    """Settings that the tables of a study are read under: what labels a visit, and how patients are drawn into splits."""
+
+    seed: int
+    severity: SeveritySettings
+    split: SplitSettings
+
     @property
     def outcome(self) -> "Outcome":
+        """What a visit's label is and what is learned from it."""
         from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
 
         return Outcome(self.severity)
+
+
+@dataclass(frozen=True)
+class TrainNeeds(CohortNeeds):
+    """Settings of a run."""
+
+    network: NetworkSettings
+    train: TrainSettings
+    edge_px: int = at("photos.edge_px")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
 
 
 @dataclass(frozen=True)
@@ -69,60 +89,47 @@ class TraceNeeds:
 
 
 @dataclass(frozen=True)
-class PruneNeeds:
-    """Settings of a keep list; its k stands in its name."""
+class RankingNeeds:
+    """Settings that rank photos for pruning."""
 
-    rule: str = at("prune.rule")
-    end: str = at("prune.end")
-    remove: str = at("prune.remove")
+    rule: Rule = at("prune.rule")
+    end: End = at("prune.end")
+    remove: Remove = at("prune.remove")
+    sum_queries: bool = at("trace.sum_queries")
+
+    @property
+    def rules(self) -> PruneSettings:
+        """The settings of pruning with the rule that applies."""
+        rule = applied_rule(self.rule, self.sum_queries)
+        return PruneSettings(rule=rule, end=self.end, remove=self.remove)
+
+
+@dataclass(frozen=True)
+class PruneNeeds(RankingNeeds, CohortNeeds):
+    """Settings of a keep list, and of a control; its k stands in its name."""
+
     keep_at_least: int = at("prune.keep_at_least")
     cap_per_group: float | None = at("prune.cap_per_group")
     cap_column: str | None = at("prune.cap_column")
-    are_summed: bool = at("trace.summed")
-    severity: SeveritySettings = at("severity")
 
     @property
-    def outcome(self) -> "Outcome":
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
-
-        return Outcome(self.severity)
-
-    def rules(self, k: int) -> PruneSettings:
-        """The settings of pruning that choose k."""
-        return PruneSettings(
-            rule=self.rule,  # type: ignore[arg-type]  # checked when the tree was parsed
-            k=(k,),
-            end=self.end,  # type: ignore[arg-type]
-            remove=self.remove,  # type: ignore[arg-type]
+    def rules(self) -> PruneSettings:
+        """The settings of pruning with the rule that applies."""
+        return replace(
+            super().rules,
             keep_at_least=self.keep_at_least,
             cap_per_group=self.cap_per_group,
             cap_column=self.cap_column,
-            controls=(),
         )
 
 
 @dataclass(frozen=True)
-class ControlNeeds(PruneNeeds):
-    """Settings of a control."""
-
-    seed: int = at("seed")
-
-
-@dataclass(frozen=True)
-class EvaluateNeeds:
+class EvaluateNeeds(CohortNeeds):
     """Settings of the evaluation."""
 
     evaluate: EvaluateSettings
-    severity: SeveritySettings
-    seed: int
     k: tuple[int, ...] = at("prune.k")
-    controls: tuple[str, ...] = at("prune.controls")
-
-    @property
-    def outcome(self) -> "Outcome":
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
-
-        return Outcome(self.severity)
+    controls: tuple[Control, ...] = at("prune.controls")
 
 
 @dataclass(frozen=True)
@@ -138,26 +145,12 @@ class AuditNeeds:
 
 
 @dataclass(frozen=True)
-class ExplainNeeds:
+class ExplainNeeds(RankingNeeds):
     """Settings of the maps; those of pruning say which photos leave first."""
 
-    explain: ExplainSettings
-    rule: str = at("prune.rule")
-    end: str = at("prune.end")
-    remove: str = at("prune.remove")
-    are_summed: bool = at("trace.summed")
+    explain: ExplainSettings = at("explain")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
-
-    @property
-    def rules(self) -> PruneSettings:
-        """The settings of pruning that rank photos."""
-        return PruneSettings(
-            rule=self.rule,  # type: ignore[arg-type]  # checked when the tree was parsed
-            end=self.end,  # type: ignore[arg-type]
-            remove=self.remove,  # type: ignore[arg-type]
-            controls=(),
-        )
 
 
 def prepare_task(job: "Job") -> Task:
@@ -173,21 +166,43 @@ def prepare_task(job: "Job") -> Task:
     return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make)
 
 
+def features_task(job: "Job") -> Task:
+    """The start encoder's feature of every photo in the store, and of its augmentations where training reads features."""
+    network, study = job.settings.network, job.study
+
+    def make(folder: Path, own: FeatureNeeds) -> None:
+        from grasp_psonet.stages.makers.features import make_features
+
+        make_features(folder, own, job)
+
+    own = needs_of(FeatureNeeds, job.settings)
+    if not network.is_frozen:
+        own = replace(own, augmentation=AugmentationSettings())
+    inputs: dict[str, Path | str] = {"store": study.store, "device": resolved_device(own.device)}
+    if network.weights == "random":
+        inputs["seed of the encoder"] = str(job.settings.seed)
+    inputs |= _encoder_weights(job)
+    return declared("features", study.features, own, inputs, make)
+
+
+def _encoder_weights(job: "Job") -> dict[str, Path | str]:
+    weights = job.study.folder / job.settings.network.weights
+    return {"encoder weights": digest(weights)} if weights.is_file() else {}
+
+
 def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) -> Task:
     """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
 
     def make(folder: Path, own: TrainNeeds) -> None:
         from grasp_psonet.stages.makers.train import make_run
 
-        make_run(folder, own, job.study, job.cohort, pruning, f"  {name}")
+        make_run(folder, own, job.study, job.cohort_for(own), pruning, f"  {name}")
 
     device = resolved_device(job.settings.machine.device)
-    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest, "device": device}
+    inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest, "device": device}
     if pruning is not None:
         inputs["pruning"] = pruning
-    weights = job.study.folder / job.settings.network.weights
-    if weights.is_file():
-        inputs["encoder weights"] = digest(weights)
+    inputs |= _encoder_weights(job)
     own = needs_of(TrainNeeds, job.settings)
     return declared(f"train {name}", job.study.run(name), own, inputs, make, resumable=True)
 
@@ -216,7 +231,7 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
     def make(folder: Path, own: PruneNeeds) -> None:
         from grasp_psonet.stages.makers.prune import make_pruning
 
-        make_pruning(folder, own, one.k, trace, job.cohort)
+        make_pruning(folder, own, one.k, trace, job.cohort_for(own))
 
     inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
     return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
@@ -225,15 +240,13 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
 def _control_task(job: "Job", one: KeepList) -> Task:
     trace, pruning = job.study.trace(job.trace_name()), job.study.pruning(job.pruned_names()[one.k])
 
-    def make(folder: Path, own: ControlNeeds) -> None:
+    def make(folder: Path, own: PruneNeeds) -> None:
         from grasp_psonet.stages.makers.prune import make_control
 
-        make_control(folder, own, one, pruning, trace, job.cohort)
+        make_control(folder, own, one, pruning, trace, job.cohort_for(own))
 
     inputs: dict[str, Path | str] = {"pruning": pruning, "trace": trace, "tables": job.tables_digest}
-    return declared(
-        f"prune {one.name}", job.study.pruning(one.name), needs_of(ControlNeeds, job.settings), inputs, make
-    )
+    return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
 
 
 def retrain_tasks(job: "Job") -> list[Task]:
@@ -249,7 +262,7 @@ def evaluate_task(job: "Job") -> Task:
     def make(folder: Path, own: EvaluateNeeds) -> None:
         from grasp_psonet.stages.makers.evaluate import make_evaluation
 
-        make_evaluation(folder, own, runs, job.keep_lists(), job.cohort.visits)
+        make_evaluation(folder, own, runs, job.keep_lists(), job.cohort_for(own).visits)
 
     inputs: dict[str, Path | str] = {f"run {name}": folder for name, folder in runs.items()}
     inputs["tables"] = job.tables_digest
@@ -279,7 +292,7 @@ def explain_task(job: "Job") -> Task:
 
         make_maps(folder, own, TrainedRun(job), trace)
 
-    inputs = job.baseline_inputs() | {"trace": trace}
+    inputs = job.baseline_inputs() | {"store": job.study.store, "trace": trace}
     return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
 
 

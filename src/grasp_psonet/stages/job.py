@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.errors import StudyError
 from grasp_psonet.proof import NOTE, digest, read_note
-from grasp_psonet.pruning.settings import has_one_ranking
+from grasp_psonet.pruning.settings import Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from grasp_psonet.cohort.outcome import Outcome
     from grasp_psonet.cohort.tables import Cohort
+    from grasp_psonet.stages.declared import CohortNeeds
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,15 @@ class Job:
     @cached_property
     def cohort(self) -> "Cohort":
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
+        return self._read_cohort(self.outcome, self.settings.split, self.settings.seed)
+
+    def cohort_for(self, own: "CohortNeeds") -> "Cohort":
+        """The tables under the labels and splits of a stage's own needs; those of the job where they are the same."""
+        settings = self.settings
+        is_same = (own.severity, own.split, own.seed) == (settings.severity, settings.split, settings.seed)
+        return self.cohort if is_same else self._read_cohort(own.outcome, own.split, own.seed)
+
+    def _read_cohort(self, outcome: "Outcome", split: SplitSettings, seed: int) -> "Cohort":
         self.refuse_without_tables()
         from grasp_psonet.cohort.tables import (  # loads pandas, which a look at a finished study spares
             TableFiles,
@@ -57,7 +68,7 @@ class Job:
         )
 
         files = TableFiles(self.study.visits_file, self.study.photos_file, self.study.views_file)
-        return read_cohort(files, self.outcome, self.settings.split, self.settings.seed)
+        return read_cohort(files, outcome, split, seed)
 
     def refuse_without_tables(self) -> None:
         """Raises StudyError where the study has no visits.csv or photos.csv."""
@@ -89,16 +100,26 @@ class Job:
 
     def baseline_inputs(self) -> dict[str, Path | str]:
         """What every stage reads that looks at the baseline and its photos."""
-        return {"run": self.study.run(BASELINE), "store": self.study.store, "tables": self.tables_digest}
+        return {"run": self.study.run(BASELINE), **self.bag_inputs(), "tables": self.tables_digest}
+
+    def bag_inputs(self) -> dict[str, Path | str]:
+        """What the bags of a training are filled from: the photos, or the features that a frozen encoder gave them."""
+        if self.settings.network.is_frozen:
+            return {"features": self.study.features}
+        return {"store": self.study.store}
 
     @property
     def has_one_ranking(self) -> bool:
         """Whether one ranking of the photos serves all errors; otherwise each error has its own."""
-        return has_one_ranking(self.settings.prune, self.settings.trace.summed)
+        return self._applied_rule == "together"
 
     def num_rankings(self, num_queries: int) -> int:
         """Rankings that this many traced errors give."""
-        return min(1, num_queries) if self.has_one_ranking else num_queries
+        return num_rankings(self._applied_rule, num_queries)
+
+    @property
+    def _applied_rule(self) -> Rule:
+        return applied_rule(self.settings.prune.rule, self.settings.trace.sum_queries)
 
     def trace_name(self) -> str:
         """The name of the study's trace."""

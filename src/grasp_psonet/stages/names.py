@@ -26,7 +26,7 @@ def trace_name(trace: TraceSettings) -> str:
     parts += [f"{trace.query}-query"] if trace.query != usual.query else []
     parts += [f"{trace.errors}-errors"] if trace.errors != usual.errors else []
     parts += [trace.counting] if trace.counting != usual.counting else []
-    parts += ["summed"] if trace.summed else []
+    parts += ["summed-queries"] if trace.sum_queries else []
     parts += [trace.curvature] if trace.curvature != usual.curvature else []
     if trace.parameters != usual.parameters:
         patterns = trace.parameters if isinstance(trace.parameters, str) else "\n".join(trace.parameters)

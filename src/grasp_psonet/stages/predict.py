@@ -31,7 +31,7 @@ def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
         raise StageError(f"{folder} is not a complete run\n  next: name a folder such as STUDY/runs/baseline")
     run = TrainedRun(Job(Study(folder.parent.parent), parse({}, "the defaults")), folder.name)
     edge_px = run.settings.edge_px
-    network = run.kept_network(use_machine("auto", run.settings.threads))
+    network = run.photo_network(use_machine("auto", run.settings.threads))
     visits = _visits_in(photos)
     pixels: list[np.ndarray] = []
     bags = []

@@ -9,13 +9,16 @@ from typing import Any
 import pandas as pd
 import torch
 
-from grasp_psonet.bags.bag import Bag, make_bags
+from grasp_psonet.bags.bag import Bag, Pixels, make_bags
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
+from grasp_psonet.features.extract import read_card
+from grasp_psonet.features.store import FeatureStore, open_features
 from grasp_psonet.files import read_json
-from grasp_psonet.network.network import BagNetwork, build_network
+from grasp_psonet.network.network import BagNetwork, build_network, build_network_on_features, with_encoder
+from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
 from grasp_psonet.stages.declared import TrainNeeds
@@ -34,7 +37,10 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What a run is trained from: tables and store of a study under the run's settings, less the photos that it removed."""
+    """What a run is trained from: tables and store of a study under the run's settings, less the photos that it removed.
+
+    Where the encoder is frozen the run reads the features of the photos in place of the photos.
+    """
 
     study: Study
     settings: TrainNeeds
@@ -52,25 +58,38 @@ class RunInputs:
         return open_store(self.study.store)
 
     @cached_property
+    def features(self) -> FeatureStore:
+        """The study's features. Raises StageError where there is no complete store of them."""
+        return open_features(self.study.features)
+
+    @property
+    def pixels(self) -> Pixels:
+        """What bags are filled from: photos, or their features."""
+        return self.features if self.settings.network.is_frozen else self.store.pixels
+
+    @property
+    def index(self) -> pd.DataFrame:
+        """Row, photo_id and visit_id of each of them."""
+        return self.features.index if self.settings.network.is_frozen else self.store.index
+
+    @cached_property
     def training_bags(self) -> dict[str, Bag]:
         """The bags of the train split; removed photos are absent, and visits that lost every photo are left out."""
-        bags = make_bags(self._visits_of("train"), self.store.index, self.outcome.label_column, self.removed)
+        bags = make_bags(self._visits_of("train"), self.index, self.outcome.label_column, self.removed)
         return {visit_id: bag for visit_id, bag in bags.items() if any(bag.is_present)}
 
     def bags(self, split: str) -> list[Bag]:
         """The bags of a split; of the train split those that training sees, of others all with nothing removed."""
         if split == "train":
             return list(self.training_bags.values())
-        return list(make_bags(self._visits_of(split), self.store.index, self.outcome.label_column).values())
+        return list(make_bags(self._visits_of(split), self.index, self.outcome.label_column).values())
 
     @cached_property
     def source(self) -> BatchSource:
         """What makes the batches of training."""
         settings = self.settings
         reads_removed = settings.network.mask == "paper"
-        return BatchSource(
-            self.training_bags, self.store.pixels, settings.train.augmentation, settings.seed, reads_removed
-        )
+        return BatchSource(self.training_bags, self.pixels, settings.train.augmentation, settings.seed, reads_removed)
 
     @cached_property
     def plan(self) -> pd.DataFrame:
@@ -81,10 +100,14 @@ class RunInputs:
 
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""
-        settings = self.settings.network
-        if settings.weights not in ("pretrained", "random"):
-            settings = replace(settings, weights=str(self.study.folder / settings.weights))
-        return build_network(settings, self.store.edge_px, self.settings.seed, self.outcome)
+        return self.build(with_weights_of(self.study, self.settings.network))
+
+    def build(self, network: NetworkSettings) -> BagNetwork:
+        """A network of this kind under these settings: one that reads what the run reads."""
+        seed = self.settings.seed
+        if network.is_frozen:
+            return build_network_on_features(read_card(self.study.features), network, seed, self.outcome)
+        return build_network(network, self.settings.edge_px, seed, self.outcome)
 
     def _visits_of(self, split: str) -> pd.DataFrame:
         visits = self.cohort.visits
@@ -99,18 +122,18 @@ class TrainedRun:
     under its present settings, which may have changed since and are shown to nobody.
     """
 
-    _job: Job
+    job: Job
     name: str = BASELINE
 
     @cached_property
     def folder(self) -> Path:
         """The run's folder, every byte of it proven. Raises StageError where it is not as it was made."""
-        return proven(self._job.study.run(self.name))
+        return proven(self.job.study.run(self.name))
 
     @cached_property
     def _job_as_trained(self) -> Job:
         """The study under the settings of the run. Raises StageError where the run is not complete."""
-        return self._job.as_trained(self.folder)
+        return self.job.as_trained(self.folder)
 
     @cached_property
     def settings(self) -> TrainNeeds:
@@ -125,8 +148,7 @@ class TrainedRun:
     @cached_property
     def cohort(self) -> Cohort:
         """The study's tables as training read them: those of the job, unless cut-offs or splits were others then."""
-        now, then = ((of.severity, of.split, of.seed) for of in (self._job.settings, self.settings))
-        return self._job.cohort if now == then else self._job_as_trained.cohort
+        return self.job.cohort_for(self.settings)
 
     @cached_property
     def device(self) -> torch.device:
@@ -136,8 +158,8 @@ class TrainedRun:
     @cached_property
     def inputs(self) -> RunInputs:
         """What it was trained from."""
-        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self._job.study.pruning(self.name)))
-        return RunInputs(self._job.study, self.settings, self.cohort, removed)
+        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self.job.study.pruning(self.name)))
+        return RunInputs(self.job.study, self.settings, self.cohort, removed)
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
@@ -177,8 +199,8 @@ class TrainedRun:
     def network_at(self, step: int, device: torch.device | None = None) -> BagNetwork:
         """A network of its own with the weights after this step, which has an anchor; on the run's device unless told."""
         device = device or self.device
-        settings = replace(self.settings.network, weights="random")  # the anchor holds every weight
-        network = build_network(settings, self.settings.edge_px, self.settings.seed, self.outcome).to(device)
+        # the anchor holds every weight
+        network = self.inputs.build(replace(self.settings.network, weights="random")).to(device)
         load_weights(network, self.trajectory.read(step, device))
         return network
 
@@ -186,9 +208,24 @@ class TrainedRun:
         """A network of its own with the weights that the run kept."""
         return self.network_at(self.kept_step, device)
 
+    def photo_network(self, device: torch.device | None = None) -> BagNetwork:
+        """The kept network as one that reads photos: where the encoder is frozen it is put back."""
+        kept = self.kept_network(device)
+        if kept.encoder is not None:
+            return kept
+        settings = with_weights_of(self.job.study, self.settings.network)
+        return with_encoder(kept, settings, self.settings.edge_px, self.settings.seed)
+
     def start(self) -> Anchor:
         """The anchor before step 1, which runs do not keep: the network as it stood is made again."""
         return start_anchor(self.inputs.start_network().to(self.device))
+
+
+def with_weights_of(study: Study, settings: NetworkSettings) -> NetworkSettings:
+    """The settings with a relative path of encoder weights taken from the study folder."""
+    if settings.weights in ("pretrained", "random"):
+        return settings
+    return replace(settings, weights=str(study.folder / settings.weights))
 
 
 def removed_photos(pruning: Path) -> frozenset[str]:

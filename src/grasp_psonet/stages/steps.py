@@ -39,6 +39,12 @@ STEPS = (
         _one(declared.prepare_task),
     ),
     Step(
+        "features",
+        "the encoder's feature of every photo, computed once",
+        ("network", "train.augmentation", "machine"),
+        _one(declared.features_task),
+    ),
+    Step(
         "train",
         "the baseline run, with its whole trajectory on record",
         ("seed", "network", "train", "machine"),

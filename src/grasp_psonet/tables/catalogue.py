@@ -1,14 +1,12 @@
 """All tables in the order in which a study makes them."""
 
-from pathlib import PurePosixPath
-
 from grasp_psonet.tables import audit, evaluation, explain, runs, store, study, traces, truth
 from grasp_psonet.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
     *(study.VISITS, study.PHOTOS, study.VIEWS),
     *(truth.TRUTH, truth.TRUTH_VISITS),
-    store.STORE_INDEX,
+    *(store.STORE_INDEX, store.FEATURE_INDEX),
     *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),
     *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST),
     *(
@@ -23,8 +21,3 @@ TABLES: tuple[Table, ...] = (
     explain.MAPS,
     *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),
 )
-
-
-def tables_at(path: PurePosixPath) -> list[Table]:
-    """The tables that a file of this path from the study folder can be: one, or none for a file that is no table."""
-    return [table for table in TABLES if table.is_at(path)]

@@ -1,4 +1,4 @@
-"""The index of the photo store."""
+"""The indexes of the photo store and of the feature store."""
 
 from grasp_psonet.tables import columns as c
 from grasp_psonet.tables.dtypes import FLOAT64, INT, TEXT
@@ -28,5 +28,18 @@ STORE_INDEX = Table(
             "the first earlier photo of the visit that looks almost the same; missing where none does",
             nullable=True,
         ),
+    ),
+)
+
+FEATURE_INDEX = Table(
+    title="the index of the feature store",
+    pattern="features/index.parquet",
+    row="photo",
+    made_by="grasp features",
+    columns=(
+        Column(c.ROW, INT, "its place in features.npy", "from 0"),
+        Column(c.PHOTO_ID, TEXT, "the photo"),
+        Column(c.VISIT_ID, TEXT, "its visit"),
+        Column(c.VIEW, TEXT, "the view; missing where photos.csv tells none", nullable=True),
     ),
 )

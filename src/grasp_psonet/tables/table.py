@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -58,10 +58,6 @@ class Table:
     columns: tuple[Column, ...]
     made_by: str = ""
     further: str | None = None
-
-    def is_at(self, path: PurePosixPath) -> bool:
-        """Whether a file of this path from the study folder is this table."""
-        return self.pattern != "" and path.match(self.pattern) and len(path.parts) == self.pattern.count("/") + 1
 
     @property
     def names(self) -> list[str]:
@@ -139,9 +135,9 @@ class Table:
     def _wanted(self, schema: pa.Schema, columns: Sequence[str] | None, path: Path) -> list[str]:
         """The columns to read. Raises StageError where the file lacks one, or holds another type."""
         known = [name for name in schema.names if self.column(name) is not None]
-        asked = known if columns is None else list(columns)
+        names = known if columns is None else list(columns)
         faults = self._faults_of_names(known) if columns is None else []
-        for name in [] if faults else asked:
+        for name in [] if faults else names:
             wanted, places = self._known(name).dtype, schema.get_all_field_indices(name)
             holds = dtype_of_arrow(schema.field(places[0]).type) if places else None
             if len(places) != 1:
@@ -150,7 +146,7 @@ class Table:
                 faults.append(f"{name} is {holds}; wanted: {wanted}")
         if faults:
             raise self._unreadable(path, "; ".join(faults))
-        return asked
+        return names
 
     def _frame_of(self, table: pa.Table, path: Path) -> pd.DataFrame:
         """The frame, each column of the type stated. Raises StageError on values missing where there may be none."""

@@ -21,7 +21,7 @@ SCORES = Table(
     row="pair of a query and a training photo",
     made_by="grasp trace",
     columns=(
-        Column(c.QUERY_ID, TEXT, "the misclassified visit; `all` where the errors are traced as one"),
+        Column(c.QUERY_ID, TEXT, "the misclassified visit; `all` with `trace.sum_queries`"),
         Column(c.PHOTO_ID, TEXT, "the training photo"),
         _SCORED_VISIT,
         _SCORE,
@@ -33,7 +33,7 @@ TRACE_RESULT = Table(
     pattern="",
     row="pair of a query and a training photo",
     columns=(
-        Column(c.QUERY_ID, TEXT, "the query; `all` where the queries are summed"),
+        Column(c.QUERY_ID, TEXT, "the query; `all` with `sum_queries`"),
         _SCORED_VISIT,
         _PLACE,
         _SCORE,
@@ -45,7 +45,7 @@ CHANGES = Table(
     pattern="",
     row="pair of a query and an edit of a training bag",
     columns=(
-        Column(c.QUERY_ID, TEXT, "the query; `all` where the queries are summed"),
+        Column(c.QUERY_ID, TEXT, "the query; `all` with `sum_queries`"),
         _SCORED_VISIT,
         Column(c.EDIT, TEXT, "what becomes of the bag", "removed, alone, relabelled"),
         Column(

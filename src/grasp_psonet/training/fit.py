@@ -25,7 +25,7 @@ from grasp_psonet.trajectory.anchors import (
     anchor_steps,
     load_weights,
     read_anchor,
-    weights_of,
+    trained_weights_of,
     write_anchor,
 )
 from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps
@@ -172,7 +172,7 @@ def _resume(network: BagNetwork, run: RunFolder) -> tuple[list[dict[str, float]]
             anchor_path(run.anchors, step).unlink()
     device = next(network.parameters()).device
     if not rows:
-        return [], AdamState.at_start(weights_of(network))
+        return [], AdamState.at_start(trained_weights_of(network))
     anchor = read_anchor(anchor_path(run.anchors, int(rows[-1][STEP])), device)
     load_weights(network, anchor)
     log.info("going on after epoch %d, step %d", anchor.epoch, anchor.step)

@@ -35,6 +35,11 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: weight.detach() for name, weight in network.named_parameters()}
 
 
+def trained_weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """The same of the parameters that training moves: those that require a gradient. Only they have moments."""
+    return {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
+
+
 def anchor_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:07d}.safetensors"
 
@@ -87,7 +92,7 @@ def start_anchor(network: nn.Module) -> Anchor:
     """Training as it stands before step 1 with the network's present weights; runs keep none, they draw it again."""
     weights = {name: weight.clone() for name, weight in weights_of(network).items()}
     buffers = {name: buffer.clone() for name, buffer in _saved_buffers(network).items()}
-    return Anchor(0, 0, 0.0, "", weights, buffers, AdamState.at_start(weights))
+    return Anchor(0, 0, 0.0, "", weights, buffers, AdamState.at_start(trained_weights_of(network)))
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.network.loss import loss_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm
-from grasp_psonet.trajectory.anchors import weights_of
+from grasp_psonet.trajectory.anchors import trained_weights_of
 from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
@@ -37,7 +37,7 @@ def train_step(
 ) -> StepResult:
     """Mean loss over the draws, backward, clipping, one Adam step; weights and state change in place."""
     found = batch_gradient(network, batch, settings.clip_norm)
-    adam_step(weights_of(network), found.clipped, state, settings, lr)
+    adam_step(trained_weights_of(network), found.clipped, state, settings, lr)
     return found.result
 
 

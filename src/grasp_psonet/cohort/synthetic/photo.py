@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from grasp_psonet import chance
 from grasp_psonet.cohort.synthetic import camera
 from grasp_psonet.cohort.synthetic.body import Body, body_of
-from grasp_psonet.cohort.synthetic.lesions import Lesion, layout, plaques_of, redden, relief, scale_of
+from grasp_psonet.cohort.synthetic.lesions import Lesion, Plaques, layout, plaques_of, redden, relief, scale_of
 from grasp_psonet.cohort.synthetic.noise import Plane, enlarged, smooth_noise, smoothstep
 from grasp_psonet.cohort.synthetic.protocol import VIEW_OF
 from grasp_psonet.cohort.synthetic.skin import Person
@@ -56,14 +56,6 @@ def draw_photo(plan: PhotoPlan) -> np.ndarray:
     return pixels_HWC
 
 
-def draw_cover(plan: PhotoPlan) -> tuple[Plane, Plane]:
-    """Where plaques are and where skin is in a photo of the body, both 0..1 [H, W]."""
-    body, pose_seed = _posed(chance.generator(*plan.photo_key), plan)
-    skin_HW = smoothstep(body.depth_HW, -2 / plan.edge_px, 2 / plan.edge_px)
-    field_HW = _layout_seen(pose_seed, plan, body)
-    return plaques_of(field_HW, skin_HW, plan.lesion.area_fraction).cover_HW, skin_HW
-
-
 def _posed(rng: np.random.Generator, plan: PhotoPlan) -> tuple[Body, tuple[Plane, Plane]]:
     view = VIEW_OF[plan.drawn_view]
     pose = camera.held(rng, zoom=0.78 if plan.fault == "background" else 1.0)
@@ -78,11 +70,16 @@ def _layout_seen(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> Plan
     return np.asarray(field_HW[row, column])
 
 
+def _plaques(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> tuple[Plaques, Plane]:
+    """The plaques, and where skin is, 0..1 [H, W]."""
+    skin_HW = smoothstep(body.depth_HW, -2 / plan.edge_px, 2 / plan.edge_px)
+    return plaques_of(_layout_seen(seen, plan, body), skin_HW, plan.lesion.area_fraction), skin_HW
+
+
 def _skin(rng: np.random.Generator, plan: PhotoPlan) -> Plane:
     body, seen = _posed(rng, plan)
     edge_px, person, lesion = plan.edge_px, plan.person, plan.lesion
-    skin_HW = smoothstep(body.depth_HW, -2 / edge_px, 2 / edge_px)
-    plaques = plaques_of(_layout_seen(seen, plan, body), skin_HW, lesion.area_fraction)
+    plaques, skin_HW = _plaques(seen, plan, body)
     scale_HW = scale_of(rng, plaques, lesion)
 
     mottle_HW = 0.7 * smooth_noise(rng, edge_px, 9) + 0.5 * smooth_noise(rng, edge_px, 28)

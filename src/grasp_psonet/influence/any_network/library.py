@@ -23,8 +23,6 @@ from grasp_psonet.trajectory.recording import read_start, with_losses
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 
-SUMMED = "all"  # the id of the one row where queries are summed
-
 # The two functions below take many arguments on purpose: they are what a person calls from Python, and each argument is a
 # choice with a default and a name of its own; a settings value would only hide them. They hand on values.
 
@@ -72,7 +70,7 @@ def trace(
         query=query,
         counting=counting,
         errors="kept",
-        summed=sum_queries,
+        sum_queries=sum_queries,
         parameters=parameters if isinstance(parameters, str) else tuple(parameters),
         curvature=curvature,
         replay_tolerance=replay_tolerance,
@@ -98,8 +96,7 @@ def trace(
             "the mean cross-entropy\n  of the draws, clipped as record(clip_norm=...) says; what rounds otherwise than "
             "training did needs a larger\n  replay_tolerance. Otherwise trace with counting checkpoints"
         ) from fault
-    query_ids = (SUMMED,) if sum_queries else found.query_ids
-    table = score_table(found.by_formula[formula], query_ids, visits)
+    table = score_table(found.by_formula[formula], found.query_ids, visits)
     table.attrs |= {"coverage": str(inputs.coverage), "caveats": list(found.caveats)}
     return table
 
@@ -138,7 +135,7 @@ def what_if(
         query=query,
         counting="checkpoints",
         errors="kept",
-        summed=sum_queries,
+        sum_queries=sum_queries,
         parameters=parameters if isinstance(parameters, str) else tuple(parameters),
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
@@ -147,8 +144,7 @@ def what_if(
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
     found = predicted_changes(TrainedNetwork(inputs.network, trajectory), request)
-    query_ids = (SUMMED,) if sum_queries else tuple(bag.visit_id for bag in bags.queries)
-    table = change_table(found, query_ids, visits)
+    table = change_table(found, request.query_ids, visits)
     table.attrs["coverage"] = str(inputs.coverage)
     return table
 

@@ -34,7 +34,7 @@ def passes_of_unrolling(trajectory: Trajectory, rows: slice, request: Request) -
     """Passes of formula unrolled: the queries, and for each photo of a draw its products and those with the curvature."""
     num_photos, num_rows = _num_drawn_photos(trajectory, 0, trajectory.kept_step, request), _num_rows(rows)
     curved = num_photos * (1 + 2 * num_rows)
-    queries = request.query_bags if request.settings.summed else request.query_bags[rows]
+    queries = request.query_bags if request.settings.sum_queries else request.query_bags[rows]
     return sum(map(len, queries)) + request.passes(num_photos, num_rows) + curved
 
 

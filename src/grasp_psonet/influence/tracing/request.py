@@ -21,6 +21,8 @@ from grasp_psonet.influence.units.unit import UnitCoverage
 Queries = Sequence[Bag] | Mapping[int, Sequence[Bag]]
 ScoresByFormula = dict[FormulaName, np.ndarray]
 
+ALL_QUERIES = "all"  # the one query that stands for all with ``sum_queries``
+
 
 @dataclass(frozen=True)
 class Request:
@@ -62,9 +64,14 @@ class Request:
         return columns
 
     @property
+    def query_ids(self) -> tuple[str, ...]:
+        """The names of the rows of every score table: one a query, or one for all."""
+        return (ALL_QUERIES,) if self.settings.sum_queries else tuple(bag.visit_id for bag in self.query_bags)
+
+    @property
     def num_rows(self) -> int:
-        """Rows of every score table: one a query, or one for all."""
-        return 1 if self.settings.summed else len(self.query_bags)
+        """Rows of every score table."""
+        return len(self.query_ids)
 
     def zeros(self) -> ScoresByFormula:
         """Scores [rows, Z] before anything counted."""
@@ -84,10 +91,10 @@ class Request:
         """Gradients [rows, ...] of these rows' queries at the network's weights, by covered parameter."""
         device = next(network.parameters()).device
         found: list[dict[str, Tensor]] = []
-        for query in self.query_bags if self.settings.summed else self.query_bags[rows]:
+        for query in self.query_bags if self.settings.sum_queries else self.query_bags[rows]:
             batch = collate([query], self.pixels).to(device)
             gradient = query_gradients(network, [batch], self.settings.query, self.coverage.names)
-            if self.settings.summed and found:
+            if self.settings.sum_queries and found:
                 found = [{name: found[0][name] + value for name, value in gradient.items()}]
             else:
                 found.append(gradient)

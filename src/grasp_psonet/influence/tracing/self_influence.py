@@ -15,6 +15,7 @@ from grasp_psonet.influence.gradients.products import products
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.units.network_parts import visit_losses
 from grasp_psonet.trajectory.records import visit_weights
+from grasp_psonet.trajectory.step import trained_parameters
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 
@@ -51,8 +52,8 @@ def self_influence(
 
 
 def cover_photos(network: nn.Module, photos: Sequence[Bag], pixels: Pixels) -> Coverage:
-    """The exact rule of every parameter for photos as bags of one, proven on the first three of these photos."""
-    return cover(network, _losses_of_photos(network, photos[:3], pixels))
+    """The exact rule of every trained parameter for photos as bags of one, proven on the first three of these photos."""
+    return cover(network, _losses_of_photos(network, photos[:3], pixels), trained_parameters(network).keys())
 
 
 def _losses_of_photos(network: nn.Module, bags: Sequence[Bag], pixels: Pixels) -> Callable[[nn.Module], Tensor]:

@@ -24,8 +24,6 @@ from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.unrolled import COPIES, unrolled_scores
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
-SUMMED = "all errors"  # the name of the one row where queries are summed
-
 log = logging.getLogger("grasp_psonet")
 
 Window = tuple[int, int, Request]  # (previous anchor, anchor, what to trace in the steps between)
@@ -36,7 +34,7 @@ Remember = Callable[[str, Callable[[], ScoresByFormula]], ScoresByFormula]
 class Traced:
     """Scores [Q, Z] float64 by formula; **positive = training on the photo lowered the query's loss, negative = harmful**.
 
-    ``query_ids`` name the rows (one row ``all errors`` where queries are summed), ``photo_ids`` and ``visit_ids`` the
+    ``query_ids`` name the rows (one row ``all`` with ``sum_queries``), ``photo_ids`` and ``visit_ids`` the
     columns; ``caveats`` is what must be said wherever these scores are shown.
     """
 
@@ -51,7 +49,7 @@ def trace(trained: TrainedNetwork, request: Request, remember: Remember = lambda
     """Scores of the present photos of the request's visits for each of its queries.
 
     Where queries are told by anchor the rows of the scores are visits, by id, each over the anchors where it was a query. All
-    formulas are traced together in the same passes. Counting ``steps`` replays the trajectory. The network holds the kept
+    formulas are traced in the same passes. Counting ``steps`` replays the trajectory. The network holds the kept
     weights afterwards. Raises TraceError without anchors, for queries at a step that has none, and where a trajectory has
     to be replayed and cannot; SettingsError for a combination without meaning, ReplayMismatch where replay gives other
     losses than training did.
@@ -69,10 +67,9 @@ def trace(trained: TrainedNetwork, request: Request, remember: Remember = lambda
                 scores[formula] += found
             pace.ended(part.num_passes)
         trained.load(trained.windows()[-1][1])
-    query_ids = (SUMMED,) if request.settings.summed else tuple(bag.visit_id for bag in request.query_bags)
     visit_of = {photo_id: bag.visit_id for bag in request.visits for photo_id in bag.photo_ids}
     visit_ids = tuple(visit_of[photo_id] for photo_id in request.photo_ids)
-    return Traced(scores, query_ids, request.photo_ids, visit_ids, told)
+    return Traced(scores, request.query_ids, request.photo_ids, visit_ids, told)
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def _parts(trained: TrainedNetwork, request: Request) -> Iterator[_Part]:
         return
     row_of = {bag.visit_id: row for row, bag in enumerate(request.query_bags)}
     for part, (_, _, own) in zip(found, windows, strict=True):
-        rows = [0] if request.settings.summed else [row_of[bag.visit_id] for bag in own.query_bags]
+        rows = [0] if request.settings.sum_queries else [row_of[bag.visit_id] for bag in own.query_bags]
         yield replace(part, make=partial(_placed, part.make, rows, request))
 
 

@@ -29,6 +29,7 @@ from grasp_psonet.influence.units.share import SHARE
 from grasp_psonet.influence.units.single import SINGLE
 from grasp_psonet.influence.units.unit import ByName, Unit, UnitCoverage, UnitProducts
 from grasp_psonet.influence.units.visit import VISIT
+from grasp_psonet.trajectory.step import trained_parameters
 
 UNITS: Mapping[UnitName, Unit] = {unit.name: unit for unit in (SINGLE, SHARE, EDIT, VISIT)}
 
@@ -40,10 +41,16 @@ def cover_unit(
 
     ``parameters`` is ``all``, ``head`` (attention and head only), patterns of parameter names separated by commas
     (``encoder.stages.3.*,head.*``), or the names themselves. Raises TraceError where a pattern names nothing, the network
-    lacks the unit's parts, lets the photos of a batch couple, or a parameter has no exact way.
+    lacks the unit's parts, lets the photos of a batch couple, or a parameter has no exact way. Parameters that training does
+    not move (they require no gradient) are never among the traced; TraceError where no other is chosen.
     """
     refuse_batch_statistics(network)
-    return UNITS[unit].cover(network, fitted(network, batch), chosen_parameters(network, parameters))
+    names = chosen_parameters(network, parameters) & trained_parameters(network).keys()
+    if not names:
+        raise TraceError(
+            f"training moves none of the chosen parameters {parameters!r}\n  next: trace all, or train more (network.train)"
+        )
+    return UNITS[unit].cover(network, fitted(network, batch), names)
 
 
 def unit_products(

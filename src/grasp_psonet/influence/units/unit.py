@@ -32,18 +32,18 @@ class UnitCoverage:
     by_photo: Coverage
     by_visit: Coverage
     rules: Mapping[str, int]
-    numel: Mapping[str, int]  # of all parameters of the network
+    numel: Mapping[str, int]  # of all trained parameters of the network
 
     @property
     def numel_by_rule(self) -> dict[str, int]:
-        """Numbers of scalar parameters of the whole network by rule; ``not traced`` are those left out by choice."""
+        """Numbers of scalar parameters that training moves by rule; ``not traced`` are those left out by choice."""
         left_out = sum(count for name, count in self.numel.items() if name not in self.names)
         return {rule: count for rule, count in {**self.rules, "not traced": left_out}.items() if count}
 
     def __str__(self) -> str:
         traced, total = sum(self.numel[name] for name in self.names), sum(self.numel.values())
         rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(self.numel_by_rule.items()))
-        return f"{traced:,} of {total:,} parameters in unit {self.unit} ({rules})"
+        return f"{traced:,} of {total:,} trained parameters in unit {self.unit} ({rules})"
 
 
 @dataclass(frozen=True)
@@ -93,5 +93,5 @@ def covered(
 
 
 def numel_of(network: nn.Module) -> dict[str, int]:
-    """Number of scalars of every parameter."""
-    return {name: weight.numel() for name, weight in network.named_parameters()}
+    """Number of scalars of every parameter that training moves."""
+    return {name: weight.numel() for name, weight in network.named_parameters() if weight.requires_grad}

@@ -52,7 +52,7 @@ def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:
     matrices = self_influence(
         TrainedNetwork(run.kept_network(), run.trajectory),
         visits,
-        run.inputs.store.pixels,
+        run.inputs.pixels,
         formula,
         progress("  self-influence").advance,
     )

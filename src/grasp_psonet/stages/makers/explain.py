@@ -26,12 +26,12 @@ def flagged_photos(own: ExplainNeeds, trace: Path, visits: pd.DataFrame) -> pd.D
     ``trace``: the folder of the scores; ``visits``: those of the train split.
     """
     scores = SCORES.read(trace / "scores.parquet")
-    return ranked_photos(scores, visits, own.rules, own.are_summed).head(own.explain.flagged)
+    return ranked_photos(scores, visits, own.rules).head(own.explain.flagged)
 
 
 def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> None:
     """Leaves the maps and their index in the folder; ``trace`` is the folder of the run's trace."""
-    network, store = run.kept_network(), run.inputs.store
+    network, store = run.photo_network(), run.inputs.store
     predicted = run.predictions.set_index(VISIT_ID)[PREDICTED]
     bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
     by_loss = kept_queries(run, trace).sort_values([LOSS, QUERY_ID], ascending=[False, True])
@@ -57,6 +57,7 @@ def _map_of(
     """The photo, its Grad-CAM for the visit's logit of ``target`` given its siblings, and the map's raw largest value."""
     device = next(network.parameters()).device
     batch = collate([bag], store.pixels).to(device)
+    assert network.encoder is not None, "maps of a network that reads no photos"
     layer = target_layer(network.encoder, batch.photos_BNCHW[0, 0])
     targets = batch.label_B.new_tensor([target])
     maps = grad_cam(network, batch.photos_BNCHW, batch.is_photo_BN, targets, layer)

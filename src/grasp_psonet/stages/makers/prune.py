@@ -14,8 +14,8 @@ from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.pruning.controls import loss_control, random_control
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
 from grasp_psonet.pruning.selection import select
-from grasp_psonet.pruning.settings import has_one_ranking
-from grasp_psonet.stages.declared import ControlNeeds, PruneNeeds
+from grasp_psonet.pruning.settings import num_rankings
+from grasp_psonet.stages.declared import PruneNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import OVERLAP
 from grasp_psonet.stages.names import KeepList
@@ -41,20 +41,19 @@ def make_pruning(folder: Path, own: PruneNeeds, k: int, trace: Path, cohort: Coh
     photos, visits = _training_tables(cohort)
     if k > len(photos):
         log.warning("  k = %d is more than the %d training photos: all that are eligible are taken", k, len(photos))
-    keep = select(scores, photos, visits, k, own.rules(k), own.are_summed)
-    num_queries = scores[QUERY_ID].nunique()
-    num_rankings = min(1, num_queries) if has_one_ranking(own.rules(k), own.are_summed) else num_queries
-    _write(folder, keep, overlap_table({k: keep}, num_rankings), cohort, own.outcome)
+    keep = select(scores, photos, visits, k, own.rules)
+    overlap = overlap_table({k: keep}, num_rankings(own.rules.rule, scores[QUERY_ID].nunique()))
+    _write(folder, keep, overlap, cohort, own.outcome)
 
 
-def make_control(folder: Path, own: ControlNeeds, one: KeepList, pruning: Path, trace: Path, cohort: Cohort) -> None:
+def make_control(folder: Path, own: PruneNeeds, one: KeepList, pruning: Path, trace: Path, cohort: Cohort) -> None:
     """The control of a keep list, of the same size: at random, or by the photos' own losses."""
     pruned = KEEP_LIST.read(pruning / KEEP)
     if one.control == "random":
         keep = random_control(pruned, own.seed, one.k)
     else:
         _, visits = _training_tables(cohort)
-        keep = loss_control(pruned, PHOTO_LOSSES.read(trace / "photo_losses.parquet"), visits, own.rules(one.k))
+        keep = loss_control(pruned, PHOTO_LOSSES.read(trace / "photo_losses.parquet"), visits, own.rules)
     _write(folder, keep, overlap_table({one.k: keep}, None), cohort, own.outcome)
 
 

@@ -62,9 +62,9 @@ def trace_queries(
     used = queries[queries[USED].astype(bool)]
     coverage = cover_unit(settings.unit, network, collate(list(visits[:3]), source.pixels), settings.parameters)
     log.info("  %d queries over %s", len(used), coverage)
-    asked = _queries(run.inputs.bags("val"), used, settings)
+    by_anchor = _queries(run.inputs.bags("val"), used, settings)
     wanted = tuple(FORMULAS[name] for name in formulas)
-    request = Request(visits, asked, source.pixels, wanted, settings, coverage)
+    request = Request(visits, by_anchor, source.pixels, wanted, settings, coverage)
     traced = trace(trained, request, _remembering(parts, request))
     return QueryTrace(_score_tables(traced), losses, coverage.numel_by_rule, traced.caveats)
 
@@ -115,7 +115,7 @@ def _predictions_at_anchors(run: TrainedRun) -> Iterator[tuple[int, pd.DataFrame
     trained = TrainedNetwork(network, run.trajectory)
     for _, step in trained.windows(beyond_kept=True):
         trained.load(step)
-        yield step, predict_bags(network, bags, run.inputs.store.pixels)[0]
+        yield step, predict_bags(network, bags, run.inputs.pixels)[0]
 
 
 def kept_queries(run: TrainedRun, trace: Path) -> pd.DataFrame:

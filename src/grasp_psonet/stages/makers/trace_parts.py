@@ -22,13 +22,13 @@ log = logging.getLogger("grasp_psonet")
 
 @dataclass(frozen=True)
 class TraceParts:
-    """A folder of score files, one a part: float64 [Q, Z] by formula, with the digest of their bytes and of ``asked``.
+    """A folder of score files, one a part: float64 [Q, Z] by formula, with the digest of their bytes and of ``identity``.
 
-    ``asked`` names what was traced (``kept_parts``), so that parts of another trace are never taken for these.
+    ``identity`` names what was traced (``kept_parts``), so that parts of another trace are never taken for these.
     """
 
     folder: Path
-    asked: str
+    identity: str
 
     def __len__(self) -> int:
         """How many parts lie there; each is proven only when it is asked for."""
@@ -59,7 +59,7 @@ class TraceParts:
         return scores if told == self._digest(part, scores) else None
 
     def _digest(self, part: str, scores: ScoresByFormula) -> str:
-        found = hashlib.sha256(f"{self.asked}\n{part}\n".encode())
+        found = hashlib.sha256(f"{self.identity}\n{part}\n".encode())
         for formula in sorted(scores):
             found.update(f"{formula} {scores[formula].dtype} {scores[formula].shape}\n".encode())
             found.update(scores[formula].tobytes())
@@ -77,5 +77,5 @@ def kept_parts(
     groups = [("visits", visits)]
     groups += [(str(step), bags) for step, bags in queries.items()] if isinstance(queries, Mapping) else [("", queries)]
     bags = {name: [(bag.visit_id, bag.label, bag.photo_ids, bag.is_present) for bag in group] for name, group in groups}
-    asked = json.dumps([sorted(formulas), asdict(settings), bags])
-    return TraceParts(folder / "+".join(sorted(formulas)), asked)
+    identity = json.dumps([sorted(formulas), asdict(settings), bags])
+    return TraceParts(folder / "+".join(sorted(formulas)), identity)

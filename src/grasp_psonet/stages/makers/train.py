@@ -19,6 +19,7 @@ from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import machine_note, use_machine
 from grasp_psonet.trajectory.records import STEPS_FILE, epoch_file
+from grasp_psonet.trajectory.step import trained_parameters
 
 
 def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, pruning: Path | None, title: str) -> None:
@@ -42,7 +43,7 @@ def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, prunin
         "val_auc": None if pd.isna(kept[VAL_AUC]) else float(kept[VAL_AUC]),
         "val_loss": float(kept[VAL_LOSS]),
         "chosen_by": "validation loss" if epochs[VAL_AUC].isna().any() else "validation micro AUC",
-        "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "num_parameters": sum(weight.numel() for weight in trained_parameters(network).values()),
         "num_removed_photos": len(removed),
         "encoder": asdict(network.card),
         "machine": machine_note(device, own.threads),
@@ -62,7 +63,7 @@ def _restore_records(run: RunFolder, table: Path) -> None:
 def _write_predictions(network: BagNetwork, inputs: RunInputs, folder: Path) -> None:
     predictions, attention = [], []
     for split in ("train", "val", "test"):
-        visits, photos = predict_bags(network, inputs.bags(split), inputs.store.pixels)
+        visits, photos = predict_bags(network, inputs.bags(split), inputs.pixels)
         predictions.append(visits.assign(split=split))
         attention.append(photos.assign(split=split))
     PREDICTIONS.write(pd.concat(predictions, ignore_index=True), folder / "predictions.parquet")

@@ -11,10 +11,10 @@ def summary(job: Job) -> str:
     numbers = read_json(proven(job.study.report) / "results.json")
     arms = {arm["name"]: arm for arm in numbers["arms"]}
     chosen, baseline = arms[numbers["chosen"]], numbers["arms"][0]
-    together = " together" if numbers["is_summed"] else ""
+    ranking = " in one ranking" if numbers["has_one_ranking"] else ""
     epochs = " of all recorded epochs" if numbers["of_every_epoch"] else ""
     what = f"{numbers['num_queries']} misclassified validation visits{epochs}"
-    lines = [f"{what} traced{together} with formula {numbers['formula']}"]
+    lines = [f"{what} traced{ranking} with formula {numbers['formula']}"]
     if chosen is baseline:
         tried = any(arm["kind"] == "pruned" for arm in numbers["arms"])
         noise = " by more than its noise" if numbers["min_gain_se"] else ""

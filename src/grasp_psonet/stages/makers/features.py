@@ -1,0 +1,23 @@
+"""``grasp features``: the start encoder's feature of every photo, computed once."""
+
+import logging
+from pathlib import Path
+
+from grasp_psonet.features.extract import Extraction, write_features
+from grasp_psonet.stages.declared import FeatureNeeds
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.run import with_weights_of
+from grasp_psonet.trajectory.machine import use_machine
+
+log = logging.getLogger("grasp_psonet")
+
+
+def make_features(folder: Path, own: FeatureNeeds, job: Job) -> None:
+    """Leaves the feature store of the study's photos in the folder."""
+    settings = job.settings
+    if own.weights == "random":
+        log.warning("  the encoder is untrained (network.weights random): its features tell little of a photo")
+    network = with_weights_of(job.study, settings.network)
+    device = use_machine(own.device, own.threads)
+    extraction = Extraction(network, own.edge_px, settings.seed, own.augmentation, device, own.threads)
+    write_features(job.study.store, extraction, folder, settings.machine.processes)
