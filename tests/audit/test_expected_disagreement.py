@@ -25,9 +25,7 @@ OUTCOME = Outcome()
         (3.6, (3.2, np.inf), (3.2, np.inf)),
     ],
 )
-def test_integral_equals_dice(
-    predicted: float, reading: tuple[float, float], own_class: tuple[float, float]
-) -> None:
+def test_integral_equals_dice(predicted: float, reading: tuple[float, float], own_class: tuple[float, float]) -> None:
     model = ReaderModel(intercept=0.1, slope=0.9, spread=0.5, noise=0.3, gross=0.08, mean=2.5, sd=0.9)
     found = disagreement(model, np.array([predicted]), interval(*reading), interval(*own_class))
     gross, flip = second_readings(model, predicted, reading, own_class, 500_000)
@@ -59,9 +57,12 @@ def cohort(num: int, seed: int, gross: float = 0.05) -> tuple[pd.DataFrame, pd.D
     predictions = pd.DataFrame(p, columns=OUTCOME.probability_columns)
     predictions.insert(0, "visit_id", visits["visit_id"])
     other = visits["severity_reader1"].to_numpy() != np.array([OUTCOME.class_of_score(s) for s in second])
-    truth = pd.DataFrame({"disagrees": other, "class_is_wrong": visits["severity_reader1"].to_numpy() != [
-        OUTCOME.class_of_score(s) for s in true
-    ]})
+    truth = pd.DataFrame(
+        {
+            "disagrees": other,
+            "class_is_wrong": visits["severity_reader1"].to_numpy() != [OUTCOME.class_of_score(s) for s in true],
+        }
+    )
     return visits, predictions.assign(score=place**2), truth
 
 

@@ -51,34 +51,45 @@ def expected_disagreement(visits: pd.DataFrame, predictions: pd.DataFrame, outco
     """visit_id, expected_disagreement and its two parts gross_error and threshold_flip, of every visit of ``visits``.
 
     ``visits`` hold both readers' classes (and scores); ``predictions`` (visit_id, p_*, and score where Reader 1 scored every
-    visit) are out of fold. Readers' noise is estimated from the visits read twice; of the visit itself only Reader 1's
-    reading counts, so that the list can be held against Reader 2's.
+    visit) are out of fold. Where there are scores it is the mean of two models of reading: of scores, which knows how near
+    a cut-off the reading lies, and of classes, which grossly wrong scores mislead less. Readers' noise is estimated from the
+    visits read twice; of the visit itself only Reader 1's reading counts, so that the list can be held against Reader 2's.
     """
     told = predictions.set_index(VISIT_ID).loc[visits[VISIT_ID]]
     p_VC = told[outcome.probability_columns].to_numpy(np.float64)
-    first, second = (visits[column].astype("Int64") for column in outcome.class_columns)
+    found = [_by_classes(visits, p_VC, outcome)]
     if SCORE in told:
-        scores = [visits[column].to_numpy(np.float64) for column in outcome.score_columns]
-        step = score_step(np.concatenate(scores))
-        reading, other = (score_intervals(score_V, step, outcome) for score_V in scores)
-        latent_V = latent_of_score(scores[0], outcome)
-        by_score_V = latent_of_score(told[SCORE].to_numpy(np.float64), outcome)
-        predicted_V = _best_line(np.column_stack([by_score_V, latent_of_probabilities(p_VC)]), latent_V)
-        model = fit_to_scores(predicted_V, reading, other, latent_V)
-        own_class = class_intervals(first, class_edges_of_scores(step, outcome))
-    else:
-        predicted_V = latent_of_probabilities(p_VC)
-        model, edges = fit_to_classes(predicted_V, first, second, len(outcome.classes))
-        reading = own_class = class_intervals(first, edges)
-    parts = disagreement(model, predicted_V, reading, own_class)
+        found.append(_by_scores(visits, p_VC, told[SCORE].to_numpy(np.float64), outcome))
+    gross_V = np.mean([parts.gross_error for parts in found], axis=0)
+    flip_V = np.mean([parts.threshold_flip for parts in found], axis=0)
     return pd.DataFrame(
         {
             VISIT_ID: visits[VISIT_ID].to_numpy(),
-            EXPECTED_DISAGREEMENT: parts.gross_error + parts.threshold_flip,
-            GROSS_ERROR: parts.gross_error,
-            THRESHOLD_FLIP: parts.threshold_flip,
+            EXPECTED_DISAGREEMENT: gross_V + flip_V,
+            GROSS_ERROR: gross_V,
+            THRESHOLD_FLIP: flip_V,
         }
     )
+
+
+def _by_classes(visits: pd.DataFrame, p_VC: Floats, outcome: Outcome) -> Disagreement:
+    first, second = (visits[column].astype("Int64") for column in outcome.class_columns)
+    predicted_V = latent_of_probabilities(p_VC)
+    model, edges = fit_to_classes(predicted_V, first, second, len(outcome.classes))
+    own_class = class_intervals(first, edges)
+    return disagreement(model, predicted_V, own_class, own_class)
+
+
+def _by_scores(visits: pd.DataFrame, p_VC: Floats, score_V: Floats, outcome: Outcome) -> Disagreement:
+    first, second = (visits[column].to_numpy(np.float64) for column in outcome.score_columns)
+    step = score_step(np.concatenate([first, second]))
+    reading, other = (score_intervals(told_V, step, outcome) for told_V in (first, second))
+    latent_V = latent_of_score(first, outcome)
+    predictors = np.column_stack([latent_of_score(score_V, outcome), latent_of_probabilities(p_VC)])
+    predicted_V = _best_line(predictors, latent_V)
+    model = fit_to_scores(predicted_V, reading, other, latent_V)
+    own_class = class_intervals(visits[outcome.label_column].astype("Int64"), class_edges_of_scores(step, outcome))
+    return disagreement(model, predicted_V, reading, own_class)
 
 
 def _best_line(predictor_VK: Floats, latent_V: Floats) -> Floats:

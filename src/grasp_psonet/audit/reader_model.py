@@ -10,6 +10,7 @@ Axes: V visits, G places on a grid around each visit's prediction, C classes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ Floats = NDArray[np.float64]
 
 PRIOR_RELIABILITY = 0.9  # part of the variance of readings that is true: ICC of PASI read from photos
 PRIOR_GROSS = 0.03
-_PRIOR_SD_LOG_NOISE, _PRIOR_SD_LOGIT_GROSS = 1.0, 1.0
+_PRIOR_SD_LOG_NOISE, _PRIOR_SD_LOGIT_GROSS = 1.0, 2.0
 _NODES_G = np.linspace(-4.0, 4.0, 61)
 _LEAST = 1e-300
 _LEAST_GAP = 0.05
@@ -111,7 +112,14 @@ def fit_to_classes(
         slope = float(x[0])
         total = float(np.sqrt(slope**2 * sd**2 + 1))
         return ReaderModel(
-            0.0, slope, np.sqrt(1 - share), np.sqrt(share), expit(x[2]), slope * middle, total, int(second.notna().sum())
+            0.0,
+            slope,
+            np.sqrt(1 - share),
+            np.sqrt(share),
+            expit(x[2]),
+            slope * middle,
+            total,
+            int(second.notna().sum()),
         )
 
     def edges_at(x: Floats) -> Floats:
@@ -145,9 +153,9 @@ def _most_probable(
     return model_at(found.x), found.x
 
 
-def _exp(x: Floats) -> Floats:
+def _exp(x: float | Floats) -> Any:
     """Exponential of a search's parameter, which may stray."""
-    return np.asarray(np.exp(np.clip(x, -12.0, 12.0)))
+    return np.exp(np.clip(x, -12.0, 12.0))
 
 
 def _num_twice(second: Intervals) -> int:

@@ -31,11 +31,11 @@ class ProbeInputs:
         assert len(self.visits) == len(self.feature_VF)
 
     @property
-    def label_V(self) -> NDArray[np.int64]:
+    def labels(self) -> NDArray[np.int64]:
         return self.visits[self.outcome.label_column].to_numpy(np.int64)
 
     @property
-    def score_V(self) -> Floats | None:
+    def scores(self) -> Floats | None:
         """Reader 1's score of every visit; None where the scale has none or one is missing."""
         if not self.outcome.score_columns:
             return None
@@ -56,11 +56,13 @@ def out_of_fold_predictions(
     patient_ids = inputs.visits[PATIENT_ID].astype(str).tolist()
     parts = []
     for repeat in range(settings.repeats):
-        fold_V = patient_folds(patient_ids, inputs.label_V, settings.folds, seed, repeat)
+        fold_V = patient_folds(patient_ids, inputs.labels, settings.folds, seed, repeat)
         for fold in range(settings.folds):
             held_out = fold_V == fold
             told = predicted_by_probe(inputs.rows(~held_out), inputs.rows(held_out), seed)
-            parts.append(told.assign(**{REPEAT: repeat, FOLD: fold}))
+            told.insert(1, REPEAT, repeat)
+            told.insert(2, FOLD, fold)
+            parts.append(told)
             on_fold(repeat * settings.folds + fold + 1, settings.repeats * settings.folds)
     return pd.concat(parts, ignore_index=True).sort_values([REPEAT, VISIT_ID], ignore_index=True)
 
@@ -68,16 +70,16 @@ def out_of_fold_predictions(
 def predicted_by_probe(learned: ProbeInputs, asked: ProbeInputs, seed: int) -> pd.DataFrame:
     """visit_id, label, p_* and, where Reader 1 gave scores, score of the asked visits, by probes of the learned ones."""
     patient_ids = learned.visits[PATIENT_ID].astype(str).tolist()
-    outcome, score_V = learned.outcome, learned.score_V
+    outcome, score_V = learned.outcome, learned.scores
     with threadpool_limits(1):  # sums over threads come in an order of their own
-        probe = fit_probe(learned.feature_VF, learned.label_V, outcome.num_outputs, patient_ids, seed)
+        probe = fit_probe(learned.feature_VF, learned.labels, outcome.num_outputs, patient_ids, seed)
         table = pd.DataFrame(probe(asked.feature_VF), columns=outcome.probability_columns)
         if score_V is not None:
-            table[SCORE] = fit_score_probe(learned.feature_VF, score_V, learned.label_V, patient_ids, seed)(
+            table[SCORE] = fit_score_probe(learned.feature_VF, score_V, learned.labels, patient_ids, seed)(
                 asked.feature_VF
             )
     table.insert(0, VISIT_ID, asked.visits[VISIT_ID].to_numpy())
-    table.insert(1, LABEL, asked.label_V)
+    table.insert(1, LABEL, asked.labels)
     return table
 
 

@@ -37,10 +37,10 @@ class PruneSettings:
 
     def __post_init__(self) -> None:
         refuse_unless(
-            len(self.k) > 0 and all(k >= 1 for k in self.k) and len(set(self.k)) == len(self.k),
+            all(k >= 1 for k in self.k) and len(set(self.k)) == len(self.k),
             "prune.k",
             self.k,
-            "one or more different counts of at least 1",
+            "different counts of at least 1; none: nothing is pruned",
         )
         refuse_unless(self.keep_at_least >= 1, "prune.keep_at_least", self.keep_at_least, "at least 1")
         refuse_unless(

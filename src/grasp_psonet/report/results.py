@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from grasp_psonet.cohort.outcome import READERS, Outcome
-from grasp_psonet.report.data import Arm, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
+from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
 
 SCORE_SIGN = "positive = helpful, negative = harmful"
 DIFFERENCE_SIGN = "positive = better than the baseline"
@@ -41,6 +41,8 @@ def results(report: ReportData) -> dict[str, Any]:
             "disagreements": sum(split.disagreements for split in report.splits),
         },
     }
+    if report.audit is not None:
+        tree["audit"]["is_chance"] = _is_chance(report.audit)
     for arm, plain in zip(report.arms, tree["arms"], strict=True):
         plain["is_chosen"] = arm.name == report.chosen
         plain["removed_fraction"] = arm.removed / report.train_photos
@@ -69,6 +71,14 @@ def verdict(difference: Estimate | None) -> str:
     if difference.low > 0:
         return "better"
     return "worse" if difference.high < 0 else "unclear"
+
+
+def _is_chance(audit: Audit) -> bool | None:
+    """Whether the interval of what the review list finds holds what inspecting at random would; None without an interval."""
+    own = [ranking.found_at for ranking in audit.rankings if ranking.name == audit.ranking]
+    if not own or own[0].low is None or own[0].high is None:
+        return None
+    return own[0].low <= audit.inspected
 
 
 def _name_readings(tree: dict[str, Any], outcome: Outcome) -> None:

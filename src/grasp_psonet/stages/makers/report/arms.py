@@ -11,8 +11,9 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.makers.report.gallery import number_or_none
-from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.names import BASELINE, PROBE
 from grasp_psonet.tables.columns import (
+    AGAINST,
     DIFFERENCE,
     GROUP,
     GROUP_COLUMN,
@@ -27,6 +28,7 @@ from grasp_psonet.tables.columns import (
     VALUE,
     WHY_NOT,
 )
+from grasp_psonet.tables.out_of_fold import LEARNING
 
 READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 
@@ -48,6 +50,12 @@ def arms_of(
             arms.append(replace(arm, most_possible=most))
         assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
     return tuple(arms)
+
+
+def probe_of(job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...]) -> data.Probe:
+    """The linear probe as the results table shows it beside the networks."""
+    auc = estimate_of(LEARNING.read(job.study.learning / "auc.parquet"), VALUE, **{RUN: PROBE, AGAINST: ""})
+    return data.Probe(auc.value, _figures_of(evaluation, PROBE, readers))
 
 
 def _figures_of(

@@ -11,7 +11,7 @@ from grasp_psonet.settings import dotted_paths
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
-from grasp_psonet.stages.makers.report.arms import READERS, arms_of, confusion_of, estimate_of, subgroups_of
+from grasp_psonet.stages.makers.report.arms import READERS, arms_of, confusion_of, estimate_of, probe_of, subgroups_of
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.trace import kept_queries
@@ -93,6 +93,8 @@ def gather(job: Job) -> data.ReportData:
         audit=audit_of(job),
         subgroups=subgroups_of(evaluation["figures"], chosen, readers),
         truth=truth_of(job, removed_by),
+        probe=probe_of(job, evaluation, readers),
+        learning=read_json(study.learning / "verdict.json")["verdict"],
     )
 
 
