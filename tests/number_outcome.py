@@ -14,10 +14,13 @@ import pytest
 from torch import Tensor
 
 from grasp_psonet.audit.doubts import DOUBTS, Doubts
+from grasp_psonet.audit.out_of_fold_rankings import OUT_OF_FOLD_RANKINGS
 from grasp_psonet.cohort.csv_table import CsvTable
 from grasp_psonet.cohort.outcome import OUTCOMES, Outcome
 from grasp_psonet.evidence.figures import FIGURES, Figures, Metric
 from grasp_psonet.network.loss import ANSWERS, EVIDENCE, LOSSES
+from grasp_psonet.out_of_fold.predict import PREDICTORS, Predictor, ProbeInputs
+from grasp_psonet.out_of_fold.probe import fit_score_probe
 from grasp_psonet.report.shown import tag
 from grasp_psonet.report.texts import TEXTS, Texts
 from grasp_psonet.tables.columns import PREDICTED
@@ -147,7 +150,25 @@ NUMBER_FIGURES = Figures(
     why_not_between="no visits",
     lacks="validation has no visit",
     confusions=_no_confusions,
+    prior=lambda _, trained, num: pd.DataFrame({PREDICTED: np.full(num, trained.to_numpy(np.float64).mean())}),
+    prior_word="the mean score",
 )
+
+
+def predict_numbers(learned: ProbeInputs, new: ProbeInputs, seed: int) -> pd.DataFrame:
+    score_V = learned.scores
+    assert score_V is not None
+    fitted = fit_score_probe(learned.feature_VF, score_V, learned.strata, learned.patient_ids, seed)
+    return pd.DataFrame({"output_score": fitted(new.feature_VF) / SCALE})
+
+
+NUMBER_PREDICTOR = Predictor(
+    lambda outcome: outcome.output_columns, predict_numbers, lambda _, told: SCALE * told["output_score"].to_numpy()
+)
+
+
+def no_rankings_out_of_fold(visits: pd.DataFrame, *_: object) -> pd.DataFrame:
+    return visits[["visit_id"]]
 
 
 def register_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +180,8 @@ def register_number(monkeypatch: pytest.MonkeyPatch) -> None:
         (EVIDENCE, raises_the_number),
         (FIGURES, NUMBER_FIGURES),
         (DOUBTS, doubts_of_numbers),
+        (PREDICTORS, NUMBER_PREDICTOR),
+        (OUT_OF_FOLD_RANKINGS, no_rankings_out_of_fold),
         (TEXTS, texts_of_numbers),
     ):
         monkeypatch.setitem(table, Number.kind, entry)  # type: ignore[attr-defined]

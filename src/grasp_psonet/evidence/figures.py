@@ -56,7 +56,8 @@ class Figures:
     ``answers`` are what the metrics read: of rows of predictions and one reader's labels, ``between`` of Reader 2 in the place
     of a model and Reader 1. ``why_not``: why a metric does not exist for these answers to a reader; ``why_not_between`` the
     same of readers. ``lacks``: what is wrong with a validation split on which ``choosing`` does not exist. ``confusions``:
-    visits by (label, predicted), none where labels cannot be told apart by name.
+    visits by (label, predicted), none where labels cannot be told apart by name. ``prior``: predictions of so many visits from
+    the training labels alone, which is what can be said without a look at a photo; ``prior_word`` names it.
     """
 
     metrics: Mapping[str, Metric]
@@ -70,6 +71,8 @@ class Figures:
     why_not_between: str
     lacks: str
     confusions: Callable[[Outcome, Any], Mapping[tuple[str, str], int]]
+    prior: Callable[[Outcome, "pd.Series[Any]", int], pd.DataFrame]
+    prior_word: str
 
     @property
     def chooser(self) -> Metric:
@@ -114,6 +117,12 @@ def _confusions_of_classes(outcome: Outcome, answers: Answers) -> dict[tuple[str
     return {(label, predicted): int(counts[i, j]) for (i, label), (j, predicted) in cells}
 
 
+def _class_frequencies(outcome: Outcome, trained: "pd.Series[Any]", num_visits: int) -> pd.DataFrame:
+    counts_C = np.bincount(trained.to_numpy(np.int64), minlength=outcome.num_outputs)
+    same_VC = np.tile(counts_C / counts_C.sum(), (num_visits, 1))
+    return pd.DataFrame(same_VC, columns=outcome.probability_columns).assign(**{PREDICTED: int(counts_C.argmax())})
+
+
 FIGURES: dict[str, Figures] = {
     "classes": Figures(
         metrics={
@@ -131,5 +140,7 @@ FIGURES: dict[str, Figures] = {
         why_not_between="both readers gave one and the same class to all",
         lacks="validation lacks a class",
         confusions=_confusions_of_classes,
+        prior=_class_frequencies,
+        prior_word="class frequencies",
     )
 }

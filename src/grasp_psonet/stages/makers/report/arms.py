@@ -60,7 +60,7 @@ def arms_of(
 
 def probe_of(job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...], told: Figures) -> data.Probe:
     """The linear probe as the results table shows it beside the networks."""
-    val = estimate_of(LEARNING.read(job.study.learning / "auc.parquet"), VALUE, **{RUN: PROBE, AGAINST: ""})
+    val = estimate_of(LEARNING.read(job.study.learning / "figure.parquet"), VALUE, **{RUN: PROBE, AGAINST: ""})
     return data.Probe(val.value, _of_readers(evaluation, PROBE, readers, told))
 
 
