@@ -97,12 +97,12 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
     notes = [] if faults else _view_notes(visits, photos, views)
     if not faults and visits[SPLIT].isna().all():
         try:
-            visits[SPLIT] = draw_splits(visits, outcome.class_columns[0], split, seed)
+            visits[SPLIT] = draw_splits(visits, visits[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(str(error))
     if faults:
         return Examination(tuple(faults), tuple(notes), photos, None)
-    notes += _class_notes(visits, outcome)
+    notes += _score_notes(visit_table, outcome) + _class_notes(visits, outcome)
     cohort = Cohort(visits.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views))
     return Examination((), tuple(notes), photos, cohort)
 
@@ -145,16 +145,26 @@ def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame 
     return notes
 
 
+def _score_notes(table: CsvTable, outcome: Outcome) -> list[str]:
+    """A scale with a score of which the table holds no column: every page would speak of it all the same."""
+    if not outcome.score_columns or any(column in table.text for column in outcome.score_columns):
+        return []
+    return [
+        f"{table.name} has no column {outcome.score_columns[0]!r}: classes are taken as they stand, yet the report speaks of "
+        f"{outcome.score_word} and its cut-offs; set severity.score_column to null where there is no score"
+    ]
+
+
 def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[str]:
     """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
-    notes, label_of = [], visits[outcome.class_columns[0]]
-    for label, name in enumerate(outcome.classes):
-        if not (label_of == label).any():
+    notes, stratum_of = [], visits[outcome.label_column].map(outcome.stratum_of)
+    for stratum, name in enumerate(outcome.strata):
+        if not (stratum_of == stratum).any():
             notes.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
             continue
         for split in SPLITS:
             inside = visits[SPLIT] == split
-            if inside.any() and not (label_of[inside] == label).any():
+            if inside.any() and not (stratum_of[inside] == stratum).any():
                 notes.append(
                     f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
                 )

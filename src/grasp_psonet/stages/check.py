@@ -9,6 +9,7 @@ from grasp_psonet.errors import FeatureError
 from grasp_psonet.features.instances import vector_faults
 from grasp_psonet.photos.check import photo_faults
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.preflight import preflight
 
 
 def check(job: Job) -> int:
@@ -20,8 +21,11 @@ def check(job: Job) -> int:
         result = _with_instances(result, job)
     elif not of_features:
         result = replace(result, faults=result.faults + photo_faults(result.photos, job.photo_root))
-    faults = result.faults
-    lines = [f"fault: {fault}" for fault in faults] + [f"note: {note}" for note in result.notes]
+    faults, notes = result.faults, result.notes
+    if not faults:
+        outlook = preflight(job, job.cohort)
+        faults, notes = faults + list(outlook.faults), notes + list(outlook.notes)
+    lines = [f"fault: {fault}" for fault in faults] + [f"note: {note}" for note in notes]
     lines += [f"{name}: {value}" for name, value in result.summary.items()]
     if faults:
         lines.append(f"{len(faults)} fault(s); correct them and check again")

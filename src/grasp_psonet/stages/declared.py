@@ -7,7 +7,7 @@ is bound where the stage is declared.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.bags.settings import AugmentationSettings
@@ -18,9 +18,9 @@ from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.proof import digest
-from grasp_psonet.pruning.settings import Control, End, PruneSettings, Remove, Rule, applied_rule
+from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, applied_rule
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.drawn import is_synthetic
+from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.kind import refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, KeepList
@@ -68,9 +68,9 @@ class CohortNeeds:
     @property
     def outcome(self) -> "Outcome":
         """What a visit's label is and what is learned from it."""
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.severity)
+        return outcome_of(self.severity)
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,13 @@ class TrainNeeds(CohortNeeds):
     edge_px: int = at("photos.edge_px")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class RetrainNeeds(TrainNeeds):
+    """Settings of a run on a keep list."""
+
+    retrained_anchors: Literal["kept", "all"] = at("prune.retrained_anchors")
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ class EvaluateNeeds(CohortNeeds):
     """Settings of the evaluation."""
 
     evaluate: EvaluateSettings
-    k: tuple[int, ...] = at("prune.k")
+    k: tuple[K, ...] = at("prune.k")
     controls: tuple[Control, ...] = at("prune.controls")
 
 
@@ -233,7 +240,7 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
     if pruning is not None:
         inputs["pruning"] = pruning
     inputs |= _encoder_weights(job)
-    own = needs_of(TrainNeeds, job.settings)
+    own = needs_of(TrainNeeds if pruning is None else RetrainNeeds, job.settings)
     return declared(f"train {name}", job.study.run(name), own, inputs, make, resumable=True)
 
 
@@ -259,9 +266,11 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
     trace = job.study.trace(job.trace_name())
 
     def make(folder: Path, own: PruneNeeds) -> None:
-        from grasp_psonet.stages.makers.prune import make_pruning
+        from grasp_psonet.stages.makers.prune import make_pruning, refuse_same_lists
 
-        make_pruning(folder, own, one.k, trace, job.cohort_for(own))
+        cohort = job.cohort_for(own)
+        refuse_same_lists(job.settings.prune, cohort)  # no dependency of this list: it stops, and changes no file
+        make_pruning(folder, own, one.k, trace, cohort)
 
     inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
     return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
@@ -286,16 +295,18 @@ def retrain_tasks(job: "Job") -> list[Task]:
 
 def evaluate_task(job: "Job") -> Task:
     """Figures, differences, confusion matrices and reader agreement of the test split; the choice of k on validation."""
-    retrained = made_keep_lists(job).retrained
-    runs = {name: job.study.run(name) for name in (BASELINE, *(one.name for one in retrained))}
+    made = made_keep_lists(job)
+    runs = {name: job.study.run(name) for name in (BASELINE, *(one.name for one in made.retrained))}
 
     def make(folder: Path, own: EvaluateNeeds) -> None:
         from grasp_psonet.stages.makers.evaluate import make_evaluation
 
-        make_evaluation(folder, own, runs, job.keep_lists(), job.cohort_for(own).visits)
+        make_evaluation(folder, own, runs, made.lists, job.cohort_for(own).visits)
 
     inputs: dict[str, Path | str] = {f"run {name}": folder for name, folder in runs.items()}
     inputs["tables"] = job.tables_digest
+    fractions = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}
+    inputs |= {f"k of {one.name}": str(one.k) for one in made.lists if one.name in fractions}
     return declared("evaluate", job.study.evaluation, needs_of(EvaluateNeeds, job.settings), inputs, make)
 
 
@@ -352,6 +363,7 @@ def report_task(job: "Job") -> Task:
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
     if is_synthetic(job):
+        refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file
     inputs |= {f"run {name}": study.run(name) for name in names}
     return declared("report", study.report, job.settings, inputs, make)

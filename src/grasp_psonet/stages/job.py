@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.errors import StudyError
 from grasp_psonet.proof import NOTE, digest, read_note
-from grasp_psonet.pruning.settings import Rule, applied_rule, num_rankings
+from grasp_psonet.pruning.settings import K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.kind import Kind, kind_of, reads_features
@@ -46,9 +46,9 @@ class Job:
     @cached_property
     def outcome(self) -> "Outcome":
         """What a visit's label is and what is learned from it."""
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.settings.severity)
+        return outcome_of(self.settings.severity)
 
     @cached_property
     def cohort(self) -> "Cohort":
@@ -142,12 +142,12 @@ class Job:
         """The name of the study's trace."""
         return trace_name(self.settings.trace)
 
-    def pruned_names(self) -> dict[int, str]:
-        """Name of the pruned run by k."""
+    def pruned_names(self) -> dict[K, str]:
+        """Name of the pruned run by k as set."""
         return pruned_names(self.settings.trace, self.settings.prune)
 
-    def control_names(self) -> dict[tuple[int, str], str]:
-        """Name of each control run by (k, control)."""
+    def control_names(self) -> dict[tuple[K, str], str]:
+        """Name of each control run by (k as set, control)."""
         return control_names(self.settings.trace, self.settings.prune)
 
     def keep_lists(self) -> list[KeepList]:

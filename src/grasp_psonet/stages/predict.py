@@ -1,4 +1,4 @@
-"""``grasp predict``: severity of new visits by a run's kept network."""
+"""``grasp predict``: what a run's kept network says of new visits."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import NUM_PHOTOS, PREDICTED, VISIT_ID
+from grasp_psonet.tables.columns import NUM_PHOTOS, VISIT_ID
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
 
@@ -24,7 +24,7 @@ _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
 def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
-    """One row per new visit: visit_id, num_photos, p_* by class (p_mild and so on), predicted (a name).
+    """One row per new visit: visit_id, num_photos, and the outcome in words (of classes: p_mild and so on, predicted by name).
 
     ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit; for a run on precomputed features
     one file of features per visit. Raises StageError when ``folder`` is not a complete run, PhotoError or FeatureError when
@@ -37,10 +37,8 @@ def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
     network = run.photo_network(use_machine("auto", run.settings.threads))
     bags, pixels = _features_in(photos, network) if run.job.kind == "features" else _photos_in(photos, run)
     table, _ = predict_bags(network, bags, pixels)
-    outcome = run.outcome
-    names = table[PREDICTED].map(dict(enumerate(outcome.classes)))
-    table = table.assign(num_photos=[len(bag) for bag in bags], predicted=names)
-    return table[[VISIT_ID, NUM_PHOTOS, *outcome.probability_columns, PREDICTED]]
+    told = pd.DataFrame({VISIT_ID: table[VISIT_ID], NUM_PHOTOS: [len(bag) for bag in bags]})
+    return told.join(run.outcome.in_words(table))
 
 
 def _photos_in(photos: Path, run: TrainedRun) -> tuple[list[Bag], Pixels]:

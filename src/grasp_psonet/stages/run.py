@@ -17,6 +17,7 @@ from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.features.extract import read_card
 from grasp_psonet.features.store import FeatureStore, open_features
 from grasp_psonet.files import read_json
+from grasp_psonet.network.encoder import NAMED_WEIGHTS
 from grasp_psonet.network.network import BagNetwork, build_network, build_network_on_features, with_encoder
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import PhotoStore, open_store
@@ -31,6 +32,7 @@ from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
 from grasp_psonet.tables.traces import KEEP_LIST
 from grasp_psonet.trajectory.anchors import Anchor, load_weights, start_anchor
+from grasp_psonet.trajectory.law import read_law
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.recording import read_trajectory
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -101,8 +103,8 @@ class RunInputs:
     def plan(self) -> pd.DataFrame:
         """The batch plan."""
         train = self.settings.train
-        labels = self.source.labels
-        return batch_plan(labels, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
+        strata = {visit_id: self.outcome.stratum_of(label) for visit_id, label in self.source.labels.items()}
+        return batch_plan(strata, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
 
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""
@@ -181,7 +183,7 @@ class TrainedRun:
     @cached_property
     def trajectory(self) -> Trajectory:
         """Anchors and step records."""
-        return read_trajectory(self.folder, self.settings.train.optimizer, self.kept_step)
+        return read_trajectory(self.folder, read_law(self.folder), self.kept_step)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -232,7 +234,7 @@ class TrainedRun:
 
 def with_weights_of(study: Study, settings: NetworkSettings) -> NetworkSettings:
     """The settings with a relative path of encoder weights taken from the study folder."""
-    if settings.weights in ("pretrained", "random"):
+    if settings.weights in NAMED_WEIGHTS:
         return settings
     return replace(settings, weights=str(study.folder / settings.weights))
 

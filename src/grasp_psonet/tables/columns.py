@@ -77,6 +77,7 @@ STEP: Final = "step"
 EPOCH: Final = "epoch"
 DRAW: Final = "draw"
 LR: Final = "lr"
+PHASE: Final = "phase"
 GRAD_NORM: Final = "grad_norm"
 CLIPPED_NORM: Final = "clipped_norm"
 LABEL: Final = "label"
@@ -85,7 +86,6 @@ LOSS: Final = "loss"
 LOGIT: Final = "logit"
 TRAIN_LOSS: Final = "train_loss"
 VAL_LOSS: Final = "val_loss"
-VAL_AUC: Final = "val_auc"
 KEPT: Final = "kept"
 ATTENTION: Final = "attention"
 ATTENTION_LOGIT: Final = "attention_logit"
@@ -149,6 +149,11 @@ ORACLE: Final = "oracle"
 TARGET: Final = "target"
 CAM_LARGEST: Final = "cam_largest"
 FILE: Final = "file"
+
+
+def val_column(figure: str) -> str:
+    """Column of the figure that chooses, on validation: val_auc of classes."""
+    return f"val_{figure}"
 
 
 def logit_columns(classes: Iterable[object]) -> list[str]:

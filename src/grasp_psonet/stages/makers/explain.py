@@ -45,7 +45,7 @@ def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> 
     rows = []
     for number, (reason, photo_id, visit_id) in enumerate(wanted):
         # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
-        target = int(bags[visit_id].label) if reason == "flagged" else int(predicted.loc[visit_id])
+        target = bags[visit_id].label if reason == "flagged" else predicted.loc[visit_id].item()
         largest, name = None, None
         if run.job.kind == "photos":
             photo_HWC, cam_hw, largest = _map_of(network, bags[visit_id], photo_id, target, run.inputs.store)
@@ -58,9 +58,9 @@ def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> 
 
 
 def _map_of(
-    network: BagNetwork, bag: Bag, photo_id: str, target: int, store: PhotoStore
+    network: BagNetwork, bag: Bag, photo_id: str, target: float, store: PhotoStore
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The photo, its Grad-CAM for the visit's logit of ``target`` given its siblings, and the map's raw largest value."""
+    """The photo, its Grad-CAM for the label ``target`` of the visit given its siblings, and the map's raw largest value."""
     device = next(network.parameters()).device
     batch = collate([bag], store.pixels).to(device)
     assert network.encoder is not None, "maps of a network that reads no photos"

@@ -50,7 +50,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     attention = PHOTO_ATTENTION.read(study.run(BASELINE) / "attention.parquet").set_index(PHOTO_ID)[ATTENTION]
     keep = None if keep_name is None else read_keep(job, keep_name).set_index(PHOTO_ID)
     photos = job.cohort.photos.set_index(PHOTO_ID)
-    severity = job.cohort.visits.set_index(VISIT_ID)[job.outcome.label_column]
+    label_of = job.cohort.visits.set_index(VISIT_ID)[job.outcome.label_column]
     faults = TRUTH.read(study.truth_file).set_index(PHOTO_ID)[FAULT] if is_synthetic(job) else None
     thumbnails = _thumbnails(job)
     own, trace = needs_of(ExplainNeeds, job.settings), study.trace(job.trace_name())
@@ -65,7 +65,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
             score=float(score),
             attention=number_or_none(attention.get(photo_id)),
             view=None if pd.isna(photos.loc[photo_id, VIEW]) else str(photos.loc[photo_id, VIEW]),
-            severity=int(severity[visit_id]),
+            label=label_of[visit_id],
             num_errors=_num_errors(job, keep, photo_id),
             is_removed=keep is not None and not bool(keep.loc[photo_id, KEPT]),
             fault=None if faults is None else str(faults[photo_id]),
@@ -100,8 +100,8 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
                 photo=thumbnails.get(row[PHOTO_ID]),
                 cam=_map_at(job, maps.loc[row[QUERY_ID], FILE]),
                 cam_largest=number_or_none(maps.loc[row[QUERY_ID], CAM_LARGEST]),
-                label=int(row[LABEL]),
-                predicted=int(row[PREDICTED]),
+                label=row[LABEL],
+                predicted=row[PREDICTED],
                 reading=number_or_none(visits[score_columns[0]][row[QUERY_ID]]) if score_columns else None,
                 attention=number_or_none(attention[row[PHOTO_ID]]),
                 doubts=tuple(doubts),
