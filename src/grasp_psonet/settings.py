@@ -22,6 +22,7 @@ from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
 from grasp_psonet.photos.settings import PhotoSettings
 from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.setting import STRICT, group, refuse_unless, setting
@@ -61,6 +62,7 @@ class StudySettings:
     trace: TraceSettings = group(TraceSettings)
     prune: PruneSettings = group(PruneSettings)
     evaluate: EvaluateSettings = group(EvaluateSettings)
+    out_of_fold: OutOfFoldSettings = group(OutOfFoldSettings)
     audit: AuditSettings = group(AuditSettings)
     explain: ExplainSettings = group(ExplainSettings)
 

@@ -44,6 +44,14 @@ class Study:
     def features(self) -> Path:
         return self.folder / "features"
 
+    @property
+    def out_of_fold(self) -> Path:
+        return self.folder / "out_of_fold"
+
+    @property
+    def learning(self) -> Path:
+        return self.folder / "learning"
+
     def run(self, name: str) -> Path:
         return self.folder / "runs" / name
 

@@ -118,7 +118,7 @@ def test_mislabelled_visits_come_first_in_every_informed_ranking() -> None:
     table = audit_table(**given, outcome=OUTCOME, seed=0)
     is_wrong_V = np.arange(60) % 5 == 0
     for ranking in RANKINGS:
-        if ranking in ("random", "oracle", "confident_learning", "crowdlab"):
+        if ranking in ("random", "oracle") or ranking not in table:
             continue
         suspicion_V = table[ranking].to_numpy()[:-2]
         wins = (suspicion_V[is_wrong_V[:-2], None] > suspicion_V[~is_wrong_V[:-2]]).mean()

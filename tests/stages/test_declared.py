@@ -11,6 +11,8 @@ from grasp_psonet.stages.declared import (
     AuditNeeds,
     EvaluateNeeds,
     ExplainNeeds,
+    LearningNeeds,
+    OutOfFoldNeeds,
     PrepareNeeds,
     PruneNeeds,
     TraceNeeds,
@@ -40,7 +42,17 @@ def test_needs_are_taken_from_the_tree_and_recorded_by_their_paths(tmp_path: Pat
 
 def test_every_need_is_a_setting_or_a_group_of_them() -> None:
     known = dotted_paths()
-    kinds = (PrepareNeeds, TrainNeeds, TraceNeeds, PruneNeeds, EvaluateNeeds, AuditNeeds, ExplainNeeds)
+    kinds = (
+        PrepareNeeds,
+        TrainNeeds,
+        TraceNeeds,
+        PruneNeeds,
+        EvaluateNeeds,
+        AuditNeeds,
+        ExplainNeeds,
+        OutOfFoldNeeds,
+        LearningNeeds,
+    )
     for kind in kinds:
         for path in recorded(needs_of(kind, StudySettings())):
             assert path in known or any(setting.startswith(path + ".") for setting in known), path
@@ -55,6 +67,8 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
         | {f"prune.{name}" for name in ("rule", "end", "remove", "keep_at_least", "cap_per_group", "cap_column")},
         EvaluateNeeds: {"evaluate", "seed", "severity", "split", "prune.k", "prune.controls"},
         AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
+        OutOfFoldNeeds: {"out_of_fold", "seed", "severity", "split"},
+        LearningNeeds: {"evaluate", "seed", "severity", "split"},
         ExplainNeeds: {"explain", "prune.rule", "prune.end", "prune.remove", "trace.sum_queries"} | machine,
     }
     assert {kind: set(recorded(needs_of(kind, StudySettings()))) for kind in wanted} == wanted
@@ -74,7 +88,9 @@ def test_the_steps_are_in_the_order_of_what_they_read() -> None:
     assert NAMES == (
         "prepare",
         "features",
+        "folds",
         "train",
+        "learning",
         "trace",
         "prune",
         "retrain",

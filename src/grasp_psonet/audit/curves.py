@@ -10,21 +10,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from grasp_psonet.audit.rankings import RANKINGS
+from grasp_psonet.audit.rankings import KNOWS_SECOND_READING, RANKINGS
 from grasp_psonet.audit.settings import AuditSettings
-from grasp_psonet.evidence.intervals import Estimate, estimate_of, resample_patients
+from grasp_psonet.audit.simple_rivals import within_class
+from grasp_psonet.evidence.calibration import calibration_error
+from grasp_psonet.evidence.intervals import Estimate, Resamples, estimate_of, resample_patients
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_DIFFERENCES, AUDIT_SUMMARY
 from grasp_psonet.tables.columns import (
     AGAINST,
     DIFFERENCE,
+    EXPECTED_DISAGREEMENT,
     IS_AUDITED,
+    LABEL_READER1,
     METRIC,
     NUM_DISAGREEMENTS,
     PATIENT_ID,
     RANKING,
     READERS_DISAGREE,
     VALUE,
+    WHY_NOT,
+    WITHIN_CLASS,
+    WITHIN_CLASS_HIGH,
+    WITHIN_CLASS_LOW,
 )
 
 Floats = NDArray[np.float64]
@@ -95,41 +103,93 @@ def average_precision(inspection: Inspection) -> Floats:
     return _ratio((gained_RK * np.nan_to_num(precision_RK)).sum(axis=1), inspection.found[:, -1])
 
 
+@dataclass(frozen=True)
+class _Replicated:
+    """A figure of the visits themselves, and of every replicate [R]."""
+
+    value: float
+    value_R: Floats
+
+    def __sub__(self, other: "_Replicated") -> "_Replicated":
+        return _Replicated(self.value - other.value, self.value_R - other.value_R)
+
+
 def audit_curves(table: pd.DataFrame, audit: AuditSettings, evaluate: EvaluateSettings, seed: int) -> AuditCurves:
     """Curves, summary and paired differences of every ranking of an audit table, over its audited visits read twice.
 
-    All rankings share their bootstrap replicates. Replicates without a disagreement are left out and counted.
+    All rankings share their bootstrap replicates. Replicates without a disagreement are left out and counted. A ranking
+    that was told the second reading has no figures.
     """
     twice = table.loc[table[IS_AUDITED] & table[READERS_DISAGREE].notna()].reset_index(drop=True)
     disagree_V = twice[READERS_DISAGREE].to_numpy(np.bool)
     why_not = "" if disagree_V.any() else f"the readers agree on all {len(twice)} audited visits read twice"
     why_not = why_not if len(twice) else "no audited visit was read by a second reader: there is only the ranked list"
-    curves, summaries, differences = [], [], []
-    if not why_not:
-        resamples = resample_patients(twice[PATIENT_ID].tolist(), evaluate.replicates, seed, "audit")
-        once_1V = np.ones((1, len(twice)))
-        values: dict[tuple[str, str], tuple[float, Floats]] = {}
-        for ranking in (name for name in RANKINGS if name in twice):
-            suspicion_V = twice[ranking].to_numpy(np.float64)
-            itself, drawn = (inspect(suspicion_V, disagree_V, weight) for weight in (once_1V, resamples.weight))
-            curves.append(_curve(ranking, itself, drawn, evaluate.confidence))
-            for metric, statistic in _metrics(audit.inspected).items():
-                values[ranking, metric] = float(statistic(itself)[0]), statistic(drawn)
-        counts = {NUM_DISAGREEMENTS: int(disagree_V.sum())}
-        all_disagree = "the readers agree on no visit"
-        for (ranking, metric), (value, value_R) in values.items():
-            found = estimate_of(value, value_R, resamples, evaluate.confidence, all_disagree)
-            summaries.append({RANKING: ranking, METRIC: metric} | counts | asdict(found))
-            if (audit.ranking, metric) in values and ranking != audit.ranking:
-                chosen, chosen_R = values[audit.ranking, metric]
-                paired = estimate_of(chosen - value, chosen_R - value_R, resamples, evaluate.confidence, all_disagree)
-                place = {RANKING: audit.ranking, AGAINST: ranking, METRIC: metric}
-                differences.append(place | counts | _as_difference(paired))
+    if why_not:
+        curve, summary, differences = (
+            pd.DataFrame(columns=kind.names) for kind in (AUDIT_CURVE, AUDIT_SUMMARY, AUDIT_DIFFERENCES)
+        )
+        return AuditCurves(curve, summary, differences, why_not)
+    resamples = resample_patients(twice[PATIENT_ID].tolist(), evaluate.replicates, seed, "audit")
+    names = [name for name in RANKINGS if name in twice and name not in KNOWS_SECOND_READING]
+    curves, figures = [], {}
+    for name in names:
+        itself, drawn = _inspected(twice[name], disagree_V, resamples)
+        curves.append(_curve(name, itself, drawn, evaluate.confidence))
+        of_class = _inspected(within_class(twice[name], twice[LABEL_READER1]), disagree_V, resamples)
+        for metric, statistic in _metrics(audit.inspected).items():
+            figures[name, metric] = tuple(
+                _Replicated(float(statistic(plain)[0]), statistic(replicates))
+                for plain, replicates in ((itself, drawn), of_class)
+            )
+
+    def estimate(figure: _Replicated) -> Estimate:
+        return estimate_of(
+            figure.value, figure.value_R, resamples, evaluate.confidence, "the readers agree on no visit"
+        )
+
+    counts = {NUM_DISAGREEMENTS: int(disagree_V.sum())}
+    summaries: list[dict[str, object]] = []
+    paired: list[dict[str, object]] = []
+    for (name, metric), (figure, inside) in figures.items():
+        place = {RANKING: name, METRIC: metric} | counts
+        summaries.append(place | _within(estimate(inside)) | asdict(estimate(figure)))
+        if audit.ranking in names and name != audit.ranking:
+            difference = estimate(figures[audit.ranking, metric][0] - figure)
+            paired.append(place | {RANKING: audit.ranking, AGAINST: name} | _as_difference(difference))
+    if EXPECTED_DISAGREEMENT in names:
+        summaries.append(_calibration(twice, disagree_V, resamples) | counts)
     return AuditCurves(
-        pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=AUDIT_CURVE.names),
+        pd.concat(curves, ignore_index=True),
         pd.DataFrame(summaries, columns=AUDIT_SUMMARY.names),
-        pd.DataFrame(differences, columns=AUDIT_DIFFERENCES.names),
-        why_not,
+        pd.DataFrame(paired, columns=AUDIT_DIFFERENCES.names),
+        "",
+    )
+
+
+def _inspected(
+    ranking: "pd.Series[float]", disagree_V: NDArray[np.bool], resamples: Resamples
+) -> tuple[Inspection, Inspection]:
+    """Of the visits themselves, and of every replicate."""
+    suspicion_V: Floats = np.asarray(ranking, dtype=np.float64)
+    return (
+        inspect(suspicion_V, disagree_V, np.ones((1, len(suspicion_V)))),
+        inspect(suspicion_V, disagree_V, resamples.weight),
+    )
+
+
+def _within(inside: Estimate) -> dict[str, object]:
+    return {WITHIN_CLASS: inside.value, WITHIN_CLASS_LOW: inside.low, WITHIN_CLASS_HIGH: inside.high}
+
+
+def _calibration(twice: pd.DataFrame, disagree_V: NDArray[np.bool], resamples: Resamples) -> dict[str, object]:
+    """How far expected disagreement is from how often readers disagreed; a row of the summary."""
+    error = calibration_error(twice[EXPECTED_DISAGREEMENT].to_numpy(np.float64), disagree_V)
+    none = np.full(len(resamples.weight), np.nan)
+    found = estimate_of(error, none, resamples, 0.95, "no visit")
+    return (
+        {RANKING: EXPECTED_DISAGREEMENT, METRIC: "calibration_error"}
+        | asdict(found)
+        | {WHY_NOT: "no interval: its replicates would be bolder than the visits"}
     )
 
 

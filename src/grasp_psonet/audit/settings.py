@@ -5,6 +5,29 @@ from typing import Literal
 
 from grasp_psonet.setting import STRICT, refuse_unless, setting
 
+Ranking = Literal[
+    "largest",
+    "mean",
+    "visit_loss",
+    "margin",
+    "mean_loss",
+    "area_under_margin",
+    "forgetting",
+    "el2n",
+    "self_confidence",
+    "normalized_margin",
+    "entropy",
+    "confident_learning",
+    "crowdlab",
+    "neighbour_ratio",
+    "cutoff_nearness",
+    "margin_and_cutoff",
+    "confidence_and_cutoff",
+    "expected_disagreement",
+    "gross_error",
+    "threshold_flip",
+]
+
 
 @dataclass(frozen=True)
 class AuditSettings:
@@ -12,9 +35,7 @@ class AuditSettings:
 
     __pydantic_config__ = STRICT
 
-    ranking: Literal["largest", "mean", "visit_loss", "margin"] = setting(
-        "largest", "the ranking that the review list is sorted by (all are in the table)"
-    )
+    ranking: Ranking = setting("largest", "the ranking that the review list is sorted by (all are in the table)")
     formula: Literal["adam", "sgd", "paper"] = setting(
         "adam", "influence formula of the self-influence matrix (cosine would be the same for every photo)"
     )

@@ -11,11 +11,15 @@ from grasp_psonet.audit.rankings import (
     step_rankings,
 )
 from grasp_psonet.audit.settings import AuditSettings
+from grasp_psonet.audit.simple_rivals import mean_rank
 from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.errors import EvidenceError, StageError
 from grasp_psonet.tables.columns import (
+    AREA_UNDER_MARGIN,
     CUTOFF_DISTANCE,
+    CUTOFF_NEARNESS,
     IS_AUDITED,
+    MARGIN_AND_CUTOFF,
     NUM_DRAWS,
     ORACLE,
     PATIENT_ID,
@@ -58,6 +62,8 @@ def audit_table(
     sources += [further] if further is not None else []
     for source in [*sources, random_ranking(table[VISIT_ID], seed)]:
         table = table.merge(source, on=VISIT_ID, how="left", validate="1:1")
+    if CUTOFF_NEARNESS in table:
+        table[MARGIN_AND_CUTOFF] = mean_rank([table[AREA_UNDER_MARGIN], table[CUTOFF_NEARNESS]])
     table[NUM_DRAWS] = table[NUM_DRAWS].fillna(0).astype("int64")
     table[IS_AUDITED] = table[NUM_DRAWS] > 0
     rankings = [name for name in RANKINGS if name in table]

@@ -48,10 +48,10 @@ class PruneSettings:
 
     def __post_init__(self) -> None:
         refuse_unless(
-            len(self.k) > 0 and all(map(_is_k, self.k)) and len(set(self.k)) == len(self.k),
+            all(map(_is_k, self.k)) and len(set(self.k)) == len(self.k),
             "prune.k",
             self.k,
-            "one or more different whole counts of at least 1, or fractions above 0 and below 1",
+            "different whole counts of at least 1, or fractions above 0 and below 1; none: nothing is pruned",
         )
         refuse_unless(self.keep_at_least >= 1, "prune.keep_at_least", self.keep_at_least, "at least 1")
         refuse_unless(

@@ -66,6 +66,14 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """The linear probe on frozen features, beside the networks; its figures as those of an arm."""
+
+    val: float | None
+    figures: tuple[ReaderFigures, ...]
+
+
+@dataclass(frozen=True)
 class Confusion:
     """Test visits of one run against one reader: ``counts[label][predicted]``."""
 
@@ -140,7 +148,8 @@ class ReviewVisit:
 
 @dataclass(frozen=True)
 class Ranking:
-    """How one ranking finds the disagreements: points of the curve, and ``found_at`` the inspected fraction of the audit."""
+    """How one ranking finds the disagreements: points of the curve, ``found_at`` the inspected fraction of the audit, and its
+    AUROC where it orders visits within Reader 1's class alone."""
 
     name: str
     inspected: tuple[float, ...]
@@ -148,6 +157,7 @@ class Ranking:
     found_at: Estimate
     auroc: Estimate
     average_precision: Estimate
+    auroc_within_class: Estimate = Estimate(None)
 
 
 @dataclass(frozen=True)
@@ -207,8 +217,8 @@ class ReportData:
     control in the figure that chooses, per reader. ``ceiling``: Reader 2 against Reader 1 on the test split. ``remove``: what
     leaves when a photo is taken. ``has_one_ranking``: one ranking served all ``num_queries`` visits, by the sum over them.
     ``of_every_epoch``: they are those that the baseline got wrong at some recorded epoch, not at the kept one alone;
-    ``num_errors``: those of the kept one. ``min_gain_se``:
-    standard errors by which pruning had to win.
+    ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
+    wrong with what the baseline learned; empty where nothing is.
     """
 
     study: str
@@ -239,6 +249,8 @@ class ReportData:
     of_every_epoch: bool = False
     num_errors: int = 0
     min_gain_se: float = 0.0
+    probe: Probe | None = None
+    learning: str = ""
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -9,7 +9,7 @@ import numpy as np
 
 from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.evidence.figures import figures_of
-from grasp_psonet.report.data import Arm, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
+from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
 from grasp_psonet.tables.columns import val_column
 
 SCORE_SIGN = "positive = helpful, negative = harmful"
@@ -46,9 +46,12 @@ def results(report: ReportData) -> dict[str, Any]:
             "disagreements": sum(split.disagreements for split in report.splits),
         },
     }
-    for arm, plain in zip(report.arms, tree["arms"], strict=True):
+    if report.audit is not None:
+        tree["audit"]["is_chance"] = _is_chance(report.audit)
+    for plain in [*tree["arms"], *([tree["probe"]] if report.probe is not None else [])]:
         plain[val_column(figures.choosing)] = plain.pop("val")
         plain["figures"] = [_by_name(of_reader, figures.shown) for of_reader in plain["figures"]]
+    for arm, plain in zip(report.arms, tree["arms"], strict=True):
         plain["is_chosen"] = arm.name == report.chosen
         plain["removed_fraction"] = arm.removed / report.train_photos
     for split, plain in zip(report.splits, tree["splits"], strict=True):
@@ -76,6 +79,14 @@ def verdict(difference: Estimate | None) -> str:
     if difference.low > 0:
         return "better"
     return "worse" if difference.high < 0 else "unclear"
+
+
+def _is_chance(audit: Audit) -> bool | None:
+    """Whether the interval of what the review list finds holds what inspecting at random would; None without an interval."""
+    own = [ranking.found_at for ranking in audit.rankings if ranking.name == audit.ranking]
+    if not own or own[0].low is None or own[0].high is None:
+        return None
+    return own[0].low <= audit.inspected
 
 
 def _name_readings(tree: dict[str, Any], outcome: Outcome) -> None:

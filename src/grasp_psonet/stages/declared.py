@@ -17,6 +17,7 @@ from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
 from grasp_psonet.proof import digest
 from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, applied_rule
 from grasp_psonet.stage import Task
@@ -71,6 +72,20 @@ class CohortNeeds:
         from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
         return outcome_of(self.severity)
+
+
+@dataclass(frozen=True)
+class OutOfFoldNeeds(CohortNeeds):
+    """Settings of the out-of-fold predictions."""
+
+    out_of_fold: OutOfFoldSettings
+
+
+@dataclass(frozen=True)
+class LearningNeeds(CohortNeeds):
+    """Settings of the learning check."""
+
+    evaluate: EvaluateSettings
 
 
 @dataclass(frozen=True)
@@ -227,6 +242,31 @@ def _encoder_weights(job: "Job") -> dict[str, Path | str]:
     return {"encoder weights": digest(weights)} if weights.is_file() else {}
 
 
+def out_of_fold_task(job: "Job") -> Task:
+    """Probes on the mean feature of each visit: out of fold over train and val, and of the train split for val and test."""
+
+    def make(folder: Path, own: OutOfFoldNeeds) -> None:
+        from grasp_psonet.stages.makers.out_of_fold import make_out_of_fold
+
+        make_out_of_fold(folder, own, job.study.features, job.cohort_for(own))
+
+    inputs: dict[str, Path | str] = {"features": job.study.features, "tables": job.tables_digest}
+    return declared("folds", job.study.out_of_fold, needs_of(OutOfFoldNeeds, job.settings), inputs, make)
+
+
+def learning_task(job: "Job") -> Task:
+    """The baseline on validation against class frequencies and the probe."""
+    run, out_of_fold = job.study.run(BASELINE), job.study.out_of_fold
+
+    def make(folder: Path, own: LearningNeeds) -> None:
+        from grasp_psonet.stages.makers.learning import make_learning
+
+        make_learning(folder, own, run, out_of_fold, job.cohort_for(own).visits)
+
+    inputs: dict[str, Path | str] = {"run": run, "out of fold": out_of_fold, "tables": job.tables_digest}
+    return declared("learning", job.study.learning, needs_of(LearningNeeds, job.settings), inputs, make)
+
+
 def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) -> Task:
     """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
 
@@ -301,9 +341,10 @@ def evaluate_task(job: "Job") -> Task:
     def make(folder: Path, own: EvaluateNeeds) -> None:
         from grasp_psonet.stages.makers.evaluate import make_evaluation
 
-        make_evaluation(folder, own, runs, made.lists, job.cohort_for(own).visits)
+        make_evaluation(folder, own, runs, made.lists, job.cohort_for(own).visits, job.study.out_of_fold)
 
     inputs: dict[str, Path | str] = {f"run {name}": folder for name, folder in runs.items()}
+    inputs["out of fold"] = job.study.out_of_fold
     inputs["tables"] = job.tables_digest
     fractions = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}
     inputs |= {f"k of {one.name}": str(one.k) for one in made.lists if one.name in fractions}
@@ -317,9 +358,10 @@ def audit_task(job: "Job") -> Task:
         from grasp_psonet.stages.makers.audit import make_audit
         from grasp_psonet.stages.run import TrainedRun
 
-        make_audit(folder, own, TrainedRun(job))
+        make_audit(folder, own, TrainedRun(job), job.study.features, job.study.out_of_fold)
 
-    return declared("audit", job.study.audit, needs_of(AuditNeeds, job.settings), job.baseline_inputs(), make)
+    inputs = job.baseline_inputs() | {"features": job.study.features, "out of fold": job.study.out_of_fold}
+    return declared("audit", job.study.audit, needs_of(AuditNeeds, job.settings), inputs, make)
 
 
 def explain_task(job: "Job") -> Task:
@@ -354,6 +396,7 @@ def report_task(job: "Job") -> Task:
     names = [one.name for one in made_keep_lists(job).retrained]
     inputs: dict[str, Path | str] = {
         "evaluation": study.evaluation,
+        "learning": study.learning,
         "audit": study.audit,
         "explanations": study.explanations,
         "trace": study.trace(job.trace_name()),

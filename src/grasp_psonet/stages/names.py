@@ -7,6 +7,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.pruning.settings import K, PruneSettings
 
 BASELINE = "baseline"
+PROBE = "probe"  # no run: what the linear probe is called beside runs
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """``grasp run``: every stage in order, skipping what stands; and the plan of it."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from grasp_psonet.errors import StageError, StudyError
@@ -51,18 +51,30 @@ def _look_ahead(job: Job) -> None:
 
 
 def make_step(job: Job, name: str) -> None:
-    """Makes one step if all before it stands under the settings of now. Raises StageError naming what does not."""
+    """Makes one step if all that it reads stands under the settings of now. Raises StageError naming what does not."""
     refuse_other_cohort(job)
     *before, wanted = _steps(name)
-    for step in before:
-        for task in step.tasks(job):
-            verdict = judge(task)
-            refuse_damaged(task, verdict)
-            if verdict.state != "valid":
-                raise StageError(
-                    f"{name}: {task.title} comes first: {verdict.why}\n  next: `grasp run` makes everything in order"
-                )
+    for task in _read_by(job, wanted, before):
+        verdict = judge(task)
+        refuse_damaged(task, verdict)
+        if verdict.state != "valid":
+            raise StageError(
+                f"{name}: {task.title} comes first: {verdict.why}\n  next: `grasp run` makes everything in order"
+            )
     _make(job, wanted, None)
+
+
+def _read_by(job: Job, wanted: Step, before: Sequence[Step]) -> list[Task]:
+    """The tasks of earlier steps that this one reads, directly or through others, in their order."""
+    if wanted.reads_keep_lists:
+        return [task for step in before for task in step.tasks(job)]
+    read = {source for task in wanted.tasks(job) for source in task.inputs.values() if isinstance(source, Path)}
+    found: list[Task] = []
+    for step in reversed([step for step in before if not step.reads_keep_lists]):
+        tasks = [task for task in step.tasks(job) if task.folder in read]
+        read |= {source for task in tasks for source in task.inputs.values() if isinstance(source, Path)}
+        found = tasks + found
+    return found
 
 
 def plan(job: Job, remake: str | None = None) -> list[str]:

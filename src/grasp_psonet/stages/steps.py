@@ -45,10 +45,22 @@ STEPS = (
         _one(declared.features_task),
     ),
     Step(
+        "folds",
+        "every visit predicted by probes that saw none of its patient's visits",
+        ("out_of_fold", "seed"),
+        _one(declared.out_of_fold_task),
+    ),
+    Step(
         "train",
         "the baseline run, with its whole trajectory on record",
         ("seed", "network", "train", "machine"),
         _one(declared.train_task),
+    ),
+    Step(
+        "learning",
+        "whether the baseline learned what is worth tracing: against class frequencies and a linear probe",
+        ("evaluate",),
+        _one(declared.learning_task),
     ),
     Step(
         "trace",

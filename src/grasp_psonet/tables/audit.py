@@ -22,8 +22,32 @@ RANKINGS = (
     _ranking(c.AREA_UNDER_MARGIN, "margin averaged over the visit's draws (Pleiss et al. 2020, sign turned)", "logit"),
     _ranking(c.FORGETTING, "times a draw went wrong after one that was right (Toneva et al. 2019)", "from 0"),
     _ranking(c.EL2N, "distance of the probabilities to the label, early epochs (Paul et al. 2021)", "0 to 1.42"),
-    _ranking(c.CONFIDENT_LEARNING, "doubt of out-of-fold probabilities about the label"),
-    _ranking(c.CROWDLAB, "doubt of out-of-fold probabilities and the other readers about the label"),
+    _ranking(c.SELF_CONFIDENCE, "1 less the out-of-fold probability of the label", "0 to 1"),
+    _ranking(c.NORMALIZED_MARGIN, "half of (1 + the best other out-of-fold probability less the label's)", "0 to 1"),
+    _ranking(c.ENTROPY, "entropy of the out-of-fold probabilities, whatever the label", "nats"),
+    _ranking(
+        c.CONFIDENT_LEARNING,
+        "1 less self-confidence adjusted by class, and 1 more where confident learning calls the visit mislabelled",
+        "0 to 2",
+    ),
+    Column(
+        c.CROWDLAB,
+        FLOAT64,
+        "1 less the quality of Reader 1's class, given Reader 2's and the model's; missing where not read twice",
+        "0 to 1",
+        nullable=True,
+        optional=True,
+    ),
+    _ranking(
+        c.NEIGHBOUR_RATIO, "nearest visit of the same class against nearest of another, in squared distance", "0 to 1"
+    ),
+    _ranking(c.CUTOFF_NEARNESS, "points from Reader 1's score to the nearest cut-off, sign turned", "points"),
+    _ranking(c.MARGIN_AND_CUTOFF, "mean rank of area_under_margin and cutoff_nearness", "0 to 1"),
+    _ranking(c.CONFIDENCE_AND_CUTOFF, "mean rank of self_confidence and cutoff_nearness", "0 to 1"),
+    _ranking(c.EXPECTED_DISAGREEMENT, "probability that another reading of the visit gives another class", "0 to 1"),
+    _ranking(c.GROSS_ERROR, "the part of it where Reader 1's class is not the true one", "0 to 1"),
+    _ranking(c.THRESHOLD_FLIP, "the part of it where Reader 1's class is the true one", "0 to 1"),
+    _ranking(c.CLASS_ONLY, "how often readers disagree where Reader 1 gave this class: a control", "0 to 1"),
     _ranking(c.RANDOM, "chance", "0 to 1"),
     _ranking(c.ORACLE, "the disagreement itself: the best any ranking can do, of visits read twice", "0, 1"),
 )
@@ -127,7 +151,12 @@ SELF_INFLUENCES = Table(
 )
 
 _RANKING = Column(c.RANKING, TEXT, "the ranking: a column of audit/visits.parquet")
-_METRIC = Column(c.METRIC, TEXT, "the figure", "found_at_inspected, auroc, average_precision")
+_METRIC = Column(
+    c.METRIC,
+    TEXT,
+    "the figure",
+    "found_at_inspected, auroc, average_precision, calibration_error",
+)
 _NUMBERS = (*INTERVAL, NUM_VISITS, NUM_PATIENTS, NUM_DISAGREEMENTS, *REPLICATES)
 
 AUDIT_CURVE = Table(
@@ -153,6 +182,16 @@ AUDIT_SUMMARY = Table(
         _RANKING,
         _METRIC,
         Column(c.VALUE, FLOAT64, "the figure itself; missing where it does not exist", "0 to 1", nullable=True),
+        Column(
+            c.WITHIN_CLASS,
+            FLOAT64,
+            "the figure where the ranking orders visits within Reader 1's class alone, as much of every class being inspected; "
+            "missing where it does not exist",
+            "0 to 1",
+            nullable=True,
+        ),
+        Column(c.WITHIN_CLASS_LOW, FLOAT64, "lower end of its interval", "0 to 1", nullable=True),
+        Column(c.WITHIN_CLASS_HIGH, FLOAT64, "its upper end", "0 to 1", nullable=True),
         *_NUMBERS,
     ),
 )

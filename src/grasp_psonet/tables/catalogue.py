@@ -1,12 +1,13 @@
 """All tables in the order in which a study makes them."""
 
-from grasp_psonet.tables import audit, evaluation, explain, runs, store, study, traces, truth
+from grasp_psonet.tables import audit, evaluation, explain, out_of_fold, runs, store, study, traces, truth
 from grasp_psonet.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
     *(study.VISITS, study.PHOTOS, study.FEATURES, study.VIEWS),
     *(truth.TRUTH, truth.TRUTH_VISITS),
     *(store.STORE_INDEX, store.FEATURE_INDEX),
+    *(out_of_fold.OUT_OF_FOLD, out_of_fold.PROBE_PREDICTIONS, out_of_fold.LEARNING),
     *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),
     *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST),
     *(

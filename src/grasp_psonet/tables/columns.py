@@ -145,6 +145,25 @@ CROWDLAB: Final = "crowdlab"
 RANDOM: Final = "random"
 ORACLE: Final = "oracle"
 
+WITHIN_CLASS: Final = "within_class"
+WITHIN_CLASS_LOW: Final = "within_class_low"
+WITHIN_CLASS_HIGH: Final = "within_class_high"
+NORMALIZED_MARGIN: Final = "normalized_margin"
+SELF_CONFIDENCE: Final = "self_confidence"
+ENTROPY: Final = "entropy"
+NEIGHBOUR_RATIO: Final = "neighbour_ratio"
+CUTOFF_NEARNESS: Final = "cutoff_nearness"
+CLASS_ONLY: Final = "class_only"
+MARGIN_AND_CUTOFF: Final = "margin_and_cutoff"
+CONFIDENCE_AND_CUTOFF: Final = "confidence_and_cutoff"
+EXPECTED_DISAGREEMENT: Final = "expected_disagreement"
+GROSS_ERROR: Final = "gross_error"
+THRESHOLD_FLIP: Final = "threshold_flip"
+
+# out of fold
+REPEAT: Final = "repeat"
+FOLD: Final = "fold"
+
 # explanations
 TARGET: Final = "target"
 CAM_LARGEST: Final = "cam_largest"

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.audit.curves import audit_curves
+from grasp_psonet.audit.out_of_fold_rankings import out_of_fold_rankings
 from grasp_psonet.audit.table import audit_table, review_list
+from grasp_psonet.features.store import open_features
 from grasp_psonet.influence.formulas import FORMULAS, Formula
 from grasp_psonet.influence.tracing.self_influence import self_influence
+from grasp_psonet.out_of_fold.predict import averaged
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared import AuditNeeds
 from grasp_psonet.stages.run import TrainedRun
@@ -22,19 +25,21 @@ from grasp_psonet.tables.audit import (
     SELF_INFLUENCES,
 )
 from grasp_psonet.tables.columns import OTHER_PHOTO_ID, PHOTO_ID, SELF_INFLUENCE, VISIT_ID
+from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 log = logging.getLogger("grasp_psonet")
 
 
-def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun) -> None:
+def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun, features: Path, out_of_fold: Path) -> None:
     """Ranks the run's training visits and leaves the tables of the audit in the folder."""
     matrices = _self_influence(run, FORMULAS[own.audit.formula])
     SELF_INFLUENCES.write(matrices, folder / "self_influence.parquet")
     diagonal = matrices[matrices[PHOTO_ID] == matrices[OTHER_PHOTO_ID]]
     visits, predictions = run.visits_of("train"), run.predictions_of("train")
-    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, run.outcome, own.seed)
+    further = _rankings_out_of_fold(run, features, out_of_fold)
+    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, run.outcome, own.seed, further)
     AUDIT_VISITS.write(table, folder / "visits.parquet")
     REVIEW.write(review_list(table, own.audit), folder / "review.parquet")
     curves = audit_curves(table, own.audit, own.evaluate, own.seed)
@@ -44,6 +49,15 @@ def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun) -> None:
     (folder / "why_not.txt").write_text(curves.why_not, encoding="utf-8")
     if curves.why_not:
         log.warning("  no curve: %s", curves.why_not)
+
+
+def _rankings_out_of_fold(run: TrainedRun, features: Path, out_of_fold: Path) -> pd.DataFrame:
+    """The rankings of train and val, where the predictions come from; the audit takes those of train."""
+    predictions = averaged(OUT_OF_FOLD.read(out_of_fold / "predictions.parquet"), run.outcome)
+    visits = run.cohort.visits
+    visits = visits[visits[VISIT_ID].isin(predictions[VISIT_ID])]
+    feature_VF = open_features(features).means(visits[VISIT_ID].tolist())
+    return out_of_fold_rankings(visits, predictions, feature_VF, run.outcome)
 
 
 def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:

@@ -12,17 +12,24 @@ from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import write_json
 from grasp_psonet.stages.declared import EvaluateNeeds
-from grasp_psonet.stages.names import BASELINE, KeepList
+from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
 from grasp_psonet.tables.columns import val_column
 from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
+from grasp_psonet.tables.out_of_fold import PROBE_PREDICTIONS
 from grasp_psonet.tables.runs import PREDICTIONS
 
 
 def make_evaluation(
-    folder: Path, own: EvaluateNeeds, runs: Mapping[str, Path], keep_lists: Sequence[KeepList], visits: pd.DataFrame
+    folder: Path,
+    own: EvaluateNeeds,
+    runs: Mapping[str, Path],
+    keep_lists: Sequence[KeepList],
+    visits: pd.DataFrame,
+    out_of_fold: Path,
 ) -> None:
-    """The tables of the evaluation of these runs by name, and the choice among the keep lists, which are made."""
+    """The tables of the evaluation of these runs by name and of the probe, and the choice among the keep lists (all made)."""
     predictions = {name: _predictions(run) for name, run in runs.items()}
+    predictions[PROBE] = PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")
     evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
     DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")

@@ -13,8 +13,9 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.makers.report.gallery import number_or_none
-from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.names import BASELINE, PROBE
 from grasp_psonet.tables.columns import (
+    AGAINST,
     DIFFERENCE,
     GROUP,
     GROUP_COLUMN,
@@ -30,6 +31,7 @@ from grasp_psonet.tables.columns import (
     WHY_NOT,
     val_column,
 )
+from grasp_psonet.tables.out_of_fold import LEARNING
 
 READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 
@@ -54,6 +56,12 @@ def arms_of(
             arms.append(replace(arm, most_possible=most, fraction=fraction))
         assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
     return tuple(arms)
+
+
+def probe_of(job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...], told: Figures) -> data.Probe:
+    """The linear probe as the results table shows it beside the networks."""
+    val = estimate_of(LEARNING.read(job.study.learning / "auc.parquet"), VALUE, **{RUN: PROBE, AGAINST: ""})
+    return data.Probe(val.value, _of_readers(evaluation, PROBE, readers, told))
 
 
 def _of_readers(

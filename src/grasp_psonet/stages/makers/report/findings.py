@@ -23,11 +23,16 @@ from grasp_psonet.tables.columns import (
     KEPT,
     LABEL_READER1,
     LABEL_READER2,
+    METRIC,
     PHOTO_ID,
     RANDOM,
     RANKING,
     READERS_DISAGREE,
+    VALUE,
     VISIT_ID,
+    WITHIN_CLASS,
+    WITHIN_CLASS_HIGH,
+    WITHIN_CLASS_LOW,
 )
 from grasp_psonet.tables.truth import TRUTH
 
@@ -51,18 +56,7 @@ def audit_of(job: Job) -> data.Audit:
     curve, summary = AUDIT_CURVE.read(folder / "curve.parquet"), AUDIT_SUMMARY.read(folder / "summary.parquet")
     audited = table[table[IS_AUDITED]]
     settings = job.settings.audit
-    rankings = tuple(
-        data.Ranking(
-            str(name),
-            tuple(float(x) for x in points[FRACTION_INSPECTED]),
-            tuple(float(y) for y in points[FRACTION_FOUND]),
-            *(
-                estimate_of(summary, "value", ranking=str(name), metric=metric)
-                for metric in ("found_at_inspected", "auroc", "average_precision")
-            ),
-        )
-        for name, points in curve.groupby(RANKING, sort=False)
-    )
+    rankings = tuple(_ranking(str(name), points, summary) for name, points in curve.groupby(RANKING, sort=False))
     return data.Audit(
         ranking=settings.ranking,
         visits=len(audited),
@@ -74,6 +68,21 @@ def audit_of(job: Job) -> data.Audit:
         ),
         rankings=rankings,
         why_not=(folder / "why_not.txt").read_text(encoding="utf-8"),
+    )
+
+
+def _ranking(name: str, points: pd.DataFrame, summary: pd.DataFrame) -> data.Ranking:
+    """One ranking: the points of its curve and its rows of the summary."""
+    own = summary[(summary[RANKING] == name) & (summary[METRIC] == "auroc")].to_dict("records")[0]
+    value, low, high = (number_or_none(own[end]) for end in (WITHIN_CLASS, WITHIN_CLASS_LOW, WITHIN_CLASS_HIGH))
+    return data.Ranking(
+        name,
+        tuple(float(x) for x in points[FRACTION_INSPECTED]),
+        tuple(float(y) for y in points[FRACTION_FOUND]),
+        found_at=estimate_of(summary, VALUE, ranking=name, metric="found_at_inspected"),
+        auroc=estimate_of(summary, VALUE, ranking=name, metric="auroc"),
+        average_precision=estimate_of(summary, VALUE, ranking=name, metric="average_precision"),
+        auroc_within_class=data.Estimate(value, low, high),
     )
 
 

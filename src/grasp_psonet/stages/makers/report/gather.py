@@ -18,6 +18,7 @@ from grasp_psonet.stages.makers.report.arms import (
     confusion_of,
     estimate_of,
     improvement_of,
+    probe_of,
     subgroups_of,
 )
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, truth_of
@@ -101,6 +102,8 @@ def gather(job: Job) -> data.ReportData:
         audit=audit_of(job),
         subgroups=subgroups_of(evaluation["figures"], chosen, readers, told.choosing),
         truth=truth_of(job, removed_by),
+        probe=probe_of(job, evaluation, readers, told),
+        learning=read_json(study.learning / "verdict.json")["verdict"],
     )
 
 

@@ -1,0 +1,43 @@
+"""Every ranking that out-of-fold predictions, features and the readings themselves give, as one table."""
+
+import pandas as pd
+
+from grasp_psonet.audit.expected_disagreement import expected_disagreement
+from grasp_psonet.audit.label_doubt import crowdlab_ranking, doubt_rankings
+from grasp_psonet.audit.neighbours import Floats, neighbour_ratio
+from grasp_psonet.audit.simple_rivals import mean_rank, reading_rankings
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.tables.columns import (
+    CONFIDENCE_AND_CUTOFF,
+    CUTOFF_NEARNESS,
+    NEIGHBOUR_RATIO,
+    PATIENT_ID,
+    SELF_CONFIDENCE,
+    VISIT_ID,
+)
+
+
+def out_of_fold_rankings(
+    visits: pd.DataFrame, predictions: pd.DataFrame, feature_VF: Floats, outcome: Outcome
+) -> pd.DataFrame:
+    """visit_id and the rankings, one row per visit of ``visits``, in its order.
+
+    ``predictions``: one row per visit, averaged over repeats; ``feature_VF``: the mean feature of each visit. crowdlab is
+    missing where a visit was not read twice, what needs scores is absent where Reader 1 gave none. Raises EvidenceError
+    where Reader 1 gave a single class.
+    """
+    told = predictions.set_index(VISIT_ID).loc[visits[VISIT_ID]].reset_index()
+    label_V = visits[outcome.label_column].to_numpy("int64")
+    patient_ids = visits[PATIENT_ID].astype(str).tolist()
+    ratio = pd.DataFrame({VISIT_ID: told[VISIT_ID], NEIGHBOUR_RATIO: neighbour_ratio(feature_VF, label_V, patient_ids)})
+    table = doubt_rankings(told, outcome)
+    for further in (
+        crowdlab_ranking(visits, told, outcome),
+        ratio,
+        reading_rankings(visits, outcome),
+        expected_disagreement(visits, told, outcome),
+    ):
+        table = table.merge(further, on=VISIT_ID, how="left", validate="1:1")
+    if CUTOFF_NEARNESS in table:
+        table[CONFIDENCE_AND_CUTOFF] = mean_rank([table[SELF_CONFIDENCE], table[CUTOFF_NEARNESS]])
+    return table

@@ -1,0 +1,19 @@
+"""Settings of the out-of-fold predictions."""
+
+from dataclasses import dataclass
+
+from grasp_psonet.setting import STRICT, refuse_unless, setting
+
+
+@dataclass(frozen=True)
+class OutOfFoldSettings:
+    """Predictions of every visit by models that did not see its patient; most rankings of the audit read them."""
+
+    __pydantic_config__ = STRICT
+
+    folds: int = setting(5, "parts that the patients are dealt to; each is predicted by a model of the others")
+    repeats: int = setting(3, "times the patients are dealt anew; the probabilities are averaged")
+
+    def __post_init__(self) -> None:
+        refuse_unless(self.folds >= 2, "out_of_fold.folds", self.folds, "at least 2")
+        refuse_unless(self.repeats >= 1, "out_of_fold.repeats", self.repeats, "at least 1")

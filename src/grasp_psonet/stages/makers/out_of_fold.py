@@ -1,0 +1,45 @@
+"""``grasp folds``: every visit predicted by probes that saw none of its patient's visits."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from grasp_psonet.cohort.tables import Cohort
+from grasp_psonet.evidence.calibration import class_calibration_error
+from grasp_psonet.features.store import open_features
+from grasp_psonet.files import write_json
+from grasp_psonet.out_of_fold.predict import ProbeInputs, averaged, out_of_fold_predictions, predicted_by_probe
+from grasp_psonet.progress import progress
+from grasp_psonet.stages.declared import OutOfFoldNeeds
+from grasp_psonet.tables.columns import LABEL, PREDICTED, SPLIT, VISIT_ID
+from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD, PROBE_PREDICTIONS
+
+log = logging.getLogger("grasp_psonet")
+
+
+def make_out_of_fold(folder: Path, own: OutOfFoldNeeds, features: Path, cohort: Cohort) -> None:
+    """Leaves the out-of-fold predictions of train and val, and the probe's own predictions of val and test.
+
+    Test visits teach nobody: what is read again because of them would reach the evaluation.
+    """
+    visits, outcome = cohort.visits, own.outcome
+    inputs = ProbeInputs(visits, open_features(features).means(visits[VISIT_ID].tolist()), outcome)
+    split_V = visits[SPLIT].to_numpy()
+    predictions = out_of_fold_predictions(
+        inputs.rows(split_V != "test"), own.out_of_fold, own.seed, progress("  out of fold").advance
+    )
+    OUT_OF_FOLD.write(predictions, folder / "predictions.parquet")
+    probe = predicted_by_probe(inputs.rows(split_V == "train"), inputs.rows(split_V != "train"), own.seed)
+    p_VC = probe[outcome.probability_columns].to_numpy(np.float64)
+    probe[PREDICTED], probe[SPLIT] = p_VC.argmax(axis=1), split_V[split_V != "train"]
+    columns = [VISIT_ID, LABEL, PREDICTED, *outcome.probability_columns, SPLIT]
+    PROBE_PREDICTIONS.write(probe[columns], folder / "probe.parquet")
+    mean = averaged(predictions, outcome)
+    error = class_calibration_error(
+        mean[outcome.probability_columns].to_numpy(np.float64), mean[LABEL].to_numpy(np.int64)
+    )
+    write_json(folder / "calibration.json", {"calibration_error": error, "num_visits": len(mean)})
+    log.info(
+        "  out of fold: %d visits; the most probable class is off by %.2f from how often it is right", len(mean), error
+    )
