@@ -105,7 +105,7 @@ def anchor_bytes(job: "Job") -> int:
 
 
 def num_parameters(job: "Job") -> int:
-    """Parameters that anchors of the study's network hold, built without their memory; of precomputed features not known yet."""
+    """Parameters that anchors of the study's network hold, built without their memory; 0 of precomputed features."""
     import torch
 
     from grasp_psonet.network.network import build_network
