@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.errors import EmptyBag, NetworkError
+from grasp_psonet.errors import EmptyBag, NetworkError, SettingsError
 from grasp_psonet.network.attention import AttentionScorer, pool_bag, pool_bag_as_paper
 from grasp_psonet.network.encoder import build_encoder
 from grasp_psonet.network.network import build_network
@@ -131,3 +131,27 @@ def test_pretrained_weights_without_network_say_what_to_do(monkeypatch: pytest.M
     monkeypatch.setattr(timm, "create_model", unreachable)
     with pytest.raises(NetworkError, match=r"(?s)ImageNet weights of convnext_tiny cannot be had.*network\.weights"):
         build_encoder("convnext_tiny", "pretrained", 224)
+
+
+@pytest.mark.parametrize(
+    ("train", "first"), [("last 1 block", ("stages.3.",)), ("last 2 blocks", ("stages.3.", "stages.2.blocks.2."))]
+)
+def test_the_last_blocks_are_timms_own(train: str, first: tuple[str, ...]) -> None:
+    network = build_network(NetworkSettings(encoder="demo_convnext", train=train), 64, 0, Outcome())
+    trained = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    of_encoder = [name.removeprefix("encoder.") for name in trained if name.startswith("encoder.")]
+    names = [name for name, _ in build_encoder("demo_convnext", "random", 64)[0].named_parameters()]
+    assert of_encoder == [name for name in names if name.startswith((*first, "head.norm."))]
+    assert "stages.3.blocks.0.conv_dw.weight" in of_encoder
+    assert {name.partition(".")[0] for name in trained} == {"encoder", "projection", "attention", "head"}
+
+
+def test_more_blocks_than_there_are_is_refused() -> None:
+    with pytest.raises(NetworkError, match=r"network\.train is 'last 99 blocks'; demo_convnext has \d+ blocks"):
+        build_network(NetworkSettings(encoder="demo_convnext", train="last 99 blocks"), 64, 0, Outcome())
+
+
+@pytest.mark.parametrize("train", ["last 0 blocks", "last two blocks", "encoder", ""])
+def test_what_is_trained_is_said_in_known_words(train: str) -> None:
+    with pytest.raises(SettingsError, match="wanted: all, head, or last N blocks"):
+        NetworkSettings(train=train)

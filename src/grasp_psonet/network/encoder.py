@@ -37,15 +37,14 @@ NAMED_WEIGHTS = ("pretrained", "random", "packaged")  # any other value of netwo
 def freeze(encoder: nn.Module, settings: NetworkSettings) -> None:
     """Lets the encoder's parameters require a gradient as ``network.train`` says: all, none, or those of its last blocks.
 
-    Blocks are the groups in which timm counts the layers of its models (``group_matcher``), the stem being the first. Raises
-    NetworkError where there are fewer than are to be trained.
+    Raises NetworkError where there are fewer blocks than are to be trained.
     """
     if settings.train == "all":
         return
     encoder.requires_grad_(False)
     if settings.last_blocks is None:
         return
-    blocks = list(group_parameters(encoder, encoder.group_matcher(coarse=False)).values())  # type: ignore[operator]
+    blocks = blocks_of(encoder)
     if settings.last_blocks > len(blocks):
         raise NetworkError(
             f"network.train is {settings.train!r}; {settings.encoder} has {len(blocks)} blocks\n"
@@ -53,6 +52,19 @@ def freeze(encoder: nn.Module, settings: NetworkSettings) -> None:
         )
     for name in chain.from_iterable(blocks[-settings.last_blocks :]):
         encoder.get_parameter(name).requires_grad_(True)
+
+
+def blocks_of(encoder: nn.Module) -> list[list[str]]:
+    """Names of parameters by block: the groups in which timm counts the layers of its models (``group_matcher``), the stem
+    being the first. A norm that stands alone, as at the end of ConvNeXt, counts with the block before it.
+    """
+    blocks: list[list[str]] = []
+    for names in group_parameters(encoder, encoder.group_matcher(coarse=False)).values():  # type: ignore[operator]
+        if blocks and all(encoder.get_parameter(name).ndim <= 1 for name in names):
+            blocks[-1].extend(names)
+        else:
+            blocks.append(list(names))
+    return blocks
 
 
 def build_encoder(name: str, weights: str, edge_px: int) -> tuple[nn.Module, EncoderCard]:

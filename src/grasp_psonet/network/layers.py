@@ -23,6 +23,11 @@ def layer_depths(network: BagNetwork) -> dict[str, int]:
     with the classifier (the last norm of a ConvNeXt) has depth 0. Raises NetworkError for an encoder that names no layers.
     """
     encoder: Any = network.encoder
+    if encoder is None:
+        raise NetworkError(
+            "train.optimizer.layer_decay: the encoder stands still, and has no rates\n"
+            "  next: layer_decay 1, or network.train all"
+        )
     if not hasattr(encoder, "group_matcher"):
         raise NetworkError(
             f"train.optimizer.layer_decay: {type(encoder).__name__} does not say which layers it has\n"

@@ -33,14 +33,15 @@ def photo_files_digest(job: "Job") -> str:
     table = f"{digest(job.bags_file)} {job.photo_root}"
     noted = _read(note, table)
     paths = list(noted) if noted else [str(path) for path in job.cohort.photos[PATH]]
-    found = _look(job.photo_root, paths, noted)
+    found = _look(job, paths, noted)
     if found != noted:
         with suppress(FileError):  # a study that cannot be written to is read again next time
             write_json(note, _sealed(table, found), sort_keys=False)
     return hashlib.sha256("".join(photo[2] for photo in found.values()).encode()).hexdigest()[:32]
 
 
-def _look(root: Path, paths: list[str], noted: _Photos) -> _Photos:
+def _look(job: "Job", paths: list[str], noted: _Photos) -> _Photos:
+    root = job.photo_root
     found: _Photos = {}
     missing = []
     for path in paths:
@@ -55,8 +56,10 @@ def _look(root: Path, paths: list[str], noted: _Photos) -> _Photos:
             known = (about.st_size, about.st_mtime_ns if is_settled else 0, file_digest(root / path))
         found[path] = known
     if missing:
+        is_photo = job.kind == "photos"
+        what = "photos of photos.csv are not there" if is_photo else "files of features.csv are not there"
         raise PhotoError(
-            f"{len(missing)} of {len(paths)} files of photos.csv or features.csv are not there (first: {missing[0]}), "
+            f"{len(missing)} of {len(paths)} {what} (first: {missing[0]}), "
             f"looked for under {root}\n"
             "  next: `grasp check` lists them with their rows; set photos.root if they lie elsewhere"
         )

@@ -105,15 +105,19 @@ def anchor_bytes(job: "Job") -> int:
 
 
 def num_parameters(job: "Job") -> int:
-    """Parameters of the study's network, built without their memory."""
+    """Parameters that anchors of the study's network hold, built without their memory; 0 of precomputed features."""
     import torch
 
     from grasp_psonet.network.network import build_network
+    from grasp_psonet.trajectory.step import trained_parameters
 
+    if job.kind == "features":
+        return 0
     settings = replace(job.settings.network, weights="random")
     with torch.device("meta"):
         network = build_network(settings, job.settings.photos.edge_px, job.settings.seed, job.outcome)
-    return sum(parameter.numel() for parameter in network.parameters())
+    held = network.parameters() if not settings.is_frozen else trained_parameters(network).values()
+    return sum(parameter.numel() for parameter in held)
 
 
 def _faults_of_k(job: "Job", cohort: "Cohort") -> list[str]:
@@ -130,6 +134,8 @@ def _faults_of_weights(job: "Job") -> list[str]:
     """Weights out of reach, and a network that cannot be built."""
     from grasp_psonet.network.pretrained import refuse_unreachable
 
+    if job.kind == "features":
+        return []  # it has no encoder
     network = job.settings.network
     file = job.study.folder / network.weights
     if file.suffix and not file.is_file():
