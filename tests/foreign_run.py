@@ -61,10 +61,10 @@ STEPS = [[0, 1], [2, 2], [3, 0, 1], [1, 3], [4, 0], [2, 4]]  # bag 5 is never dr
 
 
 def two_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """What comes first at a quarter of the run's rate and with a strong decay of its own; the rest without decay."""
+    """What comes first at three tenths of the run's rate and with a strong decay of its own; the rest without decay."""
     first = [weight for name, weight in network.named_parameters() if name.startswith("inner")]
     rest = [weight for name, weight in network.named_parameters() if not name.startswith("inner")]
-    return [{"params": first, "lr": LR / 4, "weight_decay": 0.4}, {"params": rest, "lr": LR, "weight_decay": 0.0}]
+    return [{"params": first, "lr": 0.3 * LR, "weight_decay": 0.4}, {"params": rest, "lr": LR, "weight_decay": 0.0}]
 
 
 def loss_of(network: nn.Module, bags: Sequence[Bag], reduction: str = "mean") -> Tensor:
