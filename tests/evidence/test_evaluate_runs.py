@@ -198,6 +198,13 @@ def test_a_gain_within_the_noise_of_validation_chooses_no_pruning() -> None:
     assert choose_k({0: None, 5: 0.6}, {5: 0.1}, 1.0) == 0
 
 
+def test_of_an_error_the_least_is_chosen() -> None:
+    assert choose_k({0: 3.0, 5: 2.0, 9: 2.0}, sign=-1) == 5
+    assert choose_k({0: 3.0, 5: 4.0}, sign=-1) == 0
+    assert choose_k({0: 3.0, 5: 2.0}, {5: 0.9}, 1.0, sign=-1) == 5
+    assert choose_k({0: 3.0, 5: 2.0}, {5: 1.1}, 1.0, sign=-1) == 0
+
+
 def test_the_standard_error_of_a_gain_is_that_of_the_patients_drawn_again() -> None:
     visits = cohort().assign(split="val")
     base, run = predicted(visits, 0.5, 0), predicted(visits, 1.5, 1)
