@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from grasp_psonet.evidence.choose import choose_k, gain_standard_error
-from grasp_psonet.evidence.evaluate import auc_of_split
+from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged, parse
 from grasp_psonet.stage import Task, judge, run_task
@@ -122,7 +122,7 @@ def oracle_task(job: Job) -> Task:
 
 def auc(job: Job, run: str, split: str) -> float:
     """Micro AUC against Reader 1."""
-    value = auc_of_split(_predictions(job, run), job.outcome, split)
+    value = figure_of_split(_predictions(job, run), job.outcome, split)
     assert value is not None, f"{run} of {job.study.folder} lacks a class in {split}"
     return value
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,13 @@ TRAINING, QUERIES = bags_of(1, (2, 3, 1, 4, 2, 3)), bags_of(2, (2, 1, 3))
 STEPS = [[0, 1], [2, 2], [3, 0, 1], [1, 3], [4, 0], [2, 4]]  # bag 5 is never drawn
 
 
+def two_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """What comes first at a quarter of the run's rate and with a strong decay of its own; the rest without decay."""
+    first = [weight for name, weight in network.named_parameters() if name.startswith("inner")]
+    rest = [weight for name, weight in network.named_parameters() if not name.startswith("inner")]
+    return [{"params": first, "lr": LR / 4, "weight_decay": 0.4}, {"params": rest, "lr": LR, "weight_decay": 0.0}]
+
+
 def loss_of(network: nn.Module, bags: Sequence[Bag], reduction: str = "mean") -> Tensor:
     """Cross-entropy of these bags, padded to the longest."""
     longest = max(len(photos) for photos, _ in bags)
@@ -76,12 +84,15 @@ def train(
     clip_norm: float | None = None,
     told_clip_norm: float | None = None,
     loss: Callable[[nn.Module, Sequence[Bag]], Tensor] = loss_of,
-    trained: Sequence[nn.Parameter] | None = None,
+    trained: Sequence[nn.Parameter] | Sequence[dict[str, Any]] | None = None,
     **settings: object,
 ) -> tuple[grasp_psonet.Trajectory, list[dict[str, Tensor]]]:
-    """A training with a falling lr and the parameters in an order of the optimizer's own; weights after each step."""
-    weights_of = list(network.parameters())[::-1] if trained is None else trained
-    optimizer = kind(weights_of, **{"lr": LR, "weight_decay": 0.01, **settings})  # type: ignore[arg-type]
+    """A training with a falling lr and the parameters in an order of the optimizer's own; weights after each step.
+
+    ``trained``: the parameters that the optimizer is given, or its groups of them.
+    """
+    given = list(network.parameters())[::-1] if trained is None else trained
+    optimizer = kind(given, **{"lr": LR, "weight_decay": 0.01, **settings})  # type: ignore[arg-type]
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, DECAY)
     weights = []
     told = clip_norm if told_clip_norm is None else told_clip_norm
@@ -92,7 +103,7 @@ def train(
             optimizer.zero_grad()
             loss(network, [TRAINING[b] for b in drawn]).backward()
             if clip_norm is not None:
-                nn.utils.clip_grad_norm_(weights_of, clip_norm)
+                nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], clip_norm)
             optimizer.step()
             schedule.step()
             weights.append(copy.deepcopy(network.state_dict()))

@@ -1,5 +1,7 @@
 """The settings tree: defaults, files, overrides, and letters for what cannot be."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,47 @@ def test_merging_nothing_changes_nothing(tree: dict[str, object]) -> None:
 
 def test_equal_settings_have_equal_trees() -> None:
     assert as_tree(StudySettings()) == as_tree(parse({}, "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("dotted", "text", "told"),
+    [
+        ("severity.class_column", "null", "severity.class_column is null; wanted: text"),
+        ("seed", "x", "seed is 'x'; wanted: a whole number"),
+        ("train.epochs", "1.5", "train.epochs is 1.5; wanted: a whole number"),
+        ("machine.threads", "", "machine.threads is null; wanted: a whole number"),
+        ("severity.cutoffs", "a,b", "severity.cutoffs.0 is 'a'; wanted: a number"),
+        ("severity.ties", "lower,lowe", "severity.ties.1 is 'lowe'; wanted: 'lower' or 'upper'"),
+        ("severity.score_range", "1", "1 of severity.score_range is missing, which is [1]"),
+        ("trace.summed", "maybe", "trace.summed is 'maybe'; wanted: true or false"),
+        ("trace.parameters", "5", "trace.parameters is 5; wanted: text or a list"),
+    ],
+)
+def test_a_value_of_another_type_is_told_in_plain_words(dotted: str, text: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path / "study.yaml", {dotted: text})
+    assert told in str(refused.value)
+    assert "Input should" not in str(refused.value)
+    assert "pydantic" not in str(refused.value)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("utf8_mode", ["0", "1"])
+def test_letters_of_a_setting_survive_a_plain_locale(utf8_mode: str, tmp_path: Path) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": utf8_mode, "PYTHONCOERCECLOCALE": "0", "PATH": ""}
+
+    def grasp(*words: bytes | str | Path) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "grasp_psonet", *words]
+        return subprocess.run(command, env=plain, capture_output=True, check=False)
+
+    made = grasp("init", tmp_path, "--severity.classes=leicht,mäßig,schwer".encode())
+    assert made.returncode == 0, made.stderr
+    assert load(tmp_path / "study.yaml").severity.classes == ("leicht", "mäßig", "schwer")
+    (tmp_path / "visits.csv").write_text("visit_id,patient_id,severity_reader1\nv1,p1,größer\n", encoding="utf-8")
+    checked = grasp("check", tmp_path)
+    assert checked.returncode == 1
+    assert b"wanted leicht, m" in checked.stdout
+    assert b"Traceback" not in checked.stderr
+    broken = grasp("check", tmp_path, b"--severity.class_column=Schwere\xe4")
+    assert broken.returncode == 1
+    assert b"severity.class_column is 'Schwere\\udce4', which is no text in UTF-8" in broken.stderr

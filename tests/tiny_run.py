@@ -17,6 +17,7 @@ from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import Anchor, start_anchor, trained_weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -49,7 +50,7 @@ class TinyRun:
     def train(
         cls,
         folder: Path,
-        optimizer: OptimizerSettings = OPTIMIZER,
+        law: AdamLaw | None = None,
         make_network: Callable[[], BagNetwork] = tiny_network,
         source: BatchSource | None = None,
     ) -> "TinyRun":
@@ -57,15 +58,15 @@ class TinyRun:
         source = source or tiny_source(*tiny_bags(8))
         bags = dict(source.bags)
         network = make_network()
-        start = start_anchor(network)
+        start, law = start_anchor(network), law or AdamLaw.of(OPTIMIZER)
         plan = batch_plan({f"v{v}": bags[f"v{v}"].label for v in range(5)}, 3, 2, "class_weighted", 19)
         rows = []
-        for step in recorded_steps(network, plan, source, optimizer, AdamState.at_start(trained_weights_of(network))):
+        for step in recorded_steps(network, plan, source, law, AdamState.at_start(trained_weights_of(network))):
             rows.append(step.rows())
             if step.step in ANCHORS:
                 write_anchor(folder, step.anchor(network))
         steps = pd.concat(rows, ignore_index=True)
-        trajectory = Trajectory(folder, steps, KEPT_STEP, optimizer)
+        trajectory = Trajectory(folder, steps, KEPT_STEP, law)
         return cls(bags, source.pixels, source, start, trajectory, make_network=make_network)
 
     @property

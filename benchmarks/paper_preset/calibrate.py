@@ -19,9 +19,11 @@ from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.stages.run import RunInputs
+from grasp_psonet.training.law import parameter_groups
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import anchor_of, weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.step import train_step
 
@@ -111,7 +113,8 @@ def calibrate(job: Job) -> Calibration:
 
 def _trainer(job: Job, network: BagNetwork, state: AdamState) -> Callable[[BagBatch], object]:
     optimizer = job.settings.train.optimizer
-    return lambda batch: train_step(network, batch, state, optimizer, optimizer.lr)
+    law = AdamLaw.of(optimizer, parameter_groups(network, optimizer))
+    return lambda batch: train_step(network, batch, state, law, optimizer.lr)
 
 
 def _variants(device: torch.device, train: Callable[[BagBatch], object], batch: BagBatch) -> dict[str, float | None]:

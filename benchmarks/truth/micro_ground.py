@@ -61,7 +61,7 @@ def ground_of(run: MicroRun, bags: Sequence[Bag], queries: Sequence[Bag]) -> Gro
     return Ground(
         network,
         checkpoints,
-        run.trajectory.optimizer.lr,
+        run.trajectory.optimizer.settings.lr,
         examples(run.study.training),
         examples(bags),
         examples(queries),

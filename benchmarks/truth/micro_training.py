@@ -21,6 +21,7 @@ from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -60,7 +61,7 @@ class Counterfactuals:
 
 def train(study: MicroStudy, lr: float, num_steps: int, anchor_every: int, folder: Path) -> MicroRun:
     """Trains by the project's own steps and writes anchors every so many steps and after the last; coupled decay 1e-4."""
-    optimizer = OptimizerSettings(lr=lr, weight_decay=1e-4)
+    law = AdamLaw.of(OptimizerSettings(lr=lr, weight_decay=1e-4))
     network, source = micro_network(study.seed), study.source
     start = start_anchor(network)
     epochs = -(-num_steps // -(-len(study.training) // VISITS_PER_STEP))
@@ -68,11 +69,11 @@ def train(study: MicroStudy, lr: float, num_steps: int, anchor_every: int, folde
     plan = plan[plan["step"] <= num_steps]
     state, rows = AdamState.at_start(weights_of(network)), []
     folder.mkdir(parents=True, exist_ok=True)
-    for step in recorded_steps(network, plan, source, optimizer, state):
+    for step in recorded_steps(network, plan, source, law, state):
         rows.append(step.rows())
         if step.step % anchor_every == 0 or step.step == num_steps:
             write_anchor(folder, step.anchor(network))
-    trajectory = Trajectory(folder, pd.concat(rows, ignore_index=True), num_steps, optimizer)
+    trajectory = Trajectory(folder, pd.concat(rows, ignore_index=True), num_steps, law)
     return MicroRun(study, network, plan, trajectory, start)
 
 
@@ -115,7 +116,7 @@ def joined(parts: list[Counterfactuals]) -> Counterfactuals:
 
 def retrain(run: MicroRun, changes: Counterfactuals) -> ByName:
     """Weights [K, ...] by parameter after training along the run's plan with each change, all at once by plain Adam."""
-    study, optimizer = run.study, run.trajectory.optimizer
+    study, optimizer = run.study, run.trajectory.optimizer.settings
     network = micro_network(study.seed)
     batch = as_float64(study.batch(study.training))
     row_of = {bag.visit_id: v for v, bag in enumerate(study.training)}

@@ -9,7 +9,7 @@ stay, with a tenth of their attention.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,11 @@ class _ListNeeds:
 
 def class_rows(job: Job) -> Rows:
     """Only errors mistaken for the class of a photo's visit speak of it; k photos by the sum of their scores."""
-    lists = [KeepList(f"class-k{k}", k, "") for k in job.settings.prune.k]
+    lists = [KeepList(f"class-k{k}", int(k), "") for k in job.settings.prune.k]
     run_task(_class_trace(job))
     for one in lists:
         inputs = {"trace": job.study.trace(CLASS_TRACE)}
-        run_task(_list_task(job, one.name, inputs, partial(_class_list, job, one.k)))
+        run_task(_list_task(job, one.name, inputs, partial(_class_list, job, int(one.k))))
     train_lists(job, [one.name for one in lists])
     yield from rows_of_lists(job, "class", lists)
 
@@ -90,6 +90,7 @@ def _class_list(job: Job, k: int) -> pd.DataFrame:
 
 def rounds_rows(job: Job) -> Rows:
     """``PER_ROUND`` photos leave, the network is trained without them, its own errors are traced, and so on."""
+    job = _keeping_anchors(job)
     lists = [KeepList(f"rounds-k{place * PER_ROUND}", place * PER_ROUND, "") for place in range(1, NUM_ROUNDS + 1)]
     run = BASELINE
     for one in lists:
@@ -97,6 +98,12 @@ def rounds_rows(job: Job) -> Rows:
         train_lists(job, [one.name])
         run = one.name
     yield from rows_of_lists(job, "rounds", lists)
+
+
+def _keeping_anchors(job: Job) -> Job:
+    """The job whose retrained runs keep what it takes to trace them."""
+    prune = replace(job.settings.prune, retrained_anchors="all")
+    return Job(job.study, replace(job.settings, prune=prune))
 
 
 def _next_round(job: Job, name: str) -> pd.DataFrame:

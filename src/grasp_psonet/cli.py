@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted. Nothing h
 """
 
 import argparse
+import io
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -63,7 +64,10 @@ def main(words: list[str] | None = None) -> int:
 
 
 def entry() -> NoReturn:
-    """The console script."""
+    """The console script; letters that the terminal's locale does not have are written as their codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     raise SystemExit(main())
 
 
@@ -187,6 +191,7 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
 
             sys.stdout.write("\n".join(doctor()) + "\n")
         case "predict":
+            _refuse_out(known.out)
             from grasp_psonet.stages.predict import predict_folder
 
             table = predict_folder(known.run, known.photos)
@@ -222,20 +227,33 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
     return 0
 
 
+def _refuse_out(out: Path | None) -> None:
+    """Raises GraspError where a table cannot be written, before anything is computed for it."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        told = f"--out {out} is a folder" if out.is_dir() else f"--out {out}: there is no folder {out.parent}"
+        raise GraspError(f"{told}\n  next: name a file in a folder that is there")
+
+
 def _job(study: Path, overrides: dict[str, str]) -> "Job":
     from grasp_psonet.settings import load
     from grasp_psonet.stages.job import Job
+    from grasp_psonet.stages.lost_settings import refuse_dangling, refuse_lost
     from grasp_psonet.study import Study
 
     if not study.is_dir():
         raise GraspError(f"{study} is not a folder\n  next: `grasp init {study}` starts a study there")
     place = Study(study)
-    return Job(place, load(place.settings_file, overrides))
+    refuse_dangling(place)
+    settings = load(place.settings_file, overrides)
+    refuse_lost(place, settings)
+    return Job(place, settings)
 
 
 def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     from grasp_psonet.presets import preset
     from grasp_psonet.settings import load, to_yaml
+    from grasp_psonet.stages.lost_settings import refuse_dangling
+    from grasp_psonet.study import Study
 
     text = to_yaml(load(Path("the preset"), overrides, preset(known.preset) if known.preset else {})) + "\n"
     if known.only_print:
@@ -244,6 +262,7 @@ def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     if known.study is None:
         sys.stderr.write("grasp init: no folder was named\n  next: grasp init STUDY, or grasp init --print\n")
         raise SystemExit(2)
+    refuse_dangling(Study(known.study))
     target = known.study / "study.yaml"
     if target.exists():
         raise GraspError(f"{target} is there already and is left alone\n  next: edit it, or choose another folder")
@@ -258,13 +277,19 @@ def _init_if_absent(study: Path, chosen: str | None, overrides: dict[str, str]) 
     """A study.yaml of the preset and the settings given here, unless there is one."""
     from grasp_psonet.presets import preset
     from grasp_psonet.settings import load, to_yaml
+    from grasp_psonet.stages.lost_settings import refuse_dangling, refuse_lost
+    from grasp_psonet.study import Study
 
+    refuse_dangling(Study(study))
     target = study / "study.yaml"
     if target.exists():
         if chosen is not None:
             sys.stderr.write(f"{target} is there already; --preset {chosen} is not applied\n")
         return
-    text = to_yaml(load(target, overrides, preset(chosen or "demo")))
+    settings = load(target, overrides, preset(chosen or "demo"))
+    if Study(study).store.exists():
+        refuse_lost(Study(study), settings)
+    text = to_yaml(settings)
     study.mkdir(parents=True, exist_ok=True)
     target.write_text(text + "\n", encoding="utf-8")
 

@@ -25,6 +25,10 @@ class PhotoError(GraspError):
     """A photo file is missing or cannot be decoded."""
 
 
+class FeatureError(GraspError):
+    """A file of feature vectors is missing, damaged, of another shape or length, or holds numbers that are none."""
+
+
 class StageError(GraspError):
     """A stage folder is missing, partial, damaged, or made from other inputs than the ones at hand."""
 

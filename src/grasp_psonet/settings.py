@@ -6,6 +6,7 @@ findings into messages a person can act on.
 
 import dataclasses
 import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -74,7 +75,8 @@ def parse(tree: dict[str, Any], source: str) -> StudySettings:
     try:
         return _TREE.validate_python(tree)
     except ValidationError as error:
-        faults = [_message(fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()]
+        told = [_message(fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()]
+        faults = _merged_by_value(told)
         raise SettingsError(
             f"{len(faults)} setting(s) of {source} cannot be used:\n  "
             + "\n  ".join(faults)
@@ -140,6 +142,7 @@ def to_yaml(settings: Any, indent: str = "") -> str:
 
 
 def _put(tree: dict[str, Any], dotted: str, text: str) -> None:
+    text = _as_typed(dotted, text)
     *groups, last = dotted.split(".")
     place = tree
     for name in groups:
@@ -155,7 +158,28 @@ def _put(tree: dict[str, Any], dotted: str, text: str) -> None:
     place[last] = value
 
 
+def _as_typed(dotted: str, text: str) -> str:
+    """The word of the command line as it was typed: a plain locale (LC_ALL=C) hands on other letters as stray bytes."""
+    try:
+        return os.fsencode(text).decode("utf-8") if any("\udc80" <= letter <= "\udcff" for letter in text) else text
+    except UnicodeDecodeError:
+        raise SettingsError(
+            f"setting {dotted} is {text!r}, which is no text in UTF-8\n  next: write it into study.yaml, saved as UTF-8"
+        ) from None
+
+
+def _merged_by_value(messages: list[str]) -> list[str]:
+    """The messages, those on one value that may be of several types in one: wanted: text or a list."""
+    wanted: dict[str, list[str]] = {}
+    for message in messages:
+        seen, _, wish = message.partition(_WANTS)
+        wanted.setdefault(seen, []).append(wish)
+    return [seen + _WANTS * any(wishes) + " or ".join(wishes) for seen, wishes in wanted.items()]
+
+
 def _message(location: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
+    if str(location[-1]).startswith(("str", "tuple[")) and ".".join(map(str, location)) not in dotted_paths():
+        location = location[:-1]  # one of the types that the value may be of
     path = ".".join(str(part) for part in location)
     if kind == "value_error":  # raised by the settings themselves, which name their path
         return message.removeprefix("Value error, ")
@@ -165,4 +189,20 @@ def _message(location: tuple[int | str, ...], kind: str, message: str, value: An
         return f"{path}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
     if kind == "dataclass_type":
         return f"{path} is {value!r}; wanted: a group of settings by name"
-    return f"{path} is {value!r}: {message}"
+    if kind == "missing":
+        return f"{location[-1]} of {path.rpartition('.')[0]} is missing, which is {value!r}"
+    shown = "null" if value is None else repr(value)
+    wanted = next((words for start, words in _WANTED.items() if kind.startswith(start)), "")
+    return f"{path} is {shown}{_WANTS}{wanted or message.removeprefix('Input should be ')}"
+
+
+_WANTS = "; wanted: "
+# what pydantic's kinds of faults ask for, in plain words; a choice names its values itself
+_WANTED = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+}

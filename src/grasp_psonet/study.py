@@ -23,6 +23,11 @@ class Study:
         return self.folder / "photos.csv"
 
     @property
+    def features_file(self) -> Path:
+        """In place of photos.csv in a study of precomputed features."""
+        return self.folder / "features.csv"
+
+    @property
     def views_file(self) -> Path:
         return self.folder / "views.csv"
 

@@ -34,7 +34,7 @@ def test_the_default_is_the_papers() -> None:
     assert outcome.num_outputs == 3
     assert outcome.output_columns == ["logit_mild", "logit_moderate", "logit_severe"]
     assert outcome.probability_columns == ["p_mild", "p_moderate", "p_severe"]
-    assert outcome.class_columns == ("severity_reader1", "severity_reader2")
+    assert outcome.label_columns == ("severity_reader1", "severity_reader2")
     assert outcome.score_columns == ("pasi_reader1", "pasi_reader2")
     assert outcome.score_word == "PASI"
 
@@ -87,6 +87,40 @@ def test_cutoff_distance_is_that_of_the_nearest() -> None:
     found = Outcome(IGA).cutoff_distance(pd.Series([0.0, 0.4, 1.5, 4.0, np.nan]))
     assert found.tolist()[:4] == pytest.approx([0.0, 0.4, 0.5, 1.0])
     assert np.isnan(found.iloc[4])
+
+
+@pytest.mark.parametrize(
+    ("scale", "points"),
+    [
+        ({}, 1.0),
+        ({"classes": ["low", "high"], "cutoffs": [10], "ties": ["lower"]}, 2.0),
+        ({"cutoffs": [5, 72], "ties": ["lower", "upper"]}, 1.0),  # a class of one score is no measure of nearness
+        (as_tree(IGA), None),
+        (as_tree(IGA) | {"cutoffs": [0.5, 1.5, 2.5, 3.5]}, 0.1),
+    ],
+)
+def test_near_a_cutoff_follows_the_scale(scale: dict[str, Any], points: float | None) -> None:
+    outcome = Outcome(parse({"severity": scale}, "test").severity)
+    assert outcome.near_cutoff_points() == (None if points is None else pytest.approx(points))
+    least, most = outcome.scale.score_range
+    scores = pd.Series(np.linspace(least, most, 721))
+    visits = pd.DataFrame({outcome.score_columns[0]: scores})
+    near = outcome.is_near_cutoff(visits, None)
+    if points is None:
+        assert not near.any()
+    else:
+        wanted = [min(abs(score - cutoff) for cutoff in outcome.scale.cutoffs) <= points for score in scores]
+        assert near.tolist() == wanted
+        assert near.any()
+        assert not near.all()
+    assert outcome.is_near_cutoff(visits, 72).all(), "a setting goes before the scale"
+
+
+def test_nothing_is_near_a_cutoff_without_a_score() -> None:
+    outcome = Outcome(SeveritySettings(score_column=None))
+    visits = pd.DataFrame({"severity_reader1": [0, 1]})
+    assert not outcome.is_near_cutoff(visits, None).any()
+    assert not outcome.is_near_cutoff(visits, 1.0).any()
 
 
 @pytest.mark.parametrize(

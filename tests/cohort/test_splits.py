@@ -17,6 +17,10 @@ def visits_of(classes_per_patient: list[list[int]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["patient_id", "severity_reader1"]).astype({"severity_reader1": "Int64"})
 
 
+def drawn_splits(visits: pd.DataFrame, split: SplitSettings, seed: int) -> pd.Series:
+    return draw_splits(visits, visits["severity_reader1"], split, seed)
+
+
 cohorts = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), min_size=3, max_size=40)
 
 
@@ -26,13 +30,13 @@ def test_patients_stay_together_and_the_order_of_rows_plays_no_part(
     classes: list[list[int]], seed: int, random: object
 ) -> None:
     visits = visits_of(classes)
-    drawn = draw_splits(visits, "severity_reader1", SplitSettings(), seed)
+    drawn = drawn_splits(visits, SplitSettings(), seed)
     assert set(drawn) == set(SPLITS)
     assert len(set(zip(visits["patient_id"], drawn, strict=True))) == len(classes)
     order = list(range(len(visits)))
     random.shuffle(order)  # type: ignore[attr-defined]
     shuffled = visits.iloc[order].reset_index(drop=True)
-    again = draw_splits(shuffled, "severity_reader1", SplitSettings(), seed)
+    again = drawn_splits(shuffled, SplitSettings(), seed)
     assert again.tolist() == drawn.iloc[order].tolist()
 
 
@@ -40,7 +44,7 @@ def test_patients_stay_together_and_the_order_of_rows_plays_no_part(
 @given(st.integers(3, 200), st.integers(0, 5))
 def test_the_fractions_are_met_to_a_patient(num_patients: int, seed: int) -> None:
     split = SplitSettings()
-    counts = draw_splits(visits_of([[0]] * num_patients), "severity_reader1", split, seed).value_counts()
+    counts = drawn_splits(visits_of([[0]] * num_patients), split, seed).value_counts()
     for name in SPLITS:
         wanted = getattr(split, name) * num_patients
         assert counts[name] >= 1
@@ -50,7 +54,7 @@ def test_the_fractions_are_met_to_a_patient(num_patients: int, seed: int) -> Non
 @pytest.mark.parametrize("seed", range(6))
 def test_each_class_is_spread_in_proportion(seed: int) -> None:
     labels = [0] * 100 + [1] * 50 + [2] * 20
-    drawn = draw_splits(visits_of([[label] for label in labels]), "severity_reader1", SplitSettings(), seed)
+    drawn = drawn_splits(visits_of([[label] for label in labels]), SplitSettings(), seed)
     share = pd.crosstab(pd.Series(labels), drawn)
     for label, row in share.iterrows():
         expected = np.array([0.7, 0.1, 0.2]) * labels.count(int(str(label)))
@@ -58,18 +62,18 @@ def test_each_class_is_spread_in_proportion(seed: int) -> None:
 
 
 def test_the_class_of_a_patient_is_the_most_frequent_one_and_the_severer_of_equals() -> None:
-    plain = draw_splits(visits_of([[0], [1], [2], [2]] * 5), "severity_reader1", SplitSettings(), 0)
+    plain = drawn_splits(visits_of([[0], [1], [2], [2]] * 5), SplitSettings(), 0)
     mixed = visits_of([[0, 0, 2], [1, 0], [2, 0, 2], [2]] * 5)
-    drawn = draw_splits(mixed, "severity_reader1", SplitSettings(), 0).groupby(mixed["patient_id"], sort=False).first()
+    drawn = drawn_splits(mixed, SplitSettings(), 0).groupby(mixed["patient_id"], sort=False).first()
     assert drawn.tolist() == plain.tolist()
 
 
 def test_the_seed_changes_the_draw() -> None:
     visits = visits_of([[0], [1]] * 20)
-    draws = {tuple(draw_splits(visits, "severity_reader1", SplitSettings(), seed)) for seed in range(4)}
+    draws = {tuple(drawn_splits(visits, SplitSettings(), seed)) for seed in range(4)}
     assert len(draws) == 4
 
 
 def test_two_patients_cannot_be_split() -> None:
     with pytest.raises(TableError, match="2 patient"):
-        draw_splits(visits_of([[0], [1, 2]]), "severity_reader1", SplitSettings(), 0)
+        drawn_splits(visits_of([[0], [1, 2]]), SplitSettings(), 0)

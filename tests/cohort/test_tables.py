@@ -256,3 +256,25 @@ def test_tables_and_photos_are_read_without_torch() -> None:
     rooms = "grasp_psonet.cohort.check, grasp_psonet.photos.store, grasp_psonet.photos.check"
     code = f"import sys, {rooms}; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_a_score_that_no_column_holds_is_noted(write: Write) -> None:
+    classes = "visit_id,patient_id,severity_reader1,split\nv1,a,mild,train\nv2,b,severe,val\nv3,c,moderate,test\n"
+    photos = "photo_id,visit_id,view,path\np1,v1,,x/1.jpg\np2,v2,,x/2.jpg\np3,v3,,x/3.jpg\n"
+    files = write(classes, photos)
+    told = [note for note in notes_of(files) if "severity.score_column" in note]
+    assert len(told) == 1
+    assert told[0].startswith("visits.csv has no column 'pasi_reader1': classes are taken as they stand")
+    without = Outcome(SeveritySettings(score_column=None))
+    assert not [note for note in examine(TableFiles(*files), without, SplitSettings(), 0).notes if "score" in note]
+    assert not [note for note in notes_of(write()) if "score_column" in note]
+
+
+def test_a_reader_is_no_likeness(write: Write) -> None:
+    """pasi_reader1 is not severity_reader1 misspelt, though half of their letters are the same."""
+    without = Outcome(SeveritySettings(score_column=None))
+    faults = examine(TableFiles(*write()), without, SplitSettings(), 0).faults
+    assert "visits.csv: no column 'severity_reader1'" in faults
+    near = VISITS.replace("pasi_reader1", "severety_grade_reader1")
+    told = examine(TableFiles(*write(near)), without, SplitSettings(), 0).faults
+    assert "visits.csv: no column 'severity_reader1'; is 'severety_grade_reader1' meant?" in told

@@ -10,7 +10,7 @@ from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.choose import choose_k, gain_standard_error
-from grasp_psonet.evidence.evaluate import auc_of_split, evaluate_runs
+from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split
 from grasp_psonet.evidence.settings import EvaluateSettings
 
 OUTCOME = Outcome()
@@ -171,11 +171,11 @@ def test_reader_agreement_is_the_ceiling(visits) -> None:
 def test_validation_auc_is_of_validation_alone(runs) -> None:
     table = runs["baseline"]
     val = table.loc[table["split"] == "val"]
-    assert auc_of_split(table, OUTCOME) == pytest.approx(
+    assert figure_of_split(table, OUTCOME) == pytest.approx(
         roc_auc_score(label_binarize(val["label"], classes=[0, 1, 2]), val[PROBABILITIES].to_numpy(), average="micro")
     )
-    assert auc_of_split(table.loc[table["label"] != 2], OUTCOME) is None
-    assert auc_of_split(table.iloc[:0], OUTCOME) is None
+    assert figure_of_split(table.loc[table["label"] != 2], OUTCOME) is None
+    assert figure_of_split(table.iloc[:0], OUTCOME) is None
 
 
 def test_k_is_the_best_on_validation_and_ties_go_to_the_smaller() -> None:
@@ -205,11 +205,11 @@ def test_the_standard_error_of_a_gain_is_that_of_the_patients_drawn_again() -> N
     found = gain_standard_error(run, base, visits, OUTCOME, 400, 0)
     rng, gains = np.random.default_rng(1), []
     patients = visits["patient_id"].unique()
-    for _ in range(400):
+    for _ in range(200):
         rows = np.concatenate(
             [np.flatnonzero(visits["patient_id"] == one) for one in rng.choice(patients, len(patients))]
         )
-        aucs = [auc_of_split(table.iloc[rows].assign(split="val"), OUTCOME) for table in (run, base)]
+        aucs = [figure_of_split(table.iloc[rows].assign(split="val"), OUTCOME) for table in (run, base)]
         gains.append(aucs[0] - aucs[1])  # type: ignore[operator]
     assert found == pytest.approx(np.std(gains), rel=0.15)
     assert gain_standard_error(run, base, visits.assign(split="test"), OUTCOME, 50, 0) is None

@@ -48,11 +48,11 @@ def test_verdict(baseline: float, probe: float, words: str) -> None:
     by_hand = roc_auc_score(
         label_VC.ravel(), predictions["probe"].loc[val, OUTCOME.probability_columns].to_numpy().ravel()
     )
-    assert found.auc["probe"].value == pytest.approx(by_hand)
+    assert found.value["probe"].value == pytest.approx(by_hand)
     frequencies = roc_auc_score(label_VC.ravel(), np.tile([0.5, 0.25, 0.25], (120, 1)).ravel())
-    assert found.auc["class frequencies"].value == pytest.approx(frequencies)
+    assert found.value["prior"].value == pytest.approx(frequencies)
     gain = found.gain["probe"]
-    assert gain.value == pytest.approx(found.auc["baseline"].value - found.auc["probe"].value)
+    assert gain.value == pytest.approx(found.value["baseline"].value - found.value["probe"].value)
 
 
 def test_a_missing_class_gives_no_verdict_and_says_why() -> None:
@@ -60,4 +60,4 @@ def test_a_missing_class_gives_no_verdict_and_says_why() -> None:
     table = table[~((table["split"] == "val") & (table["severity_reader1"] == 2))]
     found = learning({"baseline": told(0.0, 1), "probe": told(3.0, 2)}, table, OUTCOME, SETTINGS, 0)
     assert found.verdict == ""
-    assert set(found.table()["why_not"]) == {"a class is missing from validation"}
+    assert set(found.table()["why_not"]) == {"no severe visit among the labels of Reader 1 in validation"}

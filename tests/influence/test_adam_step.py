@@ -16,6 +16,7 @@ from grasp_psonet.influence.tracing import adam_point, at_steps
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.scores import direction
 from grasp_psonet.trajectory import adam_adjoint
+from grasp_psonet.trajectory.law import AdamLaw
 from tests.reference import real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
 
@@ -30,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 @pytest.fixture(scope="module")
 def run_adamw(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
-    return TinyRun.train(tmp_path_factory.mktemp("anchors"), replace(OPTIMIZER, kind="adamw"))
+    return TinyRun.train(tmp_path_factory.mktemp("anchors"), AdamLaw.of(replace(OPTIMIZER, kind="adamw")))
 
 
 def _scores(run: TinyRun, unit: UnitName) -> np.ndarray:
@@ -64,14 +65,14 @@ def _before_the_step(gradients: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("module", "name", "replacement"),
     [
-        (adam_point, "unclipped", lambda r, step, optimizer: dict(r)),
+        (adam_point, "unclipped", lambda r, step: dict(r)),
         (
             adam_point,
             "unclipped",
-            lambda r, step, optimizer: {name: step.gradient.clip * value for name, value in r.items()},
+            lambda r, step: {name: step.gradient.clip * value for name, value in r.items()},
         ),
-        (adam_adjoint, "curvature_of_root", lambda step, name, optimizer: torch.zeros_like(step.weights[name])),
-        (adam_adjoint, "moment_gradient", lambda step, name, optimizer: step.gradient.clipped[name]),
+        (adam_adjoint, "curvature_of_root", lambda step, name: torch.zeros_like(step.weights[name])),
+        (adam_adjoint, "moment_gradient", lambda step, name: step.gradient.clipped[name]),
         (at_steps, "_gradients_for", _before_the_step(at_steps._gradients_for)),
     ],
     ids=["clipping", "direction of clipping", "bend of the root", "decay", "query after the step"],
@@ -94,17 +95,15 @@ def test_the_second_moments_bend_is_zero_where_nothing_was_ever_felt(run: TinyRu
         gradient=step.gradient._replace(clipped=still),
         weights=still,
     )
-    assert (adam_adjoint.curvature_of_root(silent, name, OPTIMIZER) == 0).all()
+    assert (adam_adjoint.curvature_of_root(silent, name) == 0).all()
     expected = torch.full_like(step.weights[name], 1 / OPTIMIZER.eps)
-    torch.testing.assert_close(
-        adam_adjoint.negative_update_derivative(silent, name, OPTIMIZER), expected, rtol=1e-12, atol=0
-    )
+    torch.testing.assert_close(adam_adjoint.negative_update_derivative(silent, name), expected, rtol=1e-12, atol=0)
 
 
 def test_without_a_step_it_is_refused(run: TinyRun) -> None:
     anchor = run.trajectory.read(3, torch.device("cpu"))
     query = {name: weight[None] for name, weight in anchor.weights.items()}
     with pytest.raises(TraceError, match="needs the batch gradient of the step"):
-        direction(FORMULAS["adam-step"], AdamPoint(anchor.state, OPTIMIZER), query)
+        direction(FORMULAS["adam-step"], AdamPoint(anchor.state, run.trajectory.optimizer), query)
     with pytest.raises(TraceError, match="no direction of one step"):
-        direction(FORMULAS["unrolled"], AdamPoint(anchor.state, OPTIMIZER), query)
+        direction(FORMULAS["unrolled"], AdamPoint(anchor.state, run.trajectory.optimizer), query)

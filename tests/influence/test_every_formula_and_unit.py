@@ -30,6 +30,7 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import Anchor, start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -42,7 +43,9 @@ pytestmark = pytest.mark.long
 EDGE_PX = 32
 DRAWS = (("v0", "v1"), ("v1", "v0", "v0"))
 # short moments and a large eps: no term of the step's derivative vanishes; clipped in both steps
-OPTIMIZER = OptimizerSettings(lr=1e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, schedule="cosine", clip_norm=0.3)
+OPTIMIZER = AdamLaw.of(
+    OptimizerSettings(lr=1e-2, betas=(0.8, 0.9), eps=2e-2, weight_decay=0.1, schedule="cosine", clip_norm=0.3)
+)
 AT_ANCHORS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 AT_STEPS: tuple[FormulaName, ...] = (*AT_ANCHORS, "adam-step", "unrolled")
 LARGEST_ERROR = {torch.float64: 1e-10, torch.float32: 1e-4}
@@ -221,9 +224,11 @@ def test_every_formula_in_every_unit_equals_the_loop(family: str, tmp_path: Path
     _refuse_hidden_gradients(story)
     slow = every_score(story)
     assert len(slow) == len(UNITS) * (len(AT_ANCHORS) + len(AT_STEPS) + 1)
+    # float32 is a matter of a family's layers, which every unit passes: one unit a family, so that each unit has its turn
+    units = {torch.float64: UNITS, torch.float32: [UNITS[list(ENCODERS).index(family) % len(UNITS)]]}
     for dtype, limit in LARGEST_ERROR.items():
         fast: Scores = {}
-        for unit in UNITS:
+        for unit in units[dtype]:
             fast |= runs[dtype].scores(unit, with_curvature_none=dtype == torch.float64)  # type: ignore[arg-type]
         found = errors(fast, slow)
         assert dtype == torch.float32 or found.keys() == slow.keys()

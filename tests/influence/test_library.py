@@ -80,7 +80,7 @@ def test_recording_reads_moments_by_name_and_changes_nothing(tmp_path: Path, kin
                     assert torch.equal(anchor.state.exp_avg[name], optimizer.state[weight]["exp_avg"])
                     assert torch.equal(anchor.state.exp_avg_sq[name], optimizer.state[weight]["exp_avg_sq"])
     assert trajectory.optimizer.kind == ("adamw" if kind is torch.optim.AdamW else "adam")
-    assert trajectory.optimizer.weight_decay == 0.01
+    assert trajectory.optimizer.settings.weight_decay == 0.01
     wanted = [(t, str(b), 0.02 * 0.8 ** (t - 1)) for t, drawn in enumerate(STEPS, start=1) for b in drawn]
     told = list(trajectory.steps[["step", "visit_id", "lr"]].itertuples(index=False, name=None))
     assert [row[:2] for row in told] == [row[:2] for row in wanted]
@@ -179,12 +179,12 @@ def test_one_logit_a_bag_means_two_classes(tmp_path: Path) -> None:
 
 def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
     network = Pooling()
-    groups = [{"params": network.inner.parameters()}, {"params": network.out.parameters(), "weight_decay": 0.1}]
+    groups = [{"params": network.inner.parameters()}, {"params": network.out.parameters(), "betas": (0.8, 0.9)}]
     stranger = torch.nn.Parameter(torch.zeros(1))
     refused = {
         "optimizer is SGD": torch.optim.SGD(network.parameters(), lr=0.1),
         "amsgrad is on": torch.optim.Adam(network.parameters(), amsgrad=True),
-        "weight_decay differs between its groups": torch.optim.Adam(groups),
+        "betas differs between its groups\n  next: give all groups the same": torch.optim.Adam(groups),
         "1 parameters of the optimizer are not in the network": torch.optim.Adam([*network.parameters(), stranger]),
     }
     for message, optimizer in refused.items():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -88,12 +88,17 @@ def test_scores_are_those_of_the_squared_error(run: TinyRun, unit: UnitName) -> 
 
 
 def test_shares_and_edits_take_it_too(run: TinyRun) -> None:
-    by_unit = {}
-    for unit in ("share", "edit", "visit"):
-        settings = TraceSettings(formula="sgd", unit=unit, query="visit", counting="steps", errors="kept")  # type: ignore[arg-type]
-        by_unit[unit] = run.trace(settings).by_formula["sgd"]
+    def scores(unit: UnitName, **changes: Any) -> np.ndarray:
+        settings = TraceSettings(formula="sgd", unit=unit, query="visit", counting="steps", errors="kept", **changes)
+        return run.trace(settings).by_formula["sgd"]
+
     alone = [z for z, n in enumerate(len(bag) for bag in run.visits for _ in range(len(bag))) if n == 1]
     assert alone, "no visit has one photo"
     # taking away the last photo of a visit takes its whole gradient
-    np.testing.assert_allclose(by_unit["edit"][:, alone], by_unit["visit"][:, alone], rtol=1e-6, atol=1e-12)
-    assert np.abs(by_unit["share"]).max() > 0
+    np.testing.assert_allclose(scores("edit")[:, alone], scores("visit")[:, alone], rtol=1e-6, atol=1e-12)
+    # the encoder is reached through photos alone: their shares add up to the visit
+    first = np.cumsum([0, *map(len, run.visits[:-1])])
+    whole = scores("visit", parameters=("encoder.*",))[:, first]
+    shares = np.add.reduceat(scores("share", parameters=("encoder.*",)), first, axis=1)
+    np.testing.assert_allclose(shares, whole, rtol=1e-6, atol=1e-9 * np.abs(whole).max())
+    assert np.abs(whole).max() > 1e-6, "all scores vanish: the comparison would prove nothing"

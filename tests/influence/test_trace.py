@@ -23,6 +23,7 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -31,7 +32,7 @@ from tests.reference import influence_scores
 from tests.tiny_study import tiny_bags, tiny_network
 
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
-OPTIMIZER = OptimizerSettings(lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup_steps=3)
+OPTIMIZER = AdamLaw.of(OptimizerSettings(lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup_steps=3))
 
 
 class _Story:

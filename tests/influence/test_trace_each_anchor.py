@@ -77,13 +77,16 @@ def test_counted_by_steps_they_count_in_the_steps_before_their_anchor(
     v6_first, v7_last, v6_last = at_step[FIRST][0], *at_step[LAST]
     ending = {end: replace(run, trajectory=replace(run.trajectory, kept_step=end)) for end in ANCHORS}
 
-    def between(query: Bag, start: int, end: int, formula: FormulaName) -> np.ndarray:
-        upto = traced(ending[end], [query], "steps").by_formula[formula][0]
-        return upto - traced(ending[start], [query], "steps").by_formula[formula][0] if start else upto
+    def upto(query: Bag, end: int) -> Mapping[FormulaName, np.ndarray]:
+        return {formula: scores[0] for formula, scores in traced(ending[end], [query], "steps").by_formula.items()}
 
+    v6_upto_first = upto(v6_first, FIRST)
+    (v6_upto_kept, v6_upto_last), (v7_upto_kept, v7_upto_last) = (
+        [upto(query, end) for end in (KEPT, LAST)] for query in (v6_last, v7_last)
+    )
     for formula in FORMULAS:
-        v6 = between(v6_first, 0, FIRST, formula) + between(v6_last, KEPT, LAST, formula)
-        wanted = np.stack([v6, between(v7_last, KEPT, LAST, formula)])
+        v6 = v6_upto_first[formula] + v6_upto_last[formula] - v6_upto_kept[formula]
+        wanted = np.stack([v6, v7_upto_last[formula] - v7_upto_kept[formula]])
         np.testing.assert_allclose(found.by_formula[formula], wanted, rtol=1e-9, atol=1e-12 * np.abs(wanted).max())
 
 

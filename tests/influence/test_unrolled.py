@@ -16,6 +16,7 @@ from grasp_psonet.influence.tracing import unrolled
 from grasp_psonet.influence.tracing.curvature import curvature_products
 from grasp_psonet.influence.units.network_parts import visit_losses
 from grasp_psonet.trajectory import adam_adjoint
+from grasp_psonet.trajectory.law import AdamLaw
 from tests.reference import photo_gradients, real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
 
@@ -30,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 @pytest.fixture(scope="module")
 def run_adamw(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
-    return TinyRun.train(tmp_path_factory.mktemp("anchors"), replace(OPTIMIZER, kind="adamw"))
+    return TinyRun.train(tmp_path_factory.mktemp("anchors"), AdamLaw.of(replace(OPTIMIZER, kind="adamw")))
 
 
 def _truth(run: TinyRun, unit: UnitName, photo_ids: tuple[str, ...] = LAST) -> np.ndarray:
@@ -82,8 +83,9 @@ def test_scores_are_minus_the_derivative_of_real_training(
     assert np.abs(found[is_felt] / truth[is_felt] - 1).max() < 1e-6
 
 
-def _without_decay(after: Any, step: Any, optimizer: Any, *others: Any) -> Any:
-    return adam_adjoint.step_back(after, step, replace(optimizer, weight_decay=0.0), *others)
+def _without_decay(after: Any, step: Any, *others: Any) -> Any:
+    settings = replace(step.phase.settings, weight_decay=0.0)
+    return adam_adjoint.step_back(after, replace(step, phase=replace(step.phase, settings=settings)), *others)
 
 
 def _without(moment: str) -> Callable[..., Any]:
@@ -95,22 +97,22 @@ def _without(moment: str) -> Callable[..., Any]:
 
 
 INGREDIENTS = {
-    "clipping": (unrolled, "unclipped", lambda r, step, optimizer: dict(r)),
+    "clipping": (unrolled, "unclipped", lambda r, step: dict(r)),
     "direction of clipping": (
         unrolled,
         "unclipped",
-        lambda r, step, optimizer: {name: step.gradient.clip * value for name, value in r.items()},
+        lambda r, step: {name: step.gradient.clip * value for name, value in r.items()},
     ),
     "decay of earlier weights": (unrolled, "step_back", _without_decay),
     "decay in the moments' gradient": (
         adam_adjoint,
         "moment_gradient",
-        lambda step, name, optimizer: step.gradient.clipped[name],
+        lambda step, name: step.gradient.clipped[name],
     ),
     "bend of the root": (
         adam_adjoint,
         "curvature_of_root",
-        lambda step, name, optimizer: torch.zeros_like(step.weights[name]),
+        lambda step, name: torch.zeros_like(step.weights[name]),
     ),
     "first moment": (unrolled, "step_back", _without("exp_avg_QW")),
     "second moment": (unrolled, "step_back", _without("exp_avg_sq_QW")),

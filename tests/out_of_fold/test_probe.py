@@ -37,10 +37,10 @@ def test_principal_axes_change_no_prediction() -> None:
     given = planted()
     patient_ids = given.visits["patient_id"].tolist()
     z_VF = StandardScaler().fit_transform(given.feature_VF)
-    probe = fit_probe(given.feature_VF, given.labels, 3, patient_ids, 0)
-    plain = LogisticRegression(C=1 / probe.penalty, max_iter=5000, tol=1e-8).fit(z_VF, given.labels)
+    probe = fit_probe(given.feature_VF, given.strata, 3, patient_ids, 0)
+    plain = LogisticRegression(C=1 / probe.penalty, max_iter=5000, tol=1e-8).fit(z_VF, given.strata)
     assert np.allclose(probe(given.feature_VF), plain.predict_proba(z_VF), atol=2e-3)
-    number = fit_score_probe(given.feature_VF, given.scores, given.labels, patient_ids, 0)
+    number = fit_score_probe(given.feature_VF, given.scores, given.strata, patient_ids, 0)
     ridge = Ridge(alpha=number.penalty).fit(z_VF, given.scores)
     assert np.allclose(number(given.feature_VF), ridge.predict(z_VF), atol=1e-6)
     assert np.ptp(number(given.feature_VF)) > 5
@@ -51,7 +51,7 @@ def test_noise_gets_a_stronger_penalty_than_signal() -> None:
     patient_ids = given.visits["patient_id"].tolist()
     noise_VF = np.random.default_rng(1).normal(size=given.feature_VF.shape)
     of_noise, of_signal = (
-        fit_probe(feature_VF, given.labels, 3, patient_ids, 0).penalty for feature_VF in (noise_VF, given.feature_VF)
+        fit_probe(feature_VF, given.strata, 3, patient_ids, 0).penalty for feature_VF in (noise_VF, given.feature_VF)
     )
     assert of_noise > of_signal
     assert {of_noise, of_signal} <= set(PENALTIES)

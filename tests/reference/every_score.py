@@ -19,9 +19,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.law import AdamLaw
 from tests.reference import units as reference_units
-from tests.reference.real_training import double
+from tests.reference.real_training import by_parameter, double
 
 UNITS = ("single", "share", "edit", "visit")
 Scores = dict[tuple[str, str, str], np.ndarray]
@@ -33,7 +33,7 @@ class Story:
 
     network: BagNetwork
     steps: pd.DataFrame
-    optimizer: OptimizerSettings
+    optimizer: AdamLaw
     source: BatchSource
     visits: Sequence[Bag]
     queries: Sequence[Bag]
@@ -50,12 +50,37 @@ def every_score(story: Story) -> Scores:
         return _Telling(story).scores()
 
 
+@dataclass(frozen=True)
+class _FlatLaw:
+    """The law of a run with each parameter's part of the learning rate and its weight decay, as vectors."""
+
+    optimizer: AdamLaw
+    part_D: Tensor
+    decay_D: Tensor
+
+    @classmethod
+    def of(cls, law: AdamLaw, shapes: dict[str, torch.Size]) -> "_FlatLaw":
+        (phase,) = law.phases
+        parts, decays = by_parameter(phase)
+        usual = law.settings.weight_decay
+
+        def flat(values: dict[str, float], otherwise: float) -> Tensor:
+            own = [
+                torch.full((shape.numel(),), values.get(name, otherwise), dtype=torch.float64)
+                for name, shape in shapes.items()
+            ]
+            return torch.cat(own)
+
+        return cls(law, flat(parts, 1.0), flat(decays, usual))
+
+
 class _Telling:
     def __init__(self, story: Story) -> None:
         self.story, self.network = story, story.network
         self.shapes = {name: weight.shape for name, weight in self.network.named_parameters()}
         self.num_photos = sum(len(_present(bag)) for bag in story.visits)
         self.queries = [double(collate([bag], story.source.pixels)) for bag in story.queries]
+        self.law = _FlatLaw.of(story.optimizer, self.shapes)
         self.found: Scores = {}
 
     def scores(self) -> Scores:
@@ -71,7 +96,7 @@ class _Telling:
             query_QD = self._of_queries(weight_D)
             push_UZ = torch.zeros(len(UNITS), self.num_photos, dtype=torch.float64, requires_grad=True)
             gradient_D = self._gradient(weight_D, batch) + _pushed(push_UZ, unit_UPD, columns, len(visit_ids))
-            after_D, after = _adam(weight_D, state, gradient_D, int(t), lr, self.story.optimizer)
+            after_D, after = _adam(weight_D, state, gradient_D, int(t), lr, self.law)
             self._add("steps", "adam-step", self._falls(after_D, push_UZ))
             weight_D, state = after_D.detach(), (after[0].detach(), after[1].detach())
             weight_P = torch.full((len(columns),), lr / len(draws), dtype=torch.float64)
@@ -104,9 +129,7 @@ class _Telling:
         for (t, draws), (batch, unit_UPD, columns) in zip(steps, felt, strict=True):
             gradient_D = self._gradient(weight_D if curvature == "exact" else weight_D.detach(), batch)
             gradient_D = gradient_D + _pushed(push_UZ, unit_UPD, columns, len(draws))
-            weight_D, state = _adam(
-                weight_D, state, gradient_D, int(t), float(draws["lr"].iloc[0]), self.story.optimizer
-            )
+            weight_D, state = _adam(weight_D, state, gradient_D, int(t), float(draws["lr"].iloc[0]), self.law)
         self._add("steps", f"unrolled {curvature}", self._falls(weight_D, push_UZ))
 
     def _add_products(
@@ -120,9 +143,9 @@ class _Telling:
         t: int,
     ) -> None:
         m_D, v_D = state
-        optimizer = self.story.optimizer
-        scale_D = 1 / ((v_D / (1 - optimizer.betas[1] ** t)).sqrt() + optimizer.eps)
-        diagonals = {"paper": m_D / (v_D.sqrt() + optimizer.eps), "sgd": torch.ones_like(m_D), "adam": scale_D}
+        optimizer, part_D = self.story.optimizer, self.law.part_D
+        scale_D = part_D / ((v_D / (1 - optimizer.betas[1] ** t)).sqrt() + optimizer.eps)
+        diagonals = {"paper": part_D * m_D / (v_D.sqrt() + optimizer.eps), "sgd": part_D, "adam": scale_D}
         by_draw, whole = weights
         for formula in ("paper", "sgd", "adam", "cosine"):
             added_UQZ = torch.zeros(len(UNITS), len(query_QD), self.num_photos, dtype=torch.float64)
@@ -193,15 +216,16 @@ def _adam(
     gradient_D: Tensor,
     t: int,
     lr: float,
-    optimizer: OptimizerSettings,
+    law: "_FlatLaw",
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """One step of clipped Adam with coupled decay (Kingma and Ba 2015; torch's eps outside the root)."""
+    optimizer = law.optimizer
     beta1, beta2 = optimizer.betas
     assert optimizer.kind == "adam"
     assert optimizer.clip_norm is not None
     gradient_D = gradient_D * (optimizer.clip_norm / (gradient_D.norm() + 1e-6)).clamp(max=1.0)
-    gradient_D = gradient_D + optimizer.weight_decay * weight_D
+    gradient_D = gradient_D + law.decay_D * weight_D
     m_D = beta1 * state[0] + (1 - beta1) * gradient_D
     v_D = beta2 * state[1] + (1 - beta2) * gradient_D**2
     step_D = m_D / (1 - beta1**t) / ((v_D / (1 - beta2**t)).sqrt() + optimizer.eps)
-    return weight_D - lr * step_D, (m_D, v_D)
+    return weight_D - lr * law.part_D * step_D, (m_D, v_D)

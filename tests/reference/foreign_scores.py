@@ -55,9 +55,13 @@ class Law:
     kind: type[torch.optim.Adam] = torch.optim.Adam
     clip_norm: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    groups: Callable[[nn.Module], list[dict[str, Any]]] = lambda network: [{"params": list(network.parameters())}]
 
     def start(self, network: nn.Module) -> torch.optim.Adam:
-        return self.kind(network.parameters(), **{"lr": LR, "weight_decay": 0.01, **self.settings})
+        optimizer = self.kind(self.groups(network), **{"lr": LR, "weight_decay": 0.01, **self.settings})
+        for group in optimizer.param_groups:
+            group["part"] = group["lr"] / LR
+        return optimizer
 
     def take(self, network: nn.Module, optimizer: torch.optim.Adam, t: int, extra: Callable[[int], Tensor]) -> None:
         """Step t (from 1), every draw of bag b with ``extra(b)`` added to its loss."""
@@ -67,7 +71,8 @@ class Law:
         (torch.stack(terms).sum() / len(drawn)).backward()
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), self.clip_norm)
-        optimizer.param_groups[0]["lr"] = LR * DECAY ** (t - 1)
+        for group in optimizer.param_groups:
+            group["lr"] = group["part"] * LR * DECAY ** (t - 1)
         optimizer.step()
 
 
@@ -84,7 +89,12 @@ def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], coun
         if counting != "steps" and t % 2:
             continue
         at, window = (before, (t,)) if counting == "steps" else (network, (t - 1, t))
-        moments = {name: optimizer.state[w] for name, w in network.named_parameters() if optimizer.state.get(w)}
+        parts = {w: group["part"] for group in optimizer.param_groups for w in group["params"]}
+        moments = {
+            name: {**optimizer.state[w], "part": parts[w]}
+            for name, w in network.named_parameters()
+            if optimizer.state.get(w)
+        }
         theirs = [gradient(at, loss_of(at, [query])) for query in QUERIES]
         group = optimizer.param_groups[0]
         for z, (b, n) in enumerate(PHOTOS):
@@ -103,8 +113,9 @@ def _product(formula: str, a: ByName, b: ByName, moments: dict[str, Any], t: int
     dot, of_a, of_b = 0.0, 0.0, 0.0
     for name, state in moments.items():
         m, v = state["exp_avg"], state["exp_avg_sq"]
-        scale = 1 / ((v / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
-        between = {"sgd": torch.ones_like(v), "paper": m / (v.sqrt() + group["eps"])}.get(formula, scale)
+        scale = state["part"] / ((v / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
+        plain = state["part"] * torch.ones_like(v)
+        between = {"sgd": plain, "paper": plain * m / (v.sqrt() + group["eps"])}.get(formula, scale)
         dot += float((between * a[name] * b[name]).sum())
         of_a += float((scale * a[name] ** 2).sum())
         of_b += float((scale * b[name] ** 2).sum())

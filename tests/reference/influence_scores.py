@@ -9,6 +9,7 @@ from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.trajectory import Trajectory
+from tests.reference.real_training import by_parameter
 
 
 def gradient_of(network: BagNetwork, bag: Bag, pixels: np.ndarray) -> dict[str, Tensor]:
@@ -39,6 +40,8 @@ def scores_of(
     for before, step in trajectory.windows():
         anchor = trajectory.read(step, torch.device("cpu"))
         load_weights(network, anchor)
+        phase = trajectory.optimizer.at(step)
+        parts, _ = by_parameter(phase)
         for q, query in enumerate(queries):
             of_query = gradient_of(network, query, pixels)
             for z, photo in enumerate(training):
@@ -47,11 +50,12 @@ def scores_of(
                 for name, ours in of_photo.items():
                     theirs = of_query[name]
                     m, v = anchor.state.exp_avg[name], anchor.state.exp_avg_sq[name]
-                    scale = 1 / ((v / (1 - beta2**step)).sqrt() + eps)
+                    part = parts.get(name, 1.0)
+                    scale = part / ((v / (1 - beta2 ** (step - phase.after))).sqrt() + eps)
                     if formula == "paper":
-                        dot += float((m / (v.sqrt() + eps) * theirs * ours).sum())
+                        dot += part * float((m / (v.sqrt() + eps) * theirs * ours).sum())
                     elif formula == "sgd":
-                        dot += float((theirs * ours).sum())
+                        dot += part * float((theirs * ours).sum())
                     else:
                         dot += float((scale * theirs * ours).sum())
                     query_square += float((scale * theirs**2).sum())

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.trajectory.law import Phase
 from tests.tiny_run import TinyRun
 
 STEP = 1e-3  # of the weight; the four-point rule's error is of its fourth power
@@ -74,7 +75,9 @@ def train(run: TinyRun, visit_id: str, extra: Extra, query: Bag, one_by_one: boo
     steps, network = run.trajectory.steps, run.network()
     optimizer = optimizer_of(run, network)
     total = 0.0
-    for _, draws in steps[steps["step"] <= run.trajectory.kept_step].groupby("step"):
+    for step, draws in steps[steps["step"] <= run.trajectory.kept_step].groupby("step"):
+        if begins_phase(run, int(str(step))):
+            optimizer = optimizer_of(run, network, int(str(step)))
         if one_by_one:
             aside, of_aside = copy.deepcopy((network, optimizer))
             take_step(run, aside, of_aside, draws, visit_id, extra)
@@ -85,18 +88,36 @@ def train(run: TinyRun, visit_id: str, extra: Extra, query: Bag, one_by_one: boo
     return total if one_by_one else _query_loss(run, network, query)
 
 
-def optimizer_of(run: TinyRun, network: BagNetwork) -> torch.optim.Optimizer:
-    """Torch's optimizer with the run's settings; each step sets its lr."""
-    settings = run.trajectory.optimizer
-    kind = torch.optim.Adam if settings.kind == "adam" else torch.optim.AdamW
-    return kind(
-        network.parameters(),
-        lr=1.0,
-        betas=settings.betas,
-        eps=settings.eps,
-        weight_decay=settings.weight_decay,
-        foreach=False,
-    )
+def optimizer_of(run: TinyRun, network: BagNetwork, step: int = 1) -> torch.optim.Optimizer:
+    """A new optimizer of torch's with the settings of this step's phase, a group of its own for each parameter that moves.
+
+    Each step sets their lr.
+    """
+    phase, law = run.trajectory.optimizer.at(step), run.trajectory.optimizer
+    kind = torch.optim.Adam if law.kind == "adam" else torch.optim.AdamW
+    scale, decay = by_parameter(phase)
+    groups = [
+        {
+            "params": [weight],
+            "lr_scale": scale.get(name, 1.0),
+            "weight_decay": decay.get(name, phase.settings.weight_decay),
+        }
+        for name, weight in network.named_parameters()
+        if name not in phase.standing
+    ]
+    return kind(groups, lr=1.0, betas=law.betas, eps=law.eps, foreach=False)
+
+
+def by_parameter(phase: Phase) -> tuple[dict[str, float], dict[str, float]]:
+    """Factor on the learning rate, and weight decay, of the parameters that are in a group or stand still."""
+    scale = {name: group.lr_scale for group in phase.groups for name in group.parameters}
+    decay = {name: group.weight_decay for group in phase.groups for name in group.parameters}
+    return scale | dict.fromkeys(phase.standing, 0.0), decay | dict.fromkeys(phase.standing, 0.0)
+
+
+def begins_phase(run: TinyRun, step: int) -> bool:
+    """Whether the moments begin at 0 with this step, though it is not the first."""
+    return step - 1 in {phase.after for phase in run.trajectory.optimizer.phases[1:]}
 
 
 def take_step(
@@ -114,14 +135,15 @@ def take_step(
         terms.append(loss_of(network, batch))
         if draws["visit_id"].iloc[at] == visit_id:
             terms.append(extra(network, batch))
-    optimizer.zero_grad()
+    network.zero_grad()
     (torch.stack(terms).sum() / len(draws)).backward()
-    for weight in network.parameters():
+    moving = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for weight in moving:
         weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
     if run.trajectory.optimizer.clip_norm is not None:
-        nn.utils.clip_grad_norm_(network.parameters(), run.trajectory.optimizer.clip_norm)
+        nn.utils.clip_grad_norm_(moving, run.trajectory.optimizer.clip_norm)
     for group in optimizer.param_groups:
-        group["lr"] = float(draws["lr"].iloc[0])
+        group["lr"] = float(draws["lr"].iloc[0]) * group["lr_scale"]
     optimizer.step()
 
 

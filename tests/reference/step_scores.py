@@ -24,6 +24,9 @@ def scores_of(
     steps, eps = run.trajectory.steps, run.trajectory.optimizer.eps
     beta2 = run.trajectory.optimizer.betas[1]
     for step, draws in steps[steps["step"] <= run.trajectory.kept_step].groupby("step"):
+        if real_training.begins_phase(run, int(str(step))):
+            optimizer = real_training.optimizer_of(run, network, int(str(step)))
+        age = int(str(step)) - run.trajectory.optimizer.at(int(str(step))).after
         ours = {}
         for at, visit_id in enumerate(draws["visit_id"]):
             batch = real_training.double(run.source.batch(draws.iloc[[at]], torch.device("cpu")))
@@ -35,17 +38,21 @@ def scores_of(
         ]
         real_training.take_step(run, network, optimizer, draws, "", lambda network, batch: torch.zeros(()))
         lr = float(draws["lr"].iloc[0])
-        states = [optimizer.state[weight] for weight in network.parameters()]
+        part_of = {group["params"][0]: group["lr_scale"] for group in optimizer.param_groups}
+        moments = [(part_of[w], optimizer.state[w]) if w in part_of else None for w in network.parameters()]
         for (_, photo_id), photo in ours.items():
             z = photo_ids.index(photo_id)
             for q, query in enumerate(theirs):
                 dot, paper, plain, of_query, of_photo = 0.0, 0.0, 0.0, 0.0, 0.0
-                for state, a, b in zip(states, query, photo, strict=True):
+                for moment, a, b in zip(moments, query, photo, strict=True):
+                    if moment is None:
+                        continue  # it stands still
+                    part, state = moment
                     m, v = state["exp_avg"], state["exp_avg_sq"]
-                    scale = 1 / ((v / (1 - beta2 ** int(step))).sqrt() + eps)  # type: ignore[call-overload]
+                    scale = part / ((v / (1 - beta2**age)).sqrt() + eps)
                     dot += float((scale * a * b).sum())
-                    paper += float((m / (v.sqrt() + eps) * a * b).sum())
-                    plain += float((a * b).sum())
+                    paper += part * float((m / (v.sqrt() + eps) * a * b).sum())
+                    plain += part * float((a * b).sum())
                     of_query += float((scale * a * a).sum())
                     of_photo += float((scale * b * b).sum())
                 norms = (of_query * of_photo) ** 0.5

@@ -44,10 +44,10 @@ def arm(name, kind, k, removed, val_auc, *readers) -> Arm:
     base = ARMS[0][5:]
     figures = tuple(
         ReaderFigures(
-            around(kappa, 0.092),
-            around(auc, 0.049),
-            None if kind == "baseline" else around(kappa - base[i][0], 0.051),
-            None if kind == "baseline" else around(auc - base[i][1], 0.031),
+            {"kappa": around(kappa, 0.092), "auc": around(auc, 0.049)},
+            {}
+            if kind == "baseline"
+            else {"kappa": around(kappa - base[i][0], 0.051), "auc": around(auc - base[i][1], 0.031)},
         )
         for i, (kappa, auc) in enumerate(readers)
     )
@@ -173,7 +173,7 @@ def fake_report() -> ReportData:
             warnings=("Type VI has no test visit.",),
         ),
         against_random=(Estimate(0.062, 0.021, 0.098), Estimate(0.036, -0.004, 0.071)),
-        reader_kappa=Estimate(0.78, 0.71, 0.84),
+        ceiling=Estimate(0.78, 0.71, 0.84),
         confusions=tuple(Confusion(name, reader, counts[name]) for reader in ("Reader 1", "Reader 2") for name in counts),
         flagged=flagged(),
         removal=removal(),

@@ -10,15 +10,19 @@ import sys
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.errors import GraspError
+from grasp_psonet.evidence.figures import Metric
 from grasp_psonet.report.data import Estimate, ReportData
 from grasp_psonet.report.page import data_address, render
 from grasp_psonet.report.results import PAPER_AUDIT, results, verdict
 from grasp_psonet.report.shown import FORMATS, MISSING, bound, percent, score, signed, two
+from grasp_psonet.report.svg import even_ticks, widened
+from grasp_psonet.stages.makers.report.arms import improvement_of
 from tests.report.fake import around, fake_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -106,7 +110,7 @@ def test_marks_of_the_sweep_stand_at_their_values(report, html):
         for name, a in figure.elements
         if name == "circle" and "mark" in a["class"]
     )
-    wanted = sorted(arm.figures[0].auc.value for arm in report.arms if arm.kind in ("baseline", "pruned"))
+    wanted = sorted(arm.figures[0].figures["auc"].value for arm in report.arms if arm.kind in ("baseline", "pruned"))
     assert seen == pytest.approx(wanted, abs=2e-4)
     assert sum(a.get("class") == "ring" for _, a in figure.elements) == 1
 
@@ -215,7 +219,12 @@ def worsened(report: ReportData, low: float, high: float) -> ReportData:
     """The report with the chosen run's AUC difference in this interval."""
     difference = Estimate((low + high) / 2, low, high)
     arms = tuple(
-        dataclasses.replace(arm, figures=tuple(dataclasses.replace(f, auc_difference=difference) for f in arm.figures))
+        dataclasses.replace(
+            arm,
+            figures=tuple(
+                dataclasses.replace(f, differences={**f.differences, "auc": difference}) for f in arm.figures
+            ),
+        )
         if arm.name == report.chosen
         else arm
         for arm in report.arms
@@ -243,7 +252,7 @@ def test_the_baseline_may_be_chosen(report):
 def one_reader(report: ReportData) -> ReportData:
     arms = tuple(dataclasses.replace(arm, figures=arm.figures[:1]) for arm in report.arms)
     return dataclasses.replace(
-        report, readers=("Reader 1",), arms=arms, against_random=report.against_random[:1], reader_kappa=None
+        report, readers=("Reader 1",), arms=arms, against_random=report.against_random[:1], ceiling=None
     )
 
 
@@ -294,7 +303,11 @@ def test_a_missing_part_is_said(report, html, part):
 def test_what_cannot_be_estimated_is_said_and_never_drawn_as_zero(report):
     absent = Estimate(math.nan, None, None, "no severe visit among the test visits")
     arms = tuple(
-        dataclasses.replace(a, val_auc=None, figures=tuple(dataclasses.replace(f, auc=absent) for f in a.figures))
+        dataclasses.replace(
+            a,
+            val=None,
+            figures=tuple(dataclasses.replace(f, figures={**f.figures, "auc": absent}) for f in a.figures),
+        )
         for a in report.arms
     )
     changed = dataclasses.replace(report, arms=arms)
@@ -314,6 +327,8 @@ def hostile(value, text: str):
         kept = {"kind", "chosen", "name"} if type(value).__name__ in ("Arm", "ReportData") else set()
         parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return dataclasses.replace(value, **{k: v if k in kept else hostile(v, text) for k, v in parts.items()})
+    if isinstance(value, dict):
+        return {key: hostile(part, text) for key, part in value.items()}
     if isinstance(value, tuple):
         return tuple(hostile(part, text) for part in value)
     return text if isinstance(value, str) else value
@@ -364,7 +379,7 @@ def test_structure_can_be_read_by_machines_and_by_ear(page):
 
 
 def test_numbers_from_tables_become_plain(report):
-    arm = dataclasses.replace(report.arms[0], removed=np.int64(0), val_auc=np.float32("nan"))
+    arm = dataclasses.replace(report.arms[0], removed=np.int64(0), val=np.float32("nan"))
     tree = results(dataclasses.replace(report, arms=(arm, *report.arms[1:])))
     assert json.loads(json.dumps(tree["arms"][0], allow_nan=False))["val_auc"] is None
 
@@ -387,8 +402,10 @@ def test_a_map_without_evidence_is_said_not_drawn(page):
 
 
 def test_a_report_of_one_run_and_wide_intervals_is_drawn(report):
+    first = report.arms[0].figures[0]
     only = dataclasses.replace(
-        report.arms[0], figures=(dataclasses.replace(report.arms[0].figures[0], auc=around(0.5, 0.5)),)
+        report.arms[0],
+        figures=(dataclasses.replace(first, figures={**first.figures, "auc": around(0.5, 0.5)}),),
     )
     small = dataclasses.replace(
         one_reader(report), arms=(only,), chosen="baseline", against_random=(), removal=(), truth=None
@@ -399,3 +416,22 @@ def test_a_report_of_one_run_and_wide_intervals_is_drawn(report):
 def test_the_room_never_loads_torch():
     code = "import sys, grasp_psonet.report.page; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("sign", "wanted"), [(1, (-2.0, -3.0, 1.0)), (-1, (2.0, -1.0, 3.0))])
+def test_a_difference_is_an_improvement_where_less_is_better(sign, wanted):
+    row = {"metric": "mae", "difference": -2.0, "low": -3.0, "high": 1.0, "why_not": ""}
+    metric = Metric(lambda *_: np.zeros(1), "MAE", "mean absolute error", sign=sign)
+    found = improvement_of(pd.DataFrame([row]), metric, metric="mae")
+    assert (found.value, found.low, found.high) == wanted
+    missing = improvement_of(pd.DataFrame([row | {"low": None, "high": None}]), metric, metric="mae")
+    assert (missing.low, missing.high) == (None, None)
+
+
+def test_axes_of_points_have_few_round_ticks():
+    for least, most in ((3.2, 17.9), (0.0, 1.7), (11.0, 68.0), (0.81, 0.83)):
+        bounds = widened(least, most, 72.0)
+        ticks = even_ticks(*bounds)
+        assert bounds[0] <= least < most <= bounds[1]
+        assert 3 <= len(ticks) <= 7
+        assert all(bounds[0] - 1e-9 <= tick <= bounds[1] + 1e-9 for tick in ticks)

@@ -12,7 +12,9 @@ from grasp_psonet.cli import main
 
 pytestmark = pytest.mark.long
 
-SMALL = ["--cohort.num_views", "2", "--train.epochs", "1", "--prune.k", "[2]", "--evaluate.replicates", "20"]
+SMALL = ["--cohort.num_patients", "14", "--cohort.num_visits", "20", "--cohort.num_views", "2"]
+SMALL += ["--cohort.val_visits", "5", "--cohort.test_visits", "5"]
+SMALL += ["--train.epochs", "1", "--prune.k", "[2]", "--evaluate.replicates", "10", "--machine.processes", "1"]
 QUICK = [*SMALL, "--explain.flagged", "2", "--explain.errors", "2", "--prune.controls", "[]"]
 
 
@@ -193,6 +195,11 @@ def test_predict_refuses_what_is_no_run_and_what_holds_no_photos(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "is not a complete run" in _told(["predict", str(study), str(tmp_path)], capsys)
+    out = tmp_path / "missing" / "table.csv"
+    assert f"there is no folder {out.parent}" in _told(
+        ["predict", str(study), str(tmp_path), "--out", str(out)], capsys
+    )
+    assert f"{tmp_path} is a folder" in _told(["predict", str(study), str(tmp_path), "--out", str(tmp_path)], capsys)
 
 
 def test_a_cohort_of_other_settings_is_not_taken_for_this_one(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

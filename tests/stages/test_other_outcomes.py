@@ -24,6 +24,7 @@ SMALL: dict[str, Any] = {
     "prune": {"k": [2], "controls": []},
     "evaluate": {"replicates": 10},
     "explain": {"flagged": 2, "errors": 2},
+    "machine": {"processes": 1},
 }
 RESPONSE = {"classes": ["non-responder", "responder"], "score_column": None, "class_column": "response"}
 IGA = {
@@ -42,6 +43,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = tmp_path_factory.mktemp("drawn") / "study"
     sizes = {"num_patients": 14, "num_visits": 20, "num_views": 1, "val_visits": 5, "test_visits": 5, "fault_rate": 0}
     words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
+    words += ["--machine.processes", "1"]
     assert main(["cohort", str(study), "--preset", "tiny", *words]) == 0
     return study
 
@@ -106,7 +108,7 @@ def _stands(study: Path, outcome: Outcome, readers: list[str]) -> dict[str, Any]
     audited = pd.read_parquet(study / "audit/visits.parquet")
     assert audited["margin"].notna().any()
     rates = json.loads((study / "prunings/cosine-k2/overlap.json").read_text(encoding="utf-8"))["rates"]
-    groups = [rate["group"] for rate in rates if rate["column"] == outcome.class_columns[0]]
+    groups = [rate["group"] for rate in rates if rate["column"] == outcome.label_columns[0]]
     assert groups == [name for name in outcome.classes if name in groups]
     assert len(groups) >= 2
     results: dict[str, Any] = json.loads((study / "report/results.json").read_text(encoding="utf-8"))

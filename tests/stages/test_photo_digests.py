@@ -19,7 +19,8 @@ from grasp_psonet.study import Study
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = tmp_path_factory.mktemp("photos") / "study"
-    assert main(["cohort", str(study), "--preset", "tiny", "--cohort.num_views", "2"]) == 0
+    words = ["--cohort.num_views", "1", "--cohort.edge_px", "32", "--machine.processes", "1"]
+    assert main(["cohort", str(study), "--preset", "tiny", *words]) == 0
     long_ago_ns = time.time_ns() - 10**12
     for photo in (study / "photos").rglob("*.jpg"):
         os.utime(photo, ns=(long_ago_ns, long_ago_ns))

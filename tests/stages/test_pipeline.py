@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -18,6 +19,8 @@ from grasp_psonet.cli import main
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.proof import read_note, seal
 from grasp_psonet.settings import load
+from grasp_psonet.stage import run_task
+from grasp_psonet.stages.declared import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.trace import kept_queries, run_queries
 from grasp_psonet.stages.run import TrainedRun
@@ -27,20 +30,17 @@ from tests.tables.of_study import table_faults
 
 pytestmark = pytest.mark.long
 
-QUICK = ["--train.epochs", "2", "--prune.k", "[3]", "--evaluate.replicates", "50", "--cohort.num_views", "3"]
-
-
-def _demo(study: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "grasp_psonet", "demo", str(study), "--preset", "tiny", *QUICK, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+SMALL = ["--cohort.num_patients", "14", "--cohort.num_visits", "20", "--cohort.num_views", "2"]
+SMALL += ["--cohort.val_visits", "5", "--cohort.test_visits", "5", "--train.epochs", "2", "--prune.k", "[2]"]
+QUICK = [*SMALL, "--prune.controls", "[]", "--evaluate.replicates", "10", "--explain.flagged", "2"]
+QUICK += ["--explain.errors", "2", "--machine.processes", "1"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = tmp_path_factory.mktemp("pipeline") / "study"
-    done = _demo(study)
-    assert done.returncode == 0, done.stderr
-    assert "report.html" in done.stdout
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small finished study whose encoder is a vision transformer."""
+    study = tmp_path_factory.mktemp("transformer") / "study"
+    assert main(["demo", str(study), "--preset", "tiny", *QUICK, "--network.encoder", "demo_vit"]) == 0
     return study
 
 
@@ -54,7 +54,7 @@ def _content(study: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.process
-def test_every_stage_leaves_its_tables(finished: Path) -> None:
+def test_every_stage_leaves_its_tables(tiny_demo: Path) -> None:
     for file in (
         "truth.parquet",
         "store/photos.npy",
@@ -77,32 +77,32 @@ def test_every_stage_leaves_its_tables(finished: Path) -> None:
         "report/report.html",
         "report/results.json",
     ):
-        assert (finished / file).is_file(), file
-    assert not list(finished.rglob("*.partial"))
+        assert (tiny_demo / file).is_file(), file
+    assert not list(tiny_demo.rglob("*.partial"))
 
 
 @pytest.mark.process
-def test_every_table_is_as_stated(finished: Path) -> None:
-    assert table_faults(finished) == []
+def test_every_table_is_as_stated(tiny_demo: Path) -> None:
+    assert table_faults(tiny_demo) == []
 
 
 @pytest.mark.process
-def test_coverage_counts_every_parameter(finished: Path) -> None:
-    counted = json.loads((finished / "traces/cosine/coverage.json").read_text())
-    metrics = json.loads((finished / "runs/baseline/metrics.json").read_text())
+def test_coverage_counts_every_parameter(tiny_demo: Path) -> None:
+    counted = json.loads((tiny_demo / "traces/cosine/coverage.json").read_text())
+    metrics = json.loads((tiny_demo / "runs/baseline/metrics.json").read_text())
     assert sum(counted.values()) == metrics["num_parameters"]
 
 
 @pytest.mark.process
 def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_network_attended_to(
-    finished: Path,
+    tiny_demo: Path,
 ) -> None:
-    settings = load(finished / "study.yaml")
-    job = Job(Study(finished), settings)
-    queries = pd.read_parquet(finished / "traces/cosine/queries.parquet")
+    settings = load(tiny_demo / "study.yaml")
+    job = Job(Study(tiny_demo), settings)
+    queries = pd.read_parquet(tiny_demo / "traces/cosine/queries.parquet")
     run = TrainedRun(job)
     steps = anchor_steps(run.trajectory.anchors)
-    assert len(steps) == 2
+    assert len(steps) == 3
     wanted = []
     for step in steps:
         network = run.network_at(step)
@@ -115,31 +115,46 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
     assert {step for step, _, _ in wanted} == set(steps), "an epoch without an error would show nothing"
     found = queries[["step", "query_id", "photo_id"]].itertuples(index=False, name=None)
     assert sorted(found) == sorted(wanted)
-    kept = kept_queries(run, finished / "traces/cosine")[["query_id", "photo_id"]].reset_index(drop=True)
+    kept = kept_queries(run, tiny_demo / "traces/cosine")[["query_id", "photo_id"]].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, run_queries(run, TraceSettings(errors="kept"))[["query_id", "photo_id"]])
-    scores = pd.read_parquet(finished / "traces/cosine/scores.parquet")
+    scores = pd.read_parquet(tiny_demo / "traces/cosine/scores.parquet")
     assert set(scores["query_id"]) == set(queries["query_id"])
 
 
 @pytest.mark.process
-def test_a_second_run_makes_nothing(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path: path.stat().st_mtime_ns for path in finished.rglob("stage.json")}
-    assert main(["run", str(finished), "--dry-run"]) == 0
+def test_retrained_runs_keep_the_anchor_of_their_kept_epoch_alone(tiny_demo: Path) -> None:
+    job = Job(Study(tiny_demo), load(tiny_demo / "study.yaml"))
+    assert len(anchor_steps(TrainedRun(job).trajectory.anchors)) == 2
+    for name in ("cosine-k3", "cosine-k3-random"):
+        run = TrainedRun(job, name)
+        assert anchor_steps(run.trajectory.anchors) == [run.kept_step]
+        bag = run.inputs.bags("test")[0]
+        batch = collate([bag], run.inputs.store.pixels)
+        with torch.no_grad():
+            said = run.kept_network()(batch.photos_BNCHW, batch.is_photo_BN).logits_BC[0].numpy()
+        told = run.predictions.set_index("visit_id").loc[bag.visit_id, ["logit_mild", "logit_moderate", "logit_severe"]]
+        np.testing.assert_allclose(said, told.to_numpy(float), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.process
+def test_a_second_run_makes_nothing(tiny_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in tiny_demo.rglob("stage.json")}
+    assert main(["run", str(tiny_demo), "--dry-run"]) == 0
     assert "would run" not in capsys.readouterr().out
-    assert main(["run", str(finished)]) == 0
-    assert {path: path.stat().st_mtime_ns for path in finished.rglob("stage.json")} == before
+    assert main(["run", str(tiny_demo)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in tiny_demo.rglob("stage.json")} == before
 
 
 @pytest.mark.process
 def test_a_changed_setting_redoes_what_depends_on_it_and_says_why(
-    finished: Path, capsys: pytest.CaptureFixture[str]
+    tiny_demo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", str(finished), "--dry-run", "--audit.inspected", "0.5"]) == 0
+    assert main(["run", str(tiny_demo), "--dry-run", "--audit.inspected", "0.5"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "audit: would run (setting changed: audit.inspected)" in lines
     assert "train baseline: stands" in lines
     assert any(line.startswith("report: would run") for line in lines)
-    assert main(["run", str(finished), "--dry-run", "--train.optimizer.lr", "0.5"]) == 0
+    assert main(["run", str(tiny_demo), "--dry-run", "--train.optimizer.lr", "0.5"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "train baseline: would run (setting changed: train.optimizer.lr)" in lines
     assert "prepare: stands" in lines
@@ -147,9 +162,9 @@ def test_a_changed_setting_redoes_what_depends_on_it_and_says_why(
 
 
 @pytest.mark.process
-def test_a_keep_everything_list_gives_the_baseline_bitwise(finished: Path, tmp_path: Path) -> None:
+def test_a_keep_everything_list_gives_the_baseline_bitwise(tiny_demo: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
-    shutil.copytree(finished, study)
+    shutil.copytree(tiny_demo, study)
     keep = pd.read_parquet(study / "prunings/cosine-k3/keep.parquet")
     keep.assign(kept=True).to_parquet(study / "prunings/cosine-k3/keep.parquet", index=False)
     note = read_note(study / "prunings/cosine-k3")
@@ -157,52 +172,50 @@ def test_a_keep_everything_list_gives_the_baseline_bitwise(finished: Path, tmp_p
     _train_again(study)
     for name in ("steps.parquet", "predictions.parquet", "attention.parquet", "epochs.parquet"):
         assert (study / "runs/cosine-k3" / name).read_bytes() == (study / "runs/baseline" / name).read_bytes(), name
-    pruned = (finished / "runs/cosine-k3/steps.parquet").read_bytes()
-    assert pruned != (finished / "runs/baseline/steps.parquet").read_bytes(), "pruning changed nothing at all"
+    pruned = (tiny_demo / "runs/cosine-k3/steps.parquet").read_bytes()
+    assert pruned != (tiny_demo / "runs/baseline/steps.parquet").read_bytes(), "pruning changed nothing at all"
 
 
 def _train_again(study: Path) -> None:
-    from grasp_psonet.settings import load
-    from grasp_psonet.stage import run_task
-    from grasp_psonet.stages.declared import train_task
-    from grasp_psonet.stages.job import Job
-    from grasp_psonet.study import Study
-
     job = Job(Study(study), load(study / "study.yaml"))
     assert run_task(train_task(job, "cosine-k3", job.study.pruning("cosine-k3")))
 
 
 @pytest.mark.process
-def test_killed_again_and_again_it_ends_with_the_same_bytes(finished: Path, tmp_path: Path) -> None:
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
+def test_killed_again_and_again_it_ends_with_the_same_bytes(transformer: Path, tmp_path: Path) -> None:
+    study = tmp_path / transformer.name
+    shutil.copytree(transformer, study)
     for stage in ("store", "runs", "traces", "prunings", "evaluation", "audit", "explain", "report"):
         shutil.rmtree(study / stage)
-    command = [sys.executable, "-m", "grasp_psonet", "run", str(study)]
-    kills = 0
-    patience_s = 6.0
-    while True:
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        ) as process:
-            try:
-                code = process.wait(timeout=patience_s)
-                break
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                kills += 1
-                patience_s *= 1.7
-    assert code == 0
-    assert kills >= 2, "it was never interrupted: the comparison would prove little"
-    ended, whole = _content(study), _content(finished)
+    for there in (
+        "store.partial",
+        "runs/baseline.partial/steps/*",
+        "runs/cosine-k2.partial/steps/*",
+        "evaluation.partial",
+    ):
+        _kill_once_there(study, there)
+    assert main(["run", str(study)]) == 0
+    ended, whole = _content(study), _content(transformer)
     assert ended.keys() == whole.keys()
     assert [name for name in whole if ended[name] != whole[name]] == []
 
 
+def _kill_once_there(study: Path, there: str) -> None:
+    """Runs the pipeline until something of the study matches this, and kills it with its children, which retrain."""
+    command = [sys.executable, "-m", "grasp_psonet", "run", str(study), "--machine.processes", "2"]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        while not any(study.glob(there)):
+            assert process.poll() is None, f"it ended with code {process.poll()}, and {there} was never seen"
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 @pytest.mark.process
-def test_ctrl_c_says_how_to_go_on(finished: Path, tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_go_on(transformer: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
-    shutil.copytree(finished, study)
+    shutil.copytree(transformer, study)
     shutil.rmtree(study / "runs")
     # a test run in the background inherits an ignored SIGINT; a person's terminal does not
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -219,38 +232,37 @@ def test_ctrl_c_says_how_to_go_on(finished: Path, tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
-@pytest.mark.process
-@pytest.mark.alone
-def test_the_vision_transformer_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
-    done = _demo(tmp_path / "study", "--network.encoder", "demo_vit")
-    assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "study/report/results.json").read_text())
+def test_the_vision_transformer_runs_through_the_whole_pipeline(transformer: Path) -> None:
+    results = json.loads((transformer / "report/results.json").read_text())
     assert results["encoder"] == "demo_vit"
-    maps = pd.read_parquet(tmp_path / "study/explain/index.parquet")
+    maps = pd.read_parquet(transformer / "explain/index.parquet")
     assert len(maps) > 0
+    assert (transformer / "runs/cosine-k2/metrics.json").is_file()
 
 
-@pytest.mark.process
 @pytest.mark.alone
 @pytest.mark.real_size
 def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
-    done = _demo(
-        tmp_path / "study",
-        *("--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"),
-        *("--cohort.edge_px", "224", "--cohort.num_visits", "18", "--cohort.val_visits", "6"),
-        *("--cohort.test_visits", "6", "--train.epochs", "1", "--prune.controls", "[]", "--machine.threads", "2"),
-    )
-    assert done.returncode == 0, done.stderr
-    counted = json.loads((tmp_path / "study/traces/cosine/coverage.json").read_text())
-    metrics = json.loads((tmp_path / "study/runs/baseline/metrics.json").read_text())
+    study = tmp_path / "study"
+    sizes = {"edge_px": 224, "num_patients": 6, "num_visits": 9, "num_views": 2, "val_visits": 3, "test_visits": 3}
+    words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
+    words += ["--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"]
+    words += ["--train.epochs", "1", "--prune.k", "[2]", "--prune.controls", "[]", "--evaluate.replicates", "10"]
+    words += ["--explain.flagged", "1", "--explain.errors", "1", "--machine.processes", "1", "--machine.threads", "1"]
+    assert main(["demo", str(study), "--preset", "tiny", *words]) == 0
+    counted = json.loads((study / "traces/cosine/coverage.json").read_text())
+    metrics = json.loads((study / "runs/baseline/metrics.json").read_text())
     assert sum(counted.values()) == metrics["num_parameters"] > 27_800_000
+    assert pd.read_parquet(study / "traces/cosine/scores.parquet")["score"].abs().min() > 0
+    assert (study / "runs/cosine-k2/metrics.json").is_file()
+    assert (study / "report/report.html").is_file()
 
 
 @pytest.mark.process
-def test_predict_agrees_with_the_runs_own_predictions(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", str(finished / "runs/baseline"), str(finished / "photos")]) == 0
+def test_predict_agrees_with_the_runs_own_predictions(tiny_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tiny_demo / "runs/baseline"), str(tiny_demo / "photos")]) == 0
     rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
     found = {row[0]: float(row[2]) for row in rows[1:]}
-    recorded = pd.read_parquet(finished / "runs/baseline/predictions.parquet").set_index("visit_id")["p_mild"]
+    recorded = pd.read_parquet(tiny_demo / "runs/baseline/predictions.parquet").set_index("visit_id")["p_mild"]
     assert found.keys() == set(recorded.index)
     assert max(abs(found[visit_id] - recorded[visit_id]) for visit_id in found) < 1e-3

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from grasp_psonet.cli import _job, main
+from grasp_psonet.errors import SettingsError
 from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages.declared import EvaluateNeeds, ExplainNeeds, explain_task, prune_tasks
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers import evaluate
 from grasp_psonet.stages.makers.explain import flagged_photos
 from grasp_psonet.stages.makers.prune import read_keep
@@ -25,6 +27,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cohort with a made-up trace of three errors."""
     study = tmp_path_factory.mktemp("prune") / "study"
     small = ["--cohort.num_views", "3", "--cohort.num_visits", "24", "--cohort.test_visits", "6"]
+    small += ["--cohort.edge_px", "32", "--machine.processes", "1"]
     assert main(["cohort", str(study), "--preset", "tiny", *small]) == 0
     job = _job(study, {})
     photos = job.cohort.photos
@@ -95,3 +98,22 @@ def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.M
     choice = evaluate.choice_of_k(own, job.keep_lists(), runs, job.cohort.visits)
     assert choice["gain_se_by_k"] == {"0": None, "2": None, "4": 0.01}
     assert asked == [False]
+
+
+def test_a_fraction_takes_what_its_count_takes(drawn: Path) -> None:
+    job = _with(drawn, k="[0.05]", controls="[random]")
+    num_photos = int(job.cohort.photos["visit_id"].isin(job.visits_of("train")["visit_id"]).sum())
+    count = round(0.05 * num_photos)
+    by_count = _with(drawn, k=f"[{count}]", controls="[random]")
+    for task in [*prune_tasks(job), *prune_tasks(by_count)]:
+        run_task(task)
+    name = job.pruned_names()[0.05]
+    assert name == "cosine-k0.05"
+    for control in ("", "-random"):
+        pd.testing.assert_frame_equal(read_keep(job, name + control), read_keep(by_count, f"cosine-k{count}{control}"))
+        overlap = json.loads((job.study.pruning(name + control) / "overlap.json").read_text())["overlap"]
+        assert (overlap["k"], overlap["fraction"]) == (count, 0.05)
+    assert not read_keep(job, name)["kept"].all()
+    assert [(one.k, one.control) for one in made_keep_lists(job).retrained] == [(count, ""), (count, "random")]
+    with pytest.raises(SettingsError, match=f"prune.k 0.05 and {count} both take {count}"):
+        run_task(prune_tasks(_with(drawn, k=f"[0.05, {count}]", remove="photo", keep_at_least=2))[0])

@@ -5,7 +5,7 @@ import pandas as pd
 
 from grasp_psonet.tables.table import Column, Table
 
-NAMES = {"class": ("mild", "schwer, sehr", "0"), "score": ("pasi",)}
+NAMES = {"class": ("mild", "schwer, sehr", "0"), "score": ("pasi",), "figure": ("auc",), "name": ("score",)}
 
 
 def frame_of(table: Table, num_rows: int, seed: int = 0) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def frame_of(table: Table, num_rows: int, seed: int = 0) -> pd.DataFrame:
 
 def _values(column: Column, num_rows: int, rng: np.random.Generator) -> pd.Series:
     is_missing = rng.random(num_rows) < 0.3 if column.nullable else np.zeros(num_rows, dtype=bool)
-    match column.dtype:
+    match ("int64", "float64")[int(rng.integers(2))] if column.dtype == "number" else column.dtype:
         case "text":
             texts = pd.Series([f"é {number}, \u202e\n" for number in rng.integers(0, 99, num_rows)], dtype="str")
             return texts.astype("string").mask(is_missing) if column.nullable else texts
@@ -27,5 +27,5 @@ def _values(column: Column, num_rows: int, rng: np.random.Generator) -> pd.Serie
             numbers = pd.Series(rng.integers(-(2**62), 2**62, num_rows), dtype="int64")
             return numbers.astype("Int64").mask(is_missing) if column.nullable else numbers
         case _:
-            dtype = "float32" if column.dtype == "float" else column.dtype
+            dtype = {"float": "float32", "number": "float64"}.get(column.dtype, column.dtype)
             return pd.Series(rng.normal(0, 1e6, num_rows).astype(dtype)).mask(is_missing)

@@ -11,12 +11,13 @@ from grasp_psonet.errors import StageError
 from grasp_psonet.tables.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import read_anchor, start_anchor, weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
-OPTIMIZER = OptimizerSettings(lr=1e-2, schedule="cosine", warmup_steps=2, clip_norm=1.0)
+OPTIMIZER = AdamLaw.of(OptimizerSettings(lr=1e-2, schedule="cosine", warmup_steps=2, clip_norm=1.0))
 SOURCE = tiny_source(*tiny_bags())
 PLAN = batch_plan(SOURCE.labels, 3, 4, "class_weighted", 3)  # six visits: steps of four and of two draws
 
@@ -40,7 +41,7 @@ def test_a_step_tells_what_it_saw() -> None:
         torch.testing.assert_close(torch.tensor(rows["loss"].to_numpy()), loss_B.detach())
         torch.testing.assert_close(torch.tensor(rows.filter(like="logit_").to_numpy()), logits_BC.detach())
         assert rows["grad_norm"].unique() == pytest.approx([float(norm)])
-        assert rows["lr"].unique() == [learning_rate(OPTIMIZER, step.step, 6)]
+        assert rows["lr"].unique() == [learning_rate(OPTIMIZER.settings, step.step, 6)]
         assert step.ends_epoch == (step.step % 2 == 0)
         after = start_anchor(network).weights
         assert all(not torch.equal(after[name], weight) for name, weight in before.items()), "a weight did not move"

@@ -21,6 +21,7 @@ from grasp_psonet.trajectory.anchors import (
     start_anchor,
     weights_of,
 )
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -50,7 +51,7 @@ def _train(folder: Path, stop_after: int | None = None) -> TrainedNetwork:
 
     fit(network, PlannedTraining(plan, source, val_bags), SETTINGS, RunFolder(folder), after_epoch)
     steps = pd.concat([pd.read_parquet(path) for path in sorted((folder / "steps").glob("*"))], ignore_index=True)
-    trajectory = Trajectory(folder / ANCHORS, steps, int(steps["step"].max()), SETTINGS.optimizer)
+    trajectory = Trajectory(folder / ANCHORS, steps, int(steps["step"].max()), AdamLaw.of(SETTINGS.optimizer))
     return TrainedNetwork(network, trajectory, source, start)
 
 

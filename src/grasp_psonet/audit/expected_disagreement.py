@@ -73,7 +73,7 @@ def expected_disagreement(visits: pd.DataFrame, predictions: pd.DataFrame, outco
 
 
 def _by_classes(visits: pd.DataFrame, p_VC: Floats, outcome: Outcome) -> Disagreement:
-    first, second = (visits[column].astype("Int64") for column in outcome.class_columns)
+    first, second = (visits[column].astype("Int64") for column in outcome.label_columns)
     predicted_V = latent_of_probabilities(p_VC)
     model, edges = fit_to_classes(predicted_V, first, second, len(outcome.classes))
     own_class = class_intervals(first, edges)

@@ -63,11 +63,11 @@ def _confident_learning(p_VC: Floats, label_V: NDArray[np.int64]) -> Floats:
 def crowdlab_ranking(visits: pd.DataFrame, predictions: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """visit_id, crowdlab (Goh et al. 2022): 1 less the quality of Reader 1's class, given the other readers' and p_*.
 
-    ``visits``: one column of classes per reader (``outcome.class_columns``), missing where not read; the result has the visits
+    ``visits``: one column of classes per reader (``outcome.label_columns``), missing where not read; the result has the visits
     that were read twice and is empty where there are none. It knows the second reading: it says which of two readings to
     doubt, not which visit to read a second time.
     """
-    first, second = outcome.class_columns
+    first, second = outcome.label_columns
     twice = visits.loc[visits[second].notna()]
     if twice.empty:
         return pd.DataFrame({VISIT_ID: pd.Series(dtype="str"), CROWDLAB: pd.Series(dtype="float64")})

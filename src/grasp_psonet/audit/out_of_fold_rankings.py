@@ -1,4 +1,9 @@
-"""Every ranking that out-of-fold predictions, features and the readings themselves give, as one table."""
+"""Every ranking that out-of-fold predictions, features and the readings themselves give, by the kind of outcome.
+
+Another kind of outcome is one more entry in ``OUT_OF_FOLD_RANKINGS``.
+"""
+
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -26,6 +31,10 @@ def out_of_fold_rankings(
     missing where a visit was not read twice, what needs scores is absent where Reader 1 gave none. Raises EvidenceError
     where Reader 1 gave a single class.
     """
+    return OUT_OF_FOLD_RANKINGS[outcome.kind](visits, predictions, feature_VF, outcome)
+
+
+def _of_classes(visits: pd.DataFrame, predictions: pd.DataFrame, feature_VF: Floats, outcome: Outcome) -> pd.DataFrame:
     told = predictions.set_index(VISIT_ID).loc[visits[VISIT_ID]].reset_index()
     label_V = visits[outcome.label_column].to_numpy("int64")
     patient_ids = visits[PATIENT_ID].astype(str).tolist()
@@ -41,3 +50,8 @@ def out_of_fold_rankings(
     if CUTOFF_NEARNESS in table:
         table[CONFIDENCE_AND_CUTOFF] = mean_rank([table[SELF_CONFIDENCE], table[CUTOFF_NEARNESS]])
     return table
+
+
+OUT_OF_FOLD_RANKINGS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Floats, Outcome], pd.DataFrame]] = {
+    "classes": _of_classes
+}

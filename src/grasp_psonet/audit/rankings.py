@@ -1,13 +1,13 @@
 """Every ranking of visits by how suspicious their label is. Higher is more suspicious, in every column.
 
-Axes: D draws (rows of steps.parquet), V visits, C classes.
+Axes: D draws (rows of steps.parquet), V visits, C outputs of the network. What outputs say against a label depends on the
+outcome and stands in ``doubts.py``.
 """
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import softmax
 
+from grasp_psonet.audit.doubts import doubts_of
 from grasp_psonet.chance import generator
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import StageError
@@ -45,7 +45,6 @@ from grasp_psonet.tables.columns import (
     VISIT_LOSS,
 )
 
-Floats = NDArray[np.float64]
 KNOWS_SECOND_READING = (CROWDLAB,)  # no curve: it was told what it would have to find
 RANKINGS = {
     LARGEST: "largest self-influence of the visit's photos (the paper's)",
@@ -88,12 +87,12 @@ def self_influence_rankings(diagonals: pd.DataFrame) -> pd.DataFrame:
 
 def prediction_rankings(predictions: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """visit_id, visit_loss, margin from rows of predictions.parquet (the kept model, no augmentation)."""
-    logit_VC = predictions[outcome.output_columns].to_numpy(np.float64)
+    output_VC = predictions[outcome.output_columns].to_numpy(np.float64)
     return pd.DataFrame(
         {
             VISIT_ID: predictions[VISIT_ID],
             VISIT_LOSS: predictions[LOSS].astype(float),
-            MARGIN: margin_against(logit_VC, predictions[LABEL].to_numpy(np.int64)),
+            MARGIN: doubts_of(outcome, output_VC, predictions[LABEL].to_numpy()).margin_D,
         }
     )
 
@@ -107,21 +106,20 @@ def step_rankings(steps: pd.DataFrame, outcome: Outcome, early_fraction: float =
     enters with its first draw. Visits never drawn are not in the result.
     """
     steps = steps.sort_values([STEP, DRAW], kind="stable").reset_index(drop=True)
-    logit_DC, label_D = steps[outcome.output_columns].to_numpy(np.float64), steps[LABEL].to_numpy(np.int64)
+    doubts = doubts_of(outcome, steps[outcome.output_columns].to_numpy(np.float64), steps[LABEL].to_numpy())
     epochs = np.sort(steps[EPOCH].unique())
     num_early = int(np.ceil(early_fraction * len(epochs)))
     visit = steps[VISIT_ID]
-    is_right = pd.Series(logit_DC.argmax(axis=1) == label_D, index=steps.index)
+    is_right = pd.Series(doubts.is_right_D, index=steps.index)
     was_right = is_right.groupby(visit).shift(1, fill_value=False)
-    distance = np.linalg.norm(softmax(logit_DC, axis=1) - np.eye(logit_DC.shape[1])[label_D], axis=1)
     draws = pd.DataFrame(
         {
             VISIT_ID: visit,
             LOSS: steps[LOSS].astype(float),
-            MARGIN: margin_against(logit_DC, label_D),
+            MARGIN: doubts.margin_D,
             "is_right": is_right,
             "is_forgotten": was_right & ~is_right,
-            "distance": distance,
+            "distance": doubts.distance_D,
             "is_early": steps[EPOCH].isin(epochs[:num_early]) | ~visit.duplicated(),
         }
     )
@@ -145,11 +143,3 @@ def random_ranking(visit_ids: "pd.Series[str]", seed: int) -> pd.DataFrame:
     """visit_id, random: uniform, keyed by seed and visit."""
     rng = [float(generator(seed, "audit random", visit_id).random()) for visit_id in visit_ids]
     return pd.DataFrame({VISIT_ID: visit_ids, RANDOM: rng})
-
-
-def margin_against(logit_DC: Floats, label_D: NDArray[np.int64]) -> Floats:
-    """Best other logit minus the label's [D]: positive where the label is not the prediction."""
-    own_D = logit_DC[np.arange(len(label_D)), label_D]
-    is_own_DC = np.arange(logit_DC.shape[1]) == label_D[:, None]
-    margin_D: Floats = np.where(is_own_DC, -np.inf, logit_DC).max(axis=1, initial=-np.inf) - own_D
-    return margin_D

@@ -59,6 +59,14 @@ class Bag:
         at = self.photo_ids.index(photo_id)
         return replace(self, photo_ids=(photo_id,), rows=(self.rows[at],), is_present=(True,))
 
+    def each_alone(self) -> list["Bag"]:
+        """Each present photo as the bag that holds it alone."""
+        return [
+            replace(self, photo_ids=(photo_id,), rows=(row,), is_present=(True,))
+            for photo_id, row, present in zip(self.photo_ids, self.rows, self.is_present, strict=True)
+            if present
+        ]
+
     def without_removed(self) -> "Bag":
         """The bag with its removed photos left out altogether."""
         keep = [n for n, present in enumerate(self.is_present) if present]

@@ -10,20 +10,21 @@ from grasp_psonet.tables.columns import DRAW, EPOCH, STEP, VISIT_ID
 
 
 def batch_plan(
-    labels: Mapping[str, int | float], epochs: int, visits_per_step: int, sampling: str, seed: int
+    strata: Mapping[str, int | float], epochs: int, visits_per_step: int, sampling: str, seed: int
 ) -> pd.DataFrame:
     """One row per draw: step (from 1), epoch (from 1), draw (from 0 in its epoch), visit_id.
 
     An epoch has as many draws as there are visits; its last step may hold fewer. ``class_weighted`` draws with
-    replacement and gives every class the same share (the paper's weighted sampling, section 3.2, read as class per
-    visit), ``uniform`` draws with replacement, ``shuffled`` takes each visit once. The order of ``labels`` does not matter.
+    replacement and gives every stratum the same share (the paper's weighted sampling, section 3.2, read as class per
+    visit), ``uniform`` draws with replacement, ``shuffled`` takes each visit once. The order of ``strata`` (of each visit the
+    number of its own, of an ordinal scale its class) does not matter.
     """
-    visit_ids = np.array(sorted(labels))
-    label_of = np.array([labels[visit_id] for visit_id in visit_ids])
+    visit_ids = np.array(sorted(strata))
+    stratum_V = np.array([strata[visit_id] for visit_id in visit_ids])
     num_visits = len(visit_ids)
     steps_per_epoch = -(-num_visits // visits_per_step)
-    _, class_V, num_visits_of = np.unique(label_of, return_inverse=True, return_counts=True)
-    weight = 1.0 / num_visits_of[class_V] if sampling == "class_weighted" else np.ones(num_visits)
+    _, place_V, num_visits_of = np.unique(stratum_V, return_inverse=True, return_counts=True)
+    weight = 1.0 / num_visits_of[place_V] if sampling == "class_weighted" else np.ones(num_visits)
     parts = []
     for epoch in range(1, epochs + 1):
         rng = generator("batch plan", seed, epoch)

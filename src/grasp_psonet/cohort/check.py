@@ -34,7 +34,7 @@ def summary_of(cohort: Cohort, outcome: Outcome) -> dict[str, Any]:
     """Counts of a cohort: patients, visits, photos; visits by split and class, by skin type, and read twice."""
     visits = cohort.visits
     photos_per_visit = cohort.photos.groupby(VISIT_ID).size()
-    label_of, disagree = visits[outcome.class_columns[0]], outcome.readers_disagree(visits)
+    stratum_of, disagree = visits[outcome.label_column].map(outcome.stratum_of), outcome.readers_disagree(visits)
     return {
         "num_patients": int(visits[PATIENT_ID].nunique()),
         "num_visits": len(visits),
@@ -46,8 +46,8 @@ def summary_of(cohort: Cohort, outcome: Outcome) -> dict[str, Any]:
         ],
         "visits_by_split_and_class": {
             split: {
-                name: int(((visits[SPLIT] == split) & (label_of == label)).sum())
-                for label, name in enumerate(outcome.classes)
+                name: int(((visits[SPLIT] == split) & (stratum_of == stratum)).sum())
+                for stratum, name in enumerate(outcome.strata)
             }
             for split in SPLITS
         },

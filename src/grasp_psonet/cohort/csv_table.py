@@ -119,10 +119,17 @@ def _header_faults(
     for names in required:
         if set(names) & (set(header) | set(slips.values())):
             continue
-        hints = difflib.get_close_matches(names[0], unknown, n=1, cutoff=_HINT)
+        stems = {
+            _stem(column): column for column in unknown
+        }  # that two columns are a reader's makes them no more alike
+        hints = [stems[near] for near in difflib.get_close_matches(_stem(names[0]), stems, n=1, cutoff=_HINT)]
         wanted = " or ".join(repr(column) for column in names)
         faults.append(f"{name}: no column {wanted}" + (f"; is {hints[0]!r} meant?" if hints else ""))
     return faults
+
+
+def _stem(column: str) -> str:
+    return column.lower().removesuffix("_reader1").removesuffix("_reader2")
 
 
 def _slip_of(column: str, absent: list[str]) -> str | None:

@@ -1,21 +1,27 @@
 """The outcome of a study: what a visit's label is and what is learned from it, as one value that every room asks.
 
-Its loss stands in ``network/loss.py`` and its figures in ``evidence/metrics.py``, both by ``kind``; everything else that
-depends on the outcome is said here.
+``Outcome`` is a scale of classes. Another kind is a subclass that says what differs, entered in ``OUTCOMES``; what rooms
+further up make of an outcome stands beside them in tables by ``kind``: losses and answers in ``network/loss.py``, figures in
+``evidence/figures.py``, doubts about labels in ``audit/doubts.py``, words in ``report/texts.py``.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import pandas as pd
 
+from grasp_psonet.cohort.cells import parse_score, parsed
+from grasp_psonet.cohort.csv_table import CsvTable
 from grasp_psonet.cohort.settings import SeveritySettings, Side, same_name
 from grasp_psonet.errors import TableError
+from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import LABEL, PREDICTED, logit_columns, probability_columns
 
-Kind = Literal["classes"]
 READERS = ("reader1", "reader2")
 _LONGEST_ABBREVIATION = 5  # PASI, IGA, EASI, DLQI: written in capitals
+_NEAR_SHARE = 0.2  # of the narrowest class: 1 point of PASI, whose classes begin at 0, 5 and 10
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,12 @@ class Outcome:
     """
 
     scale: SeveritySettings = SeveritySettings()
-    kind: ClassVar[Kind] = "classes"
+    kind: ClassVar[str] = "classes"
+    label_dtype: ClassVar[str] = "Int64"  # of the readers' labels in the visits table
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Names of the scale's classes, lowest first."""
         return tuple(str(name) for name in self.scale.classes)
 
     @property
@@ -48,8 +56,8 @@ class Outcome:
         return probability_columns(self.classes)
 
     @property
-    def class_columns(self) -> tuple[str, str]:
-        """Columns of the visits table with Reader 1's and Reader 2's class, a number from 0."""
+    def label_columns(self) -> tuple[str, str]:
+        """Columns of the visits table with Reader 1's and Reader 2's label: their class, a number from 0."""
         return _of_readers(self.scale.class_column)
 
     @property
@@ -59,8 +67,17 @@ class Outcome:
 
     @property
     def label_column(self) -> str:
-        """The column that trains: Reader 1's class."""
-        return self.class_columns[0]
+        """The column that trains: Reader 1's label."""
+        return self.label_columns[0]
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Names of the groups, lowest first, by which visits are counted, spread over splits, and sampled: the classes."""
+        return self.classes
+
+    def stratum_of(self, label: float) -> int:
+        """The stratum of a label, a number from 0."""
+        return int(label)
 
     @property
     def score_word(self) -> str | None:
@@ -92,19 +109,85 @@ class Outcome:
         spelling = whole if told not in names and whole.isdecimal() else told
         return names.index(spelling) if spelling in names else None
 
+    def columns_of_reader(self, reader: int) -> tuple[str, ...]:
+        """Columns of visits.csv of which a reader (0, 1) fills at least one: score, if there is one, and class."""
+        return (*self.score_columns[reader : reader + 1], self.label_columns[reader])
+
+    def read(self, table: CsvTable, reader: int) -> tuple[dict[str, pd.Series], list[str]]:
+        """What a reader (0, 1) made of each row, by column of the visits table, with the faults; a score gives the class."""
+        column, names = self.label_columns[reader], self.classes
+        named, faults = parsed(table, column, self.class_of_name, ", ".join(names), self.label_dtype)
+        if not self.score_columns:
+            return {column: named}, faults
+        score_name = self.score_columns[reader]
+        score, messages = self.read_score(table, reader)
+        derived = score.dropna().map(self.class_of_score).reindex(score.index).astype("Int64")
+        against = (named != derived).fillna(False).astype(bool)
+        for row in score.index[against]:
+            faults.append(
+                f"{table.name} row {row}, {column} {names[named[row]]!r}: {score_name} {score[row]:g} is"
+                f" {names[derived[row]]} by severity.cutoffs and severity.ties; correct one of them"
+            )
+        return {score_name: score, column: derived.fillna(named)}, messages + faults
+
+    def read_score(self, table: CsvTable, reader: int) -> tuple["pd.Series[float]", list[str]]:
+        """A reader's score of each row, missing where there is none, with the faults; the scale must have a score."""
+        least, most = self.scale.score_range
+        parse = partial(parse_score, least=least, most=most)
+        wanted = f"a number from {least:g} to {most:g} (decimal point)"
+        return parsed(table, self.score_columns[reader], parse, wanted, "float64")
+
     def cutoff_distance(self, scores: "pd.Series[float]") -> "pd.Series[float]":
         """Points to the nearest cut-off; NaN where there is no score."""
         return pd.concat([(scores - cutoff).abs() for cutoff in self.scale.cutoffs], axis=1).min(axis=1)
 
+    def near_cutoff_points(self) -> float | None:
+        """How close to a cut-off a score is doubtful unless a setting says it: a fifth of the narrowest class (1 of PASI).
+
+        None where each class is a single whole score: there all lie equally close to the next.
+        """
+        (least, most), cutoffs = self.scale.score_range, self.scale.cutoffs
+        if all(cutoff == int(cutoff) for cutoff in cutoffs) and most - least + 1 == len(self.classes):
+            return None
+        edges = (least, *cutoffs, most)
+        return _NEAR_SHARE * min(high - low for low, high in pairwise(edges) if high > low)
+
+    def is_near_cutoff(self, visits: pd.DataFrame, points: float | None) -> "pd.Series[bool]":
+        """Whether Reader 1's score lies within so many points (None: those of the scale) of a cut-off; never without one."""
+        points = self.near_cutoff_points() if points is None and self.score_columns else points
+        if points is None or not self.score_columns:
+            return pd.Series(False, index=visits.index)
+        near: pd.Series[bool] = self.cutoff_distance(visits[self.score_columns[0]]) <= points
+        return near
+
+    def differ(self, first: Any, second: Any) -> Any:
+        """Whether two labels, or two columns of them, are more apart than counts as the same: different classes."""
+        return first != second
+
     def is_error(self, predictions: pd.DataFrame) -> "pd.Series[bool]":
-        """Which rows of predictions (columns predicted, label) are errors to trace: another class than the label."""
-        wrong: pd.Series[bool] = predictions[PREDICTED] != predictions[LABEL]
+        """Which rows of predictions (columns predicted, label) are errors to trace: those that differ from the label."""
+        wrong: pd.Series[bool] = self.differ(predictions[PREDICTED], predictions[LABEL])
         return wrong
 
     def readers_disagree(self, visits: pd.DataFrame) -> "pd.Series[bool]":
-        """Whether the two readers gave a visit different classes (boolean); missing where it was not read by both."""
-        first, second = (visits[column].astype("Int64") for column in self.class_columns)
-        return (first != second).astype("boolean")
+        """Whether the two readers' labels of a visit differ (boolean); missing where it was not read by both."""
+        first, second = (visits[column].astype(self.label_dtype) for column in self.label_columns)  # type: ignore[call-overload]
+        differs: pd.Series[bool] = self.differ(first, second).astype("boolean")
+        return differs
+
+    def in_words(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """What new visits are told: the probability of each class, and the predicted one by its name."""
+        named = predictions[PREDICTED].map(dict(enumerate(self.classes)))
+        return predictions[self.probability_columns].assign(**{PREDICTED: named})
+
+
+OUTCOMES: dict[str, type[Outcome]] = {"classes": Outcome}
+
+
+def outcome_of(scale: SeveritySettings) -> Outcome:
+    """The outcome that a study's settings name. Raises SettingsError for a name that is none."""
+    refuse_unless(scale.outcome in OUTCOMES, "severity.outcome", scale.outcome, ", ".join(OUTCOMES))
+    return OUTCOMES[scale.outcome](scale)
 
 
 def _of_readers(column: str) -> tuple[str, str]:

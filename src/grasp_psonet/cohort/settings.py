@@ -35,6 +35,7 @@ class SeveritySettings:
     class_column: str = setting(
         "severity", "columns of the readers' classes: severity stands for severity_reader1 and severity_reader2"
     )
+    outcome: str = setting("classes", "what is learned from a visit: classes (its class on this scale)")
 
     def __post_init__(self) -> None:
         _refuse_class_names(self.classes)

@@ -9,19 +9,19 @@ from grasp_psonet.errors import TableError
 from grasp_psonet.tables.columns import PATIENT_ID
 
 
-def draw_splits(visits: pd.DataFrame, class_column: str, split: SplitSettings, seed: int) -> pd.Series:
-    """The split of each visit (index of ``visits``; needs patient_id and the class column).
+def draw_splits(visits: pd.DataFrame, strata: "pd.Series[int]", split: SplitSettings, seed: int) -> pd.Series:
+    """The split of each visit (index of ``visits``; needs patient_id). ``strata``: the stratum of each visit, from 0.
 
-    All visits of a patient share a split, every split gets at least one patient, and each class of patients (their most
-    frequent class, the higher of equals) is spread over the splits in proportion. The draw is keyed by
+    All visits of a patient share a split, every split gets at least one patient, and each stratum of patients (their most
+    frequent one, the higher of equals) is spread over the splits in proportion. The draw is keyed by
     (seed, patient): the order of the rows and of the file plays no part. Raises TableError below three patients.
     """
-    class_of = visits.groupby(PATIENT_ID)[class_column].agg(lambda classes: int(classes.mode().max()))
-    if len(class_of) < len(SPLITS):
+    stratum_of = strata.groupby(visits[PATIENT_ID]).agg(lambda found: int(found.mode().max()))
+    if len(stratum_of) < len(SPLITS):
         raise TableError(
-            f"visits.csv has {len(class_of)} patient(s) and no split column; drawing splits takes at least 3"
+            f"visits.csv has {len(stratum_of)} patient(s) and no split column; drawing splits takes at least 3"
         )
-    drawn = sorted(class_of.index, key=lambda patient: (class_of[patient], seed_of(seed, "split", str(patient))))
+    drawn = sorted(stratum_of.index, key=lambda patient: (stratum_of[patient], seed_of(seed, "split", str(patient))))
     order = _spread(_patients_per_split(len(drawn), split))
     split_of = dict(zip(drawn, order, strict=True))
     return visits[PATIENT_ID].map(split_of).astype("string")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.csv_table import CsvTable, rows_text, value_faults
+from grasp_psonet.cohort.feature_table import read_feature_table
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.photo_table import read_photos, read_views
 from grasp_psonet.cohort.settings import SplitSettings
@@ -20,11 +21,15 @@ _MOST_TOLD = 50
 
 @dataclass(frozen=True)
 class TableFiles:
-    """Where a study's tables lie; ``views`` may be None or missing: then no protocol of views was given."""
+    """Where a study's tables lie; ``views`` may be None or missing: then no protocol of views was given.
+
+    ``of_features``: in place of photos.csv there is features.csv, whose rows are files of feature vectors.
+    """
 
     visits: Path
     photos: Path
     views: Path | None = None
+    of_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Cohort:
     read), then the user's further columns as text. ``Outcome`` names the columns of scores (where the scale has any)
     and classes, by default pasi_reader1, pasi_reader2, severity_reader1, severity_reader2.
 
-    photos: photo_id, visit_id, view, path, further columns. views: code, body_region, side, required, further columns.
+    photos: photo_id, visit_id, view, path, further columns; read from features.csv without photo_id and with key, one row for
+    each file. views: code, body_region, side, required, further columns.
     """
 
     visits: pd.DataFrame
@@ -82,7 +88,7 @@ def message_of(faults: tuple[str, ...]) -> str:
 def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> Examination:
     """Reads all tables and looks at each and across them; raises nothing that a file can cause."""
     visit_table, visits, faults = read_visits(files.visits, outcome)
-    photo_table, photos, messages = read_photos(files.photos)
+    photo_table, photos, messages = (read_feature_table if files.of_features else read_photos)(files.photos)
     faults += messages + _between(visit_table, photo_table)
     views = None
     if files.views is not None and files.views.exists():
@@ -91,12 +97,12 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
     notes = [] if faults else _view_notes(visits, photos, views)
     if not faults and visits[SPLIT].isna().all():
         try:
-            visits[SPLIT] = draw_splits(visits, outcome.class_columns[0], split, seed)
+            visits[SPLIT] = draw_splits(visits, visits[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(str(error))
     if faults:
         return Examination(tuple(faults), tuple(notes), photos, None)
-    notes += _class_notes(visits, outcome)
+    notes += _score_notes(visit_table, outcome) + _class_notes(visits, outcome)
     cohort = Cohort(visits.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views))
     return Examination((), tuple(notes), photos, cohort)
 
@@ -139,16 +145,26 @@ def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame 
     return notes
 
 
+def _score_notes(table: CsvTable, outcome: Outcome) -> list[str]:
+    """A scale with a score of which the table holds no column: every page would speak of it all the same."""
+    if not outcome.score_columns or any(column in table.text for column in outcome.score_columns):
+        return []
+    return [
+        f"{table.name} has no column {outcome.score_columns[0]!r}: classes are taken as they stand, yet the report speaks of "
+        f"{outcome.score_word} and its cut-offs; set severity.score_column to null where there is no score"
+    ]
+
+
 def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[str]:
     """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
-    notes, label_of = [], visits[outcome.class_columns[0]]
-    for label, name in enumerate(outcome.classes):
-        if not (label_of == label).any():
+    notes, stratum_of = [], visits[outcome.label_column].map(outcome.stratum_of)
+    for stratum, name in enumerate(outcome.strata):
+        if not (stratum_of == stratum).any():
             notes.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
             continue
         for split in SPLITS:
             inside = visits[SPLIT] == split
-            if inside.any() and not (label_of[inside] == label).any():
+            if inside.any() and not (stratum_of[inside] == stratum).any():
                 notes.append(
                     f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
                 )

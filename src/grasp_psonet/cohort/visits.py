@@ -1,13 +1,11 @@
 """visits.csv: one row per visit, with what each reader made of it."""
 
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from grasp_psonet.cohort.cells import (
     parse_day,
-    parse_score,
     parse_skin_type,
     parse_split,
     parse_text,
@@ -22,10 +20,8 @@ _OPTIONAL = (STUDY_DAY, READER1_ID, READER2_ID, FITZPATRICK, SPLIT)
 
 def read_visits(path: Path, outcome: Outcome) -> tuple[CsvTable, pd.DataFrame, list[str]]:
     """The table as read, its visits (indexed by row number; split missing where not given), and the faults."""
-    (class1, class2), scores = outcome.class_columns, outcome.score_columns
-    table = read_csv_table(
-        path, (("visit_id",), ("patient_id",), (*scores[:1], class1)), (*_OPTIONAL, *scores[1:], class2)
-    )
+    first, second = outcome.columns_of_reader(0), outcome.columns_of_reader(1)
+    table = read_csv_table(path, ((VISIT_ID,), (PATIENT_ID,), first), (*_OPTIONAL, *second))
     visits, faults = pd.DataFrame(index=table.text.index), list(table.faults)
     if table.text.empty:
         return table, visits, faults
@@ -40,8 +36,11 @@ def read_visits(path: Path, outcome: Outcome) -> tuple[CsvTable, pd.DataFrame, l
         visits[column], messages = parsed(table, column, parse, wanted, dtype)
         faults += messages
     for reader in (0, 1):
-        faults += _add_reading(table, visits, reader, outcome)
-    faults += _label_faults(table, (*scores[:1], class1))
+        columns, messages = outcome.read(table, reader)
+        for column, values in columns.items():
+            visits[column] = values
+        faults += messages
+    faults += _label_faults(table, first)
     faults += _id_faults(table, visits)
     faults += _split_faults(table, visits)
 
@@ -56,30 +55,7 @@ def _order(outcome: Outcome) -> tuple[str, ...]:
     """The columns that every study has, in their order; further ones follow."""
     score1, score2 = outcome.score_columns[:1], outcome.score_columns[1:]
     head = (VISIT_ID, PATIENT_ID, STUDY_DAY, *score1, READER1_ID, *score2, READER2_ID)
-    return (*head, FITZPATRICK, SPLIT, *outcome.class_columns)
-
-
-def _add_reading(table: CsvTable, visits: pd.DataFrame, reader: int, outcome: Outcome) -> list[str]:
-    """Adds a reader's class to ``visits``, and the score where the scale has one; a score gives the class."""
-    class_name, names = outcome.class_columns[reader], outcome.classes
-    named, faults = parsed(table, class_name, outcome.class_of_name, ", ".join(names), "Int64")
-    if not outcome.score_columns:
-        visits[class_name] = named
-        return faults
-    score_name, (least, most) = outcome.score_columns[reader], outcome.scale.score_range
-    parse = partial(parse_score, least=least, most=most)
-    score, messages = parsed(
-        table, score_name, parse, f"a number from {least:g} to {most:g} (decimal point)", "float64"
-    )
-    derived = score.dropna().map(outcome.class_of_score).reindex(score.index).astype("Int64")
-    against = (named != derived).fillna(False).astype(bool)
-    for row in score.index[against]:
-        faults.append(
-            f"{table.name} row {row}, {class_name} {names[named[row]]!r}: {score_name} {score[row]:g} is"
-            f" {names[derived[row]]} by severity.cutoffs and severity.ties; correct one of them"
-        )
-    visits[score_name], visits[class_name] = score, derived.fillna(named)
-    return messages + faults
+    return tuple(dict.fromkeys((*head, FITZPATRICK, SPLIT, *outcome.label_columns)))
 
 
 def _label_faults(table: CsvTable, columns: tuple[str, ...]) -> list[str]:

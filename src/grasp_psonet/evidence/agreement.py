@@ -3,13 +3,12 @@
 from dataclasses import asdict
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import figure, resample_patients
-from grasp_psonet.evidence.metrics import FIGURES, Answers
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.tables.columns import (
     GROUP,
@@ -29,6 +28,7 @@ def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateS
     One row per (split, group, metric), with patient-clustered intervals and the number of visits on which they
     disagree. Visits read once are left out and counted. The same groups as in the evaluation of runs.
     """
+    reported = figures_of(outcome)
     rows: list[dict[str, object]] = []
     for split in ("all", "train", "val", "test"):
         within = (visits if split == "all" else visits.loc[visits[SPLIT] == split]).reset_index(drop=True)
@@ -38,7 +38,8 @@ def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateS
             resamples = resample_patients(
                 twice[PATIENT_ID].tolist(), settings.replicates, seed, split, "agreement", column, group
             )
-            answers = answers_between(twice, outcome)
+            first, second = (twice[column] for column in outcome.label_columns)
+            answers = reported.between(outcome, second, first)
             common = {
                 SPLIT: split,
                 GROUP_COLUMN: column,
@@ -46,15 +47,9 @@ def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateS
                 NUM_DISAGREEMENTS: int(disagree.sum()),
                 NUM_LEFT_OUT: int(is_member.sum()) - len(twice),
             }
-            why_not = "both readers gave one and the same class to all" if len(twice) else "no visit was read twice"
-            for name, metric in FIGURES[outcome.kind].between_readers.items():
-                statistic = partial(FIGURES[outcome.kind].metrics[metric], answers)
+            why_not = reported.why_not_between if len(twice) else "no visit was read twice"
+            for name, metric in reported.between_readers.items():
+                statistic = partial(reported.metrics[metric].value, answers)
                 found = figure(statistic, resamples, settings.confidence, why_not)
                 rows.append(common | {METRIC: name} | asdict(found))
     return pd.DataFrame(rows, columns=AGREEMENT.names)
-
-
-def answers_between(twice: pd.DataFrame, outcome: Outcome) -> Answers:
-    """Reader 2 in the place of a model, against Reader 1; a reader gives a class, so its probabilities are 0 and 1."""
-    reader1, reader2 = (twice[column].to_numpy(np.int64) for column in outcome.class_columns)
-    return Answers(np.eye(len(outcome.classes))[reader2], reader2, reader1)

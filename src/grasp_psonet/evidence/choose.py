@@ -8,29 +8,31 @@ import pandas as pd
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.evaluate import aligned_to, answers_of
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.intervals import resample_patients, why_no_spread
-from grasp_psonet.evidence.metrics import FIGURES
 from grasp_psonet.tables.columns import LABEL, PATIENT_ID, SPLIT
 
 
 def choose_k(
-    val_auc_by_k: Mapping[int, float | None],
+    val_by_k: Mapping[int, float | None],
     gain_se_by_k: Mapping[int, float | None] | None = None,
     min_gain_se: float = 0.0,
+    sign: int = 1,
 ) -> int:
-    """The k with the highest validation AUC; equal ones go to the smaller k, so pruning must win to be chosen.
+    """The k with the best figure on validation (of classes: the highest AUC); equal ones go to the smaller k, so pruning must
+    win to be chosen. ``sign``: 1 where higher is better, -1 where lower is.
 
     Its gain over the baseline must exceed ``min_gain_se`` standard errors of that paired gain (``gain_se_by_k``), or 0 is
-    chosen: the best of several trainings beats the first by chance alone. ``val_auc_by_k`` must hold k = 0, the baseline. A k
-    whose AUC is None (not estimable) is not eligible. 0 is chosen where nothing speaks for pruning: no k is eligible, the
-    baseline's own AUC is None, or a standard error is asked for and does not exist. Raises EvidenceError without k = 0.
+    chosen: the best of several trainings beats the first by chance alone. ``val_by_k`` must hold k = 0, the baseline. A k
+    whose figure is None (not estimable) is not eligible. 0 is chosen where nothing speaks for pruning: no k is eligible, the
+    baseline's own is None, or a standard error is asked for and does not exist. Raises EvidenceError without k = 0.
     """
-    if 0 not in val_auc_by_k:
+    if 0 not in val_by_k:
         raise EvidenceError(
-            f"k is to be chosen among {sorted(val_auc_by_k)}, without the baseline (k = 0)"
+            f"k is to be chosen among {sorted(val_by_k)}, without the baseline (k = 0)"
             "\n  next: train the baseline first"
         )
-    eligible = {k: auc for k, auc in val_auc_by_k.items() if auc is not None and auc == auc}
+    eligible = {k: sign * value for k, value in val_by_k.items() if value is not None and value == value}
     if 0 not in eligible:
         return 0
     best = min(eligible, key=lambda k: (-eligible[k], k))
@@ -58,9 +60,9 @@ def gain_standard_error(
     if visits.empty:
         return None
     resamples = resample_patients(visits[PATIENT_ID].tolist(), replicates, seed, "choice of k")
-    metric = FIGURES[outcome.kind].metrics[FIGURES[outcome.kind].choosing]
+    metric = figures_of(outcome).chooser
     run_R, base_R = (
-        metric(answers_of(table, table[LABEL], outcome), resamples.weight)
+        metric.value(answers_of(table, table[LABEL], outcome), resamples.weight)
         for table in (aligned_to(visits, predictions, "pruned"), aligned_to(visits, baseline, "baseline"))
     )
     gain_R = run_R - base_R

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.errors import EvidenceError
+from grasp_psonet.evidence.figures import Metric, figures_of
 from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import Estimate, Floats, Resamples, estimate_of, plain, resample_patients
-from grasp_psonet.evidence.metrics import FIGURES, Answers, Metric, confusion, has_all_classes
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.tables import evaluation as tables
 from grasp_psonet.tables.columns import (
@@ -48,8 +49,8 @@ class _Cell:
     """One run, one reader, one group."""
 
     place: dict[str, str]
-    classes: tuple[str, ...]
-    answers: Answers
+    outcome: Outcome
+    answers: Any
     num_left_out: int
 
 
@@ -64,7 +65,7 @@ def evaluate_runs(
 ) -> Evaluation:
     """The outcome's figures of every run against both readers, in every group, with intervals.
 
-    Of classes: micro AUC, linear kappa and accuracy.
+    Of classes: micro AUC, linear kappa and accuracy (``evidence/figures.py``).
 
     ``predictions`` are the tables of predictions.parquet by run name, ``visits`` the cohort's. All runs of a (reader,
     group) share their bootstrap replicates, so differences (run minus ``baseline``) are paired. A reader's unread
@@ -79,7 +80,7 @@ def evaluate_runs(
     differences: list[dict[str, object]] = []
     confusions: list[dict[str, object]] = []
     for (column, group, is_member), (reader, label) in product(
-        groups_of(visits, settings.subgroups), zip(READERS, outcome.class_columns, strict=True)
+        groups_of(visits, settings.subgroups), zip(READERS, outcome.label_columns, strict=True)
     ):
         is_read = is_member & visits[label].notna()
         read = visits.loc[is_read]
@@ -89,7 +90,7 @@ def evaluate_runs(
         cells = [
             _Cell(
                 {RUN: run, READER: reader, GROUP_COLUMN: column, GROUP: group},
-                outcome.classes,
+                outcome,
                 answers_of(table.loc[is_read], read[label], outcome),
                 int((is_member & ~is_read).sum()),
             )
@@ -97,7 +98,7 @@ def evaluate_runs(
         ]
         for cell in cells:
             confusions += _confusion_rows(cell)
-        for name, metric in FIGURES[outcome.kind].metrics.items():
+        for name, metric in figures_of(outcome).metrics.items():
             table_rows = _metric_rows(name, metric, cells, resamples, settings.confidence, baseline)
             figures += table_rows[0]
             differences += table_rows[1]
@@ -127,25 +128,21 @@ def aligned_to(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.
     return table.loc[visits[VISIT_ID]].set_index(visits.index)
 
 
-def answers_of(predictions: pd.DataFrame, labels: "pd.Series[int]", outcome: Outcome) -> Answers:
-    """Answers from rows of predictions.parquet and one reader's labels, in the same order."""
-    return Answers(
-        predictions[outcome.probability_columns].to_numpy(np.float64),
-        np.asarray(predictions[PREDICTED], dtype=np.int64),
-        np.asarray(labels, dtype=np.int64),
-    )
+def answers_of(predictions: pd.DataFrame, labels: "pd.Series[Any]", outcome: Outcome) -> Any:
+    """What the outcome's metrics read, from rows of predictions.parquet and one reader's labels, in the same order."""
+    return figures_of(outcome).answers(outcome, predictions, labels)
 
 
-def auc_of_split(predictions: pd.DataFrame, outcome: Outcome, split: str = "val") -> float | None:
+def figure_of_split(predictions: pd.DataFrame, outcome: Outcome, split: str = "val") -> float | None:
     """The figure that chooses (of classes: micro AUC) against the training label (Reader 1) on one split.
 
-    None where it does not exist: a class is missing from the split.
+    None where it does not exist: of classes, one is missing from the split.
     """
     rows = predictions.loc[predictions[SPLIT] == split]
     if rows.empty:
         return None
-    metric = FIGURES[outcome.kind].metrics[FIGURES[outcome.kind].choosing]
-    value = float(metric(answers_of(rows, rows[LABEL], outcome), np.ones((1, len(rows))))[0])
+    metric = figures_of(outcome).chooser
+    value = float(metric.value(answers_of(rows, rows[LABEL], outcome), np.ones((1, len(rows))))[0])
     return value if np.isfinite(value) else None
 
 
@@ -154,7 +151,7 @@ def _metric_rows(
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     values: dict[str, tuple[float, Floats]] = {}
     for cell in cells:
-        statistic = partial(metric, cell.answers)
+        statistic = partial(metric.value, cell.answers)
         values[cell.place[RUN]] = plain(statistic, resamples), statistic(resamples.weight)
     figures, differences = [], []
     for cell in cells:
@@ -178,15 +175,12 @@ def _why_not(metric: str, cell: _Cell) -> str:
     reader = cell.place[READER].replace("reader", "Reader ")
     if len(cell.answers) == 0:
         return f"no visits of this group with a label of {reader}"
-    if metric == "auc" and not has_all_classes(cell.answers, np.ones((1, len(cell.answers))))[0]:
-        missing = [name for c, name in enumerate(cell.classes) if c not in cell.answers.label]
-        return f"no {' and no '.join(missing)} visit among the labels of {reader}"
-    return "labels and predictions are all of one class"
+    return figures_of(cell.outcome).why_not(cell.outcome, metric, cell.answers, reader)
 
 
 def _confusion_rows(cell: _Cell) -> list[dict[str, object]]:
-    counts = confusion(cell.answers)
+    counts = figures_of(cell.outcome).confusions(cell.outcome, cell.answers)
     return [
-        cell.place | {LABEL: label, PREDICTED: predicted, NUM_VISITS: int(counts[i, j])}
-        for (i, label), (j, predicted) in product(enumerate(cell.classes), enumerate(cell.classes))
+        cell.place | {LABEL: label, PREDICTED: predicted, NUM_VISITS: count}
+        for (label, predicted), count in counts.items()
     ]

@@ -1,57 +1,61 @@
-"""Whether a network learned anything worth tracing: on validation, against class frequencies and against the probe.
-
-Axes: V visits, C classes.
+"""Whether a network learned anything worth tracing: on validation, by the figure that chooses, against what is said without a
+look at a photo (of a scale: class frequencies) and against the probe.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.evaluate import aligned_to, answers_of
+from grasp_psonet.evidence.figures import Figures, figures_of
 from grasp_psonet.evidence.intervals import Estimate, estimate_of, plain, resample_patients
-from grasp_psonet.evidence.metrics import Answers, Floats, micro_auc
+from grasp_psonet.evidence.metrics import Floats
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.tables.columns import AGAINST, PATIENT_ID, RUN, SPLIT
 
-BASELINE, PROBE, FREQUENCIES = "baseline", "probe", "class frequencies"
-_WHY_NOT = "a class is missing from validation"
+BASELINE, PROBE, PRIOR = "baseline", "probe", "prior"
 
 
 @dataclass(frozen=True)
 class Learning:
-    """Validation micro AUC of the three, and what the baseline has more than the other two (paired)."""
+    """The figure that chooses, of the three on validation, and by how much the baseline is better than the other two (paired).
 
-    auc: Mapping[str, Estimate]
+    A gain is positive where the baseline is better, also where lower figures are.
+    """
+
+    figures: Figures
+    value: Mapping[str, Estimate]
     gain: Mapping[str, Estimate]
 
     @property
     def verdict(self) -> str:
         """What is wrong with what was learned, and what to do, in one or two sentences; empty where nothing is."""
-        auc, over_chance, over_probe = self.auc[BASELINE], self.gain[FREQUENCIES], self.gain[PROBE]
+        own, over_prior, over_probe = self.value[BASELINE], self.gain[PRIOR], self.gain[PROBE]
+        word = self.figures.chooser.word
         behind = _is_below_0(over_probe)
         advice = (
             "train the head on frozen features (network.train: head), or with more epochs or another rate"
             if behind
             else "try a pretrained encoder that suits the photos, more epochs or another rate"
         )
-        if over_chance.low is not None and over_chance.low <= 0:
+        if over_prior.low is not None and over_prior.low <= 0:
             return (
-                f"The baseline has not learned: its validation AUC {_text(auc)} is not above that of class frequencies"
-                f" ({_text(self.auc[FREQUENCIES])}); what it did not learn cannot be traced. Next: {advice}."
+                f"The baseline has not learned: its validation {word} {_text(own)} does not beat that of"
+                f" {self.figures.prior_word} ({_text(self.value[PRIOR])}); what it did not learn cannot be traced."
+                f" Next: {advice}."
             )
         if behind:
             return (
-                f"The baseline learned less than a linear probe on frozen features: validation AUC {_text(auc)}"
-                f" against {_text(self.auc[PROBE])}. Next: {advice}."
+                f"The baseline learned less than a linear probe on frozen features: validation {word} {_text(own)}"
+                f" against {_text(self.value[PROBE])}. Next: {advice}."
             )
         return ""
 
     def table(self) -> pd.DataFrame:
         """One row per figure and per difference."""
-        rows = [{RUN: name, AGAINST: ""} | asdict(found) for name, found in self.auc.items()]
+        rows = [{RUN: name, AGAINST: ""} | asdict(found) for name, found in self.value.items()]
         rows += [{RUN: BASELINE, AGAINST: name} | asdict(found) for name, found in self.gain.items()]
         return pd.DataFrame(rows)
 
@@ -63,37 +67,38 @@ def learning(
     settings: EvaluateSettings,
     seed: int,
 ) -> Learning:
-    """The check of a baseline; ``predictions`` of baseline and probe (visit_id, predicted, p_*) hold the validation visits.
+    """The check of a baseline; ``predictions`` of baseline and probe (as the outcome has them) hold the validation visits.
 
-    Class frequencies are those of Reader 1 in the train split: what one can say without a look at a photo.
+    The prior is made from Reader 1's labels of the train split.
     """
+    told = figures_of(outcome)
     val = visits[visits[SPLIT] == "val"].reset_index(drop=True)
     label = val[outcome.label_column]
-    counts = visits.loc[visits[SPLIT] == "train", outcome.label_column].astype(int).value_counts()
-    frequency_C = np.array([counts.get(c, 0) for c in range(outcome.num_outputs)], dtype=np.float64)
+    trained = visits.loc[visits[SPLIT] == "train", outcome.label_column]
     answers = {name: answers_of(aligned_to(val, predictions[name], name), label, outcome) for name in (BASELINE, PROBE)}
-    same_VC = np.tile(frequency_C / frequency_C.sum(), (len(val), 1))
-    answers[FREQUENCIES] = Answers(same_VC, same_VC.argmax(axis=1), answers[PROBE].label)
+    answers[PRIOR] = answers_of(told.prior(outcome, trained, len(val)), label, outcome)
+    why_not = told.why_not(outcome, told.choosing, answers[PROBE], "Reader 1") + " in validation"
     resamples = resample_patients(val[PATIENT_ID].tolist(), settings.replicates, seed, "learning")
 
     def replicates_of(name: str) -> tuple[float, Floats]:
         def statistic(weight_RV: Floats) -> Floats:
-            return micro_auc(answers[name], weight_RV)
+            return told.chooser.value(answers[name], weight_RV)
 
         return plain(statistic, resamples), statistic(resamples.weight)
 
     found = {name: replicates_of(name) for name in answers}
-    auc = {
-        name: estimate_of(value, value_R, resamples, settings.confidence, _WHY_NOT)
+    values = {
+        name: estimate_of(value, value_R, resamples, settings.confidence, why_not)
         for name, (value, value_R) in found.items()
     }
     own, own_R = found[BASELINE]
+    sign = told.chooser.sign
     gain = {
-        name: estimate_of(own - value, own_R - value_R, resamples, settings.confidence, _WHY_NOT)
+        name: estimate_of(sign * (own - value), sign * (own_R - value_R), resamples, settings.confidence, why_not)
         for name, (value, value_R) in found.items()
         if name != BASELINE
     }
-    return Learning(auc, gain)
+    return Learning(told, values, gain)
 
 
 def _is_below_0(gain: Estimate) -> bool:

@@ -1,16 +1,14 @@
-"""The figures of the evaluation, each for many weightings of the visits at once.
+"""The figures of a scale of classes, each for many weightings of the visits at once.
 
 Axes: R weightings (bootstrap replicates), V visits, C classes. A weight says how often a visit counts; the plain
 figure is the one weighting with all ones. A figure that does not exist under a weighting is NaN there, never 0.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grasp_psonet.cohort.outcome import Kind
 from grasp_psonet.errors import EvidenceError
 
 Floats = NDArray[np.float64]
@@ -51,9 +49,6 @@ class Answers:
     @property
     def num_classes(self) -> int:
         return int(self.p.shape[1])
-
-
-Metric = Callable[[Answers, Floats], Floats]  # (answers, weight_RV) -> value_R
 
 
 def micro_auc(answers: Answers, weight_RV: Floats) -> Floats:
@@ -114,22 +109,3 @@ def has_all_classes(answers: Answers, weight_RV: Floats) -> NDArray[np.bool]:
 def _ratio(top_R: Floats, bottom_R: Floats) -> Floats:
     value_R: Floats = np.divide(top_R, bottom_R, out=np.full(len(top_R), np.nan), where=bottom_R > 0)
     return value_R
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What is reported of a kind of outcome: ``metrics`` by name, the one that chooses epoch and k (higher is better),
-    and those that are stated between readers, by the name they have there."""
-
-    metrics: Mapping[str, Metric]
-    choosing: str
-    between_readers: Mapping[str, str]
-
-
-FIGURES: dict[Kind, Figures] = {
-    "classes": Figures(
-        metrics={"auc": micro_auc, "kappa": linear_kappa, "accuracy": accuracy},
-        choosing="auc",
-        between_readers={"kappa": "kappa", "agreement": "accuracy"},
-    )
-}

@@ -1,7 +1,8 @@
 """Grad-CAM of each photo inside its bag (Selvaraju et al. 2017; paper's Fig. 3, right).
 
-The target is the visit's class logit given the siblings, not the logit of the photo alone: the gradient reaches a photo
-both through its feature and through the attention it takes from, or leaves to, the other photos of the visit.
+The target is what speaks for a label of the visit given the siblings (of classes: its logit), not of the photo alone: the
+gradient reaches a photo both through its feature and through the attention it takes from, or leaves to, the other photos of
+the visit.
 """
 
 # Axes: B bags, N photos per bag (padded), M present photos (row order of is_photo.nonzero()), C channels or classes,
@@ -17,15 +18,16 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from grasp_psonet.errors import NetworkError
+from grasp_psonet.network.loss import evidence_of
 
 
 @dataclass(frozen=True)
 class CamMaps:
     """Grad-CAM maps of a batch of bags.
 
-    ``cam_BNhw``: each photo's map divided by its own largest value, in [0, 1]; 0 where nothing speaks for the class.
-    ``largest_BN``: the largest value before that division, in logits; exactly 0 means that no place of the photo raises
-    the class (say so, draw no heat), NaN that there is no photo. Only this value compares photos with each other.
+    ``cam_BNhw``: each photo's map divided by its own largest value, in [0, 1]; 0 where nothing speaks for the label.
+    ``largest_BN``: the largest value before that division, in units of the output; exactly 0 means that no place of the photo
+    speaks for the label (say so, draw no heat), NaN that there is no photo. Only this value compares photos with each other.
     """
 
     cam_BNhw: Tensor
@@ -33,9 +35,10 @@ class CamMaps:
 
 
 def grad_cam(
-    network: nn.Module, photos_BNCHW: Tensor, is_photo_BN: Tensor, target_class_B: Tensor, layer: nn.Module
+    network: nn.Module, photos_BNCHW: Tensor, is_photo_BN: Tensor, target_B: Tensor, layer: nn.Module
 ) -> CamMaps:
-    """Maps of where each photo raises its visit's logit of ``target_class_B``, at ``layer`` (see ``target_layer``).
+    """Maps of where each photo speaks for the label ``target_B`` of its visit (``network.loss.evidence_of``: of classes, raises
+    the logit), at ``layer`` (see ``target_layer``).
 
     ``network(photos_BNCHW, is_photo_BN)`` has ``.logits_BC``; it must be in eval mode and read the present photos in
     the row order of ``is_photo_BN.nonzero()``, in one or several encoder calls. Weights, gradients and modules are left
@@ -58,7 +61,7 @@ def grad_cam(
                     f"Grad-CAM layer {type(layer).__name__} is never called; next: choose it with target_layer()"
                 )
             # Bags do not meet, so the gradients of their summed targets stay apart.
-            target = logits_BC.gather(1, target_class_B[:, None]).sum()
+            target = evidence_of(network)(logits_BC, target_B).sum()
             gradients = torch.autograd.grad(target, maps, allow_unused=True) if target.requires_grad else (None,)
     finally:
         handle.remove()

@@ -47,7 +47,7 @@ def refuse_unusable(given: Mapping[str, Any], caller: Caller) -> None:
         caller.refuse_unless(given[name] in known, name, given[name], "one of " + ", ".join(known))
     near, batch, memory = given[NEAR_CUTOFF], given["photos_per_batch"], given["memory_mib"]
     tolerance, parameters = given["replay_tolerance"], given["parameters"]
-    caller.refuse_unless(near >= 0, "near_cutoff", near, "0 or more points of the score")
+    caller.refuse_unless(near is None or near >= 0, "near_cutoff", near, "0 or more points of the score")
     caller.refuse_unless(batch >= 1, "photos_per_batch", batch, "at least 1")
     caller.refuse_unless(memory >= 1, "memory_mib", memory, "at least 1 MiB")
     caller.refuse_unless(tolerance >= 0, "replay_tolerance", tolerance, "0 or more")

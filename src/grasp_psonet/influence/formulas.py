@@ -18,6 +18,10 @@ unrolled   none: derivatives are carried back       1 / b             derivative
            step by step (``tracing.unrolled``)
 =========  =======================================  ================  ===============================================
 
+``lr`` is the learning rate of the step. Where groups of parameters have rates of their own, each parameter's part of a
+direction is scaled by its rate's part of ``lr`` (``AdamPoint.at_rate``), and ``cosine`` is taken in the metric of ``D``
+so scaled; a weight decay of its own is in its moments, its ``g_t`` and its way back.
+
 SGD with momentum is not among these: its moments follow another law than the one that training here is recorded with.
 
 Sign: positive = training on the photo lowered the query's loss (helpful), negative = harmful.
@@ -87,15 +91,17 @@ class Formula:
 
 def _paper_preconditioner(point: "AdamPoint") -> ByName:
     """``m / (sqrt(v) + eps)`` without bias correction, as printed; it has both signs."""
-    return {name: point.exp_avg[name] / (v.sqrt() + point.eps) for name, v in point.exp_avg_sq.items()}
+    return {
+        name: point.at_rate(name, point.exp_avg[name] / (v.sqrt() + point.eps)) for name, v in point.exp_avg_sq.items()
+    }
 
 
 def _paper(point: "AdamPoint", query_QW: ByName) -> ByName:
     return point.scaled(_paper_preconditioner(point), query_QW)
 
 
-def _sgd(_: "AdamPoint", query_QW: ByName) -> ByName:
-    return query_QW
+def _sgd(point: "AdamPoint", query_QW: ByName) -> ByName:
+    return {name: point.at_rate(name, gradient_QW) for name, gradient_QW in query_QW.items()}
 
 
 def _adam(point: "AdamPoint", query_QW: ByName) -> ByName:
@@ -121,7 +127,7 @@ _TABLE = (
         name="sgd",
         help="product of the plain gradients (TracInCP)",
         direction=_sgd,
-        preconditioner=lambda point: point.ones,
+        preconditioner=lambda point: point.plain,
     ),
     Formula(
         name="adam",

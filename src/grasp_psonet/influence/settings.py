@@ -52,8 +52,10 @@ class TraceSettings:
         False,
         "leave out validation errors where the readers disagree or the score lies within near_cutoff of a cut-off",
     )
-    near_cutoff: float = setting(
-        1.0, "points of the score around a cut-off that flag a query as doubtful (0 on a coarse scale)"
+    near_cutoff: float | None = setting(
+        None,
+        "points of the score around a cut-off that flag a query as doubtful; null: a fifth of the narrowest class (1 of PASI), "
+        "and none where each class is a single whole score",
     )
     photos_per_batch: int = setting(48, "photos whose gradients are taken in one pass")
 

@@ -1,33 +1,37 @@
-"""Photo encoders: any timm model by name, the project's two demo encoders, and where their weights come from."""
+"""Photo encoders: any timm model by name, the packaged one, the two demo encoders, and where their weights come from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from timm.models import group_parameters
-from torch import Tensor, nn
+from torch import nn
 
 from grasp_psonet.errors import NetworkError
+from grasp_psonet.network import packaged
 from grasp_psonet.network.demo_encoders import DEMO_ENCODERS, DEMO_MEAN, DEMO_STD
+from grasp_psonet.network.pretrained import cached_weights, refuse_unreachable, unreachable
 from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.network.weights_file import fill, read_weights
 from grasp_psonet.tables.columns import MEAN
 
 
 @dataclass(frozen=True)
 class EncoderCard:
-    """What is known of an encoder: feature length, normalisation of photos in [0, 1], licence of its weights."""
+    """What is known of an encoder: feature length, normalisation of photos in [0, 1], licence and source of its weights."""
 
     name: str
     feature_length: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     licence: str
+    source: str = "not stated"
+
+
+NAMED_WEIGHTS = ("pretrained", "random", "packaged")  # any other value of network.weights is a file
 
 
 def freeze(encoder: nn.Module, settings: NetworkSettings) -> None:
@@ -54,40 +58,66 @@ def freeze(encoder: nn.Module, settings: NetworkSettings) -> None:
 def build_encoder(name: str, weights: str, edge_px: int) -> tuple[nn.Module, EncoderCard]:
     """An encoder [M, 3, edge, edge] -> [M, features], and its card.
 
-    ``weights`` is ``pretrained`` (ImageNet through timm, or the project's own file for the demo encoders), ``random``
-    (from the global torch seed) or a local .safetensors file. Raises NetworkError when the model is unknown or the
-    weights cannot be had.
+    ``weights`` is ``pretrained`` (ImageNet through timm, or the project's own file for the demo encoders), ``packaged``
+    (efficientnet_lite0, from its Python package), ``random`` (from the global torch seed) or a local file of safetensors or
+    torch. Raises NetworkError when the model is unknown or the weights cannot be had.
     """
+    if weights == "packaged" and name != packaged.PACKAGED:
+        raise NetworkError(
+            f"network.weights is packaged: the encoder {name} comes in no package\n"
+            f"  next: set network.encoder {packaged.PACKAGED}, or network.weights pretrained"
+        )
     if name in DEMO_ENCODERS:
         return _demo_encoder(name, weights, edge_px)
+    if name == packaged.PACKAGED:
+        return _packaged_encoder(weights)
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
         raise NetworkError(
             f"network.encoder is {name!r}: no timm model of that name"
             + (f"; near it: {', '.join(near)}" if near else "")
-            + f"\n  next: choose a timm model, or one of {', '.join(DEMO_ENCODERS)}"
+            + f"\n  next: choose a timm model, or one of {', '.join((packaged.PACKAGED, *DEMO_ENCODERS))}"
         )
     size = {"img_size": edge_px} if _takes_image_size(name) else {}
     encoder = _create(name, pretrained=weights == "pretrained", **size)
-    if weights not in ("pretrained", "random"):
-        _load(encoder, Path(weights))
+    if weights not in NAMED_WEIGHTS:
+        _fill_from_file(encoder, weights)
     config = encoder.pretrained_cfg
-    return encoder, EncoderCard(
-        name, int(encoder.num_features), config[MEAN], config["std"], str(config.get("license", "not stated"))
-    )
+    licence = str(config.get("license", "not stated"))
+    source = _source(weights, f"timm, {config.get('hf_hub_id') or config.get('url') or name}")
+    return encoder, EncoderCard(name, int(encoder.num_features), config[MEAN], config["std"], licence, source)
+
+
+def _packaged_encoder(weights: str) -> tuple[nn.Module, EncoderCard]:
+    encoder, card = build_encoder(packaged.TIMM_NAME, "random" if weights == "packaged" else weights, 0)
+    card = replace(card, name=packaged.PACKAGED)
+    if weights == "packaged":
+        packaged.fill_packaged(encoder)
+        card = replace(card, licence=packaged.LICENCE, source=packaged.packaged_source())
+    return encoder, card
+
+
+def _source(weights: str, pretrained: str) -> str:
+    """Where the weights come from; a file is named without its folder."""
+    return {"pretrained": pretrained, "random": "random"}.get(weights, f"file {Path(weights).name}")
+
+
+def _fill_from_file(encoder: nn.Module, path: str) -> None:
+    fill(encoder, read_weights(Path(path)), path)
 
 
 def _create(name: str, pretrained: bool, **arguments: Any) -> Any:
+    if pretrained:
+        refuse_unreachable(name, "pretrained")
+        cached = cached_weights(name)
+        if cached is not None:  # read as it lies there: the hub's client would ask the network first, for a minute
+            arguments["pretrained_cfg_overlay"] = {"file": str(cached)}
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, **arguments)
     except Exception as error:  # whatever the hub's client raises of the day
         if not pretrained:
             raise
-        raise NetworkError(
-            f"the ImageNet weights of {name} cannot be had: {type(error).__name__}: {str(error).splitlines()[0]}\n"
-            "  next: run once with network access (they are cached), or download them elsewhere and set\n"
-            "  network.weights to the .safetensors file, or set network.weights random; `grasp doctor` lists the cache"
-        ) from error
+        raise unreachable(name, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
 
 
 def _takes_image_size(name: str) -> bool:
@@ -103,28 +133,8 @@ def _demo_encoder(name: str, weights: str, edge_px: int) -> tuple[nn.Module, Enc
         )
     encoder = _create(arguments.pop("model_name"), pretrained=False, **arguments)
     if weights == "pretrained":
-        _load(encoder, Path(str(files("grasp_psonet.network") / "weights" / f"{name}.safetensors")))
+        _fill_from_file(encoder, str(files("grasp_psonet.network") / "weights" / f"{name}.safetensors"))
     elif weights != "random":
-        _load(encoder, Path(weights))
-    return encoder, EncoderCard(name, int(encoder.num_features), DEMO_MEAN, DEMO_STD, "Apache-2.0")
-
-
-def _load(encoder: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise NetworkError(
-            f"network.weights is {str(path)!r}: no such file\n  next: pretrained, random, or a .safetensors file"
-        )
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise NetworkError(f"{path} is not a safetensors file: {error}") from error
-    wanted: dict[str, Tensor] = encoder.state_dict()
-    missing = sorted(wanted.keys() - weights.keys())
-    wrong = sorted(name for name in wanted.keys() & weights.keys() if wanted[name].shape != weights[name].shape)
-    if missing or wrong:
-        raise NetworkError(
-            f"{path} does not fit this encoder: {len(missing)} tensors missing ({', '.join(missing[:3])}), "
-            f"{len(wrong)} of another shape ({', '.join(wrong[:3])})\n  next: check network.encoder"
-        )
-    with torch.no_grad():
-        encoder.load_state_dict({name: weights[name] for name in wanted})
+        _fill_from_file(encoder, weights)
+    source = _source(weights, "this package, pretrained on drawn skin")
+    return encoder, EncoderCard(name, int(encoder.num_features), DEMO_MEAN, DEMO_STD, "Apache-2.0", source)

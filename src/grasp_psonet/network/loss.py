@@ -1,4 +1,5 @@
-"""What the network's outputs mean, by the kind of outcome: the loss that trains, and the answer that is read off them.
+"""What the network's outputs mean, by the kind of outcome: the loss that trains, the answer that is read off them, and what
+a map of a photo explains.
 
 Another kind of outcome is one more entry in each table.
 """
@@ -9,22 +10,32 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from grasp_psonet.cohort.outcome import Kind, Outcome
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.tables.columns import PREDICTED
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> loss_B
 Answer = Callable[[Outcome, Tensor], dict[str, float]]  # outputs of one bag [C] -> columns of predictions
+Evidence = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> what of the outputs speaks for the labels, [B]
 
 
 def loss_of(network: nn.Module) -> Loss:
     """The loss that the network is trained by; networks that are not ours give logits of classes."""
-    return LOSSES[network.outcome.kind if isinstance(network, BagNetwork) else "classes"]
+    return LOSSES[_kind(network)]
 
 
 def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
     """What the network says of one visit, as columns of predictions: predicted, then all that the outcome names."""
     return ANSWERS[network.outcome.kind](network.outcome, output_C)
+
+
+def evidence_of(network: nn.Module) -> Evidence:
+    """What a map explains: the part of the outputs that speaks for a label; of classes, its logit."""
+    return EVIDENCE[_kind(network)]
+
+
+def _kind(network: nn.Module) -> str:
+    return network.outcome.kind if isinstance(network, BagNetwork) else Outcome.kind
 
 
 def _most_probable_class(outcome: Outcome, logit_C: Tensor) -> dict[str, float]:
@@ -36,5 +47,10 @@ def _most_probable_class(outcome: Outcome, logit_C: Tensor) -> dict[str, float]:
     }
 
 
-LOSSES: dict[Kind, Loss] = {"classes": visit_loss}
-ANSWERS: dict[Kind, Answer] = {"classes": _most_probable_class}
+def _logit_of_class(logit_BC: Tensor, label_B: Tensor) -> Tensor:
+    return logit_BC.gather(1, label_B[:, None])[:, 0]
+
+
+LOSSES: dict[str, Loss] = {"classes": visit_loss}
+ANSWERS: dict[str, Answer] = {"classes": _most_probable_class}
+EVIDENCE: dict[str, Evidence] = {"classes": _logit_of_class}

@@ -15,8 +15,13 @@ class NetworkSettings:
 
     __pydantic_config__ = STRICT
 
-    encoder: str = setting("convnext_tiny", "any timm model, or demo_convnext / demo_vit (drawn skin, 64 px)")
-    weights: str = setting("pretrained", "pretrained, random, or a .safetensors file (its path from the study folder)")
+    encoder: str = setting(
+        "convnext_tiny", "any timm model, efficientnet_lite0, or demo_convnext / demo_vit (drawn skin, 64 px)"
+    )
+    weights: str = setting(
+        "pretrained",
+        "pretrained, packaged (efficientnet_lite0), random, or a .safetensors, .pt or .pth file (from the study folder)",
+    )
     train: str = setting(
         "all",
         "what training moves: all; head: everything but the encoder; or last N blocks of the encoder and the head",

@@ -1,7 +1,11 @@
-"""Every visit predicted by models that saw none of its patient's visits. Axes: V visits, F features, C classes."""
+"""Every visit predicted by models that saw none of its patient's visits. Axes: V visits, F features, C classes.
+
+Another kind of outcome is one more entry in ``PREDICTORS``.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +13,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.evidence.calibration import class_calibration_error
 from grasp_psonet.out_of_fold.folds import patient_folds
 from grasp_psonet.out_of_fold.probe import fit_probe, fit_score_probe
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
-from grasp_psonet.tables.columns import FOLD, LABEL, PATIENT_ID, REPEAT, SCORE, VISIT_ID
+from grasp_psonet.tables.columns import FOLD, LABEL, PATIENT_ID, PREDICTED, REPEAT, SCORE, VISIT_ID
 
 Floats = NDArray[np.float64]
 OnFold = Callable[[int, int], None]  # (done, total)
@@ -20,7 +25,7 @@ OnFold = Callable[[int, int], None]  # (done, total)
 
 @dataclass(frozen=True)
 class ProbeInputs:
-    """What probes learn from: visits (visit_id, patient_id, Reader 1's class, score where there is one), and the mean feature
+    """What probes learn from: visits (visit_id, patient_id, Reader 1's label, score where there is one), and the mean feature
     of each [V, F], in the same order."""
 
     visits: pd.DataFrame
@@ -31,8 +36,14 @@ class ProbeInputs:
         assert len(self.visits) == len(self.feature_VF)
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        return self.visits[self.outcome.label_column].to_numpy(np.int64)
+    def patient_ids(self) -> list[str]:
+        return self.visits[PATIENT_ID].astype(str).tolist()
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """The groups over which patients are spread: of a scale, Reader 1's classes."""
+        labels = self.visits[self.outcome.label_column]
+        return np.array([self.outcome.stratum_of(label) for label in labels], dtype=np.int64)
 
     @property
     def scores(self) -> Floats | None:
@@ -49,17 +60,17 @@ class ProbeInputs:
 def out_of_fold_predictions(
     inputs: ProbeInputs, settings: OutOfFoldSettings, seed: int, on_fold: OnFold = lambda done, total: None
 ) -> pd.DataFrame:
-    """Rows visit_id, repeat, fold, label, p_* (and score where Reader 1 gave scores), one per visit and repeat.
+    """Rows visit_id, repeat, fold, label and what is predicted (of a scale p_*, and score where Reader 1 gave scores), one per
+    visit and repeat.
 
     Raises EvidenceError for fewer patients than folds.
     """
-    patient_ids = inputs.visits[PATIENT_ID].astype(str).tolist()
     parts = []
     for repeat in range(settings.repeats):
-        fold_V = patient_folds(patient_ids, inputs.labels, settings.folds, seed, repeat)
+        fold_V = patient_folds(inputs.patient_ids, inputs.strata, settings.folds, seed, repeat)
         for fold in range(settings.folds):
             held_out = fold_V == fold
-            told = predicted_by_probe(inputs.rows(~held_out), inputs.rows(held_out), seed)
+            told = predicted_by_probe(inputs.rows(~held_out), inputs.rows(held_out), seed).drop(columns=PREDICTED)
             told.insert(1, REPEAT, repeat)
             told.insert(2, FOLD, fold)
             parts.append(told)
@@ -67,24 +78,65 @@ def out_of_fold_predictions(
     return pd.concat(parts, ignore_index=True).sort_values([REPEAT, VISIT_ID], ignore_index=True)
 
 
-def predicted_by_probe(learned: ProbeInputs, asked: ProbeInputs, seed: int) -> pd.DataFrame:
-    """visit_id, label, p_* and, where Reader 1 gave scores, score of the asked visits, by probes of the learned ones."""
-    patient_ids = learned.visits[PATIENT_ID].astype(str).tolist()
-    outcome, score_V = learned.outcome, learned.scores
+def predicted_by_probe(learned: ProbeInputs, new: ProbeInputs, seed: int) -> pd.DataFrame:
+    """visit_id, label, predicted and what the kind of outcome predicts of the new visits, by probes of the learned ones."""
+    predictor = PREDICTORS[learned.outcome.kind]
     with threadpool_limits(1):  # sums over threads come in an order of their own
-        probe = fit_probe(learned.feature_VF, learned.labels, outcome.num_outputs, patient_ids, seed)
-        table = pd.DataFrame(probe(asked.feature_VF), columns=outcome.probability_columns)
-        if score_V is not None:
-            table[SCORE] = fit_score_probe(learned.feature_VF, score_V, learned.labels, patient_ids, seed)(
-                asked.feature_VF
-            )
-    table.insert(0, VISIT_ID, asked.visits[VISIT_ID].to_numpy())
-    table.insert(1, LABEL, asked.labels)
-    return table
+        told = predictor.predict(learned, new, seed)
+    visits = new.visits
+    labels = visits[new.outcome.label_column].to_numpy()
+    table = pd.DataFrame({VISIT_ID: visits[VISIT_ID].to_numpy(), LABEL: labels})
+    table[PREDICTED] = predictor.answer(new.outcome, told)
+    return pd.concat([table, told], axis=1)
 
 
 def averaged(predictions: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
-    """One row per visit: visit_id, label, p_* (and score) averaged over repeats; p_* add up to 1."""
-    told = [LABEL, *outcome.probability_columns, *([SCORE] if SCORE in predictions else [])]
-    mean = predictions.groupby(VISIT_ID, sort=True)[told].mean().reset_index()
-    return mean.astype({LABEL: "int64"})
+    """One row per visit: visit_id, label, and what was predicted (and score), averaged over repeats; p_* add up to 1."""
+    columns = PREDICTORS[outcome.kind].columns(outcome)
+    told = [*columns, *([SCORE] if SCORE in predictions and SCORE not in columns else [])]
+    of_visit = predictions.groupby(VISIT_ID, sort=True)
+    return pd.concat([of_visit[LABEL].first(), of_visit[told].mean()], axis=1).reset_index()
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """How probes predict a kind of outcome.
+
+    ``columns`` are those that say what the outcome of a visit is; ``predict`` gives them for new visits from the learned ones
+    (and a score, where there is one), ``answer`` the predicted label of each row, ``calibration_error`` how far the averaged
+    predictions are off in how sure they are (None: they say no probability).
+    """
+
+    columns: Callable[[Outcome], list[str]]
+    predict: Callable[[ProbeInputs, ProbeInputs, int], pd.DataFrame]
+    answer: Callable[[Outcome, pd.DataFrame], NDArray[Any]]
+    calibration_error: Callable[[Outcome, pd.DataFrame], float] | None = None
+
+
+def _predict_classes(learned: ProbeInputs, new: ProbeInputs, seed: int) -> pd.DataFrame:
+    """Class probabilities, and the score where Reader 1 gave every learned visit one."""
+    outcome, class_V = learned.outcome, learned.strata
+    probe = fit_probe(learned.feature_VF, class_V, outcome.num_outputs, learned.patient_ids, seed)
+    table = pd.DataFrame(probe(new.feature_VF), columns=outcome.probability_columns)
+    score_V = learned.scores
+    if score_V is not None:
+        fitted = fit_score_probe(learned.feature_VF, score_V, class_V, learned.patient_ids, seed)
+        table[SCORE] = fitted(new.feature_VF)
+    return table
+
+
+def _most_probable(outcome: Outcome, told: pd.DataFrame) -> NDArray[np.int64]:
+    predicted_V: NDArray[np.int64] = told[outcome.probability_columns].to_numpy(np.float64).argmax(axis=1)
+    return predicted_V
+
+
+def _calibration_of_classes(outcome: Outcome, mean: pd.DataFrame) -> float:
+    p_VC = mean[outcome.probability_columns].to_numpy(np.float64)
+    return class_calibration_error(p_VC, mean[LABEL].to_numpy(np.int64))
+
+
+PREDICTORS: dict[str, Predictor] = {
+    "classes": Predictor(
+        lambda outcome: outcome.probability_columns, _predict_classes, _most_probable, _calibration_of_classes
+    )
+}

@@ -55,21 +55,21 @@ def removal_rates(
 ) -> pd.DataFrame:
     """How much of each group left: one row per (column, group), the first one for all training photos.
 
-    Columns are looked for in ``photos``, then in ``visits``; by default class (Reader 1), view, skin type and device,
-    those that exist. Missing values are the group "not recorded".
+    Columns are looked for in ``photos``, then in ``visits``; by default the stratum (class by Reader 1), view, skin type and
+    device, those that exist. Missing values are the group "not recorded".
     """
     further_photos = photos.drop(columns=VISIT_ID).drop_duplicates(PHOTO_ID)
     table = keep[[PHOTO_ID, VISIT_ID, KEPT]].merge(further_photos, on=PHOTO_ID, how="left", validate="1:1")
     new = [column for column in visits.columns if column not in table or column == "visit_id"]
     table = table.merge(visits[new], on=VISIT_ID, how="left", validate="m:1")
     if columns is None:
-        columns = [column for column in (outcome.class_columns[0], *_USUAL_COLUMNS) if column in table]
+        columns = [column for column in (outcome.label_column, *_USUAL_COLUMNS) if column in table]
     rows: list[tuple[str, str, int, int, float]] = []
     for column in columns:
         values = table[column]
-        if column in outcome.class_columns:
-            values = values.map(dict(enumerate(outcome.classes)))
-            values = values.astype(pd.CategoricalDtype(list(outcome.classes), ordered=True))
+        if column in outcome.label_columns:
+            values = values.map(lambda label: outcome.strata[outcome.stratum_of(label)], na_action="ignore")
+            values = values.astype(pd.CategoricalDtype(list(outcome.strata), ordered=True))
         for group, members in table.groupby(values, dropna=False, observed=True):
             rows.append((column, "not recorded" if pd.isna(group) else str(group), *_removed(members)))
     return pd.DataFrame([("all", "all", *_removed(table)), *rows], columns=RATE_COLUMNS)

@@ -1,12 +1,13 @@
 """What the report is made from: plain values that the caller fills from the stages of a study.
 
-Classes are numbers from 0, which ``outcome`` names; fractions are in [0, 1]; readings are points on its scale. Scores of
-photos: positive = helpful,
-negative = harmful. Differences: positive = better than the baseline. A number that does not exist is None, with a reason
+Labels are those of ``outcome`` (of classes: numbers from 0); fractions are in [0, 1]; readings are points on its scale.
+Scores of photos: positive = helpful, negative = harmful. Figures go by the name of their metric. Differences: positive =
+better than the baseline, also of metrics of which less is better. A number that does not exist is None, with a reason
 where one is known, and is shown as "not estimable". Photos are JPEG or PNG bytes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from grasp_psonet.cohort.outcome import Outcome
@@ -26,7 +27,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """Size and class mix of one split; ``classes`` counts visits by Reader 1's class."""
+    """Size and mix of one split; ``classes`` counts visits by the outcome's stratum (of classes: Reader 1's class)."""
 
     split: str
     visits: int
@@ -39,12 +40,10 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class ReaderFigures:
-    """One run on the test split against one reader; differences are paired (run minus baseline), None at the baseline."""
+    """One run on the test split against one reader; ``differences`` to the baseline are paired, and none at the baseline."""
 
-    kappa: Estimate
-    auc: Estimate
-    kappa_difference: Estimate | None = None
-    auc_difference: Estimate | None = None
+    figures: Mapping[str, Estimate]
+    differences: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,23 +51,25 @@ class Arm:
     """One trained network: ``k`` photos taken for each error, or for all (0 for the baseline), ``removed`` photos in all.
 
     ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
-    or patients leave). A control (random, loss) has the k of the removal it matches.
+    or patients leave). ``fraction`` of the training photos (visits, patients) that k was set as; None where it was a count.
+    ``val``: the figure that chooses, on validation. A control (random, loss) has the k of the removal it matches.
     """
 
     name: str
     kind: Kind
     k: int
     removed: int
-    val_auc: float | None
+    val: float | None
     figures: tuple[ReaderFigures, ...]
     most_possible: int | None = None
+    fraction: float | None = None
 
 
 @dataclass(frozen=True)
 class Probe:
     """The linear probe on frozen features, beside the networks; its figures as those of an arm."""
 
-    val_auc: float | None
+    val: float | None
     figures: tuple[ReaderFigures, ...]
 
 
@@ -83,22 +84,22 @@ class Confusion:
 
 @dataclass(frozen=True)
 class FlaggedPhoto:
-    """One of the training photos that pruning takes first.
+    """One of the training photos that pruning takes first. ``photo`` is None where it is a vector alone.
 
-    ``cam_largest`` is None without a map and 0 where no place speaks for the class. ``score`` is what pruning ranks by (the
+    ``cam_largest`` is None without a map and 0 where no place speaks for the label. ``score`` is what pruning ranks by (the
     sum over the errors, or one error's), ``num_errors`` the number of validation errors that took it (None where one
     ranking served all), ``fault`` what was planted on it (synthetic cohorts only).
     """
 
     photo_id: str
     visit_id: str
-    photo: bytes
+    photo: bytes | None
     cam: bytes | None
     cam_largest: float | None
     score: float
     attention: float | None
     view: str | None
-    severity: int
+    label: float
     num_errors: int | None
     is_removed: bool = True
     fault: str | None = None
@@ -116,16 +117,16 @@ class RemovalRate:
 
 @dataclass(frozen=True)
 class ErrorVisit:
-    """A misclassified validation visit, seen through its most-attended photo. ``reading``: Reader 1's score,
+    """A validation visit with a wrong answer, seen through its most-attended photo. ``reading``: Reader 1's score,
     ``doubts``: why the label is doubtful."""
 
     visit_id: str
     photo_id: str
-    photo: bytes
+    photo: bytes | None
     cam: bytes | None
     cam_largest: float | None
-    label: int
-    predicted: int
+    label: float
+    predicted: float
     reading: float | None
     attention: float | None
     doubts: tuple[str, ...] = ()
@@ -138,8 +139,8 @@ class ReviewVisit:
 
     visit_id: str
     score: float
-    class_reader1: int
-    class_reader2: int | None
+    label_reader1: float
+    label_reader2: float | None
     reading_reader1: float | None
     reading_reader2: float | None
     cutoff_distance: float | None
@@ -175,7 +176,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Subgroup:
-    """AUC in a group of test visits, baseline and chosen run, against the reader named."""
+    """The figure that chooses in a group of test visits, baseline and chosen run, against the reader named."""
 
     column: str
     group: str
@@ -212,13 +213,12 @@ class Making:
 class ReportData:
     """Everything that the page and results.json hold. ``chosen`` names an arm; the baseline's name where nothing is pruned.
 
-    ``arms`` are in table order, the baseline first. ``against_random``: paired AUC difference of the chosen run minus its
-    random control, per reader. ``reader_kappa``: Reader 2 against Reader 1 on the test split, the ceiling. ``remove``: what
+    ``arms`` are in table order, the baseline first. ``against_random``: paired difference of the chosen run to its random
+    control in the figure that chooses, per reader. ``ceiling``: Reader 2 against Reader 1 on the test split. ``remove``: what
     leaves when a photo is taken. ``has_one_ranking``: one ranking served all ``num_queries`` visits, by the sum over them.
-    ``of_every_epoch``: they are those that the baseline
-    misclassified at some recorded epoch, not at the kept one alone; ``num_errors``: those of the kept one. ``min_gain_se``:
-    standard errors by which pruning had to win. ``learning``: what is wrong with what the baseline learned; empty where nothing
-    is.
+    ``of_every_epoch``: they are those that the baseline got wrong at some recorded epoch, not at the kept one alone;
+    ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
+    wrong with what the baseline learned; empty where nothing is.
     """
 
     study: str
@@ -235,7 +235,7 @@ class ReportData:
     making: Making
     outcome: Outcome = Outcome()
     against_random: tuple[Estimate, ...] = ()
-    reader_kappa: Estimate | None = None
+    ceiling: Estimate | None = None
     confusions: tuple[Confusion, ...] = ()
     flagged: tuple[FlaggedPhoto, ...] = ()
     removal: tuple[RemovalRate, ...] = ()
@@ -257,7 +257,7 @@ class ReportData:
         assert len(set(names)) == len(names), f"arms share a name: {names}"
         assert self.chosen in names, f"chosen run {self.chosen} is not among {names}"
         assert self.arms[0].kind == "baseline", "the baseline comes first"
-        num_classes = len(self.outcome.classes)
-        assert all(len(split.classes) == num_classes for split in self.splits), "one count per class and split"
+        num_strata = len(self.outcome.strata)
+        assert all(len(split.classes) == num_strata for split in self.splits), "one count per stratum and split"
         assert all(len(arm.figures) == len(self.readers) for arm in self.arms), "one ReaderFigures per reader and arm"
         assert len(self.against_random) in (0, len(self.readers)), "one paired difference per reader, or none"

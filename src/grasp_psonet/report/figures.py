@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
+from grasp_psonet.evidence.figures import Figures
 from grasp_psonet.report.shown import Shown, two
 from grasp_psonet.report.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axes, element, even_ticks, widened
 
@@ -16,39 +17,43 @@ _OFFSETS_PX = {"baseline": 0.0, "pruned": 0.0, "random": 7.0, "loss": -7.0}
 NUM_LINE_STYLES = 10
 
 
-def removal_figure(arms: Shown, reader: int, reader_name: str) -> Markup:
-    """Test AUC against the fraction of training photos removed: baseline, each k, controls, with intervals.
+def removal_figure(arms: Shown, reader: int, reader_name: str, told: Figures) -> Markup:
+    """The figure that chooses, on test, against the fraction of training photos removed: baseline, each k, controls, with
+    intervals.
 
-    All readers' figures share one scale. Empty where the reader's AUC is estimable for no run.
+    All readers' figures share one scale. Empty where the reader's is estimable for no run.
     """
-    aucs = [(arm, arm["figures"][reader]["auc"]) for arm in arms]
-    drawn = [(arm, auc) for arm, auc in aucs if auc["value"].raw is not None]
+    name, word = told.choosing, told.chooser.word
+    found = [(arm, arm["figures"][reader][name]) for arm in arms]
+    drawn = [(arm, estimate) for arm, estimate in found if estimate["value"].raw is not None]
     if not drawn:
         return Markup("")
     x_most = max(0.02, 1.12 * max(arm["removed_fraction"].raw for arm in arms))
-    axes = Axes(x_most, interval_bounds(figures["auc"] for arm in arms for figures in arm["figures"]))
-    parts = axes.frame(
-        even_ticks(0, x_most), even_ticks(axes.y_least, axes.y_most), "training photos removed", "test AUC"
+    axes = Axes(
+        x_most, interval_bounds([of_reader[name] for arm in arms for of_reader in arm["figures"]], told.chooser.most)
     )
-    baseline = next((auc["value"].raw for arm, auc in drawn if arm["kind"].raw == "baseline"), None)
+    parts = axes.frame(
+        even_ticks(0, x_most), even_ticks(axes.y_least, axes.y_most), "training photos removed", f"test {word}"
+    )
+    baseline = next((estimate["value"].raw for arm, estimate in drawn if arm["kind"].raw == "baseline"), None)
     if baseline is not None:
         level = axes.y(baseline)
         ends: dict[str, object] = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": level, "y2": level}
         parts.append(element("line", {"class": "level", **ends}))
     line = sorted(
-        (axes.x(arm["removed_fraction"].raw), axes.y(auc["value"].raw))
-        for arm, auc in drawn
+        (axes.x(arm["removed_fraction"].raw), axes.y(estimate["value"].raw))
+        for arm, estimate in drawn
         if arm["kind"].raw in ("baseline", "pruned")
     )
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
     parts.append(element("polyline", {"class": "path pruned", "points": points}))
-    for arm, auc in drawn:
+    for arm, estimate in drawn:
         x = axes.x(arm["removed_fraction"].raw) + _OFFSETS_PX[arm["kind"].raw]
-        parts.append(_whisker(axes, x, auc, arm["kind"].raw))
-        parts.append(_mark(x, axes.y(auc["value"].raw), arm["kind"].raw, bool(arm["is_chosen"].raw)))
+        parts.append(_whisker(axes, x, estimate, arm["kind"].raw))
+        parts.append(_mark(x, axes.y(estimate["value"].raw), arm["kind"].raw, bool(arm["is_chosen"].raw)))
     return _figure(
         f"removal-{reader}",
-        f"Test AUC against {reader_name} by fraction of training photos removed",
+        f"Test {word} against {reader_name} by fraction of training photos removed",
         "Dots with intervals: the baseline, each removal and its controls. The numbers are in the table beside the figure.",
         parts,
     )
@@ -112,10 +117,10 @@ def interval_axis(least: float, most: float) -> Markup:
     return element("svg", {"class": "row axis-row", "viewBox": f"0 0 {_ROW_WIDTH} 18", "aria-hidden": "true"}, *labels)
 
 
-def interval_bounds(estimates: Iterable[Shown]) -> tuple[float, float]:
-    """A common range for rows of estimates, AUCs being at most 1."""
+def interval_bounds(estimates: Iterable[Shown], most: float) -> tuple[float, float]:
+    """A common range for rows of estimates, none of which can exceed ``most``."""
     values = [e[part].raw for e in estimates for part in ("value", "low", "high") if e[part].raw is not None]
-    return widened(min(values), max(values)) if values else (0.5, 1.0)
+    return widened(min(values), max(values), most) if values else (0.5, 1.0)
 
 
 def rate_bar(rate: Shown, overall: Shown, most: float) -> Markup:

@@ -7,10 +7,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from grasp_psonet.errors import GraspError
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report import figures
 from grasp_psonet.report.data import ReportData
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
+from grasp_psonet.report.texts import texts_of
 
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
 
@@ -20,7 +22,13 @@ def render(report: ReportData) -> str:
     tree = Shown(results(report))
     template = _environment().get_template("report.html.j2")
     return template.render(
-        r=tree, outcome=report.outcome, photos=_pictures(report), figures=figures, rate_most=_largest_rate(tree)
+        r=tree,
+        outcome=report.outcome,
+        told=figures_of(report.outcome),
+        texts=texts_of(report.outcome),
+        photos=_pictures(report),
+        figures=figures,
+        rate_most=_largest_rate(tree),
     )
 
 
@@ -32,7 +40,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"n": tag, "plain": text, "severity": _severity}
+    environment.filters |= {"n": tag, "plain": text}
     environment.globals["mix_opacity"] = _mix_opacity
     environment.tests["missing"] = _is_missing
     environment.globals["style"] = Markup(_style(environment))
@@ -44,14 +52,9 @@ def _style(environment: Environment) -> str:
     return environment.loader.get_source(environment, "report.css")[0]
 
 
-def _severity(shown: Shown, words: Shown) -> Shown:
-    """A class number as its word."""
-    return words[shown.raw]
-
-
-def _mix_opacity(place: int, num_classes: int) -> str:
-    """How strongly a class is drawn in a class mix: from pale for the lowest to full for the highest."""
-    return f"{0.28 + 0.72 * place / (num_classes - 1):.2f}"
+def _mix_opacity(place: int, num_strata: int) -> str:
+    """How strongly a stratum is drawn in a mix: from pale for the lowest to full for the highest."""
+    return f"{0.28 + 0.72 * place / max(1, num_strata - 1):.2f}"
 
 
 def _is_missing(shown: Shown) -> bool:
@@ -62,7 +65,8 @@ def _pictures(report: ReportData) -> dict[str, list[dict[str, Markup | None]]]:
     """Photos and maps of the galleries as data addresses, in the order of the results."""
     return {
         name: [
-            {"photo": data_address(part.photo), "cam": data_address(part.cam) if part.cam else None} for part in parts
+            {name: data_address(image) if image else None for name, image in (("photo", part.photo), ("cam", part.cam))}
+            for part in parts
         ]
         for name, parts in (("flagged", report.flagged), ("errors", report.errors))
     }

@@ -2,12 +2,15 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from grasp_psonet.cohort.outcome import READERS, Outcome
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
+from grasp_psonet.tables.columns import val_column
 
 SCORE_SIGN = "positive = helpful, negative = harmful"
 DIFFERENCE_SIGN = "positive = better than the baseline"
@@ -19,18 +22,20 @@ def results(report: ReportData) -> dict[str, Any]:
     """Plain nested values, ready for ``json.dumps(..., allow_nan=False)``; images are left out, NaN becomes None."""
     names = [arm.name for arm in report.arms]
     chosen = report.arms[names.index(report.chosen)]
+    figures = figures_of(report.outcome)
     tree: dict[str, Any] = _plain(report)
+    tree[f"reader_{figures.ceiling}"] = tree.pop("ceiling")
     del tree["outcome"]  # of the settings; what it says of visits is named by its columns
     _name_readings(tree, report.outcome)
     overall = chosen.removed / report.train_photos
     tree |= {
         "score_sign": SCORE_SIGN,
         "difference_sign": DIFFERENCE_SIGN,
-        "severities": list(report.outcome.classes),
+        "severities": list(report.outcome.strata),
         "chosen_index": names.index(report.chosen),
         "control_index": _control_index(report.arms, chosen),
         "overall_removal": {"removed": chosen.removed, "photos": report.train_photos, "rate": overall},
-        "verdicts": [verdict(figures.auc_difference) for figures in chosen.figures],
+        "verdicts": [verdict(of_reader.differences.get(figures.choosing)) for of_reader in chosen.figures],
         "control_verdicts": [verdict(difference) for difference in report.against_random],
         "paper_audit": dict(PAPER_AUDIT),
         "total": {
@@ -43,6 +48,9 @@ def results(report: ReportData) -> dict[str, Any]:
     }
     if report.audit is not None:
         tree["audit"]["is_chance"] = _is_chance(report.audit)
+    for plain in [*tree["arms"], *([tree["probe"]] if report.probe is not None else [])]:
+        plain[val_column(figures.choosing)] = plain.pop("val")
+        plain["figures"] = [_by_name(of_reader, figures.shown) for of_reader in plain["figures"]]
     for arm, plain in zip(report.arms, tree["arms"], strict=True):
         plain["is_chosen"] = arm.name == report.chosen
         plain["removed_fraction"] = arm.removed / report.train_photos
@@ -82,20 +90,28 @@ def _is_chance(audit: Audit) -> bool | None:
 
 
 def _name_readings(tree: dict[str, Any], outcome: Outcome) -> None:
-    """Classes and scores of visits under the outcome's own columns; no score where it has none."""
+    """Labels and scores of visits under the outcome's own columns; no score where it has none."""
     score = outcome.scale.score_column
+    for photo in tree["flagged"]:
+        photo["severity"] = photo.pop("label")
     for error in tree["errors"]:
         reading = error.pop("reading")
         if score is not None:
             error[score] = reading
     for visit in tree["audit"]["review"] if tree["audit"] else ():
-        for reader, column in zip(READERS, outcome.class_columns, strict=True):
-            visit[column] = visit.pop(f"class_{reader}")
+        for reader, column in zip(READERS, outcome.label_columns, strict=True):
+            visit[column] = visit.pop(f"label_{reader}")
         readings = [visit.pop(f"reading_{reader}") for reader in READERS]
         if score is None:
             del visit["cutoff_distance"]
         else:
             visit.update(zip(outcome.score_columns, readings, strict=True))
+
+
+def _by_name(of_reader: dict[str, Any], shown: Sequence[str]) -> dict[str, Any]:
+    """The figures against a reader and their differences (None at the baseline), by name."""
+    differences = {f"{name}_difference": of_reader["differences"].get(name) for name in shown}
+    return {name: of_reader["figures"][name] for name in shown} | differences
 
 
 def _control_index(arms: tuple[Arm, ...], chosen: Arm) -> int | None:
@@ -141,6 +157,8 @@ def _plain(value: Any) -> Any:
             for field in dataclasses.fields(value)
             if field.type not in (bytes, bytes | None)
         }
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     if isinstance(value, np.generic):

@@ -1,5 +1,6 @@
 """Drawing in inline SVG: elements, and the axes of a chart. Data in, pixels out; colours are the page's styles."""
 
+import math
 from collections.abc import Iterable
 
 from markupsafe import Markup, escape
@@ -39,7 +40,7 @@ class Axes:
             at = self.y(value)
             ends: dict[str, object] = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": at, "y2": at}
             parts.append(element("line", {"class": "grid", **ends}))
-            label = two(value) if self.y_most - self.y_least < 0.999 else percent0(value)
+            label = percent0(value) if (self.y_least, self.y_most) == (0.0, 1.0) else two(value)
             parts.append(element("text", {"class": "tick", "x": LEFT - 7, "y": at + 4, "text-anchor": "end"}, label))
         for value in x_ticks:
             at = self.x(value)
@@ -59,16 +60,20 @@ class Axes:
         return [element("g", {"aria-hidden": "true"}, *parts)]
 
 
-def widened(least: float, most: float) -> tuple[float, float]:
-    """The range rounded outwards to steps of 0.05, at least 0.1 wide."""
-    low, high = int(least * 20 + 1e-9) / 20, -int(-most * 20 + 1e-9) / 20
-    high = min(1.0, high + 0.05) if high < most else high
-    return (low, high) if high - low >= 0.1 else (max(0.0, high - 0.1), max(high, 0.1))
+def widened(least: float, most: float, bound: float = 1.0) -> tuple[float, float]:
+    """The range rounded outwards to steps of 0.05 (of 0.5 where it is wider than 1, and so on), at least two steps wide and
+    not beyond ``bound``."""
+    per_unit = 20 / 10 ** max(0, math.ceil(math.log10(max(most - least, 1e-9))))
+    step = 1 / per_unit
+    low, high = int(least * per_unit + 1e-9) / per_unit, -int(-most * per_unit + 1e-9) / per_unit
+    high = min(bound, high + step) if high < most else high
+    return (low, high) if high - low >= 2 * step else (max(0.0, high - 2 * step), max(high, 2 * step))
 
 
 def even_ticks(least: float, most: float) -> list[float]:
     """Three to seven round values inside the range."""
-    steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
-    step = next((s for s in steps if (most - least) / s <= 6), 1.0)
+    tenfold = 10.0 ** max(0, math.ceil(math.log10(max(most - least, 1e-9) / 3)))
+    steps = [tenfold * share for share in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)]
+    step = next((s for s in steps if (most - least) / s <= 6), tenfold)
     first = -int(-least / step + 1e-9)
     return [i * step for i in range(first, int(most / step + 1e-9) + 1) if least - 1e-9 <= i * step <= most + 1e-9]

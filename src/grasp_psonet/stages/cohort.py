@@ -12,7 +12,7 @@ from grasp_psonet.files import write_json
 from grasp_psonet.progress import track
 from grasp_psonet.proof import digest
 from grasp_psonet.stage import held, versions
-from grasp_psonet.stages.drawn import NOTE, cohort_identity, read_drawn
+from grasp_psonet.stages.drawn import NOTE, cohort_identity, read_drawn, truth_damage
 from grasp_psonet.stages.job import Job
 from grasp_psonet.tables.columns import PATH
 
@@ -27,7 +27,7 @@ def make_cohort(job: Job) -> bool:
     identity = cohort_identity(job)
     note = folder / NOTE
     before = read_drawn(note)
-    if before is not None and before.get("settings") == identity:
+    if before is not None and before.get("settings") == identity and truth_damage(job) is None:
         log.info("cohort: stands")
         return False
     if job.study.visits_file.exists():
@@ -39,7 +39,11 @@ def make_cohort(job: Job) -> bool:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         log.info("cohort: drawing %d visits", settings.cohort.num_visits)
         draw_cohort(settings.cohort, job.outcome, settings.cohort_seed, partial, settings.machine.processes, track)
-        made = {"settings": identity, "tables": {name: digest(partial / name) for name in _TABLES}}
+        made = {
+            "settings": identity,
+            "tables": {name: digest(partial / name) for name in _TABLES},
+            "truth": digest(partial / job.study.truth_file.name),
+        }
         # an interrupted move leaves this note: the next call knows these tables for drawn ones and draws anew
         write_json(note, {"interrupted": made})
         for drawn in sorted(partial.iterdir()):

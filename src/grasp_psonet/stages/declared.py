@@ -7,7 +7,7 @@ is bound where the stage is declared.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.bags.settings import AugmentationSettings
@@ -19,10 +19,11 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
 from grasp_psonet.proof import digest
-from grasp_psonet.pruning.settings import Control, End, PruneSettings, Remove, Rule, applied_rule
+from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, applied_rule
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.drawn import is_synthetic
+from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.kind import refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.needs import at, declared, needs_of
 from grasp_psonet.stages.photo_digests import photo_files_digest
@@ -53,6 +54,11 @@ class FeatureNeeds:
 
 
 @dataclass(frozen=True)
+class NoNeeds:
+    """A stage that depends on no setting."""
+
+
+@dataclass(frozen=True)
 class CohortNeeds:
     """Settings that the tables of a study are read under: what labels a visit, and how patients are drawn into splits."""
 
@@ -63,9 +69,9 @@ class CohortNeeds:
     @property
     def outcome(self) -> "Outcome":
         """What a visit's label is and what is learned from it."""
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.severity)
+        return outcome_of(self.severity)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,13 @@ class TrainNeeds(CohortNeeds):
     edge_px: int = at("photos.edge_px")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class RetrainNeeds(TrainNeeds):
+    """Settings of a run on a keep list."""
+
+    retrained_anchors: Literal["kept", "all"] = at("prune.retrained_anchors")
 
 
 @dataclass(frozen=True)
@@ -143,7 +156,7 @@ class EvaluateNeeds(CohortNeeds):
     """Settings of the evaluation."""
 
     evaluate: EvaluateSettings
-    k: tuple[int, ...] = at("prune.k")
+    k: tuple[K, ...] = at("prune.k")
     controls: tuple[Control, ...] = at("prune.controls")
 
 
@@ -168,7 +181,12 @@ class ExplainNeeds(RankingNeeds):
     threads: int = at("machine.threads")
 
 
-def prepare_task(job: "Job") -> Task:
+def prepare_tasks(job: "Job") -> list[Task]:
+    """The store of the photos; nothing to do in a study of precomputed features."""
+    return [_prepare_task(job)] if job.kind == "photos" else []
+
+
+def _prepare_task(job: "Job") -> Task:
     """The store of every photo in photos.csv; made anew when a photo's bytes or the edge change."""
 
     def make(folder: Path, own: PrepareNeeds) -> None:
@@ -177,11 +195,30 @@ def prepare_task(job: "Job") -> Task:
         write_store(job.cohort.photos, job.photo_root, own.edge_px, folder, job.settings.machine.processes)
 
     job.refuse_without_tables()
-    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.study.photos_file)}
+    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.bags_file)}
     return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make)
 
 
 def features_task(job: "Job") -> Task:
+    """The features that the study's files hold, or the start encoder's of its photos."""
+    return _encoded_task(job) if job.kind == "photos" else _read_task(job)
+
+
+def _read_task(job: "Job") -> Task:
+    """The vectors of every file in features.csv; made anew when its bytes change."""
+
+    def make(folder: Path, _: NoNeeds) -> None:
+        from grasp_psonet.stages.makers.features import read_features
+
+        read_features(folder, job)
+
+    job.refuse_without_tables()
+    refuse_settings_of_photos(job.settings.network, job.settings.train.augmentation)
+    inputs = {"feature files": photo_files_digest(job), "features.csv": digest(job.bags_file)}
+    return declared("features", job.study.features, NoNeeds(), inputs, make)
+
+
+def _encoded_task(job: "Job") -> Task:
     """The start encoder's feature of every photo in the store, and of its augmentations where training reads features."""
     network, study = job.settings.network, job.study
 
@@ -243,7 +280,7 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
     if pruning is not None:
         inputs["pruning"] = pruning
     inputs |= _encoder_weights(job)
-    own = needs_of(TrainNeeds, job.settings)
+    own = needs_of(TrainNeeds if pruning is None else RetrainNeeds, job.settings)
     return declared(f"train {name}", job.study.run(name), own, inputs, make, resumable=True)
 
 
@@ -269,9 +306,11 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
     trace = job.study.trace(job.trace_name())
 
     def make(folder: Path, own: PruneNeeds) -> None:
-        from grasp_psonet.stages.makers.prune import make_pruning
+        from grasp_psonet.stages.makers.prune import make_pruning, refuse_same_lists
 
-        make_pruning(folder, own, one.k, trace, job.cohort_for(own))
+        cohort = job.cohort_for(own)
+        refuse_same_lists(job.settings.prune, cohort)  # no dependency of this list: it stops, and changes no file
+        make_pruning(folder, own, one.k, trace, cohort)
 
     inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
     return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
@@ -296,18 +335,19 @@ def retrain_tasks(job: "Job") -> list[Task]:
 
 def evaluate_task(job: "Job") -> Task:
     """Figures, differences, confusion matrices and reader agreement of the test split; the choice of k on validation."""
-    retrained = made_keep_lists(job).retrained
-    runs = {name: job.study.run(name) for name in (BASELINE, *(one.name for one in retrained))}
+    made = made_keep_lists(job)
+    runs = {name: job.study.run(name) for name in (BASELINE, *(one.name for one in made.retrained))}
 
     def make(folder: Path, own: EvaluateNeeds) -> None:
         from grasp_psonet.stages.makers.evaluate import make_evaluation
 
-        visits = job.cohort_for(own).visits
-        make_evaluation(folder, own, runs, job.keep_lists(), visits, job.study.out_of_fold)
+        make_evaluation(folder, own, runs, made.lists, job.cohort_for(own).visits, job.study.out_of_fold)
 
     inputs: dict[str, Path | str] = {f"run {name}": folder for name, folder in runs.items()}
     inputs["out of fold"] = job.study.out_of_fold
     inputs["tables"] = job.tables_digest
+    fractions = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}
+    inputs |= {f"k of {one.name}": str(one.k) for one in made.lists if one.name in fractions}
     return declared("evaluate", job.study.evaluation, needs_of(EvaluateNeeds, job.settings), inputs, make)
 
 
@@ -335,8 +375,13 @@ def explain_task(job: "Job") -> Task:
 
         make_maps(folder, own, TrainedRun(job), trace)
 
-    inputs = job.baseline_inputs() | {"store": job.study.store, "trace": trace}
+    inputs = job.baseline_inputs() | _store_of(job) | {"trace": trace}
     return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
+
+
+def _store_of(job: "Job") -> dict[str, Path | str]:
+    """The photos, for what shows them; a study of precomputed features has none."""
+    return {"store": job.study.store} if job.kind == "photos" else {}
 
 
 def report_task(job: "Job") -> Task:
@@ -356,11 +401,12 @@ def report_task(job: "Job") -> Task:
         "explanations": study.explanations,
         "trace": study.trace(job.trace_name()),
         "run": study.run(BASELINE),
-        "store": study.store,
+        **_store_of(job),
         "tables": job.tables_digest,
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
     if is_synthetic(job):
+        refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file
     inputs |= {f"run {name}": study.run(name) for name in names}
     return declared("report", study.report, job.settings, inputs, make)

@@ -10,6 +10,7 @@ import torch
 
 from grasp_psonet import __version__
 from grasp_psonet.network.demo_encoders import DEMO_ENCODERS
+from grasp_psonet.network.packaged import PACKAGED, is_installed
 from grasp_psonet.stage import versions
 
 
@@ -29,6 +30,7 @@ def doctor() -> list[str]:
         f"disk: {free:.0f} GiB free here" + ("; low: a ConvNeXt-Tiny anchor takes 0.3 GiB" if free < 10 else "")
     )
     lines += [f"weights: {name}: {_demo_weights(name)}" for name in DEMO_ENCODERS]
+    lines.append(f"weights: {PACKAGED}: " + ("packaged" if is_installed() else "not here (extra imagenet, 17 MB)"))
     lines += [f"weights: {name}: cached" for name in _cached_models()] or [
         "weights: no ImageNet weights are cached here"
     ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grasp_psonet.errors import StudyError
+from grasp_psonet.proof import digest
 from grasp_psonet.setting import as_tree
 
 if TYPE_CHECKING:
@@ -26,6 +27,20 @@ def refuse_other_cohort(job: "Job") -> None:
             "the drawn cohort in this study was made with other settings (cohort, cohort_seed or severity), or was interrupted"
             "\n  next: `grasp cohort STUDY` draws it again with the settings of now"
         )
+
+
+def truth_damage(job: "Job") -> str | None:
+    """Why the truth of a drawn cohort is not as it was drawn; None where it is, or where its note does not tell."""
+    file, drawn = job.study.truth_file, (read_drawn(job.study.folder / NOTE) or {}).get("truth")
+    if not file.exists():
+        return f"{file} is missing"
+    return f"{file} is not as it was drawn" if drawn is not None and digest(file) != drawn else None
+
+
+def refuse_damaged_truth(job: "Job") -> None:
+    """Raises StudyError where a drawn study's truth is missing or damaged."""
+    if is_synthetic(job) and (damage := truth_damage(job)):
+        raise StudyError(f"{damage}\n  next: bring the file back, or `grasp cohort STUDY` draws it again")
 
 
 def cohort_identity(job: "Job") -> dict[str, Any]:

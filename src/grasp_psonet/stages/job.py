@@ -1,7 +1,7 @@
 """A job: one study folder under one settings tree, with what every stage asks of the two."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.errors import StudyError
 from grasp_psonet.proof import NOTE, digest, read_note
-from grasp_psonet.pruning.settings import Rule, applied_rule, num_rankings
+from grasp_psonet.pruning.settings import K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
+from grasp_psonet.stages.kind import Kind, kind_of, reads_features
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
@@ -45,9 +46,9 @@ class Job:
     @cached_property
     def outcome(self) -> "Outcome":
         """What a visit's label is and what is learned from it."""
-        from grasp_psonet.cohort.outcome import Outcome  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
 
-        return Outcome(self.settings.severity)
+        return outcome_of(self.settings.severity)
 
     @cached_property
     def cohort(self) -> "Cohort":
@@ -67,21 +68,37 @@ class Job:
             read_cohort,
         )
 
-        files = TableFiles(self.study.visits_file, self.study.photos_file, self.study.views_file)
-        return read_cohort(files, outcome, split, seed)
+        study, of_features = self.study, self.kind == "features"
+        files = TableFiles(study.visits_file, self.bags_file, study.views_file, of_features)
+        cohort = read_cohort(files, outcome, split, seed)
+        if not of_features:
+            return cohort
+        from grasp_psonet.features.instances import instance_table  # loads pyarrow
+
+        return replace(cohort, photos=instance_table(cohort.photos, self.photo_root))
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What the bags hold. Raises StudyError where the study has tables for both."""
+        return kind_of(self.study)
+
+    @property
+    def bags_file(self) -> Path:
+        """The table that fills the bags: photos.csv or features.csv."""
+        return self.study.features_file if self.kind == "features" else self.study.photos_file
 
     def refuse_without_tables(self) -> None:
-        """Raises StudyError where the study has no visits.csv or photos.csv."""
+        """Raises StudyError where the study has no visits.csv, or neither photos.csv nor features.csv."""
         study = self.study
         next_step = "bring visits.csv and photos.csv (docs/your-study.md), or draw a cohort with `grasp cohort`"
         if not study.visits_file.exists():
             raise StudyError(f"{study.folder} holds no visits.csv\n  next: {next_step}")
-        if not study.photos_file.exists():
+        if not self.bags_file.exists():
             raise StudyError(f"{study.folder} holds no photos.csv\n  next: {next_step}")
 
     @property
     def photo_root(self) -> Path:
-        """The folder that the paths of photos.csv start from."""
+        """The folder that the paths of photos.csv or features.csv start from."""
         root = self.settings.photos.root
         return self.study.folder if root is None else (self.study.folder / root)
 
@@ -95,7 +112,7 @@ class Job:
         """Names the contents of the tables; they are checked where they are read (``cohort``)."""
         self.refuse_without_tables()
         study = self.study
-        files = [file for file in (study.visits_file, study.photos_file, study.views_file) if file.exists()]
+        files = [file for file in (study.visits_file, self.bags_file, study.views_file) if file.exists()]
         return hashlib.sha256("".join(digest(file) for file in files).encode()).hexdigest()[:32]
 
     def baseline_inputs(self) -> dict[str, Path | str]:
@@ -104,7 +121,7 @@ class Job:
 
     def bag_inputs(self) -> dict[str, Path | str]:
         """What the bags of a training are filled from: the photos, or the features that a frozen encoder gave them."""
-        if self.settings.network.is_frozen:
+        if reads_features(self.study, self.settings.network):
             return {"features": self.study.features}
         return {"store": self.study.store}
 
@@ -125,12 +142,12 @@ class Job:
         """The name of the study's trace."""
         return trace_name(self.settings.trace)
 
-    def pruned_names(self) -> dict[int, str]:
-        """Name of the pruned run by k."""
+    def pruned_names(self) -> dict[K, str]:
+        """Name of the pruned run by k as set."""
         return pruned_names(self.settings.trace, self.settings.prune)
 
-    def control_names(self) -> dict[tuple[int, str], str]:
-        """Name of each control run by (k, control)."""
+    def control_names(self) -> dict[tuple[K, str], str]:
+        """Name of each control run by (k as set, control)."""
         return control_names(self.settings.trace, self.settings.prune)
 
     def keep_lists(self) -> list[KeepList]:

@@ -1,7 +1,7 @@
 """The keep lists of a study as they were made: which remove something, and so have a run of their own."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from grasp_psonet.errors import StageError
 from grasp_psonet.files import read_json
@@ -16,22 +16,33 @@ OVERLAP = "overlap.json"
 
 @dataclass(frozen=True)
 class MadeKeepLists:
-    """The keep lists that remove something, and those that do not (their run would be the baseline, bit for bit)."""
+    """The keep lists with the counts taken as their k, and the names of those that remove something."""
 
-    retrained: list[KeepList]
-    empty: list[KeepList]
+    lists: list[KeepList]
+    removing: frozenset[str]
+
+    @property
+    def retrained(self) -> list[KeepList]:
+        """Those that remove something."""
+        return [one for one in self.lists if one.name in self.removing]
+
+    @property
+    def empty(self) -> list[KeepList]:
+        """Those that do not: their run would be the baseline, bit for bit."""
+        return [one for one in self.lists if one.name not in self.removing]
 
 
 def made_keep_lists(job: "Job") -> MadeKeepLists:
     """Which of the study's keep lists have a run. Raises StageError where one is not made yet or damaged."""
-    lists = job.keep_lists()
-    removes = {one.name: num_removed(job, one.name) > 0 for one in lists}
-    return MadeKeepLists([one for one in lists if removes[one.name]], [one for one in lists if not removes[one.name]])
+    overlaps = {one.name: _overlap(job, one.name) for one in job.keep_lists()}
+    lists = [replace(one, k=int(overlaps[one.name]["k"])) for one in job.keep_lists()]
+    return MadeKeepLists(lists, frozenset(name for name, told in overlaps.items() if told["num_removed"]))
 
 
-def num_removed(job: "Job", name: str) -> int:
-    """How many training photos a keep list removes. Raises StageError where it is not made yet or damaged."""
+def _overlap(job: "Job", name: str) -> dict[str, Any]:
+    """The row of the overlap table of a keep list. Raises StageError where the list is not made yet or damaged."""
     folder = job.study.pruning(name)
     if not is_complete(folder):
         raise StageError(f"the keep list {name} is not made yet\n  next: `grasp run` makes everything in order")
-    return int(read_json(proven(folder) / OVERLAP)["overlap"]["num_removed"])
+    overlap: dict[str, Any] = read_json(proven(folder) / OVERLAP)["overlap"]
+    return overlap

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.pruning.settings import K, PruneSettings
 
 BASELINE = "baseline"
 PROBE = "probe"  # no run: what the linear probe is called beside runs
@@ -12,10 +12,13 @@ PROBE = "probe"  # no run: what the linear probe is called beside runs
 
 @dataclass(frozen=True)
 class KeepList:
-    """A keep list: its name (its run bears the same), the k it is of, and the control it is (empty: the pruning itself)."""
+    """A keep list: its name (its run bears the same), its k, and the control it is (empty: the pruning itself).
+
+    ``k`` is as set, which may be a fraction; of a list that is made (``made_keep_lists``) it is the count taken.
+    """
 
     name: str
-    k: int
+    k: K
     control: str
 
 
@@ -35,14 +38,14 @@ def trace_name(trace: TraceSettings) -> str:
     return "-".join(parts)
 
 
-def pruned_names(trace: TraceSettings, prune: PruneSettings) -> dict[int, str]:
-    """By k, e.g. cosine-k40; rule and end of the ranking are in the name where they are not the usual."""
+def pruned_names(trace: TraceSettings, prune: PruneSettings) -> dict[K, str]:
+    """By k as set, e.g. cosine-k40 or cosine-k0.05; rule and end of the ranking are named where they are not the usual."""
     head = trace_name(trace) + ("-each" if prune.rule == "each" else "")
     head += "" if prune.end == "harmful" else f"-{prune.end}"
     return {k: f"{head}-k{k}" for k in sorted(prune.k)}
 
 
-def control_names(trace: TraceSettings, prune: PruneSettings) -> dict[tuple[int, str], str]:
+def control_names(trace: TraceSettings, prune: PruneSettings) -> dict[tuple[K, str], str]:
     """By (k, control), e.g. cosine-k40-random."""
     return {
         (k, control): f"{name}-{control}"

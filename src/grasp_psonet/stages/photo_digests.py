@@ -1,7 +1,9 @@
-"""One digest over the bytes of all original photos; a photo is read again only when its size or time has changed.
+"""One digest over the bytes of all original photos, or files of features.
+
+A file is read again only when its size or time has changed.
 
 What was read is noted beside the store. The note spares time and decides nothing: where it is missing, damaged or of another
-photos.csv, every photo is read.
+table, every photo is read.
 """
 
 import hashlib
@@ -26,9 +28,9 @@ _Photos = dict[str, tuple[int, int, str]]  # by path: size in bytes, time of cha
 
 
 def photo_files_digest(job: "Job") -> str:
-    """One digest over all photo files, in the order of photos.csv. Raises PhotoError naming missing ones."""
+    """One digest over all files that photos.csv or features.csv names, in its order. Raises PhotoError naming missing ones."""
     note = job.study.folder / NOTE
-    table = f"{digest(job.study.photos_file)} {job.photo_root}"
+    table = f"{digest(job.bags_file)} {job.photo_root}"
     noted = _read(note, table)
     paths = list(noted) if noted else [str(path) for path in job.cohort.photos[PATH]]
     found = _look(job.photo_root, paths, noted)
@@ -54,7 +56,7 @@ def _look(root: Path, paths: list[str], noted: _Photos) -> _Photos:
         found[path] = known
     if missing:
         raise PhotoError(
-            f"{len(missing)} of {len(paths)} photos of photos.csv are not there (first: {missing[0]}), "
+            f"{len(missing)} of {len(paths)} files of photos.csv or features.csv are not there (first: {missing[0]}), "
             f"looked for under {root}\n"
             "  next: `grasp check` lists them with their rows; set photos.root if they lie elsewhere"
         )

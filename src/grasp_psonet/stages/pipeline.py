@@ -4,13 +4,14 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from grasp_psonet.errors import StageError
+from grasp_psonet.errors import StageError, StudyError
 from grasp_psonet.progress import OnProgress, heard_by
 from grasp_psonet.proof import is_complete
 from grasp_psonet.stage import Task, judge, refuse_damaged, run_task
 from grasp_psonet.stages.drawn import refuse_other_cohort
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
+from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.steps import NAMES, STEPS, Step
 
 log = logging.getLogger("grasp_psonet")
@@ -29,11 +30,24 @@ def run_all(
     epoch of a training.
     """
     refuse_other_cohort(job)
+    if not is_complete(job.study.run(BASELINE)):
+        _look_ahead(job)
     made: list[str] = []
     with heard_by(on_progress):
         for step in _steps(until):
             made += _make(job, step, remake)
     return made
+
+
+def _look_ahead(job: Job) -> None:
+    """Says what the study will not be able to tell. Raises StudyError for what would stop it after the long work."""
+    from grasp_psonet.stages.preflight import preflight  # loads pandas, which a look at a finished study spares
+
+    outlook = preflight(job, job.cohort)
+    for note in outlook.notes:
+        log.warning("%s", note)
+    if outlook.faults:
+        raise StudyError("\n".join(outlook.faults))
 
 
 def make_step(job: Job, name: str) -> None:

@@ -1,19 +1,22 @@
-"""``grasp predict``: severity of new visits by a run's kept network."""
+"""``grasp predict``: what a run's kept network says of new visits."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.bags.bag import Bag
-from grasp_psonet.errors import PhotoError, StageError
+from grasp_psonet.bags.bag import Bag, Pixels
+from grasp_psonet.errors import FeatureError, PhotoError, StageError
+from grasp_psonet.features.files import FILE_ENDINGS, read_vectors
+from grasp_psonet.features.store import FeatureStore
+from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.decode import decode_photo
 from grasp_psonet.proof import is_complete
 from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import NUM_PHOTOS, PREDICTED, VISIT_ID
+from grasp_psonet.tables.columns import NUM_PHOTOS, VISIT_ID
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
 
@@ -21,29 +24,50 @@ _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
 def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
-    """One row per new visit: visit_id, num_photos, p_* by class (p_mild and so on), predicted (a name).
+    """One row per new visit: visit_id, num_photos, and the outcome in words (of classes: p_mild and so on, predicted by name).
 
-    ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit. Raises StageError when ``folder``
-    is not a complete run, PhotoError when no photo is found or one cannot be read.
+    ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit; for a run on precomputed features
+    one file of features per visit. Raises StageError when ``folder`` is not a complete run, PhotoError or FeatureError when
+    nothing is found or a file cannot be read.
     """
     folder = folder.resolve()
     if folder.parent.name != "runs" or not is_complete(folder):
         raise StageError(f"{folder} is not a complete run\n  next: name a folder such as STUDY/runs/baseline")
     run = TrainedRun(Job(Study(folder.parent.parent), parse({}, "the defaults")), folder.name)
-    edge_px = run.settings.edge_px
     network = run.photo_network(use_machine("auto", run.settings.threads))
-    visits = _visits_in(photos)
+    bags, pixels = _features_in(photos, network) if run.job.kind == "features" else _photos_in(photos, run)
+    table, _ = predict_bags(network, bags, pixels)
+    told = pd.DataFrame({VISIT_ID: table[VISIT_ID], NUM_PHOTOS: [len(bag) for bag in bags]})
+    return told.join(run.outcome.in_words(table))
+
+
+def _photos_in(photos: Path, run: TrainedRun) -> tuple[list[Bag], Pixels]:
     pixels: list[np.ndarray] = []
     bags = []
-    for visit_id, paths in visits.items():
+    for visit_id, paths in _visits_in(photos).items():
         rows = range(len(pixels), len(pixels) + len(paths))
-        pixels += [decode_photo(path, edge_px).pixels for path in paths]
+        pixels += [decode_photo(path, run.settings.edge_px).pixels for path in paths]
         bags.append(Bag(visit_id, 0, tuple(path.name for path in paths), tuple(rows), (True,) * len(paths)))
-    table, _ = predict_bags(network, bags, pixels)
-    outcome = run.outcome
-    names = table[PREDICTED].map(dict(enumerate(outcome.classes)))
-    table = table.assign(num_photos=[len(bag) for bag in bags], predicted=names)
-    return table[[VISIT_ID, NUM_PHOTOS, *outcome.probability_columns, PREDICTED]]
+    return bags, pixels
+
+
+def _features_in(folder: Path, network: BagNetwork) -> tuple[list[Bag], Pixels]:
+    """One visit per file of features, named by it."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in FILE_ENDINGS) if folder.is_dir() else []
+    if not paths:
+        raise FeatureError(f"{folder} holds no file of features\n  next: one file a visit: {', '.join(FILE_ENDINGS)}")
+    found, bags, row = [], [], 0
+    for path in paths:
+        vectors = read_vectors(path)
+        if vectors.shape[1] != network.card.feature_length:
+            raise FeatureError(
+                f"{path} holds vectors of length {vectors.shape[1]}; the run reads {network.card.feature_length}"
+            )
+        names = tuple(f"{path.stem}-{number:05d}" for number in range(1, 1 + len(vectors)))
+        bags.append(Bag(path.stem, 0, names, tuple(range(row, row + len(vectors))), (True,) * len(vectors)))
+        found.append(vectors)
+        row += len(vectors)
+    return bags, FeatureStore(np.concatenate(found)[:, None], pd.DataFrame())
 
 
 def _visits_in(photos: Path) -> dict[str, list[Path]]:

@@ -17,12 +17,14 @@ from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.features.extract import read_card
 from grasp_psonet.features.store import FeatureStore, open_features
 from grasp_psonet.files import read_json
+from grasp_psonet.network.encoder import NAMED_WEIGHTS
 from grasp_psonet.network.network import BagNetwork, build_network, build_network_on_features, with_encoder
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
 from grasp_psonet.stages.declared import TrainNeeds
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.kind import reads_features
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.study import Study
@@ -30,6 +32,7 @@ from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
 from grasp_psonet.tables.traces import KEEP_LIST
 from grasp_psonet.trajectory.anchors import Anchor, load_weights, start_anchor
+from grasp_psonet.trajectory.law import read_law
 from grasp_psonet.trajectory.machine import use_machine
 from grasp_psonet.trajectory.recording import read_trajectory
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -62,15 +65,20 @@ class RunInputs:
         """The study's features. Raises StageError where there is no complete store of them."""
         return open_features(self.study.features)
 
+    @cached_property
+    def reads_features(self) -> bool:
+        """Whether bags hold features in place of photos."""
+        return reads_features(self.study, self.settings.network)
+
     @property
     def pixels(self) -> Pixels:
         """What bags are filled from: photos, or their features."""
-        return self.features if self.settings.network.is_frozen else self.store.pixels
+        return self.features if self.reads_features else self.store.pixels
 
     @property
     def index(self) -> pd.DataFrame:
         """Row, photo_id and visit_id of each of them."""
-        return self.features.index if self.settings.network.is_frozen else self.store.index
+        return self.features.index if self.reads_features else self.store.index
 
     @cached_property
     def training_bags(self) -> dict[str, Bag]:
@@ -95,8 +103,8 @@ class RunInputs:
     def plan(self) -> pd.DataFrame:
         """The batch plan."""
         train = self.settings.train
-        labels = self.source.labels
-        return batch_plan(labels, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
+        strata = {visit_id: self.outcome.stratum_of(label) for visit_id, label in self.source.labels.items()}
+        return batch_plan(strata, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
 
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""
@@ -105,7 +113,7 @@ class RunInputs:
     def build(self, network: NetworkSettings) -> BagNetwork:
         """A network of this kind under these settings: one that reads what the run reads."""
         seed = self.settings.seed
-        if network.is_frozen:
+        if self.reads_features:
             return build_network_on_features(read_card(self.study.features), network, seed, self.outcome)
         return build_network(network, self.settings.edge_px, seed, self.outcome)
 
@@ -175,7 +183,7 @@ class TrainedRun:
     @cached_property
     def trajectory(self) -> Trajectory:
         """Anchors and step records."""
-        return read_trajectory(self.folder, self.settings.train.optimizer, self.kept_step)
+        return read_trajectory(self.folder, read_law(self.folder), self.kept_step)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -209,9 +217,12 @@ class TrainedRun:
         return self.network_at(self.kept_step, device)
 
     def photo_network(self, device: torch.device | None = None) -> BagNetwork:
-        """The kept network as one that reads photos: where the encoder is frozen it is put back."""
+        """The kept network as one that reads what the study holds: where the encoder is frozen it is put back.
+
+        In a study of precomputed features there is none.
+        """
         kept = self.kept_network(device)
-        if kept.encoder is not None:
+        if kept.encoder is not None or self.job.kind == "features":
             return kept
         settings = with_weights_of(self.job.study, self.settings.network)
         return with_encoder(kept, settings, self.settings.edge_px, self.settings.seed)
@@ -223,7 +234,7 @@ class TrainedRun:
 
 def with_weights_of(study: Study, settings: NetworkSettings) -> NetworkSettings:
     """The settings with a relative path of encoder weights taken from the study folder."""
-    if settings.weights in ("pretrained", "random"):
+    if settings.weights in NAMED_WEIGHTS:
         return settings
     return replace(settings, weights=str(study.folder / settings.weights))
 

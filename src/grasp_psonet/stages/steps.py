@@ -36,7 +36,7 @@ STEPS = (
         "prepare",
         "photos -> store: upright, without metadata, one size",
         ("photos", "machine.processes"),
-        _one(declared.prepare_task),
+        declared.prepare_tasks,
     ),
     Step(
         "features",

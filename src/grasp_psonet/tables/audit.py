@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from grasp_psonet.tables import columns as c
-from grasp_psonet.tables.dtypes import BOOL, FLOAT64, INT, TEXT
+from grasp_psonet.tables.dtypes import BOOL, FLOAT64, INT, NUMBER, TEXT
 from grasp_psonet.tables.evaluation import INTERVAL, NUM_DISAGREEMENTS, NUM_PATIENTS, NUM_VISITS, REPLICATES
 from grasp_psonet.tables.table import Column, Table
 
@@ -61,13 +61,15 @@ AUDIT_VISITS = Table(
         Column(c.VISIT_ID, TEXT, "the visit"),
         Column(c.PATIENT_ID, TEXT, "its patient"),
         Column(c.SPLIT, TEXT, "its split", "train"),
-        Column(c.LABEL_READER1, INT, "Reader 1's class, which trained", "class, from 0"),
-        Column(c.LABEL_READER2, INT, "Reader 2's class; missing where not read twice", "class, from 0", nullable=True),
-        Column(c.PREDICTED, INT, "the class of the kept model", "class, from 0"),
+        Column(c.LABEL_READER1, NUMBER, "Reader 1's label, which trained", "class, from 0"),
+        Column(
+            c.LABEL_READER2, NUMBER, "Reader 2's label; missing where not read twice", "class, from 0", nullable=True
+        ),
+        Column(c.PREDICTED, NUMBER, "the answer of the kept model", "class, from 0"),
         Column(
             c.READERS_DISAGREE,
             BOOL,
-            "whether the readers gave different classes; missing where not read twice",
+            "whether the readers' labels differ; missing where not read twice",
             nullable=True,
         ),
         Column(

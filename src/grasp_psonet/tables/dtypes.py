@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
-DType = Literal["text", "bool", "int64", "float32", "float64", "float"]
+DType = Literal["text", "bool", "int64", "float32", "float64", "float", "number"]
 
 TEXT: DType = "text"
 BOOL: DType = "bool"
@@ -13,6 +13,7 @@ INT: DType = "int64"
 FLOAT32: DType = "float32"
 FLOAT64: DType = "float64"
 FLOAT: DType = "float"  # of the precision that the network computes in, 32 or 64 bits
+NUMBER: DType = "number"  # a label: whole where it is a class, float64 where it is a number
 
 _ARROW: dict[str, pa.DataType] = {
     "text": pa.large_string(),
@@ -31,6 +32,7 @@ _FITS = {
     "float32": {"float32", "int64"},
     "float64": {"float64", "float32", "int64"},
     "float": {"float64", "float32"},
+    "number": {"int64", "float64", "float32"},
 }
 _INFERRED = {
     "string": "text",
@@ -42,9 +44,11 @@ _INFERRED = {
 
 
 def arrow_type(dtype: DType, found: pa.DataType | None = None) -> pa.DataType:
-    """The type in the file; ``found`` decides where the precision is the network's."""
+    """The type in the file; ``found`` decides where the precision is the network's, and whether a label is whole."""
     if dtype == FLOAT:
         return pa.float32() if found == pa.float32() else pa.float64()
+    if dtype == NUMBER:
+        return pa.int64() if found is not None and pa.types.is_integer(found) else pa.float64()
     return _ARROW[dtype]
 
 

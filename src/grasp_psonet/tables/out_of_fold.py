@@ -1,12 +1,15 @@
 """What the probe says of visits whose patients it did not see, and how the baseline compares with it."""
 
 from grasp_psonet.tables import columns as c
-from grasp_psonet.tables.dtypes import FLOAT64, INT, TEXT
+from grasp_psonet.tables.dtypes import FLOAT64, INT, NUMBER, TEXT
 from grasp_psonet.tables.evaluation import INTERVAL, NUM_PATIENTS, NUM_VISITS, REPLICATES
 from grasp_psonet.tables.table import Column, Table
 
-_LABEL = Column(c.LABEL, INT, "Reader 1's class", "class, from 0")
-_PROBABILITY = Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1")
+_LABEL = Column(c.LABEL, NUMBER, "Reader 1's label", "class, from 0")
+_PREDICTED = (
+    Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
+    Column("output_<name>", FLOAT64, "what is predicted, of an outcome that is no scale of classes"),
+)
 
 OUT_OF_FOLD = Table(
     title="the out-of-fold predictions",
@@ -18,7 +21,7 @@ OUT_OF_FOLD = Table(
         Column(c.REPEAT, INT, "which dealing of the patients to folds", "from 0"),
         Column(c.FOLD, INT, "the fold that the visit was in; the model learned from the others", "from 0"),
         _LABEL,
-        _PROBABILITY,
+        *_PREDICTED,
         Column(
             c.SCORE,
             FLOAT64,
@@ -37,24 +40,24 @@ PROBE_PREDICTIONS = Table(
     columns=(
         Column(c.VISIT_ID, TEXT, "the visit"),
         _LABEL,
-        Column(c.PREDICTED, INT, "the most probable class", "class, from 0"),
-        _PROBABILITY,
+        Column(c.PREDICTED, NUMBER, "the most probable class", "class, from 0"),
+        *_PREDICTED,
         Column(c.SPLIT, TEXT, "the split that the visit was in", "val, test"),
     ),
 )
 
 LEARNING = Table(
     title="the learning check",
-    pattern="learning/auc.parquet",
+    pattern="learning/figure.parquet",
     row="model or difference",
     made_by="grasp learning",
     columns=(
-        Column(c.RUN, TEXT, "the model", "baseline, probe, class frequencies"),
+        Column(c.RUN, TEXT, "the model", "baseline, probe, prior (what is said without a look: class frequencies)"),
         Column(c.AGAINST, TEXT, "the model it is compared with; empty for a figure of its own"),
         Column(
             c.VALUE,
             FLOAT64,
-            "validation micro AUC, or its difference; missing where it does not exist",
+            "the figure that chooses on validation (micro AUC), or how much better it is; missing where it does not exist",
             "-1 to 1",
             nullable=True,
         ),

@@ -1,7 +1,7 @@
 """What a run leaves: its plan, the record of its steps and epochs, predictions and attention."""
 
 from grasp_psonet.tables import columns as c
-from grasp_psonet.tables.dtypes import BOOL, FLOAT, FLOAT32, FLOAT64, INT, TEXT
+from grasp_psonet.tables.dtypes import BOOL, FLOAT, FLOAT32, FLOAT64, INT, NUMBER, TEXT
 from grasp_psonet.tables.table import Column, Table
 
 _DRAW = (
@@ -10,7 +10,7 @@ _DRAW = (
     Column(c.DRAW, INT, "place of the draw in its epoch", "from 0"),
     Column(c.VISIT_ID, TEXT, "the visit drawn"),
 )
-_LABEL = Column(c.LABEL, INT, "the class that the visit is trained on: Reader 1's", "class, from 0")
+_LABEL = Column(c.LABEL, NUMBER, "the label that the visit is trained on: Reader 1's", "class, from 0")
 
 PLAN = Table(
     title="the batch plan of a run",
@@ -27,7 +27,7 @@ STEPS = Table(
     made_by="grasp run",
     columns=(
         *_DRAW,
-        Column(_LABEL.name, INT, _LABEL.meaning + "; absent from a recorded loop", _LABEL.unit, optional=True),
+        Column(_LABEL.name, NUMBER, _LABEL.meaning + "; absent from a recorded loop", _LABEL.unit, optional=True),
         Column(
             c.LOSS,
             FLOAT32,
@@ -35,7 +35,7 @@ STEPS = Table(
             "nats",
             optional=True,
         ),
-        Column(c.LR, FLOAT64, "learning rate of the step", "above 0"),
+        Column(c.LR, FLOAT64, "learning rate of the step; of several groups in a recorded loop the largest", "above 0"),
         Column(
             c.GRAD_NORM,
             FLOAT64,
@@ -66,6 +66,26 @@ STEPS = Table(
             "logit",
             nullable=True,
         ),
+        Column(
+            "output_<name>",
+            FLOAT,
+            "the same of an outcome that is no scale of classes; missing likewise",
+            nullable=True,
+        ),
+        Column(
+            "lr_<group>",
+            FLOAT64,
+            "learning rate of the parameter group, by its number; of a recorded loop whose groups have several",
+            "0 or above",
+            optional=True,
+        ),
+        Column(
+            c.PHASE,
+            TEXT,
+            "the part of training that the step is in; where training has several",
+            "probe, fine-tune",
+            optional=True,
+        ),
     ),
 )
 
@@ -81,10 +101,10 @@ EPOCHS = Table(
         Column(c.TRAIN_LOSS, FLOAT64, "mean loss over its draws, each before its step", "nats"),
         Column(c.VAL_LOSS, FLOAT64, "mean loss over validation after it", "nats"),
         Column(
-            c.VAL_AUC,
+            "val_<figure>",
             FLOAT64,
-            "validation micro AUC after it; missing where validation lacks a class",
-            "0 to 1",
+            "the figure that chooses, on validation after it: `val_auc`, micro AUC, missing where validation lacks a class",
+            "of the figure",
             nullable=True,
         ),
         Column(c.KEPT, BOOL, "whether the weights after it are those of the run"),
@@ -99,10 +119,11 @@ PREDICTIONS = Table(
     columns=(
         Column(c.VISIT_ID, TEXT, "the visit"),
         _LABEL,
-        Column(c.PREDICTED, INT, "the class of the largest logit", "class, from 0"),
+        Column(c.PREDICTED, NUMBER, "the class of the largest logit", "class, from 0"),
         Column(c.LOSS, FLOAT64, "loss against the label", "nats"),
         Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
         Column("logit_<class>", FLOAT64, "the network's output for the class", "logit"),
+        Column("output_<name>", FLOAT64, "the network's output, of an outcome that is no scale of classes"),
         Column(c.ATTENDED_PHOTO_ID, TEXT, "the photo that the network attended to most"),
         Column(c.SPLIT, TEXT, "the split that the visit was in", "train, val, test"),
     ),

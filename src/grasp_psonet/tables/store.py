@@ -38,8 +38,8 @@ FEATURE_INDEX = Table(
     made_by="grasp features",
     columns=(
         Column(c.ROW, INT, "its place in features.npy", "from 0"),
-        Column(c.PHOTO_ID, TEXT, "the photo"),
+        Column(c.PHOTO_ID, TEXT, "the photo; of precomputed features the vector: `VISIT-00001` or the file's own name"),
         Column(c.VISIT_ID, TEXT, "its visit"),
-        Column(c.VIEW, TEXT, "the view; missing where photos.csv tells none", nullable=True),
+        Column(c.VIEW, TEXT, "the view; missing where photos.csv or features.csv tells none", nullable=True),
     ),
 )

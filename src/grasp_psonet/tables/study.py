@@ -74,6 +74,19 @@ PHOTOS = Table(
     further=_KEPT,
 )
 
+FEATURES = Table(
+    title="the files of precomputed features of a study, in place of photos.csv",
+    pattern="features.csv",
+    row="file",
+    columns=(
+        Column(c.VISIT_ID, TEXT, "the visit whose bag it fills, or a part of it; every visit has at least one file"),
+        Column(c.VIEW, TEXT, "what it shows, e.g. a code of views.csv", nullable=True, optional=True),
+        Column(c.PATH, TEXT, "the file, from the study folder or from `photos.root`"),
+        Column(c.KEY, TEXT, "the array to read; missing: `features`, or the only one", nullable=True, optional=True),
+    ),
+    further=_KEPT,
+)
+
 VIEWS = Table(
     title="the protocol of views",
     pattern="views.csv",

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from grasp_psonet.errors import StageError, TableError
 from grasp_psonet.files import write_whole
-from grasp_psonet.tables.dtypes import NULLABLE, DType, arrow_type, dtype_of_arrow, dtype_of_series, fits
+from grasp_psonet.tables.dtypes import INT, NULLABLE, DType, arrow_type, dtype_of_arrow, dtype_of_series, fits
 
 _PLACE = re.compile(r"<(\w+)>")
 
@@ -158,14 +158,15 @@ class Table:
         table = table.cast(pa.schema(fields)).replace_schema_metadata(None)
         frame: pd.DataFrame = table.to_pandas()
         for name, column in by_name.items():
-            if column.nullable and column.dtype in NULLABLE:  # whole numbers with gaps became floats, truths objects
-                frame[name] = table[name].to_pandas(types_mapper=lambda _, dtype=column.dtype: NULLABLE[dtype])
+            dtype = INT if pa.types.is_integer(table[name].type) else column.dtype
+            if column.nullable and dtype in NULLABLE:  # whole numbers with gaps became floats, truths objects
+                frame[name] = table[name].to_pandas(types_mapper=lambda _, dtype=dtype: NULLABLE[dtype])
         return frame
 
     def _array_of(self, values: pd.Series) -> pa.Array:
         """The values as they stand in the file."""
-        has_32_bits = str(values.dtype).lower() == "float32"
-        kind = arrow_type(self._known(str(values.name)).dtype, pa.float32() if has_32_bits else None)
+        holds = {"float32": pa.float32(), "int64": pa.int64()}.get(str(values.dtype).lower())
+        kind = arrow_type(self._known(str(values.name)).dtype, holds)
         if values.isna().all():
             return pa.nulls(len(values), kind)
         return pa.array(values, type=kind, from_pandas=True)

@@ -1,7 +1,7 @@
 """Scores of training photos on errors, in a study and from Python, and the lists of photos to keep."""
 
 from grasp_psonet.tables import columns as c
-from grasp_psonet.tables.dtypes import BOOL, FLOAT64, INT, TEXT
+from grasp_psonet.tables.dtypes import BOOL, FLOAT64, INT, NUMBER, TEXT
 from grasp_psonet.tables.table import Column, Table
 
 _SCORED_VISIT = Column(c.VISIT_ID, TEXT, "the visit (bag) of the training photo")
@@ -59,16 +59,16 @@ CHANGES = Table(
 QUERIES = Table(
     title="the errors that were traced",
     pattern="traces/*/queries.parquet",
-    row="misclassified validation visit at an anchor",
+    row="wrong answer for a validation visit at an anchor",
     made_by="grasp trace",
     columns=(
         Column(c.QUERY_ID, TEXT, "the visit"),
         Column(c.PHOTO_ID, TEXT, "the photo that the network attended to most there"),
-        Column(c.LABEL, INT, "Reader 1's class", "class, from 0"),
-        Column(c.PREDICTED, INT, "the network's class", "class, from 0"),
+        Column(c.LABEL, NUMBER, "Reader 1's label", "class, from 0"),
+        Column(c.PREDICTED, NUMBER, "the network's answer", "class, from 0"),
         Column(c.LOSS, FLOAT64, "loss of the visit there", "nats"),
-        Column(c.READERS_DISAGREE, BOOL, "whether the readers gave different classes; false where not read twice"),
-        Column(c.NEAR_CUTOFF, BOOL, "whether Reader 1's score lies within `trace.near_cutoff` points of a cut-off"),
+        Column(c.READERS_DISAGREE, BOOL, "whether the readers' labels differ; false where not read twice"),
+        Column(c.NEAR_CUTOFF, BOOL, "whether Reader 1's score lies close to a cut-off (`trace.near_cutoff`)"),
         Column(c.USED, BOOL, "whether it was traced; false for the doubtful ones with `trace.drop_doubtful_queries`"),
         Column(c.STEP, INT, "the anchor whose network made the error", "step, from 1"),
     ),

@@ -12,10 +12,12 @@ import pandas as pd
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.evidence.evaluate import auc_of_split
+from grasp_psonet.evidence.evaluate import figure_of_split
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.tables.columns import EPOCH, KEPT, LOSS, LR, STEP, TRAIN_LOSS, VAL_AUC, VAL_LOSS
+from grasp_psonet.tables.columns import EPOCH, KEPT, LOSS, LR, STEP, TRAIN_LOSS, VAL_LOSS, val_column
 from grasp_psonet.tables.runs import EPOCHS, STEPS
+from grasp_psonet.training.law import training_law
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.adam import AdamState
@@ -28,6 +30,7 @@ from grasp_psonet.trajectory.anchors import (
     trained_weights_of,
     write_anchor,
 )
+from grasp_psonet.trajectory.law import AdamLaw, write_law
 from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps
 from grasp_psonet.trajectory.records import epoch_file, recorded_epochs
 
@@ -65,7 +68,10 @@ def presence_digest(bags: Mapping[str, Bag]) -> str:
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """What a training learns from: its batch plan, the source of its batches, and the bags that choose the epoch to keep."""
+    """What a training learns from: its batch plan, the source of its batches, and the bags that choose the epoch to keep.
+
+    A source is asked for the batch of a step's draws, which name their epoch: it may read the probe's epochs otherwise.
+    """
 
     plan: pd.DataFrame
     source: BatchSource
@@ -79,78 +85,87 @@ def fit(
     run: RunFolder,
     after_epoch: Callable[[int, int], None],
 ) -> pd.DataFrame:
-    """Trains along the plan and leaves anchors, step records and the epochs table in the run's folder.
+    """Trains along the plan and leaves the law, anchors, step records and the epochs table in the run's folder.
 
-    An interrupted run goes on after its last anchor and ends with the same bytes. The kept epoch has the highest
-    validation micro AUC (the earliest of equals); where that is not estimable, the lowest validation loss, and the log
-    says so. ``after_epoch(done, total)`` is told of progress. Returns the epochs table; the network holds the kept weights.
+    An interrupted run goes on after its last anchor and ends with the same bytes. The kept epoch has the best figure on
+    validation (of classes: the highest micro AUC; the earliest of equals); where that is not estimable, the lowest validation
+    loss, and the log says so.
+    ``after_epoch(done, total)`` is told of progress. Returns the epochs table; the network holds the kept weights.
     """
     run.anchors.mkdir(exist_ok=True)
     run.records.mkdir(exist_ok=True)
+    law = training_law(network, settings, planned.plan)
+    write_law(run.folder, law)
     digest = presence_digest(planned.source.bags)
     epochs, state = _resume(network, run)
     rows = []
-    for step in recorded_steps(network, planned.plan, planned.source, settings.optimizer, state):
+    for step in recorded_steps(network, planned.plan, planned.source, law, state):
         rows.append(step.rows())
         if not step.ends_epoch:
             continue
         records, rows = pd.concat(rows, ignore_index=True), []
         predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels)
         epochs = [*epochs, _epoch_row(step, records, predictions, network.outcome)]
-        if step.epoch == 1 and math.isnan(epochs[-1][VAL_AUC]):
-            log.warning(
-                "validation lacks a class: its AUC is not estimable; the epoch of lowest validation loss is kept"
-            )
+        if step.epoch == 1 and math.isnan(epochs[-1][_chooser_column(network.outcome)]):
+            lacks, word = figures_of(network.outcome).lacks, figures_of(network.outcome).chooser.word
+            log.warning("%s: its %s is not estimable; the epoch of lowest validation loss is kept", lacks, word)
         STEPS.write(records, epoch_file(run.records, step.epoch))
-        _write_epochs(run, epochs)
+        _write_epochs(run, epochs, network.outcome)
         write_anchor(run.anchors, step.anchor(network, digest))
-        _drop_anchors(run, epochs, settings.anchor_every)
+        _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every, law)
         after_epoch(step.epoch, settings.epochs)
-    _drop_anchors(run, epochs, settings.anchor_every)
+    _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every, law)
     device = next(network.parameters()).device
-    load_weights(network, read_anchor(anchor_path(run.anchors, kept_step(epochs)), device))
-    return _epochs_table(epochs)
+    load_weights(network, read_anchor(anchor_path(run.anchors, kept_step(epochs, network.outcome)), device))
+    return _epochs_table(epochs, network.outcome)
 
 
 def _epoch_row(
     step: RecordedStep, records: pd.DataFrame, predictions: pd.DataFrame, outcome: Outcome
 ) -> dict[str, float]:
     """The row of the epochs table after the epoch's last step."""
-    auc = auc_of_split(predictions.assign(split="val"), outcome)
+    figure = figure_of_split(predictions.assign(split="val"), outcome)
     return {
         EPOCH: step.epoch,
         STEP: step.step,
         LR: step.lr,
         TRAIN_LOSS: float(records[LOSS].mean()),
         VAL_LOSS: float(predictions[LOSS].mean()),
-        VAL_AUC: float("nan") if auc is None else auc,
+        _chooser_column(outcome): float("nan") if figure is None else figure,
     }
 
 
-def kept_step(epochs: list[dict[str, float]]) -> int:
+def kept_step(epochs: list[dict[str, float]], outcome: Outcome) -> int:
     """The step after which the kept weights stood."""
-    return int(_kept(epochs)[STEP])
+    return int(_kept(epochs, outcome)[STEP])
 
 
-def _kept(epochs: list[dict[str, float]]) -> dict[str, float]:
-    if any(pd.isna(row[VAL_AUC]) for row in epochs):
+def _chooser_column(outcome: Outcome) -> str:
+    return val_column(figures_of(outcome).choosing)
+
+
+def _kept(epochs: list[dict[str, float]], outcome: Outcome) -> dict[str, float]:
+    column, sign = _chooser_column(outcome), figures_of(outcome).chooser.sign
+    if any(pd.isna(row[column]) for row in epochs):
         return min(epochs, key=lambda row: (row[VAL_LOSS], row[EPOCH]))
-    return max(epochs, key=lambda row: (row[VAL_AUC], -row[EPOCH]))
+    return max(epochs, key=lambda row: (sign * row[column], -row[EPOCH]))
 
 
-def _epochs_table(epochs: list[dict[str, float]]) -> pd.DataFrame:
+def _epochs_table(epochs: list[dict[str, float]], outcome: Outcome) -> pd.DataFrame:
     table = pd.DataFrame(epochs).astype({EPOCH: int, STEP: int})
-    return table.assign(kept=table[STEP] == kept_step(epochs))
+    return table.assign(kept=table[STEP] == kept_step(epochs, outcome))
 
 
-def _write_epochs(run: RunFolder, epochs: list[dict[str, float]]) -> None:
-    EPOCHS.write(_epochs_table(epochs), run.epochs)
+def _write_epochs(run: RunFolder, epochs: list[dict[str, float]], outcome: Outcome) -> None:
+    EPOCHS.write(_epochs_table(epochs, outcome), run.epochs)
 
 
-def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], every: int) -> None:
-    """Keeps the anchors of every ``every``-th epoch, of the kept epoch and of the last one (from which a run resumes)."""
+def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], kept: int, every: int, law: AdamLaw) -> None:
+    """Keeps the anchors of every ``every``-th epoch, of the kept epoch, of the last one (from which a run resumes), and those
+    that end a phase: what is counted at an anchor are steps of one phase.
+    """
     wanted = {int(row[STEP]) for row in epochs if row[EPOCH] % every == 0}
-    wanted |= {kept_step(epochs), int(epochs[-1][STEP])}
+    wanted |= {kept, int(epochs[-1][STEP]), *(phase.after for phase in law.phases)}
     for step in anchor_steps(run.anchors):
         if step not in wanted:
             anchor_path(run.anchors, step).unlink()

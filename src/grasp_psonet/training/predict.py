@@ -79,6 +79,4 @@ def photo_losses(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels, num_t
 def bags_of_photos(bags: Iterable[Bag]) -> Iterator[Bag]:
     """Every present photo as the bag that holds it alone."""
     for bag in bags:
-        for photo_id, present in zip(bag.photo_ids, bag.is_present, strict=True):
-            if present:
-                yield bag.only(photo_id)
+        yield from bag.each_alone()

@@ -22,9 +22,20 @@ class TrainSettings:
     anchor_every: int = setting(
         1, "epochs between anchors (weights and both Adam moments; 12 bytes per parameter each)"
     )
+    probe_epochs: int = setting(
+        0, "epochs at the start in which the encoder stands still; then all weights move from there (0: from the start)"
+    )
+    probe_lr: float = setting(1e-3, "learning rate in those epochs, constant")
     optimizer: OptimizerSettings = group(OptimizerSettings)
     augmentation: AugmentationSettings = group(AugmentationSettings)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "visits_per_step", "anchor_every"):
             refuse_unless(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
+        refuse_unless(
+            0 <= self.probe_epochs < self.epochs,
+            "train.probe_epochs",
+            self.probe_epochs,
+            f"0 or more, and fewer than train.epochs ({self.epochs}), of which they are the first",
+        )
+        refuse_unless(self.probe_lr > 0, "train.probe_lr", self.probe_lr, "above 0")

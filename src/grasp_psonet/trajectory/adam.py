@@ -5,11 +5,13 @@ order of ``torch.optim.Adam`` and ``AdamW``, so that a step gives the same bits.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from grasp_psonet.trajectory.law import Phase
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
@@ -22,10 +24,15 @@ class AdamState:
     step: int
 
     @classmethod
-    def at_start(cls, weights: dict[str, Tensor]) -> "AdamState":
-        """Zero moments before the first step."""
+    def at_start(cls, weights: dict[str, Tensor], step: int = 0) -> "AdamState":
+        """Zero moments after ``step``: before the first step of a training or of a phase."""
         zeros = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-        return cls(zeros, {name: zero.clone() for name, zero in zeros.items()}, 0)
+        return cls(zeros, {name: zero.clone() for name, zero in zeros.items()}, step)
+
+    def forget(self) -> None:
+        """Sets the moments to 0, in place: a phase begins."""
+        for moment in (*self.exp_avg.values(), *self.exp_avg_sq.values()):
+            moment.zero_()
 
 
 def learning_rate(settings: OptimizerSettings, step: int, num_steps: int) -> float:
@@ -45,31 +52,40 @@ def gradient_norm(gradients: dict[str, Tensor]) -> Tensor:
     return whole
 
 
-def clip_coefficient(norm: float, clip_norm: float | None) -> float:
-    """The factor on the gradient: 1, or ``clip_norm / (norm + 1e-6)`` where that is smaller (torch's rule)."""
-    return 1.0 if clip_norm is None else min(1.0, clip_norm / (norm + 1e-6))
+def clip_coefficient(norm: Tensor, clip_norm: float | None) -> float:
+    """The factor on the gradient: 1, or ``clip_norm / (norm + 1e-6)`` where that is smaller (torch's rule, to the bit)."""
+    return 1.0 if clip_norm is None else min(1.0, float(clip_norm / (norm + 1e-6)))
 
 
 @torch.no_grad()
 def adam_step(
-    weights: dict[str, Tensor], gradients: dict[str, Tensor], state: AdamState, settings: OptimizerSettings, lr: float
+    weights: dict[str, Tensor],
+    gradients: dict[str, Tensor],
+    state: AdamState,
+    phase: Phase,
+    rates: Mapping[str, float],
 ) -> None:
-    """One step, in place. ``gradients`` are those of the loss, after clipping and without weight decay."""
+    """One step of this phase, in place. ``gradients`` are those of the loss, after clipping and without weight decay;
+    ``rates`` is the learning rate of each parameter. Parameters that stand in the phase are left as they are, moments too.
+    """
     state.step += 1
+    settings, age = phase.settings, phase.age(state.step)
     beta1, beta2 = settings.betas
-    step_size = lr / (1 - beta1**state.step)
     for name, weight in weights.items():
+        if name in phase.standing:
+            continue
         gradient, exp_avg, exp_avg_sq = gradients[name], state.exp_avg[name], state.exp_avg_sq[name]
-        if settings.weight_decay and settings.kind == "adamw":
-            weight.mul_(1 - lr * settings.weight_decay)
-        elif settings.weight_decay:
-            gradient = gradient.add(weight, alpha=settings.weight_decay)
+        lr, weight_decay = rates[name], phase.weight_decay(name)
+        if weight_decay and settings.kind == "adamw":
+            weight.mul_(1 - lr * weight_decay)
+        elif weight_decay:
+            gradient = gradient.add(weight, alpha=weight_decay)
         exp_avg.lerp_(gradient, 1 - beta1)
         exp_avg_sq.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**state.step)).add_(settings.eps)
-        weight.addcdiv_(exp_avg, denominator, value=-step_size)
+        denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**age)).add_(settings.eps)
+        weight.addcdiv_(exp_avg, denominator, value=-(lr / (1 - beta1**age)))
 
 
-def preconditioner(exp_avg_sq: Tensor, step: int, settings: OptimizerSettings) -> Tensor:
-    """``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)`` from the second moment after step t."""
-    return 1 / ((exp_avg_sq.sqrt() / math.sqrt(1 - settings.betas[1] ** step)) + settings.eps)
+def preconditioner(exp_avg_sq: Tensor, age: int, settings: OptimizerSettings) -> Tensor:
+    """``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)`` from the second moment after ``age`` steps (t, ``Phase.age``)."""
+    return 1 / ((exp_avg_sq.sqrt() / math.sqrt(1 - settings.betas[1] ** age)) + settings.eps)

@@ -13,8 +13,8 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import EPOCH, STEP
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import Anchor, anchor_of
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.records import step_rows
-from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.step import StepResult, train_step
 
 
@@ -35,10 +35,12 @@ class RecordedStep:
     state: AdamState
     ends_epoch: bool
     output_columns: Sequence[str]
+    phase: str | None = None  # its name, where training has several
 
     def rows(self) -> pd.DataFrame:
         """The step's rows of ``steps.parquet``, one per draw."""
-        return step_rows(self.draws, self.label_B.tolist(), self.result, self.lr, self.output_columns)
+        rows = step_rows(self.draws, self.label_B.tolist(), self.result, self.lr, self.output_columns)
+        return rows if self.phase is None else rows.assign(phase=self.phase)
 
     def anchor(self, network: BagNetwork, presence_digest: str = "") -> Anchor:
         """The anchor after this step, to be written before the next step is taken."""
@@ -46,20 +48,22 @@ class RecordedStep:
 
 
 def recorded_steps(
-    network: BagNetwork, plan: pd.DataFrame, source: BatchSource, optimizer: OptimizerSettings, state: AdamState
+    network: BagNetwork, plan: pd.DataFrame, source: BatchSource, law: AdamLaw, state: AdamState
 ) -> Iterator[RecordedStep]:
     """Takes the steps of the plan that come after ``state`` and yields each, the network holding the weights after it.
 
-    ``plan`` is the whole batch plan, also when a training goes on from an anchor: the learning rate follows its length.
+    ``plan`` is the whole batch plan, also when a training goes on from an anchor: the learning rate follows its length, in
+    each phase that of the phase.
     Weights and ``state`` change in place.
     """
     device = next(network.parameters()).device
     num_steps = int(plan[STEP].max())
     last_steps = set(plan.groupby(EPOCH)[STEP].max())
     for _, draws in plan[plan[STEP] > state.step].groupby(STEP):
-        lr = learning_rate(optimizer, state.step + 1, num_steps)
+        phase = law.at(state.step + 1)
+        lr = learning_rate(phase.settings, phase.age(state.step + 1), law.num_steps(phase, num_steps))
         batch = source.batch(draws, device)
-        result = train_step(network, batch, state, optimizer, lr)
+        result = train_step(network, batch, state, law, lr)
         epoch = int(draws[EPOCH].iloc[0])
         yield RecordedStep(
             state.step,
@@ -71,4 +75,5 @@ def recorded_steps(
             state,
             ends_epoch=state.step in last_steps,
             output_columns=network.outcome.output_columns,
+            phase=phase.name if len(law.phases) > 1 else None,
         )

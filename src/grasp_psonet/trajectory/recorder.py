@@ -2,7 +2,7 @@
 
 # Axes: B draws of a step, C classes (in logits).
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +19,21 @@ from grasp_psonet.tables.columns import CLIPPED_NORM, DRAW, EPOCH, LR, STEP, VIS
 from grasp_psonet.tables.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
 from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, facts_of
 from grasp_psonet.trajectory.recording import FACTS, LOGIT, START, read_recording
 from grasp_psonet.trajectory.records import STEPS_FILE
-from grasp_psonet.trajectory.torch_adam import moments_of, refuse_strangers, settings_of
+from grasp_psonet.trajectory.torch_adam import (
+    group_rates,
+    groups_of,
+    moments_of,
+    refuse_other_ratios,
+    refuse_strangers,
+    settings_of,
+)
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 DIGEST = "as recorded"
+TOLD = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm", "groups")  # a loop's schedule is in its step records
 
 
 def record(
@@ -46,8 +55,12 @@ def record(
 
     The loss of a step must be the mean over its draws; a bag drawn twice is named twice. An anchor is written every so many
     steps and after the last. A loop that clips says so: ``clip_norm`` is the ``max_norm`` of its ``clip_grad_norm_``. The
-    logits that ``network`` returns in a step are kept, in the order of its draws, so that a trace may replay it. Raises
-    TraceError for an optimizer whose steps are not Adam's, and StageError where the folder already holds a recording.
+    logits that ``network`` returns in a step are kept, in the order of its draws, so that a trace may replay it.
+
+    The optimizer's parameter groups may have learning rates and weight decays of their own (timm's no decay on biases and
+    norms, layer-wise rates); the ratio of their learning rates stays the same over the recording.
+
+    Raises TraceError for an optimizer whose steps are not Adam's, and StageError where the folder already holds a recording.
     """
     return Recorder(network, optimizer, Path(folder), anchor_every, clip_norm)
 
@@ -66,12 +79,14 @@ class Recorder:
         self.network, self.optimizer, self.folder, self.anchor_every = network, optimizer, folder, anchor_every
         self.settings = settings_of(optimizer, clip_norm)
         self.num_steps = 0
+        self._rates: list[tuple[float, ...]] = []  # of each step, by parameter group
         self._drawn: list[str] = []
         self._returned: list[Tensor] = []
         self._rows: list[pd.DataFrame] = []
         self._versions: dict[str, int] = {}
         self._hooks: list[RemovableHandle] = []
         refuse_strangers(network, optimizer)
+        self._groups = self._groups_at([1.0] * len(optimizer.param_groups))
         if anchor_every < 1:
             raise TraceError(f"anchor_every is {anchor_every}; wanted: at least 1 step")
         if anchor_steps(folder / ANCHORS) or (folder / FACTS).exists():
@@ -110,11 +125,9 @@ class Recorder:
             raise TraceError("no step was recorded\n  next: run the training loop inside the recorder's with block")
         if self.num_steps % self.anchor_every:
             self._write_last_anchor()
-        steps, facts = self.folder / STEPS_FILE, self.folder / FACTS
-        STEPS.write(pd.concat(self._rows, ignore_index=True), steps)
-        names = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm")
-        told = {name: getattr(self.settings, name) for name in names}
-        write_json(facts, told, sort_keys=False)
+        STEPS.write(self._records(), self.folder / STEPS_FILE)
+        told = facts_of(self._law())
+        write_json(self.folder / FACTS, {name: told[name] for name in TOLD if name in told}, sort_keys=False)
 
     def _before_step(self, *_: Any) -> None:
         if not self.num_steps:
@@ -126,11 +139,16 @@ class Recorder:
             raise TraceError(
                 f"step {self.num_steps} was taken without its draws\n  next: call recorder.draw(bag ids) before each step"
             )
-        lr = float(optimizer.param_groups[0]["lr"])
-        if replace(settings_of(optimizer, self.settings.clip_norm), lr=self.settings.lr) != self.settings:
+        groups = self._groups_at([1.0] * len(optimizer.param_groups))
+        now = replace(settings_of(optimizer, self.settings.clip_norm), lr=self.settings.lr)
+        if now != self.settings or groups != self._groups:
             raise TraceError(
-                f"betas, eps or weight decay changed at step {self.num_steps}; only lr may change in training"
+                f"betas, eps, weight decay or the parameters of a group changed at step {self.num_steps}; only lr may change "
+                "in training"
             )
+        self._rates.append(group_rates(optimizer))
+        refuse_other_ratios(self._first_rates, self._rates[-1], self.num_steps)
+        lr = self._rates[-1][self._first_rates.index(max(self._first_rates))]
         self._rows.append(self._rows_of_step(lr, _norm_of(optimizer)))
         self._drawn, self._returned = [], []
         self._versions = {name: weight._version for name, weight in self.network.named_parameters()}
@@ -149,6 +167,28 @@ class Recorder:
             CLIPPED_NORM: clipped_norm,
         }
         return pd.DataFrame(draws).join(_logits(self._returned, len(self._drawn)))
+
+    @property
+    def _first_rates(self) -> tuple[float, ...]:
+        """Learning rates by group in the first step that has any; equal ones before that."""
+        return next((rates for rates in self._rates if max(rates)), (1.0,) * len(self._groups))
+
+    def _groups_at(self, rates: Sequence[float]) -> tuple[ParameterGroup, ...]:
+        return groups_of(self.network, self.optimizer, rates)
+
+    def _law(self) -> AdamLaw:
+        """The law of the steps so far; groups are named where they differ."""
+        groups = self._groups_at(self._first_rates)
+        same = len({(group.lr_scale, group.weight_decay) for group in groups}) == 1
+        return AdamLaw.of(self.settings, () if same else groups)
+
+    def _records(self) -> pd.DataFrame:
+        """All rows; with the learning rate of each group where they differ."""
+        rows = pd.concat(self._rows, ignore_index=True)
+        if len(set(self._first_rates)) == 1:
+            return rows
+        by_step = pd.DataFrame(self._rates).add_prefix(f"{LR}_")
+        return rows.join(by_step.iloc[rows[STEP] - 1].reset_index(drop=True))
 
     def _write_last_anchor(self) -> None:
         changed = [name for name, w in self.network.named_parameters() if w._version != self._versions.get(name)]

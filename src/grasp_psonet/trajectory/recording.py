@@ -14,8 +14,8 @@ from grasp_psonet.tables.columns import STEP, VISIT_ID
 from grasp_psonet.tables.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import ANCHORS, Anchor, anchor_path, anchor_steps, read_anchor
+from grasp_psonet.trajectory.law import AdamLaw, law_of_facts
 from grasp_psonet.trajectory.records import STEPS_FILE
-from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 FACTS, START = "recording.json", "start"
@@ -23,7 +23,7 @@ LOGIT = "logit"  # column of the one logit a bag of two classes; of several: log
 MOST_TOLD = 12  # steps named in one message
 
 
-def read_trajectory(folder: Path, optimizer: OptimizerSettings, kept_step: int | None = None) -> Trajectory:
+def read_trajectory(folder: Path, law: AdamLaw, kept_step: int | None = None) -> Trajectory:
     """What a training left in this folder, a run of a study or a recorded loop; ``kept_step`` by default the last.
 
     Raises StageError where step records are missing or damaged, and TraceError for a kept step without an anchor.
@@ -34,7 +34,7 @@ def read_trajectory(folder: Path, optimizer: OptimizerSettings, kept_step: int |
         raise TraceError(f"kept_step is {kept_step}; the recording holds steps 1 to {last}")
     kept = last if kept_step is None else kept_step
     _refuse_without_anchor(folder / ANCHORS, kept)
-    return Trajectory(folder / ANCHORS, steps, kept, optimizer)
+    return Trajectory(folder / ANCHORS, steps, kept, law)
 
 
 def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajectory:
@@ -46,8 +46,7 @@ def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajecto
     if not (folder / FACTS).is_file():
         raise StageError(f"{folder} holds no finished recording\n  next: record a training (grasp_psonet.record)")
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    facts["betas"] = tuple(facts["betas"])
-    return read_trajectory(folder, OptimizerSettings(**facts), kept_step)
+    return read_trajectory(folder, law_of_facts(facts), kept_step)
 
 
 def _refuse_without_anchor(anchors: Path, kept_step: int) -> None:

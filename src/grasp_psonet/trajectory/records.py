@@ -13,6 +13,8 @@ label         studies    class of the visit
 loss          studies    cross-entropy of the draw before the step
 grad_norm     studies    norm of the step's gradient before clipping
 clipped_norm  recorded   norm of the step's gradient as the optimizer took it, after clipping
+phase         if two     name of the phase (``law``) that the step is in
+lr_*          recorded   learning rate of each parameter group by its number, where they differ; ``lr`` is the largest
 ============  =========  ==========================================================================================
 
 A recorded loop does not tell its labels: whoever traces it gives them, and ``with_losses`` makes the losses from the logits.
@@ -24,6 +26,7 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.tables.columns import LR, STEP, VISIT_ID
+from grasp_psonet.trajectory.law import Phase
 from grasp_psonet.trajectory.step import StepResult
 
 STEPS_FILE = "steps.parquet"
@@ -35,6 +38,16 @@ def step_rows(
     """One row per draw of a step; ``draws`` are the step's rows of the batch plan, ``output_columns`` name the outputs."""
     logits = pd.DataFrame(result.logits_BC.cpu().numpy(), columns=list(output_columns), index=draws.index)
     return draws.assign(label=labels, loss=result.loss_B.cpu().numpy(), lr=lr, grad_norm=result.grad_norm).join(logits)
+
+
+def rates_of(draws: pd.DataFrame, phase: Phase, names: Collection[str]) -> dict[str, float]:
+    """The learning rate of each of these parameters in the step of these records, to the bit as the optimizer had it."""
+    lr = float(draws[LR].iloc[0])
+    own = {at: f"{LR}_{at}" for at in range(len(phase.groups))}
+    if not own or not all(column in draws for column in own.values()):
+        return phase.rates(names, lr)
+    by_group = {at: float(draws[column].iloc[0]) for at, column in own.items()}
+    return {name: by_group[phase.group_of[name]] if name in phase.group_of else lr for name in names}
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:

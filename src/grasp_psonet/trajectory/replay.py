@@ -2,6 +2,7 @@
 
 # Axes: B draws of a step.
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,6 +14,7 @@ from grasp_psonet.errors import ReplayMismatch
 from grasp_psonet.tables.columns import CLIPPED_NORM, LOSS, STEP
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
 from grasp_psonet.trajectory.anchors import Anchor
+from grasp_psonet.trajectory.law import Phase
 from grasp_psonet.trajectory.step import BatchGradient
 
 
@@ -21,17 +23,25 @@ class ReplayedStep:
     """One step as it was taken; its tensors are its own, so that steps may be kept.
 
     ``bags`` are those drawn, in the rows of ``batch`` (a bag drawn twice stands there twice). ``weights`` are those before
-    the step (where its gradients were taken), ``weights_after`` and ``state`` those after it.
+    the step (where its gradients were taken), ``weights_after`` and ``state`` those after it. ``lr`` is the learning rate of
+    the step, ``rates`` that of each parameter under its ``phase``.
     """
 
     step: int
     lr: float
+    phase: Phase
+    rates: Mapping[str, float]
     bags: tuple[Bag, ...]
     batch: BagBatch
     gradient: BatchGradient
     weights: dict[str, Tensor]
     weights_after: dict[str, Tensor]
     state: AdamState
+
+    @property
+    def age(self) -> int:
+        """Steps that the moments have seen, this one included: t in the bias corrections."""
+        return self.phase.age(self.step)
 
 
 def compare_with_record(gradient: BatchGradient, draws: pd.DataFrame, tolerance: float) -> None:

@@ -12,8 +12,8 @@ from grasp_psonet.network.loss import loss_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm
 from grasp_psonet.trajectory.anchors import trained_weights_of
+from grasp_psonet.trajectory.law import AdamLaw, Phase
 from grasp_psonet.trajectory.logits import logits_of
-from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
 class StepResult(NamedTuple):
@@ -32,12 +32,13 @@ class BatchGradient(NamedTuple):
     clip: float
 
 
-def train_step(
-    network: BagNetwork, batch: BagBatch, state: AdamState, settings: OptimizerSettings, lr: float
-) -> StepResult:
+def train_step(network: BagNetwork, batch: BagBatch, state: AdamState, law: AdamLaw, lr: float) -> StepResult:
     """Mean loss over the draws, backward, clipping, one Adam step; weights and state change in place."""
-    found = batch_gradient(network, batch, settings.clip_norm)
-    adam_step(trained_weights_of(network), found.clipped, state, settings, lr)
+    phase, weights = law.at(state.step + 1), trained_weights_of(network)
+    if phase.begins_after(state.step):
+        state.forget()
+    found = batch_gradient(network, batch, phase)
+    adam_step(weights, found.clipped, state, phase, phase.rates(weights, lr))
     return found.result
 
 
@@ -46,18 +47,23 @@ def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
-def batch_gradient(network: nn.Module, batch: BagBatch, clip_norm: float | None) -> BatchGradient:
-    """The gradient that a step on this batch takes; a trained parameter that the loss does not reach has gradient 0."""
+def batch_gradient(network: nn.Module, batch: BagBatch, phase: Phase) -> BatchGradient:
+    """The gradient that a step of this phase takes on this batch.
+
+    It is 0 for a trained parameter that the loss does not reach, and for one that stands in the phase.
+    """
     logits_BC = logits_of(network, batch)
     loss_B = loss_of(network)(logits_BC, batch.label_B)
     parameters = trained_parameters(network)
-    found = torch.autograd.grad(loss_B.mean(), list(parameters.values()), allow_unused=True)
+    moving = {name: parameter for name, parameter in parameters.items() if name not in phase.standing}
+    found = torch.autograd.grad(loss_B.mean(), list(moving.values()), allow_unused=True)
+    by_name = dict(zip(moving, found, strict=True))
     gradients = {
-        name: torch.zeros_like(parameter) if gradient is None else gradient
-        for (name, parameter), gradient in zip(parameters.items(), found, strict=True)
+        name: torch.zeros_like(parameter) if (gradient := by_name.get(name)) is None else gradient
+        for name, parameter in parameters.items()
     }
-    norm = float(gradient_norm(gradients))
-    clip = clip_coefficient(norm, clip_norm)
+    norm = gradient_norm(gradients)
+    clip = clip_coefficient(norm, phase.settings.clip_norm)
     if clip < 1:
         gradients = {name: gradient * clip for name, gradient in gradients.items()}
-    return BatchGradient(StepResult(logits_BC.detach(), loss_B.detach(), norm), gradients, clip)
+    return BatchGradient(StepResult(logits_BC.detach(), loss_B.detach(), float(norm)), gradients, clip)

@@ -11,6 +11,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.tables.columns import LR, VISIT_ID
 from grasp_psonet.trajectory.adam import AdamState, adam_step
 from grasp_psonet.trajectory.anchors import Anchor, copy_weights, load_weights, weights_of
+from grasp_psonet.trajectory.records import rates_of
 from grasp_psonet.trajectory.replay import ReplayedStep, compare_with_anchor, compare_with_record
 from grasp_psonet.trajectory.step import batch_gradient
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -87,17 +88,20 @@ class TrainedNetwork:
         machine, versions and threads), at such a norm of the clipped gradient where the records hold it (``clipped_norm``),
         and where the last step does not end at its anchor, if it has one.
         """
-        source, network, optimizer = self.replay_source, self.network, self.trajectory.optimizer
+        source, network, law = self.replay_source, self.network, self.trajectory.optimizer
         load_weights(network, anchor)
         weights, state = _copy(weights_of(network)), anchor.state
         for draws in self.trajectory.draws_of_steps(anchor.step, until):
-            batch, lr = source.batch(draws, self.device), float(draws[LR].iloc[0])
-            gradient = batch_gradient(network, batch, optimizer.clip_norm)
+            batch, lr, phase = source.batch(draws, self.device), float(draws[LR].iloc[0]), law.at(state.step + 1)
+            gradient = batch_gradient(network, batch, phase)
             compare_with_record(gradient, draws, self.tolerance)
             after, state = _copy(weights), AdamState(_copy(state.exp_avg), _copy(state.exp_avg_sq), state.step)
-            adam_step({name: after[name] for name in gradient.clipped}, gradient.clipped, state, optimizer, lr)
+            if phase.begins_after(state.step):
+                state.forget()
+            rates = rates_of(draws, phase, gradient.clipped.keys())
+            adam_step({name: after[name] for name in gradient.clipped}, gradient.clipped, state, phase, rates)
             bags = tuple(source.bags[visit_id] for visit_id in draws[VISIT_ID])
-            step = ReplayedStep(state.step, lr, bags, batch, gradient, weights, after, state)
+            step = ReplayedStep(state.step, lr, phase, rates, bags, batch, gradient, weights, after, state)
             if step.step == until and self.trajectory.has_anchor(until):
                 compare_with_anchor(step, self.trajectory.read(until, self.device), self.tolerance)
             yield step

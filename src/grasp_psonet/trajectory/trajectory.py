@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from grasp_psonet.errors import TraceError
 from grasp_psonet.tables.columns import STEP
 from grasp_psonet.trajectory.anchors import Anchor, anchor_path, anchor_steps, read_anchor
-from grasp_psonet.trajectory.settings import OptimizerSettings
+from grasp_psonet.trajectory.law import AdamLaw
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,19 @@ class Trajectory:
     anchors: Path
     steps: pd.DataFrame
     kept_step: int
-    optimizer: OptimizerSettings
+    optimizer: AdamLaw
 
     def windows(self, *, beyond_kept: bool = False) -> list[tuple[int, int]]:
-        """(previous anchor, anchor) steps up to the kept one, for later steps did not make its predictions; or all."""
+        """(previous anchor, anchor) steps up to the kept one, for later steps did not make its predictions; or all.
+
+        Raises TraceError where a window would reach from one phase of training into the next.
+        """
         steps = [step for step in anchor_steps(self.anchors) if beyond_kept or step <= self.kept_step]
+        for phase in self.optimizer.phases[1:]:
+            if steps and phase.after < steps[-1] and phase.after not in steps:
+                raise TraceError(
+                    f"the run has no anchor at step {phase.after}, where its {phase.name} began\n  next: train again"
+                )
         return list(pairwise([0, *steps]))
 
     def has_anchor(self, step: int) -> bool:

@@ -12,8 +12,8 @@ from torch import Tensor
 from grasp_psonet.errors import TraceError
 from grasp_psonet.trajectory.adam import AdamState, preconditioner
 from grasp_psonet.trajectory.adam_adjoint import negative_update_derivative, unclipped
+from grasp_psonet.trajectory.law import AdamLaw, Phase
 from grasp_psonet.trajectory.replay import ReplayedStep
-from grasp_psonet.trajectory.settings import OptimizerSettings
 
 ByName = Mapping[str, Tensor]
 
@@ -26,7 +26,7 @@ class AdamPoint:
     """
 
     state: AdamState
-    optimizer: OptimizerSettings
+    optimizer: AdamLaw
     step: ReplayedStep | None = None
 
     def __post_init__(self) -> None:
@@ -48,25 +48,36 @@ class AdamPoint:
         return self.optimizer.eps
 
     @cached_property
+    def phase(self) -> Phase:
+        """The law of the step that led here."""
+        return self.optimizer.at(self.state.step)
+
+    def at_rate(self, name: str, value: Tensor) -> Tensor:
+        """The value times what the parameter's learning rate is of the step's; as it is where that is all of it."""
+        scale = self.phase.lr_scale(name)
+        return value if scale == 1 else scale * value
+
+    @cached_property
     def adam(self) -> ByName:
-        """Adam's preconditioner ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``."""
-        return {name: preconditioner(v, self.state.step, self.optimizer) for name, v in self.exp_avg_sq.items()}
+        """Adam's preconditioner ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``, at each parameter's rate."""
+        age, settings = self.phase.age(self.state.step), self.phase.settings
+        return {name: self.at_rate(name, preconditioner(v, age, settings)) for name, v in self.exp_avg_sq.items()}
 
     @property
-    def ones(self) -> ByName:
-        """The preconditioner that changes nothing."""
-        return {name: torch.ones_like(v) for name, v in self.exp_avg_sq.items()}
+    def plain(self) -> ByName:
+        """The preconditioner of plain gradients: 1, at each parameter's rate."""
+        return {name: self.at_rate(name, torch.ones_like(v)) for name, v in self.exp_avg_sq.items()}
 
     def step_derivative(self, name: str) -> Tensor:
-        """``-dw'/dg / lr`` of one parameter: the change of the step with the gradient it took.
+        """``-dw'/dg / lr`` of one parameter, at its rate: the change of the step with the gradient it took.
 
         Raises TraceError at an anchor, which does not hold that gradient.
         """
-        return negative_update_derivative(self._replayed, name, self.optimizer)
+        return self.at_rate(name, negative_update_derivative(self._replayed, name))
 
     def through_clipping(self, direction_QW: ByName) -> ByName:
         """The directions with respect to the gradient before clipping. Raises TraceError at an anchor."""
-        return unclipped(direction_QW, self._replayed, self.optimizer)
+        return unclipped(direction_QW, self._replayed)
 
     @property
     def _replayed(self) -> ReplayedStep:

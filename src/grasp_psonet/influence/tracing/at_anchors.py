@@ -11,7 +11,7 @@ import numpy as np
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores, direction
 from grasp_psonet.influence.units.table import UNITS
 from grasp_psonet.trajectory.records import even_weights, visit_weights
@@ -70,7 +70,7 @@ def drawn_bags(request: Request, drawn: Collection[str]) -> list[Bag]:
     bags = [bag for bag in request.visits if bag.visit_id in drawn]
     if not UNITS[request.settings.unit].reads_photos_alone:
         return bags
-    return [bag.only(photo_id) for bag in bags for photo_id in present_photos([bag])]
+    return [photo for bag in bags for photo in bag.each_alone()]
 
 
 def _batches(bags: list[Bag], num_photos: int) -> Iterator[list[Bag]]:

@@ -1,6 +1,5 @@
 """Queries: misclassified visits, each through its most-attended photo (paper, section 2.1, of the kept network)."""
 
-import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
@@ -25,16 +24,14 @@ def find_queries(
     """One row per error (of classes: another class than Reader 1's) of these predictions of the validation split.
 
     Columns: query_id (the visit), photo_id (its most-attended photo), label, predicted, loss, readers_disagree,
-    near_cutoff (Reader 1's score within settings.near_cutoff points of a cut-off; never without a score), used (False for
+    near_cutoff (Reader 1's score close to a cut-off by settings.near_cutoff; never without a score), used (False for
     doubtful queries when settings.drop_doubtful_queries). Sorted by query_id; empty without errors.
     """
     wrong = predictions[outcome.is_error(predictions)]
     wrong = wrong.sort_values(VISIT_ID)
     told = visits.set_index(VISIT_ID).loc[wrong[VISIT_ID]]
     disagree = outcome.readers_disagree(told).fillna(False).to_numpy(dtype=bool)
-    near = np.zeros(len(told), dtype=bool)
-    if outcome.score_columns:
-        near = (outcome.cutoff_distance(told[outcome.score_columns[0]]) <= settings.near_cutoff).to_numpy(dtype=bool)
+    near = outcome.is_near_cutoff(told, settings.near_cutoff).to_numpy(dtype=bool)
     return pd.DataFrame(
         {
             QUERY_ID: wrong[VISIT_ID].to_numpy(),

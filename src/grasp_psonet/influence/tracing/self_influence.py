@@ -1,10 +1,14 @@
-"""Self-influence of the photos of one visit on each other: the N x N matrix of the paper's section 3.4."""
+"""Self-influence of the photos of one visit on each other: the N x N matrix of the paper's section 3.4.
+
+Of a visit with thousands of instances only the influence of each on itself is taken: the matrix would grow with their square.
+"""
 
 # Axes: N photos of a visit; W the shape of a parameter.
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import Bag, Pixels, collate
@@ -18,6 +22,9 @@ from grasp_psonet.trajectory.records import visit_weights
 from grasp_psonet.trajectory.step import trained_parameters
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
+MOST_PAIRED = 256  # photos of a visit whose influence on each other is taken
+_TOGETHER = 64  # photos in one pass of a larger visit
+
 
 def self_influence(
     trained: TrainedNetwork,
@@ -26,7 +33,8 @@ def self_influence(
     formula: Formula,
     after_anchor: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
-    """By visit the matrix [N, N] float64 of its photos' influence on each other, summed over the anchors.
+    """By visit the matrix [N, N] float64 of its photos' influence on each other, summed over the anchors; of a visit with more
+    than ``MOST_PAIRED`` photos its diagonal [N].
 
     ``visits`` holds each visit's photos as bags of one. The diagonal is what training on a photo did to that photo's own
     loss: large where the label had to be memorised (TracIn, section 4.1). Visits never drawn score exactly 0. Raises
@@ -34,7 +42,7 @@ def self_influence(
     """
     if formula.preconditioner is None or formula.why_no_self_influence:
         raise TraceError(f"{formula.why_no_self_influence}\n  next: formula adam, sgd or paper")
-    matrices = {visit_id: np.zeros((len(photos), len(photos))) for visit_id, photos in visits.items()}
+    matrices = {visit_id: np.zeros(_shape(len(photos))) for visit_id, photos in visits.items()}
     network, trajectory, windows = trained.network, trained.trajectory, trained.windows()
     coverage = cover_photos(network, [photo for photos in visits.values() for photo in photos], pixels)
     for done, (before, step) in enumerate(windows, start=1):
@@ -43,12 +51,40 @@ def self_influence(
         diagonal_W = formula.preconditioner(AdamPoint(anchor.state, trajectory.optimizer))
         diagonal_1W = {name: value[None] for name, value in diagonal_W.items()}
         for visit_id in sorted(visits.keys() & weights.keys()):
-            losses = _losses_of_photos(network, visits[visit_id], pixels)
-            found = products(network, losses, coverage, {}, diagonal_1W, wants_gram=True)
-            assert found.gram_MBB is not None
-            matrices[visit_id] += weights[visit_id] * found.gram_MBB[0].double().cpu().numpy()
+            photos = visits[visit_id]
+            found = _pairs if len(photos) <= MOST_PAIRED else _own
+            matrices[visit_id] += weights[visit_id] * found(network, photos, pixels, coverage, diagonal_1W)
         after_anchor(done, len(windows))
     return matrices
+
+
+def _shape(num_photos: int) -> tuple[int, ...]:
+    return (num_photos, num_photos) if num_photos <= MOST_PAIRED else (num_photos,)
+
+
+def _pairs(
+    network: nn.Module, photos: Sequence[Bag], pixels: Pixels, coverage: Coverage, diagonal_1W: Mapping[str, Tensor]
+) -> np.ndarray:
+    """``g_i . D g_j`` [N, N] of these photos."""
+    losses = _losses_of_photos(network, photos, pixels)
+    found = products(network, losses, coverage, {}, diagonal_1W, wants_gram=True)
+    assert found.gram_MBB is not None
+    pairs: np.ndarray = found.gram_MBB[0].double().cpu().numpy()
+    return pairs
+
+
+def _own(
+    network: nn.Module, photos: Sequence[Bag], pixels: Pixels, coverage: Coverage, diagonal_1W: Mapping[str, Tensor]
+) -> np.ndarray:
+    """``g_i . D g_i`` [N], some photos at a time."""
+    parts = [
+        products(
+            network, _losses_of_photos(network, photos[at : at + _TOGETHER], pixels), coverage, {}, diagonal_1W
+        ).squared_BM[:, 0]
+        for at in range(0, len(photos), _TOGETHER)
+    ]
+    own: np.ndarray = torch.cat(parts).double().cpu().numpy()
+    return own
 
 
 def cover_photos(network: nn.Module, photos: Sequence[Bag], pixels: Pixels) -> Coverage:

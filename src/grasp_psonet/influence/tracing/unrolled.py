@@ -55,17 +55,17 @@ def _before_step(
 ) -> Adjoint:
     """The derivatives before the step from those after it; adds what the step's draws did to the scores."""
     (formula,) = request.formulas
-    optimizer, network, num_draws = trained.trajectory.optimizer, trained.network, len(step.bags)
-    gradient_QW = gradient_adjoint(after, step, optimizer)
-    mean_QW = unclipped(gradient_QW, step, optimizer)
+    network, num_draws = trained.network, len(step.bags)
+    gradient_QW = gradient_adjoint(after, step)
+    mean_QW = unclipped(gradient_QW, step)
     weighed = WeighedBatch(step.bags, step.batch, dict.fromkeys((True, False), np.full(num_draws, 1 / num_draws)))
     if any(photo_id in request.column for photo_id in weighed.photo_ids):
         directions = {formula.name: {name: -value for name, value in mean_QW.items()}}
-        block = QueryBlock(rows, directions, AdamPoint(step.state, optimizer, step))
+        block = QueryBlock(rows, directions, AdamPoint(step.state, trained.trajectory.optimizer, step))
         add_scores(scores, request, network, block, weighed)
     curved_QW = curvature_products(request.settings.curvature, network, step.batch, mean_QW)
     request.on_passes(len(weighed.photo_ids) * (1 + 2 * len(next(iter(mean_QW.values())))))
-    return step_back(after, step, optimizer, gradient_QW, curved_QW)
+    return step_back(after, step, gradient_QW, curved_QW)
 
 
 def _backward(trained: TrainedNetwork, anchor: Anchor, until: int, memory_bytes: int) -> Iterator[ReplayedStep]:

@@ -61,7 +61,7 @@ def _rankings_out_of_fold(run: TrainedRun, features: Path, out_of_fold: Path) ->
 
 
 def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:
-    """Rows (visit_id, photo_id, other_photo_id, self_influence) of every training visit's N x N matrix."""
+    """Rows (visit_id, photo_id, other_photo_id, self_influence) of every training visit's N x N matrix, or its diagonal."""
     visits = {visit_id: list(bags_of_photos([bag])) for visit_id, bag in run.inputs.training_bags.items()}
     matrices = self_influence(
         TrainedNetwork(run.kept_network(), run.trajectory),
@@ -73,7 +73,7 @@ def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:
     parts = []
     for visit_id, matrix_NN in matrices.items():
         photo_ids = [photo.photo_ids[0] for photo in visits[visit_id]]
-        first, second = np.meshgrid(np.arange(len(photo_ids)), np.arange(len(photo_ids)), indexing="ij")
+        first, second = np.indices(matrix_NN.shape) if matrix_NN.ndim == 2 else [np.arange(len(photo_ids))] * 2
         names = np.array(photo_ids, dtype=object)
         parts.append(
             pd.DataFrame(

@@ -8,10 +8,12 @@ import pandas as pd
 
 from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.choose import choose_k, gain_standard_error
-from grasp_psonet.evidence.evaluate import auc_of_split, evaluate_runs
+from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import write_json
 from grasp_psonet.stages.declared import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
+from grasp_psonet.tables.columns import val_column
 from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
 from grasp_psonet.tables.out_of_fold import PROBE_PREDICTIONS
 from grasp_psonet.tables.runs import PREDICTIONS
@@ -25,7 +27,7 @@ def make_evaluation(
     visits: pd.DataFrame,
     out_of_fold: Path,
 ) -> None:
-    """The tables of the evaluation of these runs by name and of the probe, and the choice among the keep lists."""
+    """The tables of the evaluation of these runs by name and of the probe, and the choice among the keep lists (all made)."""
     predictions = {name: _predictions(run) for name, run in runs.items()}
     predictions[PROBE] = PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")
     evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
@@ -52,13 +54,15 @@ def choice_of_k(
     predictions: Mapping[str, pd.DataFrame],
     visits: pd.DataFrame,
 ) -> dict[str, Any]:
-    """The chosen k (0: no pruning) and its run, with what the choice rests on, by k: validation micro AUC and the standard
+    """The chosen k (0: no pruning) and its run, with what the choice rests on, by k: the figure that chooses on validation (of
+    classes: micro AUC) and the standard
     error of its gain over the baseline (None: not estimable, or the run is the baseline's own, as of a k that removes
     nothing). ``predictions`` by run name.
     """
-    pruned = {one.k: one.name for one in keep_lists if not one.control}
+    figures = figures_of(own.outcome)
+    pruned = {int(one.k): one.name for one in keep_lists if not one.control}
     names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in pruned.items()}
-    auc_by_k = {k: auc_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
+    val_by_k = {k: figure_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
     se_by_k = {
         k: None
         if name == BASELINE
@@ -67,8 +71,13 @@ def choice_of_k(
         )
         for k, name in names.items()
     }
-    k = choose_k(auc_by_k, se_by_k, own.evaluate.min_gain_se)
-    return {"k": k, "run": names[k], "val_auc_by_k": _by_text(auc_by_k), "gain_se_by_k": _by_text(se_by_k)}
+    k = choose_k(val_by_k, se_by_k, own.evaluate.min_gain_se, figures.chooser.sign)
+    return {
+        "k": k,
+        "run": names[k],
+        f"{val_column(figures.choosing)}_by_k": _by_text(val_by_k),
+        "gain_se_by_k": _by_text(se_by_k),
+    }
 
 
 def _predictions(run: Path) -> pd.DataFrame:

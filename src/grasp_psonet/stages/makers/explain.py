@@ -1,4 +1,7 @@
-"""``grasp explain``: Grad-CAM inside the bag, on flagged photos and on the photos that the errors looked at."""
+"""``grasp explain``: Grad-CAM inside the bag, on flagged photos and on the photos that the errors looked at.
+
+Of precomputed features there is no photo to map: the index names them, and how much was attended to them stands with the run.
+"""
 
 from pathlib import Path
 
@@ -31,7 +34,7 @@ def flagged_photos(own: ExplainNeeds, trace: Path, visits: pd.DataFrame) -> pd.D
 
 def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> None:
     """Leaves the maps and their index in the folder; ``trace`` is the folder of the run's trace."""
-    network, store = run.photo_network(), run.inputs.store
+    network = run.photo_network()
     predicted = run.predictions.set_index(VISIT_ID)[PREDICTED]
     bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
     by_loss = kept_queries(run, trace).sort_values([LOSS, QUERY_ID], ascending=[False, True])
@@ -42,19 +45,22 @@ def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> 
     rows = []
     for number, (reason, photo_id, visit_id) in enumerate(wanted):
         # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
-        target = int(bags[visit_id].label) if reason == "flagged" else int(predicted.loc[visit_id])
-        photo_HWC, cam_hw, largest = _map_of(network, bags[visit_id], photo_id, target, store)
-        name = f"map-{number:03d}.png"
-        (folder / name).write_bytes(overlay_png(photo_HWC, cam_hw))
+        target = bags[visit_id].label if reason == "flagged" else predicted.loc[visit_id].item()
+        largest, name = None, None
+        if run.job.kind == "photos":
+            photo_HWC, cam_hw, largest = _map_of(network, bags[visit_id], photo_id, target, run.inputs.store)
+            name = f"map-{number:03d}.png"
+            (folder / name).write_bytes(overlay_png(photo_HWC, cam_hw))
         rows.append((photo_id, visit_id, reason, target, largest, name))
     columns = [PHOTO_ID, VISIT_ID, REASON, TARGET, CAM_LARGEST, FILE]
-    MAPS.write(pd.DataFrame(rows, columns=columns), folder / "index.parquet")
+    maps = pd.DataFrame(rows, columns=columns).astype({CAM_LARGEST: float, FILE: "string"})
+    MAPS.write(maps, folder / "index.parquet")
 
 
 def _map_of(
-    network: BagNetwork, bag: Bag, photo_id: str, target: int, store: PhotoStore
+    network: BagNetwork, bag: Bag, photo_id: str, target: float, store: PhotoStore
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The photo, its Grad-CAM for the visit's logit of ``target`` given its siblings, and the map's raw largest value."""
+    """The photo, its Grad-CAM for the label ``target`` of the visit given its siblings, and the map's raw largest value."""
     device = next(network.parameters()).device
     batch = collate([bag], store.pixels).to(device)
     assert network.encoder is not None, "maps of a network that reads no photos"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.evidence.learning import BASELINE, FREQUENCIES, PROBE, learning
+from grasp_psonet.evidence.learning import BASELINE, PRIOR, PROBE, learning
 from grasp_psonet.files import write_json
 from grasp_psonet.stages.declared import LearningNeeds
 from grasp_psonet.tables.out_of_fold import LEARNING, PROBE_PREDICTIONS
@@ -21,14 +21,16 @@ def make_learning(folder: Path, own: LearningNeeds, run: Path, out_of_fold: Path
         PROBE: PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet"),
     }
     found = learning(predictions, visits, own.outcome, own.evaluate, own.seed)
-    LEARNING.write(found.table(), folder / "auc.parquet")
+    LEARNING.write(found.table(), folder / "figure.parquet")
     write_json(folder / "verdict.json", {"verdict": found.verdict})
-    told = {name: "not estimable" if auc.value is None else f"{auc.value:.3f}" for name, auc in found.auc.items()}
+    told = {name: "not estimable" if one.value is None else f"{one.value:.3f}" for name, one in found.value.items()}
     log.info(
-        "  validation AUC: baseline %s, probe %s, class frequencies %s",
+        "  validation %s: baseline %s, probe %s, %s %s",
+        found.figures.chooser.word,
         told[BASELINE],
         told[PROBE],
-        told[FREQUENCIES],
+        found.figures.prior_word,
+        told[PRIOR],
     )
     if found.verdict:
         log.warning("  %s", found.verdict)

@@ -3,13 +3,16 @@
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from grasp_psonet.cohort.tables import Cohort
-from grasp_psonet.evidence.calibration import class_calibration_error
 from grasp_psonet.features.store import open_features
 from grasp_psonet.files import write_json
-from grasp_psonet.out_of_fold.predict import ProbeInputs, averaged, out_of_fold_predictions, predicted_by_probe
+from grasp_psonet.out_of_fold.predict import (
+    PREDICTORS,
+    ProbeInputs,
+    averaged,
+    out_of_fold_predictions,
+    predicted_by_probe,
+)
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared import OutOfFoldNeeds
 from grasp_psonet.tables.columns import LABEL, PREDICTED, SPLIT, VISIT_ID
@@ -30,16 +33,14 @@ def make_out_of_fold(folder: Path, own: OutOfFoldNeeds, features: Path, cohort: 
         inputs.rows(split_V != "test"), own.out_of_fold, own.seed, progress("  out of fold").advance
     )
     OUT_OF_FOLD.write(predictions, folder / "predictions.parquet")
+    predictor = PREDICTORS[outcome.kind]
     probe = predicted_by_probe(inputs.rows(split_V == "train"), inputs.rows(split_V != "train"), own.seed)
-    p_VC = probe[outcome.probability_columns].to_numpy(np.float64)
-    probe[PREDICTED], probe[SPLIT] = p_VC.argmax(axis=1), split_V[split_V != "train"]
-    columns = [VISIT_ID, LABEL, PREDICTED, *outcome.probability_columns, SPLIT]
-    PROBE_PREDICTIONS.write(probe[columns], folder / "probe.parquet")
+    probe[SPLIT] = split_V[split_V != "train"]
+    PROBE_PREDICTIONS.write(
+        probe[[VISIT_ID, LABEL, PREDICTED, *predictor.columns(outcome), SPLIT]], folder / "probe.parquet"
+    )
     mean = averaged(predictions, outcome)
-    error = class_calibration_error(
-        mean[outcome.probability_columns].to_numpy(np.float64), mean[LABEL].to_numpy(np.int64)
-    )
+    error = None if predictor.calibration_error is None else predictor.calibration_error(outcome, mean)
     write_json(folder / "calibration.json", {"calibration_error": error, "num_visits": len(mean)})
-    log.info(
-        "  out of fold: %d visits; the most probable class is off by %.2f from how often it is right", len(mean), error
-    )
+    off = "" if error is None else f"; the most probable class is off by {error:.2f} from how often it is right"
+    log.info("  out of fold: %d visits%s", len(mean), off)

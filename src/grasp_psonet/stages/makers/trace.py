@@ -144,7 +144,7 @@ def make_trace(folder: Path, own: TraceNeeds, run: TrainedRun) -> None:
     queries = run_queries(run, own.trace)
     if not queries[USED].any():
         log.warning(
-            "no validation error to trace (%d misclassified, %d left out as doubtful): nothing will be pruned",
+            "no validation error to trace (%d found, %d left out as doubtful): nothing will be pruned",
             len(queries),
             int((~queries[USED].astype(bool)).sum()),
         )

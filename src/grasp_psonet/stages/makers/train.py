@@ -2,21 +2,23 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
-from grasp_psonet.stages.declared import TrainNeeds
+from grasp_psonet.stages.declared import RetrainNeeds, TrainNeeds
 from grasp_psonet.stages.run import RunInputs, removed_photos
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_AUC, VAL_LOSS
+from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS, val_column
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
+from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps
 from grasp_psonet.trajectory.machine import machine_note, use_machine
 from grasp_psonet.trajectory.records import STEPS_FILE, epoch_file
 from grasp_psonet.trajectory.step import trained_parameters
@@ -31,18 +33,25 @@ def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, prunin
     planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
     run = RunFolder(folder)
     _restore_records(run, folder / STEPS_FILE)
-    epochs = fit(network, planned, own.train, run, progress(title).advance)
+    keeps_all = not (isinstance(own, RetrainNeeds) and own.retrained_anchors == "kept")
+    # beside the kept epoch's anchor, only the last one is there, from which an interrupted training goes on
+    train = own.train if keeps_all else replace(own.train, anchor_every=own.train.epochs + 1)
+    epochs = fit(network, planned, train, run, progress(title).advance)
     PLAN.write(inputs.plan, folder / "plan.parquet")
     records = [STEPS.read(path) for path in sorted(run.records.glob("*.parquet"))]
     STEPS.write(pd.concat(records, ignore_index=True), folder / STEPS_FILE)
     _write_predictions(network, inputs, folder)
     kept = epochs[epochs[KEPT]].iloc[0]
+    if not keeps_all:
+        _keep_only(run.anchors, int(kept[STEP]))
+    figures = figures_of(own.outcome)
+    column = val_column(figures.choosing)
     metrics = {
         "kept_epoch": int(kept[EPOCH]),
         "kept_step": int(kept[STEP]),
-        "val_auc": None if pd.isna(kept[VAL_AUC]) else float(kept[VAL_AUC]),
+        column: None if pd.isna(kept[column]) else float(kept[column]),
         "val_loss": float(kept[VAL_LOSS]),
-        "chosen_by": "validation loss" if epochs[VAL_AUC].isna().any() else "validation micro AUC",
+        "chosen_by": "validation loss" if epochs[column].isna().any() else f"validation {figures.chooser.full}",
         "num_parameters": sum(weight.numel() for weight in trained_parameters(network).values()),
         "num_removed_photos": len(removed),
         "encoder": asdict(network.card),
@@ -50,6 +59,13 @@ def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, prunin
     }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(run.records)
+
+
+def _keep_only(anchors: Path, step: int) -> None:
+    """Deletes every anchor but that of this step."""
+    for other in anchor_steps(anchors):
+        if other != step:
+            anchor_path(anchors, other).unlink()
 
 
 def _restore_records(run: RunFolder, table: Path) -> None:

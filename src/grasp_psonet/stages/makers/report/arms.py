@@ -1,9 +1,11 @@
 """The trained runs as the report shows them: figures, changes against the baseline, confusions and subgroups."""
 
+import math
 from dataclasses import replace
 
 import pandas as pd
 
+from grasp_psonet.evidence.figures import Figures, Metric, figures_of
 from grasp_psonet.files import read_json
 from grasp_psonet.pruning.overlap import most_possible
 from grasp_psonet.report import data
@@ -27,6 +29,7 @@ from grasp_psonet.tables.columns import (
     RUN,
     VALUE,
     WHY_NOT,
+    val_column,
 )
 from grasp_psonet.tables.out_of_fold import LEARNING
 
@@ -36,52 +39,62 @@ READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 def arms_of(
     job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...], num_rankings: int
 ) -> tuple[data.Arm, ...]:
-    figures = _figures_of(evaluation, BASELINE, readers)
-    arms = [data.Arm(BASELINE, "baseline", 0, 0, _val_auc(job, BASELINE), figures)]
+    told = figures_of(job.outcome)
+    figures = _of_readers(evaluation, BASELINE, readers, told)
+    arms = [data.Arm(BASELINE, "baseline", 0, 0, _val(job, BASELINE), figures)]
     is_by_photo = job.settings.prune.remove == "photo"
     made = made_keep_lists(job)
+    count_of = {one.name: int(one.k) for one in made.lists}
     for k, name in job.pruned_names().items():
-        for one in [one for one in made.retrained if one.k == k]:
+        count, fraction = count_of[name], None if isinstance(k, int) else k
+        for one in [one for one in made.retrained if one.k == count]:
             kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
             is_kept = read_keep(job, one.name)[KEPT]
-            figures = _figures_of(evaluation, one.name, readers)
-            arm = data.Arm(one.name, kind, k, int((~is_kept).sum()), _val_auc(job, one.name), figures)
-            most = most_possible(k, num_rankings, len(is_kept)) if is_by_photo else None
-            arms.append(replace(arm, most_possible=most))
+            figures = _of_readers(evaluation, one.name, readers, told)
+            arm = data.Arm(one.name, kind, count, int((~is_kept).sum()), _val(job, one.name), figures)
+            most = most_possible(count, num_rankings, len(is_kept)) if is_by_photo else None
+            arms.append(replace(arm, most_possible=most, fraction=fraction))
         assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
     return tuple(arms)
 
 
-def probe_of(job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...]) -> data.Probe:
+def probe_of(job: Job, evaluation: dict[str, pd.DataFrame], readers: tuple[str, ...], told: Figures) -> data.Probe:
     """The linear probe as the results table shows it beside the networks."""
-    auc = estimate_of(LEARNING.read(job.study.learning / "auc.parquet"), VALUE, **{RUN: PROBE, AGAINST: ""})
-    return data.Probe(auc.value, _figures_of(evaluation, PROBE, readers))
+    val = estimate_of(LEARNING.read(job.study.learning / "figure.parquet"), VALUE, **{RUN: PROBE, AGAINST: ""})
+    return data.Probe(val.value, _of_readers(evaluation, PROBE, readers, told))
 
 
-def _figures_of(
-    evaluation: dict[str, pd.DataFrame], name: str, readers: tuple[str, ...]
+def _of_readers(
+    evaluation: dict[str, pd.DataFrame], name: str, readers: tuple[str, ...], told: Figures
 ) -> tuple[data.ReaderFigures, ...]:
-    """Kappa and AUC against each reader; of every run but the baseline also their changes."""
-    figures = []
+    """The figures on the page against each reader; of every run but the baseline also their changes."""
+    found = []
     for reader in readers:
         where = {RUN: name, READER: READERS[reader], GROUP: "all"}
-        kappa, auc = (
-            estimate_of(evaluation["figures"], VALUE, **{METRIC: metric}, **where) for metric in ("kappa", "auc")
-        )
-        if name == BASELINE:
-            figures.append(data.ReaderFigures(kappa, auc))
-            continue
-        changes = (
-            estimate_of(evaluation["differences"], DIFFERENCE, **{METRIC: metric}, **where)
-            for metric in ("kappa", "auc")
-        )
-        figures.append(data.ReaderFigures(kappa, auc, *changes))
-    return tuple(figures)
+        figures = {
+            metric: estimate_of(evaluation["figures"], VALUE, **{METRIC: metric}, **where) for metric in told.shown
+        }
+        changes = {
+            metric: improvement_of(evaluation["differences"], told.metrics[metric], **{METRIC: metric}, **where)
+            for metric in (() if name == BASELINE else told.shown)
+        }
+        found.append(data.ReaderFigures(figures, changes))
+    return tuple(found)
 
 
-def _val_auc(job: Job, name: str) -> float | None:
-    value: float | None = read_json(job.study.run(name) / "metrics.json")["val_auc"]
+def _val(job: Job, name: str) -> float | None:
+    column = val_column(figures_of(job.outcome).choosing)
+    value: float | None = read_json(job.study.run(name) / "metrics.json")[column]
     return value
+
+
+def improvement_of(differences: pd.DataFrame, of: Metric, **where: str) -> data.Estimate:
+    """The one row of a table of differences, turned so that positive is better."""
+    found = estimate_of(differences, DIFFERENCE, **where)
+    if of.sign == 1:
+        return found
+    value, low, high = (None if end is None else -end for end in (found.value, found.high, found.low))
+    return replace(found, value=value, low=low, high=high)
 
 
 def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:
@@ -95,18 +108,22 @@ def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate
     )
 
 
-def confusion_of(table: pd.DataFrame, run: str, reader: str, num_classes: int) -> data.Confusion:
+def confusion_of(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
     rows = table[(table[RUN] == run) & (table[READER] == READERS[reader]) & (table[GROUP] == "all")]
+    num_classes = math.isqrt(len(rows))
     counts = rows[NUM_VISITS].to_numpy(dtype=int).reshape(num_classes, num_classes)
     return data.Confusion(run, reader, tuple(tuple(int(number) for number in row) for row in counts))
 
 
-def subgroups_of(figures: pd.DataFrame, chosen: str, readers: tuple[str, ...]) -> tuple[data.Subgroup, ...]:
+def subgroups_of(
+    figures: pd.DataFrame, chosen: str, readers: tuple[str, ...], metric: str
+) -> tuple[data.Subgroup, ...]:
+    """One metric of the baseline and the chosen run in every group, against each reader."""
     found = []
     for reader in readers:
-        rows = figures[(figures[READER] == READERS[reader]) & (figures[METRIC] == "auc")]
+        rows = figures[(figures[READER] == READERS[reader]) & (figures[METRIC] == metric)]
         for column, group in rows[[GROUP_COLUMN, GROUP]].drop_duplicates().itertuples(index=False, name=None):
-            where = {READER: READERS[reader], METRIC: "auc", GROUP_COLUMN: column, GROUP: group}
+            where = {READER: READERS[reader], METRIC: metric, GROUP_COLUMN: column, GROUP: group}
             at = rows[(rows[GROUP_COLUMN] == column) & (rows[GROUP] == group) & (rows[RUN] == BASELINE)].iloc[0]
             found.append(
                 data.Subgroup(

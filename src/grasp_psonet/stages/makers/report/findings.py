@@ -92,8 +92,8 @@ def _review_visit(row: dict[Any, Any], ranking: str, outcome: Outcome) -> data.R
     return data.ReviewVisit(
         visit_id=row[VISIT_ID],
         score=float(row[ranking]),
-        class_reader1=int(row[LABEL_READER1]),
-        class_reader2=None if pd.isna(row[LABEL_READER2]) else int(row[LABEL_READER2]),
+        label_reader1=row[LABEL_READER1],
+        label_reader2=None if pd.isna(row[LABEL_READER2]) else row[LABEL_READER2],
         reading_reader1=first,
         reading_reader2=second,
         cutoff_distance=number_or_none(row.get(CUTOFF_DISTANCE_READER1)),

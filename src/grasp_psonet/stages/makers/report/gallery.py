@@ -1,6 +1,7 @@
 """The pictures of the report: flagged photos and the photos that errors looked at, with their Grad-CAM and captions."""
 
 import io
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -49,7 +50,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     attention = PHOTO_ATTENTION.read(study.run(BASELINE) / "attention.parquet").set_index(PHOTO_ID)[ATTENTION]
     keep = None if keep_name is None else read_keep(job, keep_name).set_index(PHOTO_ID)
     photos = job.cohort.photos.set_index(PHOTO_ID)
-    severity = job.cohort.visits.set_index(VISIT_ID)[job.outcome.label_column]
+    label_of = job.cohort.visits.set_index(VISIT_ID)[job.outcome.label_column]
     faults = TRUTH.read(study.truth_file).set_index(PHOTO_ID)[FAULT] if is_synthetic(job) else None
     thumbnails = _thumbnails(job)
     own, trace = needs_of(ExplainNeeds, job.settings), study.trace(job.trace_name())
@@ -58,13 +59,13 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
         data.FlaggedPhoto(
             photo_id=photo_id,
             visit_id=visit_id,
-            photo=thumbnails[photo_id],
-            cam=(study.explanations / str(maps.loc[photo_id, FILE])).read_bytes(),
+            photo=thumbnails.get(photo_id),
+            cam=_map_at(job, maps.loc[photo_id, FILE]),
             cam_largest=number_or_none(maps.loc[photo_id, CAM_LARGEST]),
             score=float(score),
             attention=number_or_none(attention.get(photo_id)),
             view=None if pd.isna(photos.loc[photo_id, VIEW]) else str(photos.loc[photo_id, VIEW]),
-            severity=int(severity[visit_id]),
+            label=label_of[visit_id],
             num_errors=_num_errors(job, keep, photo_id),
             is_removed=keep is not None and not bool(keep.loc[photo_id, KEPT]),
             fault=None if faults is None else str(faults[photo_id]),
@@ -96,11 +97,11 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
             data.ErrorVisit(
                 visit_id=row[QUERY_ID],
                 photo_id=row[PHOTO_ID],
-                photo=thumbnails[row[PHOTO_ID]],
-                cam=(study.explanations / str(maps.loc[row[QUERY_ID], FILE])).read_bytes(),
+                photo=thumbnails.get(row[PHOTO_ID]),
+                cam=_map_at(job, maps.loc[row[QUERY_ID], FILE]),
                 cam_largest=number_or_none(maps.loc[row[QUERY_ID], CAM_LARGEST]),
-                label=int(row[LABEL]),
-                predicted=int(row[PREDICTED]),
+                label=row[LABEL],
+                predicted=row[PREDICTED],
                 reading=number_or_none(visits[score_columns[0]][row[QUERY_ID]]) if score_columns else None,
                 attention=number_or_none(attention[row[PHOTO_ID]]),
                 doubts=tuple(doubts),
@@ -115,8 +116,18 @@ def number_or_none(value: float | None) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
+def _map_at(job: Job, name: Any) -> bytes | None:
+    """The picture of a map; None where there was no photo to map."""
+    return None if pd.isna(name) else (job.study.explanations / str(name)).read_bytes()
+
+
 def _thumbnails(job: Job) -> dict[str, bytes]:
-    """JPEG thumbnails by photo id of every photo that has a map, from the original files, decoded as for the store."""
+    """JPEG thumbnails by photo id of every photo that has a map, from the original files, decoded as for the store.
+
+    None of precomputed features.
+    """
+    if job.kind == "features":
+        return {}
     maps = MAPS.read(job.study.explanations / "index.parquet")
     paths = job.cohort.photos.set_index(PHOTO_ID)[PATH]
     found = {}

@@ -3,21 +3,30 @@
 import json
 from typing import Any
 
-from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import read_json
 from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
+from grasp_psonet.report.texts import texts_of
 from grasp_psonet.settings import dotted_paths
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
-from grasp_psonet.stages.makers.report.arms import READERS, arms_of, confusion_of, estimate_of, probe_of, subgroups_of
+from grasp_psonet.stages.makers.report.arms import (
+    READERS,
+    arms_of,
+    confusion_of,
+    estimate_of,
+    improvement_of,
+    probe_of,
+    subgroups_of,
+)
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID
+from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID, val_column
 from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
 from grasp_psonet.tables.traces import QUERIES
 
@@ -30,7 +39,7 @@ _LIMITS = (
 
 def gather(job: Job) -> data.ReportData:
     """Everything that the report shows, read from the study's stages."""
-    study, visits = job.study, job.cohort.visits
+    study, visits, told = job.study, job.cohort.visits, figures_of(job.outcome)
     evaluation = {
         name: table.read(study.evaluation / f"{name}.parquet")
         for name, table in (
@@ -48,7 +57,7 @@ def gather(job: Job) -> data.ReportData:
     num_queries = int(queries.loc[queries[USED].astype(bool), QUERY_ID].nunique())
     readers = tuple(
         reader
-        for reader, column in zip(READERS, job.outcome.class_columns, strict=True)
+        for reader, column in zip(READERS, job.outcome.label_columns, strict=True)
         if visits.loc[visits[SPLIT] == "test", column].notna().any()
     )
     chosen = choice["run"]
@@ -76,24 +85,24 @@ def gather(job: Job) -> data.ReportData:
         making=_making(job, metrics),
         outcome=job.outcome,
         against_random=tuple(
-            estimate_of(against, "difference", run=chosen, reader=READERS[reader], group="all", metric="auc")
+            improvement_of(against, told.chooser, run=chosen, reader=READERS[reader], group="all", metric=told.choosing)
             for reader in (readers if len(against) else ())
         ),
-        reader_kappa=estimate_of(evaluation["agreement"], "value", split="test", group="all", metric="kappa")
+        ceiling=estimate_of(evaluation["agreement"], "value", split="test", group="all", metric=told.ceiling)
         if "Reader 2" in readers
         else None,
         confusions=tuple(
-            confusion_of(evaluation["confusions"], run, reader, len(job.outcome.classes))
+            confusion_of(evaluation["confusions"], run, reader)
             for run in dict.fromkeys((BASELINE, chosen))
-            for reader in readers
+            for reader in (readers if len(evaluation["confusions"]) else ())
         ),
         flagged=flagged_gallery(job, removed_by),
         removal=() if removed_by is None else removal_of(job, removed_by),
         errors=error_gallery(job, errors),
         audit=audit_of(job),
-        subgroups=subgroups_of(evaluation["figures"], chosen, readers),
+        subgroups=subgroups_of(evaluation["figures"], chosen, readers, told.choosing),
         truth=truth_of(job, removed_by),
-        probe=probe_of(job, evaluation, readers),
+        probe=probe_of(job, evaluation, readers, told),
         learning=read_json(study.learning / "verdict.json")["verdict"],
     )
 
@@ -101,13 +110,13 @@ def gather(job: Job) -> data.ReportData:
 def _split(job: Job, split: str) -> data.SplitCounts:
     visits = job.visits_of(split)
     outcome, disagree = job.outcome, job.outcome.readers_disagree(visits)
-    counts = visits[outcome.label_column].value_counts()
+    counts = visits[outcome.label_column].map(outcome.stratum_of).value_counts()
     return data.SplitCounts(
         split=split,
         visits=len(visits),
         patients=int(visits[PATIENT_ID].nunique()),
         photos=int(job.cohort.photos[VISIT_ID].isin(visits[VISIT_ID]).sum()),
-        classes=tuple(int(counts.get(label, 0)) for label in range(len(outcome.classes))),
+        classes=tuple(int(counts.get(stratum, 0)) for stratum in range(len(outcome.strata))),
         read_twice=int(disagree.notna().sum()),
         disagreements=int(disagree.sum()),
     )
@@ -129,27 +138,17 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
             sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
         ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
-        limits=(_limit_of_labels(job.outcome), *_LIMITS),
+        limits=(texts_of(job.outcome).limit, *_LIMITS),
         warnings=tuple(_warnings(job, metrics)),
-    )
-
-
-def _limit_of_labels(outcome: Outcome) -> str:
-    if outcome.score_word is None:
-        return "Classes are the readers' judgement; many disagreements between readers are visits between two classes."
-    return (
-        f"Severity classes come from {outcome.score_word} cut-offs; "
-        "many disagreements between readers are visits that lie close to one."
     )
 
 
 def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
     caveats = job.study.trace(job.trace_name()) / "caveats.json"
     found: list[str] = json.loads(caveats.read_text(encoding="utf-8"))
-    if metrics["val_auc"] is None:
-        found.append(
-            "A class is missing from validation: epochs were chosen by validation loss, and k cannot be chosen."
-        )
+    told = figures_of(job.outcome)
+    if metrics[val_column(told.choosing)] is None:
+        found.append(f"{told.lacks.capitalize()}: epochs were chosen by validation loss, and k cannot be chosen.")
     empty = [one.name for one in made_keep_lists(job).empty]
     if empty:
         found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")

@@ -1,0 +1,67 @@
+"""The words of the page that depend on what is learned from a visit, by the kind of outcome; another kind is one more entry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.report.shown import Shown, tag
+
+
+@dataclass(frozen=True)
+class Texts:
+    """``predicts``: what the network says of a visit. ``source``: where a reader's label comes from. ``label`` and ``differ``:
+    the word for a label, and a sentence's end on two readers' labels; ``differ_head`` heads a column of it. ``missed`` and
+    ``misses``: what the network did to a visit that is an error. ``evidence`` completes "where it ...", ``no_evidence`` says
+    that a photo has none. ``stratum``: the groups that visits are counted in. ``absent``: why a figure of a group may not
+    exist. ``limit``: what labels are worth. ``shown``: a label as it stands on the page, given the results."""
+
+    predicts: str
+    source: str
+    label: str
+    differ: str
+    differ_head: str
+    missed: str
+    misses: str
+    evidence: str
+    no_evidence: str
+    stratum: str
+    absent: str
+    limit: str
+    shown: Callable[[Shown, Shown], Markup]
+
+
+def texts_of(outcome: Outcome) -> Texts:
+    """The words for an outcome."""
+    return TEXTS[outcome.kind](outcome)
+
+
+def _of_classes(outcome: Outcome) -> Texts:
+    word = outcome.score_word
+    return Texts(
+        predicts=", ".join(outcome.classes),
+        source="is the one in the table" if word is None else f"comes from its {word}",
+        label="class",
+        differ="the two classes differ",
+        differ_head="Classes differ",
+        missed="misclassified",
+        misses="misclassifies",
+        evidence="raises the logit of its visit's class",
+        no_evidence="no place of this photo speaks for the class",
+        stratum="class",
+        absent="a group that lacks a class has no AUC and is said to be not estimable",
+        limit="Classes are the readers' judgement; many disagreements between readers are visits between two classes."
+        if word is None
+        else f"Severity classes come from {word} cut-offs; "
+        "many disagreements between readers are visits that lie close to one.",
+        shown=_name_of_class,
+    )
+
+
+def _name_of_class(label: Shown, results: Shown) -> Markup:
+    """A class number as its word."""
+    return tag(results["severities"][label.raw], "text")
+
+
+TEXTS: dict[str, Callable[[Outcome], Texts]] = {"classes": _of_classes}

@@ -1,0 +1,39 @@
+"""What the bags of a study hold: photos, or feature vectors that someone else computed."""
+
+from typing import Literal
+
+from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.errors import SettingsError, StudyError
+from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.study import Study
+
+Kind = Literal["photos", "features"]
+
+
+def kind_of(study: Study) -> Kind:
+    """By the table that lies there: features.csv or photos.csv. Raises StudyError where both do."""
+    if not study.features_file.exists():
+        return "photos"
+    if study.photos_file.exists():
+        raise StudyError(
+            f"{study.folder} holds photos.csv and features.csv; a study has one of them\n"
+            "  next: keep features.csv for precomputed features, or photos.csv for photos"
+        )
+    return "features"
+
+
+def reads_features(study: Study, network: NetworkSettings) -> bool:
+    """Whether training reads feature vectors: given ones, or those of an encoder that stands still."""
+    return network.is_frozen or kind_of(study) == "features"
+
+
+def refuse_settings_of_photos(network: NetworkSettings, augmentation: AugmentationSettings) -> None:
+    """Raises SettingsError for settings that a study of precomputed features cannot honour."""
+    where = "a study of precomputed features has no"
+    if network.last_blocks is not None:
+        raise SettingsError(f"setting network.train is {network.train!r}; {where} encoder\n  next: network.train all")
+    if augmentation.is_on:
+        raise SettingsError(
+            f"train.augmentation is on; {where} photos to change\n"
+            "  next: flip false, and brightness, contrast and shift 0"
+        )

@@ -1,0 +1,146 @@
+"""What is said before anything long begins: what will stop the study, and what it will not be able to tell.
+
+Anchors are weights and two moments, float32, so 12 bytes a parameter (``trajectory/anchors.py``).
+"""
+
+import math
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from grasp_psonet.errors import GraspError
+from grasp_psonet.evidence.intervals import MIN_PATIENTS, MIN_USABLE
+from grasp_psonet.proof import is_complete
+from grasp_psonet.pruning.settings import MOST_OF_TRAINING, out_of_proportion
+from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.tables.columns import PATIENT_ID, SPLIT
+
+if TYPE_CHECKING:
+    from grasp_psonet.cohort.tables import Cohort
+    from grasp_psonet.stages.job import Job
+
+_BYTES_A_PARAMETER = 12
+_MOST_OF_DISK = 0.9
+_FEW_VISITS = 5  # of a class in a split: an interval exists, and is wide
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """``faults`` will stop the study, sooner or later; ``notes`` will not."""
+
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def preflight(job: "Job", cohort: "Cohort") -> Preflight:
+    """Looks at splits, k, encoder weights and disk before anything is made of them."""
+    notes = [*split_notes(job, cohort), *k_notes(job, cohort)]
+    faults = _faults_of_k(job, cohort)
+    if not is_complete(job.study.run(BASELINE)):
+        unreachable = _faults_of_weights(job)
+        faults += unreachable
+        notes += [] if unreachable else disk_notes(job)
+    return Preflight(tuple(faults), tuple(notes))
+
+
+def split_notes(job: "Job", cohort: "Cohort") -> list[str]:
+    """Validation and test splits that are too small for an interval, or just large enough, with their visits per class."""
+    notes = []
+    what = {"val": "k is chosen there, and needs the spread of its gain", "test": "its figures will have no interval"}
+    for split, consequence in what.items():
+        visits = cohort.visits[cohort.visits[SPLIT] == split]
+        counts = visits[job.outcome.label_column].value_counts()
+        by_class = {name: int(counts.get(label, 0)) for label, name in enumerate(job.outcome.classes)}
+        if not len(visits) or not all(by_class.values()):
+            continue  # told of the tables themselves
+        told = f"{len(visits)} visits of {visits[PATIENT_ID].nunique()} patients ({_listed(by_class)})"
+        patients_of = visits.groupby(job.outcome.label_column)[PATIENT_ID].nunique()
+        num_patients = int(visits[PATIENT_ID].nunique())
+        if num_patients < MIN_PATIENTS or share_with_every_class(list(patients_of), num_patients) < MIN_USABLE:
+            notes.append(f"split {split} is too small for an interval: {told}; {consequence}")
+        elif min(by_class.values()) < _FEW_VISITS:
+            notes.append(f"split {split} is small: {told}; its intervals will be wide")
+    return notes
+
+
+def share_with_every_class(patients_by_class: list[int], num_patients: int) -> float:
+    """About how many resamples of the patients hold every class, as if classes were drawn independently of each other."""
+    return math.prod(1 - (1 - patients / num_patients) ** num_patients for patients in patients_by_class)
+
+
+def k_notes(job: "Job", cohort: "Cohort") -> list[str]:
+    """Values of k that take a large part of the training photos (visits, patients)."""
+    from grasp_psonet.stages.makers.prune import num_units_of
+
+    prune = job.settings.prune
+    num_units = num_units_of(cohort, prune.remove)
+    large = out_of_proportion(prune.k, num_units)
+    if not large:
+        return []
+    return [
+        f"prune.k takes {', '.join(map(str, large))} of {num_units} training {prune.remove}s, more than "
+        f"{MOST_OF_TRAINING:.0%}; smaller values suit this study, such as the fractions 0.01, 0.05, 0.2"
+    ]
+
+
+def disk_notes(job: "Job") -> list[str]:
+    """The anchors of the whole sweep over k where they do not fit the free disk."""
+    needed, free = anchor_bytes(job), shutil.disk_usage(job.study.folder).free
+    if needed <= _MOST_OF_DISK * free:
+        return []
+    return [
+        f"the anchors of all runs need about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free here; "
+        "a larger train.anchor_every keeps fewer"
+    ]
+
+
+def anchor_bytes(job: "Job") -> int:
+    """About the most that anchors take at one time: those of the baseline, one of each retrained run, and two more of
+    each training under way."""
+    train, num_retrained = job.settings.train, len(job.keep_lists())
+    of_baseline = math.ceil(train.epochs / train.anchor_every) + 2
+    of_retrained = of_baseline if job.settings.prune.retrained_anchors == "all" else 1
+    under_way = 2 * min(job.settings.machine.processes, num_retrained)
+    return _BYTES_A_PARAMETER * num_parameters(job) * (of_baseline + of_retrained * num_retrained + under_way)
+
+
+def num_parameters(job: "Job") -> int:
+    """Parameters of the study's network, built without their memory."""
+    import torch
+
+    from grasp_psonet.network.network import build_network
+
+    settings = replace(job.settings.network, weights="random")
+    with torch.device("meta"):
+        network = build_network(settings, job.settings.photos.edge_px, job.settings.seed, job.outcome)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _faults_of_k(job: "Job", cohort: "Cohort") -> list[str]:
+    from grasp_psonet.stages.makers.prune import refuse_same_lists
+
+    try:
+        refuse_same_lists(job.settings.prune, cohort)
+    except GraspError as error:
+        return [str(error)]
+    return []
+
+
+def _faults_of_weights(job: "Job") -> list[str]:
+    """Weights out of reach, and a network that cannot be built."""
+    from grasp_psonet.network.pretrained import refuse_unreachable
+
+    network = job.settings.network
+    file = job.study.folder / network.weights
+    if file.suffix and not file.is_file():
+        return [f"network.weights is {network.weights!r}: {file} is no file\n  next: correct its path, or bring it"]
+    try:
+        refuse_unreachable(network.encoder, network.weights)
+        num_parameters(job)
+    except GraspError as error:
+        return [str(error)]
+    return []
+
+
+def _listed(by_class: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in by_class.items())
