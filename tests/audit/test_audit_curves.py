@@ -62,6 +62,7 @@ def audited(seed: int = 0, num_visits: int = 120) -> pd.DataFrame:
             "patient_id": [f"p{v // 3:03d}" for v in range(num_visits)],
             "is_audited": True,
             "readers_disagree": pd.Series(disagree_V, dtype="boolean"),
+            "label_reader1": pd.Series(np.arange(num_visits) % 3, dtype="int64"),
             "largest": rng.normal(size=num_visits) + 3 * disagree_V,
             "visit_loss": rng.normal(size=num_visits) + 0.5 * disagree_V,
             "random": rng.random(num_visits),
@@ -134,3 +135,27 @@ def test_disagreement_everywhere_leaves_no_auroc() -> None:
 def test_point_of_the_paper() -> None:
     """Abstract and Fig. 3: the top 30 % hold 90.3 % of the disagreements."""
     assert PAPER_POINT == (0.30, 0.903)
+
+
+def test_what_the_class_alone_explains_is_gone_within_class() -> None:
+    rng = np.random.default_rng(0)
+    table = audited(num_visits=300)
+    rate_V = np.array([0.1, 0.5, 0.2])[table["label_reader1"]]
+    disagree_V = rng.random(300) < rate_V
+    table["readers_disagree"] = pd.Series(disagree_V, dtype="boolean")
+    table["class_only"] = rate_V
+    table["self_confidence"] = rate_V + 0.4 * disagree_V + 0.2 * rng.normal(size=300)
+    table["crowdlab"] = disagree_V.astype(float)
+    table["expected_disagreement"] = rate_V
+    found = audit_curves(table, AUDIT, EVALUATE, 0)
+    assert "crowdlab" not in set(found.summary["ranking"]), "it was told what it would have to find"
+    auroc = found.summary[found.summary["metric"] == "auroc"].set_index("ranking")
+    assert auroc.loc["class_only", "value"] > 0.65
+    assert auroc.loc["class_only", "within_class"] == pytest.approx(0.5)
+    assert 0.75 < auroc.loc["self_confidence", "within_class"] < auroc.loc["self_confidence", "value"]
+    assert (auroc["within_class_low"] <= auroc["within_class"]).all()
+    at = found.summary[found.summary["metric"] == "found_at_inspected"].set_index("ranking")
+    assert at.loc["class_only", "within_class"] == pytest.approx(AUDIT.inspected)
+    error = found.summary[found.summary["metric"] == "calibration_error"]
+    assert error["ranking"].tolist() == ["expected_disagreement"]
+    assert error["value"].iloc[0] < 0.12

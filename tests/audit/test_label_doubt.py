@@ -60,12 +60,10 @@ def test_crowdlab_doubts_the_reader_whom_the_model_contradicts() -> None:
 
 
 def test_neighbours_by_hand() -> None:
-    angle = np.deg2rad([0, 10, 30, 180, 190])
-    feature = np.column_stack([np.cos(angle), np.sin(angle)])
-    feature = np.vstack([feature, -feature])  # mean 0; the spread is 1 up to a factor per axis
-    label = np.array([0, 0, 1, 1, 1, 0, 0, 0, 1, 1])
+    feature = np.random.default_rng(4).normal(size=(10, 3)) * [1, 20, 0.1] + 5
+    label = (feature[:, 0] > np.median(feature[:, 0])).astype(np.int64)
     patients = [f"p{v}" for v in range(10)]
-    z = feature / feature.std(axis=0)
+    z = (feature - feature.mean(axis=0)) / feature.std(axis=0)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     distance = 1 - z @ z.T
     np.fill_diagonal(distance, np.inf)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from grasp_psonet.cli import main
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.setting import as_tree
-from grasp_psonet.settings import StudySettings, dotted_paths, parse
+from grasp_psonet.settings import StudySettings, dotted_paths, load, parse
 from grasp_psonet.stages.declared import (
     AuditNeeds,
     EvaluateNeeds,
@@ -18,8 +19,11 @@ from grasp_psonet.stages.declared import (
     TraceNeeds,
     TrainNeeds,
 )
+from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.needs import at, declared, needs_of, recorded
+from grasp_psonet.stages.pipeline import read_by
 from grasp_psonet.stages.steps import NAMES, STEPS
+from grasp_psonet.study import Study
 
 
 @dataclass(frozen=True)
@@ -104,3 +108,17 @@ def test_the_steps_are_in_the_order_of_what_they_read() -> None:
 
 def test_a_device_that_is_named_is_taken_at_its_word() -> None:
     assert [resolved_device(name) for name in ("cpu", "cuda")] == ["cpu", "cuda"]
+
+
+def test_the_audit_waits_for_no_pruning(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    assert main(["cohort", str(study), "--preset", "tiny", "--cohort.num_views", "1"]) == 0
+    job = Job(Study(study), load(study / "study.yaml", {"prune.k": "[]"}))
+    assert job.keep_lists() == []
+    read = {
+        name: [task.title for task in read_by(job, STEPS[NAMES.index(name)], STEPS[: NAMES.index(name)])]
+        for name in ("audit", "explain", "learning")
+    }
+    assert read["audit"] == ["prepare", "features", "folds", "train baseline"]
+    assert read["learning"] == ["prepare", "features", "folds", "train baseline"]
+    assert read["explain"] == ["prepare", "train baseline", "trace"]

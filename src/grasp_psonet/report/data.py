@@ -162,7 +162,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Audit:
-    """Which training visits should be read again; ``rankings`` is empty where no visit was read twice."""
+    """Which training visits should be read again; ``rankings``, the review list's first, is empty where none was read twice."""
 
     ranking: str
     visits: int

@@ -60,17 +60,17 @@ def removal_figure(arms: Shown, reader: int, reader_name: str, told: Figures) ->
 
 
 def audit_figure(audit: Shown, paper: Shown) -> Markup:
-    """Fraction of disagreements found against fraction of visits inspected, one line per ranking, and the paper's point."""
+    """Fraction of disagreements found by fraction of visits inspected: the first rankings, and the paper's point."""
     axes = Axes(1.0, (0.0, 1.0))
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
     parts = axes.frame(ticks, ticks, "visits read again", "disagreements found")
     at = axes.x(audit["inspected"].raw)
     parts.append(element("line", {"class": "level", "x1": at, "x2": at, "y1": axes.y(0.0), "y2": axes.y(1.0)}))
-    rankings = list(enumerate(audit["rankings"]))
+    rankings = list(enumerate(audit["rankings"]))[:NUM_LINE_STYLES]
     for i, ranking in reversed(rankings):
         pairs = zip(ranking["inspected"].raw, ranking["found"].raw, strict=True)
         path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in pairs)
-        parts.append(element("polyline", {"class": f"path line-{i % NUM_LINE_STYLES}", "points": path}))
+        parts.append(element("polyline", {"class": f"path line-{i}", "points": path}))
     x, y = axes.x(paper["inspected"].raw), axes.y(paper["found"].raw)
     diamond = f"{x:.1f},{y - 6:.1f} {x + 6:.1f},{y:.1f} {x:.1f},{y + 6:.1f} {x - 6:.1f},{y:.1f}"
     parts.append(element("polygon", {"class": "paper", "points": diamond}))
@@ -78,7 +78,7 @@ def audit_figure(audit: Shown, paper: Shown) -> Markup:
     return _figure(
         "audit-curve",
         "Disagreements found by fraction of visits read again",
-        "One line for each ranking; the table beside the figure states where each stands at the audit's fraction.",
+        "One line for each of the first rankings of the table beside the figure, which states where all stand.",
         parts,
     )
 

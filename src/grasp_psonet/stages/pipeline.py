@@ -54,7 +54,7 @@ def make_step(job: Job, name: str) -> None:
     """Makes one step if all that it reads stands under the settings of now. Raises StageError naming what does not."""
     refuse_other_cohort(job)
     *before, wanted = _steps(name)
-    for task in _read_by(job, wanted, before):
+    for task in read_by(job, wanted, before):
         verdict = judge(task)
         refuse_damaged(task, verdict)
         if verdict.state != "valid":
@@ -64,7 +64,7 @@ def make_step(job: Job, name: str) -> None:
     _make(job, wanted, None)
 
 
-def _read_by(job: Job, wanted: Step, before: Sequence[Step]) -> list[Task]:
+def read_by(job: Job, wanted: Step, before: Sequence[Step]) -> list[Task]:
     """The tasks of earlier steps that this one reads, directly or through others, in their order."""
     if wanted.reads_keep_lists:
         return [task for step in before for task in step.tasks(job)]

@@ -190,8 +190,14 @@ AUDIT_SUMMARY = Table(
             "0 to 1",
             nullable=True,
         ),
-        Column(c.WITHIN_CLASS_LOW, FLOAT64, "lower end of its interval", "0 to 1", nullable=True),
-        Column(c.WITHIN_CLASS_HIGH, FLOAT64, "its upper end", "0 to 1", nullable=True),
+        Column(
+            c.WITHIN_CLASS_LOW,
+            FLOAT64,
+            "lower end of its interval; missing where there is none",
+            "0 to 1",
+            nullable=True,
+        ),
+        Column(c.WITHIN_CLASS_HIGH, FLOAT64, "its upper end; missing where there is none", "0 to 1", nullable=True),
         *_NUMBERS,
     ),
 )

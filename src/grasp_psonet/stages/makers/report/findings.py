@@ -56,7 +56,8 @@ def audit_of(job: Job) -> data.Audit:
     curve, summary = AUDIT_CURVE.read(folder / "curve.parquet"), AUDIT_SUMMARY.read(folder / "summary.parquet")
     audited = table[table[IS_AUDITED]]
     settings = job.settings.audit
-    rankings = tuple(_ranking(str(name), points, summary) for name, points in curve.groupby(RANKING, sort=False))
+    rankings = [_ranking(str(name), points, summary) for name, points in curve.groupby(RANKING, sort=False)]
+    rankings.sort(key=lambda ranking: (ranking.name != settings.ranking, -(ranking.auroc.value or 0.0)))
     return data.Audit(
         ranking=settings.ranking,
         visits=len(audited),
@@ -66,7 +67,7 @@ def audit_of(job: Job) -> data.Audit:
         review=tuple(
             _review_visit(row, settings.ranking, job.outcome) for row in review.head(_NUM_REVIEW).to_dict("records")
         ),
-        rankings=rankings,
+        rankings=tuple(rankings),
         why_not=(folder / "why_not.txt").read_text(encoding="utf-8"),
     )
 
