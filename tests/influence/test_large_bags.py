@@ -27,6 +27,7 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import trained_weights_of, write_anchor
+from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -76,12 +77,12 @@ def _trained(folder: Path, count: int) -> tuple[TrainedNetwork, list[Bag], Featu
         )
         for v in range(3)
     ]
-    network, optimizer = _network(), OptimizerSettings(lr=1e-2)
+    network, law = _network(), AdamLaw.of(OptimizerSettings(lr=1e-2))
     plan = batch_plan({bag.visit_id: bag.label for bag in bags[:2]}, 1, 2, "shuffled", 0)
     source = BatchSource({bag.visit_id: bag for bag in bags[:2]}, store)
-    (step,) = recorded_steps(network, plan, source, optimizer, AdamState.at_start(trained_weights_of(network)))
+    (step,) = recorded_steps(network, plan, source, law, AdamState.at_start(trained_weights_of(network)))
     write_anchor(folder, step.anchor(network))
-    return TrainedNetwork(network, Trajectory(folder, step.rows(), 1, optimizer)), bags, store
+    return TrainedNetwork(network, Trajectory(folder, step.rows(), 1, law)), bags, store
 
 
 @pytest.mark.parametrize("formula", ["cosine", "adam"])
