@@ -49,14 +49,18 @@ def damages_of(study: Path) -> list[Damage]:
     return [Damage(file, kind) for file in chosen.values() for kind in _SPOILED]
 
 
+_READERS = {"features": "audit", "out_of_fold": "evaluate"}  # steps that read a stage which the report does not
+
+
 def is_named_before_use(study: Path, damage: Damage, copy: Path) -> bool:
     """Damages a copy of a finished study and lets every stage be used: whether it stops, names the file and makes nothing."""
     shutil.copytree(study, copy, copy_function=os.link)
     _spoil(copy / damage.file, damage)
     page = Study(copy).report / "report.html"
     before = page.stat().st_ino if page.exists() else None
-    is_of_report = damage.file.startswith("report/")
-    words = ["run", str(copy), *([] if is_of_report else ["--remake", "report"])]
+    stage = damage.file.split("/")[0]
+    remade = _READERS.get(stage, "report")
+    words = ["run", str(copy), *([] if stage == "report" else ["--remake", remade])]
     told = io.StringIO()
     with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
         code = main(words)

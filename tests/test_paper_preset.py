@@ -17,7 +17,7 @@ from benchmarks.paper_preset.needs import NEEDS, message, missing
 from benchmarks.paper_preset.options import parser, request_of
 from benchmarks.paper_preset.parts import make_parts
 from grasp_psonet.progress import log
-from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.names import BASELINE, PROBE
 from grasp_psonet.study import Study
 
 SMALL = ["--small", "--device", "cpu", "--processes", "1", "--epochs", "2", "--folder"]
@@ -50,7 +50,7 @@ def test_a_stopped_study_goes_on_and_ends_with_every_figure(tmp_path: Path, caps
     assert figures["train"]["photos_per_second"] > 0
     assert figures["train"]["hours_of_100_epochs"] == pytest.approx(figures["train"]["seconds_per_epoch"] / 36)
     assert figures["trace"]["anchors"] * figures["trace"]["photos"] > 0
-    assert set(figures["evaluation"]["runs"]) == {BASELINE, "paper-kept-errors-checkpoints-each-k3"}
+    assert set(figures["evaluation"]["runs"]) == {BASELINE, PROBE, "paper-kept-errors-checkpoints-each-k3"}
     assert figures["evaluation"]["removed_photos"]["paper-kept-errors-checkpoints-each-k3"] > 0
     for readers in figures["evaluation"]["runs"].values():
         assert set(readers) == {"reader1", "reader2"}

@@ -112,7 +112,7 @@ def test_equal_settings_have_equal_trees() -> None:
         ("severity.cutoffs", "a,b", "severity.cutoffs.0 is 'a'; wanted: a number"),
         ("severity.ties", "lower,lowe", "severity.ties.1 is 'lowe'; wanted: 'lower' or 'upper'"),
         ("severity.score_range", "1", "1 of severity.score_range is missing, which is [1]"),
-        ("trace.summed", "maybe", "trace.summed is 'maybe'; wanted: true or false"),
+        ("trace.sum_queries", "maybe", "trace.sum_queries is 'maybe'; wanted: true or false"),
         ("trace.parameters", "5", "trace.parameters is 5; wanted: text or a list"),
     ],
 )

@@ -44,7 +44,6 @@ def decided_epochs(request: Request) -> int:
     note = request.folder / EPOCHS
     if not note.exists():
         job = job_of(request, 1)
-        write_start(job)
         log.info("timing a few steps")
         found = calibrate(job)
         budget_s = request.budget_minutes * 60
@@ -70,5 +69,6 @@ def _make_part(job: Job, part: str) -> None:
 
 def _make_cohort(request: Request) -> None:
     started, start = time.time(), time.monotonic()
+    write_start(job_of(request, 1))
     if make_cohort(job_of(request, 1)):
         note_made(request.folder, Attempt("cohort", started, time.monotonic() - start, True))

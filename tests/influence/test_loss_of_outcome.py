@@ -17,9 +17,8 @@ from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.loss import LOSSES
 from grasp_psonet.trajectory.records import visit_weights
-from tests import tiny_run
 from tests.tiny_run import TinyRun
-from tests.tiny_study import tiny_bags, tiny_network
+from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
 
 class Number(Outcome):
@@ -48,9 +47,8 @@ def bags_with_numbers(num_visits: int) -> tuple[dict[str, Bag], np.ndarray]:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
     monkeypatch.setitem(LOSSES, "number", squared_error)  # type: ignore[misc]
-    monkeypatch.setattr(tiny_run, "tiny_network", partial(tiny_network, outcome=Number()))
-    monkeypatch.setattr(tiny_run, "tiny_bags", bags_with_numbers)
-    return TinyRun.train(tmp_path)
+    make_network = partial(tiny_network, outcome=Number())
+    return TinyRun.train(tmp_path, make_network=make_network, source=tiny_source(*bags_with_numbers(8)))
 
 
 def gradient_of(run: TinyRun, network: torch.nn.Module, bag: Bag) -> Tensor:

@@ -36,8 +36,8 @@ def at_step(run: TinyRun) -> dict[int, list[Bag]]:
     return {FIRST: [v6.only(first)], LAST: [v7.only(v7.photo_ids[0]), v6.only(last)]}
 
 
-def traced(run: TinyRun, queries: Queries, counting: Counting = "checkpoints", *, summed: bool = False) -> Traced:
-    settings = TraceSettings(counting=counting, sum_queries=summed)
+def traced(run: TinyRun, queries: Queries, counting: Counting = "checkpoints", *, sum_queries: bool = False) -> Traced:
+    settings = TraceSettings(counting=counting, sum_queries=sum_queries)
     return trace(run.trained(), run.request(settings, FORMULAS, queries=queries))
 
 
@@ -91,13 +91,13 @@ def test_counted_by_steps_they_count_in_the_steps_before_their_anchor(
 
 
 @pytest.mark.parametrize("counting", ["even", "checkpoints", "steps"])
-@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("sum_queries", [False, True])
 def test_what_anchors_add_adds_up(
-    run: TinyRun, at_step: dict[int, list[Bag]], counting: Counting, summed: bool
+    run: TinyRun, at_step: dict[int, list[Bag]], counting: Counting, sum_queries: bool
 ) -> None:
-    whole = traced(run, at_step, counting, sum_queries=summed)
-    parts = [traced(run, {step: queries}, counting, sum_queries=summed) for step, queries in at_step.items()]
-    rows = [[0] if summed else [whole.query_ids.index(name) for name in part.query_ids] for part in parts]
+    whole = traced(run, at_step, counting, sum_queries=sum_queries)
+    parts = [traced(run, {step: queries}, counting, sum_queries=sum_queries) for step, queries in at_step.items()]
+    rows = [[0] if sum_queries else [whole.query_ids.index(name) for name in part.query_ids] for part in parts]
     for formula in FORMULAS:
         total = np.zeros_like(whole.by_formula[formula])
         for part, at in zip(parts, rows, strict=True):

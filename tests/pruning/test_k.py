@@ -23,10 +23,14 @@ def test_a_fraction_is_its_nearest_whole_number_and_at_least_one(k: float, num_u
     assert count == 1 or abs(count - exact) <= Fraction(1, 2) + Fraction(1, 10**9)
 
 
-@pytest.mark.parametrize("k", [[0], [0.0], [1.5], [-0.1], [20.0], [0.05, 0.05], []])
+@pytest.mark.parametrize("k", [[0], [0.0], [1.5], [-0.1], [20.0], [0.05, 0.05]])
 def test_what_is_neither_count_nor_fraction_is_refused(k: list[float]) -> None:
     with pytest.raises(SettingsError, match=r"prune\.k"):
         parse({"prune": {"k": k}}, "the test")
+
+
+def test_no_value_of_k_prunes_nothing() -> None:
+    assert parse({"prune": {"k": []}}, "the test").prune.k == ()
 
 
 def test_counts_stay_counts_and_fractions_fractions() -> None:

@@ -124,7 +124,7 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
 @pytest.mark.process
 def test_retrained_runs_keep_the_anchor_of_their_kept_epoch_alone(tiny_demo: Path) -> None:
     job = Job(Study(tiny_demo), load(tiny_demo / "study.yaml"))
-    assert len(anchor_steps(TrainedRun(job).trajectory.anchors)) == 2
+    assert len(anchor_steps(TrainedRun(job).trajectory.anchors)) == 3
     for name in ("cosine-k3", "cosine-k3-random"):
         run = TrainedRun(job, name)
         assert anchor_steps(run.trajectory.anchors) == [run.kept_step]

@@ -55,7 +55,7 @@ def _confident_learning(p_VC: Floats, label_V: NDArray[np.int64]) -> Floats:
         return np.zeros(len(label_V))
     p_VC, label_V = _of_present(p_VC, present), np.searchsorted(present, label_V)
     quality_V = get_label_quality_scores(label_V, p_VC, method="self_confidence", adjust_pred_probs=True)
-    is_issue_V = find_label_issues(label_V, p_VC, filter_by="prune_by_noise_rate", n_jobs=1)
+    is_issue_V = find_label_issues(label_V, p_VC, filter_by="prune_by_noise_rate", n_jobs=1, min_examples_per_class=0)
     doubt_V: Floats = 1 - np.asarray(quality_V, dtype=np.float64) + is_issue_V
     return doubt_V
 

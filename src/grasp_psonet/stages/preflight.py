@@ -49,12 +49,13 @@ def split_notes(job: "Job", cohort: "Cohort") -> list[str]:
     what = {"val": "k is chosen there, and needs the spread of its gain", "test": "its figures will have no interval"}
     for split, consequence in what.items():
         visits = cohort.visits[cohort.visits[SPLIT] == split]
-        counts = visits[job.outcome.label_column].value_counts()
-        by_class = {name: int(counts.get(label, 0)) for label, name in enumerate(job.outcome.classes)}
+        strata = visits[job.outcome.label_column].map(job.outcome.stratum_of)
+        counts = strata.value_counts()
+        by_class = {name: int(counts.get(stratum, 0)) for stratum, name in enumerate(job.outcome.strata)}
         if not len(visits) or not all(by_class.values()):
             continue  # told of the tables themselves
         told = f"{len(visits)} visits of {visits[PATIENT_ID].nunique()} patients ({_listed(by_class)})"
-        patients_of = visits.groupby(job.outcome.label_column)[PATIENT_ID].nunique()
+        patients_of = visits.groupby(strata)[PATIENT_ID].nunique()
         num_patients = int(visits[PATIENT_ID].nunique())
         if num_patients < MIN_PATIENTS or share_with_every_class(list(patients_of), num_patients) < MIN_USABLE:
             notes.append(f"split {split} is too small for an interval: {told}; {consequence}")
