@@ -37,6 +37,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluate": {"replicates": 200},
         "explain": {"flagged": 4, "errors": 4},
     },
+    # a study of some 100 to 800 visits on a laptop without network: the head alone learns, on features computed once
+    "small": {
+        "photos": {"edge_px": 224},
+        "network": {
+            "encoder": "efficientnet_lite0",
+            "weights": "packaged",
+            "train": "head",
+            "feature_length": 64,
+            "attention_hidden": 32,
+            "head_hidden": 0,
+        },
+        "train": {"epochs": 30, "optimizer": {"kind": "adamw", "lr": 1e-4, "weight_decay": 1e-2}},
+    },
     # the paper's study size and recipe (section 3.2): a GPU and days
     "paper": {
         "cohort": {
