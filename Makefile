@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(VENV)-uv/bin/uv
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-truth bench-demo bench-trace bench-paper bench-stages lock clean
+.PHONY: demo test check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -30,6 +30,9 @@ bench-trace: $(READY) requirements-bench.lock  ## what tracing costs beside a pl
 
 bench-stages: $(READY)   ## what a look at a finished study and its proof cost, and which damages are named
 	$(BIN)/python -m benchmarks.stages_proof
+
+bench-head: $(READY)     ## a head on frozen features beside a linear probe, on a study of yours: STUDY=folder
+	$(BIN)/python -m benchmarks.frozen_head $(STUDY)
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset
