@@ -17,7 +17,7 @@ from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged, parse
 from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
-from grasp_psonet.stages.declared import train_task
+from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.retrain import train_together
 from grasp_psonet.stages.names import BASELINE, KeepList

@@ -15,9 +15,9 @@ import torch
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.stages.declared import TrainNeeds
+from grasp_psonet.stages.declared.declaring import needs_of
+from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.stages.run import RunInputs
 from grasp_psonet.training.law import parameter_groups
 from grasp_psonet.training.predict import predict_bags

@@ -18,7 +18,7 @@ from benchmarks.truth.counterfactual import datamodel_score, mean_over_queries
 from benchmarks.truth.rankings import combinations
 from grasp_psonet.chance import generator
 from grasp_psonet.stage import Task, judge, run_task
-from grasp_psonet.stages.declared import train_task
+from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.retrain import train_together
 from grasp_psonet.stages.makers.trace import trace_queries

@@ -26,11 +26,11 @@ from grasp_psonet.progress import progress
 from grasp_psonet.pruning.selection import select
 from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.stage import Task, run_task
-from grasp_psonet.stages.declared import TrainNeeds
+from grasp_psonet.stages.declared.declaring import declared, needs_of
+from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.trace import run_queries, trace_queries
 from grasp_psonet.stages.names import BASELINE, KeepList
-from grasp_psonet.stages.needs import declared, needs_of
 from grasp_psonet.stages.run import RunInputs, TrainedRun, removed_photos
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags

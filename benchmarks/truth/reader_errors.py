@@ -15,7 +15,7 @@ from grasp_psonet.audit.rankings import RANKINGS
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.stage import run_task
-from grasp_psonet.stages.declared import audit_task
+from grasp_psonet.stages.declared.tasks import audit_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.trace import run_queries, trace_queries
 from grasp_psonet.stages.run import TrainedRun

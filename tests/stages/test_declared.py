@@ -8,7 +8,8 @@ from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, dotted_paths, load, parse
-from grasp_psonet.stages.declared import (
+from grasp_psonet.stages.declared.declaring import at, declared, needs_of, recorded
+from grasp_psonet.stages.declared.needs import (
     AuditNeeds,
     EvaluateNeeds,
     ExplainNeeds,
@@ -20,7 +21,6 @@ from grasp_psonet.stages.declared import (
     TrainNeeds,
 )
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.needs import at, declared, needs_of, recorded
 from grasp_psonet.stages.pipeline import read_by
 from grasp_psonet.stages.steps import NAMES, STEPS
 from grasp_psonet.study import Study

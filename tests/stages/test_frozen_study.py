@@ -11,10 +11,10 @@ import torch
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.cli import main
 from grasp_psonet.settings import load
-from grasp_psonet.stages.declared import TrainNeeds
+from grasp_psonet.stages.declared.declaring import needs_of
+from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.train import make_run
-from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 from grasp_psonet.tables.traces import KEEP_LIST

@@ -11,14 +11,15 @@ import pytest
 from grasp_psonet.cli import _job, main
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.stage import Task, run_task
-from grasp_psonet.stages.declared import EvaluateNeeds, ExplainNeeds, explain_task, prune_tasks
+from grasp_psonet.stages.declared.declaring import needs_of
+from grasp_psonet.stages.declared.needs import EvaluateNeeds, ExplainNeeds
+from grasp_psonet.stages.declared.tasks import explain_task, prune_tasks
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers import evaluate
 from grasp_psonet.stages.makers.explain import flagged_photos
 from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.names import BASELINE
-from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.tables.traces import SCORES
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from grasp_psonet.cohort.outcome import Outcome
     from grasp_psonet.cohort.tables import Cohort
-    from grasp_psonet.stages.declared import CohortNeeds
+    from grasp_psonet.stages.declared.needs import CohortNeeds
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from grasp_psonet.network.network import BagNetwork, build_network, build_networ
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
-from grasp_psonet.stages.declared import TrainNeeds
+from grasp_psonet.stages.declared.declaring import needs_of
+from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.kind import reads_features
 from grasp_psonet.stages.names import BASELINE
-from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grasp_psonet.stage import Task
-from grasp_psonet.stages import declared
+from grasp_psonet.stages.declared import tasks
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -36,44 +36,44 @@ STEPS = (
         "prepare",
         "photos -> store: upright, without metadata, one size",
         ("photos", "machine.processes"),
-        declared.prepare_tasks,
+        tasks.prepare_tasks,
     ),
     Step(
         "features",
         "the encoder's feature of every photo, computed once",
         ("network", "train.augmentation", "machine"),
-        _one(declared.features_task),
+        _one(tasks.features_task),
     ),
     Step(
         "folds",
         "every visit predicted by probes that saw none of its patient's visits",
         ("out_of_fold", "seed"),
-        _one(declared.out_of_fold_task),
+        _one(tasks.out_of_fold_task),
     ),
     Step(
         "train",
         "the baseline run, with its whole trajectory on record",
         ("seed", "network", "train", "machine"),
-        _one(declared.train_task),
+        _one(tasks.train_task),
     ),
     Step(
         "learning",
         "whether the baseline learned what is worth tracing: against class frequencies and a linear probe",
         ("evaluate",),
-        _one(declared.learning_task),
+        _one(tasks.learning_task),
     ),
     Step(
         "trace",
         "influence of every training photo on the validation visits that the network got wrong, epoch by epoch",
         ("trace", "machine"),
-        _one(declared.trace_task),
+        _one(tasks.trace_task),
     ),
-    Step("prune", "keep lists for each k, and the controls", ("prune", "seed"), declared.prune_tasks),
+    Step("prune", "keep lists for each k, and the controls", ("prune", "seed"), tasks.prune_tasks),
     Step(
         "retrain",
         "one run per keep list",
         ("machine", "prune.controls"),
-        declared.retrain_tasks,
+        tasks.retrain_tasks,
         reads_keep_lists=True,
         goes_side_by_side=True,
     ),
@@ -81,21 +81,21 @@ STEPS = (
         "evaluate",
         "the choice of k on validation; both readers, subgroups, intervals, paired comparisons",
         ("evaluate", "severity"),
-        _one(declared.evaluate_task),
+        _one(tasks.evaluate_task),
         reads_keep_lists=True,
     ),
     Step(
         "audit",
         "training visits ranked for re-reading, beside simpler rankings",
         ("audit",),
-        _one(declared.audit_task),
+        _one(tasks.audit_task),
     ),
     Step(
         "explain",
         "Grad-CAM inside the bag, for flagged photos and for errors",
         ("explain",),
-        _one(declared.explain_task),
+        _one(tasks.explain_task),
     ),
-    Step("report", "report.html and results.json", (), _one(declared.report_task), reads_keep_lists=True),
+    Step("report", "report.html and results.json", (), _one(tasks.report_task), reads_keep_lists=True),
 )
 NAMES = tuple(step.name for step in STEPS)

@@ -14,7 +14,7 @@ from grasp_psonet.influence.formulas import FORMULAS, Formula
 from grasp_psonet.influence.tracing.self_influence import self_influence
 from grasp_psonet.out_of_fold.predict import averaged
 from grasp_psonet.progress import progress
-from grasp_psonet.stages.declared import AuditNeeds
+from grasp_psonet.stages.declared.needs import AuditNeeds
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.audit import (
     AUDIT_CURVE,

@@ -11,7 +11,7 @@ from grasp_psonet.evidence.choose import choose_k, gain_standard_error
 from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import write_json
-from grasp_psonet.stages.declared import EvaluateNeeds
+from grasp_psonet.stages.declared.needs import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
 from grasp_psonet.tables.columns import val_column
 from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES

@@ -14,7 +14,7 @@ from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.pruning.ranking import ranked_photos
-from grasp_psonet.stages.declared import ExplainNeeds
+from grasp_psonet.stages.declared.needs import ExplainNeeds
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.columns import CAM_LARGEST, FILE, LOSS, PHOTO_ID, PREDICTED, QUERY_ID, REASON, TARGET, VISIT_ID

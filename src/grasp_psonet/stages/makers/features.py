@@ -9,7 +9,7 @@ from grasp_psonet.features.instances import write_vectors
 from grasp_psonet.features.store import CARD_FILE
 from grasp_psonet.files import write_json
 from grasp_psonet.network.encoder import EncoderCard
-from grasp_psonet.stages.declared import FeatureNeeds
+from grasp_psonet.stages.declared.needs import FeatureNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import with_weights_of
 from grasp_psonet.tables.columns import KEY, PATH

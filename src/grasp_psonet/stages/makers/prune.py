@@ -16,7 +16,7 @@ from grasp_psonet.pruning.overlap import overlap_table, removal_rates
 from grasp_psonet.pruning.ranking import units_of
 from grasp_psonet.pruning.selection import select
 from grasp_psonet.pruning.settings import K, PruneSettings, Remove, count_of, num_rankings, refuse_same_counts
-from grasp_psonet.stages.declared import PruneNeeds
+from grasp_psonet.stages.declared.needs import PruneNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import OVERLAP
 from grasp_psonet.stages.names import KeepList

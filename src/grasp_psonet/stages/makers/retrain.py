@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from grasp_psonet.progress import show_plainly, track
 from grasp_psonet.stage import run_task
-from grasp_psonet.stages.declared import train_task
+from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 
 

@@ -11,7 +11,7 @@ from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
-from grasp_psonet.stages.declared import RetrainNeeds, TrainNeeds
+from grasp_psonet.stages.declared.needs import RetrainNeeds, TrainNeeds
 from grasp_psonet.stages.run import RunInputs, removed_photos
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS, val_column

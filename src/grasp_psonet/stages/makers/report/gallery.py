@@ -8,13 +8,13 @@ from PIL import Image
 
 from grasp_psonet.photos.decode import decode_photo
 from grasp_psonet.report import data
-from grasp_psonet.stages.declared import ExplainNeeds
+from grasp_psonet.stages.declared.declaring import needs_of
+from grasp_psonet.stages.declared.needs import ExplainNeeds
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.explain import flagged_photos
 from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.names import BASELINE
-from grasp_psonet.stages.needs import needs_of
 from grasp_psonet.tables.columns import (
     ATTENTION,
     CAM_LARGEST,

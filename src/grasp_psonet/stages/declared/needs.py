@@ -1,0 +1,166 @@
+"""The settings that each stage depends on: recorded in its note, and all that its maker is given."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from grasp_psonet.audit.settings import AuditSettings
+from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
+from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.explain.settings import ExplainSettings
+from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
+from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, applied_rule
+from grasp_psonet.stages.declared.declaring import at
+from grasp_psonet.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from grasp_psonet.cohort.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class PrepareNeeds:
+    """Settings of the store."""
+
+    edge_px: int = at("photos.edge_px")
+
+
+@dataclass(frozen=True)
+class FeatureNeeds:
+    """Settings of the feature store; augmentation is off here where training does not read features."""
+
+    encoder: str = at("network.encoder")
+    weights: str = at("network.weights")
+    augmentation: AugmentationSettings = at("train.augmentation")
+    edge_px: int = at("photos.edge_px")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class NoNeeds:
+    """A stage that depends on no setting."""
+
+
+@dataclass(frozen=True)
+class CohortNeeds:
+    """Settings that the tables of a study are read under: what labels a visit, and how patients are drawn into splits."""
+
+    seed: int
+    severity: SeveritySettings
+    split: SplitSettings
+
+    @property
+    def outcome(self) -> "Outcome":
+        """What a visit's label is and what is learned from it."""
+        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
+
+        return outcome_of(self.severity)
+
+
+@dataclass(frozen=True)
+class OutOfFoldNeeds(CohortNeeds):
+    """Settings of the out-of-fold predictions."""
+
+    out_of_fold: OutOfFoldSettings
+
+
+@dataclass(frozen=True)
+class LearningNeeds(CohortNeeds):
+    """Settings of the learning check."""
+
+    evaluate: EvaluateSettings
+
+
+@dataclass(frozen=True)
+class TrainNeeds(CohortNeeds):
+    """Settings of a run."""
+
+    network: NetworkSettings
+    train: TrainSettings
+    edge_px: int = at("photos.edge_px")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class RetrainNeeds(TrainNeeds):
+    """Settings of a run on a keep list."""
+
+    retrained_anchors: Literal["kept", "all"] = at("prune.retrained_anchors")
+
+
+@dataclass(frozen=True)
+class TraceNeeds:
+    """Settings of a trace; labels and machine are those of its run."""
+
+    trace: TraceSettings
+    severity: SeveritySettings
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class RankingNeeds:
+    """Settings that rank photos for pruning."""
+
+    rule: Rule = at("prune.rule")
+    end: End = at("prune.end")
+    remove: Remove = at("prune.remove")
+    sum_queries: bool = at("trace.sum_queries")
+
+    @property
+    def rules(self) -> PruneSettings:
+        """The settings of pruning with the rule that applies."""
+        rule = applied_rule(self.rule, self.sum_queries)
+        return PruneSettings(rule=rule, end=self.end, remove=self.remove)
+
+
+@dataclass(frozen=True)
+class PruneNeeds(RankingNeeds, CohortNeeds):
+    """Settings of a keep list, and of a control; its k stands in its name."""
+
+    keep_at_least: int = at("prune.keep_at_least")
+    cap_per_group: float | None = at("prune.cap_per_group")
+    cap_column: str | None = at("prune.cap_column")
+
+    @property
+    def rules(self) -> PruneSettings:
+        """The settings of pruning with the rule that applies."""
+        return replace(
+            super().rules,
+            keep_at_least=self.keep_at_least,
+            cap_per_group=self.cap_per_group,
+            cap_column=self.cap_column,
+        )
+
+
+@dataclass(frozen=True)
+class EvaluateNeeds(CohortNeeds):
+    """Settings of the evaluation."""
+
+    evaluate: EvaluateSettings
+    k: tuple[K, ...] = at("prune.k")
+    controls: tuple[Control, ...] = at("prune.controls")
+
+
+@dataclass(frozen=True)
+class AuditNeeds:
+    """Settings of the audit; labels, splits and machine are those of its run."""
+
+    audit: AuditSettings
+    evaluate: EvaluateSettings
+    severity: SeveritySettings
+    seed: int
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class ExplainNeeds(RankingNeeds):
+    """Settings of the maps; those of pruning say which photos leave first."""
+
+    explain: ExplainSettings = at("explain")
+    device: str = at("machine.device")
+    threads: int = at("machine.threads")
