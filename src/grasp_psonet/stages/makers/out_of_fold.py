@@ -27,7 +27,8 @@ def make_out_of_fold(folder: Path, own: OutOfFoldNeeds, features: Path, cohort: 
     Test visits teach nobody: what is read again because of them would reach the evaluation.
     """
     visits, outcome = cohort.visits, own.outcome
-    inputs = ProbeInputs(visits, open_features(features).means(visits[VISIT_ID].tolist()), outcome)
+    normed = own.out_of_fold.feature_norm == "unit_length"
+    inputs = ProbeInputs(visits, open_features(features).means(visits[VISIT_ID].tolist(), normed), outcome)
     split_V = visits[SPLIT].to_numpy()
     predictions = out_of_fold_predictions(
         inputs.rows(split_V != "test"), own.out_of_fold, own.seed, progress("  out of fold").advance
