@@ -1,5 +1,6 @@
 """A network without projection and attention: a linear model of the mean of features that are scaled to length 1."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.network import BagNetwork, UnitLength
 from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.training.predict import predict_bags
 from tests.reference import step_scores
 from tests.tiny_run import TinyRun
-from tests.tiny_study import tiny_network
+from tests.tiny_study import tiny_bags, tiny_network
 
 PLAIN = NetworkSettings(feature_norm="unit_length", projection="none", attention="mean", head_hidden=0)
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
@@ -57,3 +59,15 @@ def test_its_scores_are_those_of_the_loop(unit: UnitName, tmp_path: Path) -> Non
     for formula in NAMES:
         assert np.abs(wanted[formula]).max() > 1e-6
         assert np.abs(found[formula] - wanted[formula]).max() < 1e-10 * np.abs(wanted[formula]).max(), formula
+
+
+def test_with_equal_attention_the_photo_named_is_the_one_that_alone_agrees_best_with_the_prediction() -> None:
+    bags, pixels = tiny_bags(8)
+    network = _plain()
+    bag = max(bags.values(), key=len)
+    bag = replace(bag, is_present=(False, *bag.is_present[1:]))
+    row = predict_bags(network, [bag], pixels)[0].iloc[0]
+    alone = predict_bags(network, bag.without_removed().each_alone(), pixels)[0]
+    best = alone[network.outcome.probability_columns[row["predicted"]]].to_numpy().argmax()
+    assert row["attended_photo_id"] == bag.without_removed().photo_ids[best]
+    assert best != 0, "the first photo would be named whatever is asked"

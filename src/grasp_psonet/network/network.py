@@ -48,6 +48,7 @@ class BagNetwork(nn.Module):
         self.card = card
         self.outcome = outcome
         self.masks_as_paper = settings.mask == "paper"
+        self.attends = settings.attention != "mean"
         self.encoder = encoder
         self.norm = UnitLength() if settings.feature_norm == "unit_length" else nn.Identity()
         self.projection = _projection(card.feature_length, length, settings.projection)

@@ -124,7 +124,11 @@ PREDICTIONS = Table(
         Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
         Column("logit_<class>", FLOAT64, "the network's output for the class", "logit"),
         Column("output_<name>", FLOAT64, "the network's output, of an outcome that is no scale of classes"),
-        Column(c.ATTENDED_PHOTO_ID, TEXT, "the photo that the network attended to most"),
+        Column(
+            c.ATTENDED_PHOTO_ID,
+            TEXT,
+            "the photo attended to most; with `network.attention: mean`, that which alone agrees best with the prediction",
+        ),
         Column(c.SPLIT, TEXT, "the split that the visit was in", "train, val, test"),
     ),
 )

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
-from grasp_psonet.bags.bag import Bag, Pixels, collate
+from grasp_psonet.bags.bag import Bag, BagBatch, Pixels, collate
 from grasp_psonet.network.loss import answer_of, loss_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import (
@@ -29,7 +30,8 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
     """Two tables, without augmentation.
 
     Predictions, one row per visit: visit_id, label, predicted, loss (against the label), the columns that the network's
-    outcome names (of classes: p_* and logit_*), attended_photo_id (its most-attended present photo).
+    outcome names (of classes: p_* and logit_*), attended_photo_id (its most-attended present photo; where all photos are
+    attended to alike, the one that alone agrees best with what is predicted of the visit).
 
     Attention, one row per stored photo: visit_id, photo_id, attention, attention_logit (NaN where the photo was not read).
     """
@@ -40,15 +42,16 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
         batch = collate([bag], pixels).to(device)
         output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
         answer = answer_of(network, output.logits_BC[0].cpu())
+        predicted = answer.pop(PREDICTED)
         attention_N, logit_N = output.attention_BN[0].cpu(), output.attention_logit_BN[0].cpu()
         visits.append(
             {
                 VISIT_ID: bag.visit_id,
                 LABEL: bag.label,
-                PREDICTED: answer.pop(PREDICTED),
+                PREDICTED: predicted,
                 LOSS: float(loss_of(network)(output.logits_BC, batch.label_B)[0]),
                 **answer,
-                ATTENDED_PHOTO_ID: bag.photo_ids[int(attention_N.argmax())],
+                ATTENDED_PHOTO_ID: bag.photo_ids[_attended(network, batch, attention_N, predicted)],
             }
         )
         photos[VISIT_ID] += [bag.visit_id] * len(bag)
@@ -57,6 +60,19 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
         photos[ATTENTION_LOGIT].append(logit_N.masked_fill(logit_N.isinf(), torch.nan).numpy())
     joined = {column: np.concatenate(photos.pop(column)) for column in (ATTENTION, ATTENTION_LOGIT)}
     return pd.DataFrame(visits), pd.DataFrame(photos | joined)
+
+
+def _attended(network: BagNetwork, batch: BagBatch, attention_N: Tensor, predicted: int | float) -> int:
+    """The place in its bag of the most-attended photo; with equal attention, of that whose own loss against the predicted
+    label is least.
+    """
+    if network.attends:
+        return int(attention_N.argmax())
+    rows = batch.is_photo_BN[0].nonzero().flatten()
+    is_there_M1 = torch.ones_like(rows, dtype=torch.bool)[:, None]
+    logits_MC = network(batch.photos_BNCHW[0][rows][:, None], is_there_M1).logits_BC
+    loss_M = loss_of(network)(logits_MC, torch.full_like(batch.label_B, predicted).expand(len(rows)))
+    return int(rows[loss_M.argmin()])
 
 
 @torch.no_grad()
