@@ -33,7 +33,7 @@ pytestmark = pytest.mark.long
 SMALL = ["--cohort.num_patients", "14", "--cohort.num_visits", "20", "--cohort.num_views", "2"]
 SMALL += ["--cohort.val_visits", "5", "--cohort.test_visits", "5", "--train.epochs", "2", "--prune.k", "[2]"]
 QUICK = [*SMALL, "--prune.controls", "[]", "--evaluate.replicates", "10", "--explain.flagged", "2"]
-QUICK += ["--explain.errors", "2", "--machine.processes", "1"]
+QUICK += ["--explain.errors", "2", "--machine.processes", "1", "--out_of_fold.folds", "2", "--out_of_fold.repeats", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -244,11 +244,12 @@ def test_the_vision_transformer_runs_through_the_whole_pipeline(transformer: Pat
 @pytest.mark.real_size
 def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
     study = tmp_path / "study"
-    sizes = {"edge_px": 224, "num_patients": 6, "num_visits": 9, "num_views": 2, "val_visits": 3, "test_visits": 3}
+    sizes = {"edge_px": 224, "num_patients": 5, "num_visits": 6, "num_views": 2, "val_visits": 2, "test_visits": 1}
     words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
     words += ["--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"]
     words += ["--train.epochs", "1", "--prune.k", "[2]", "--prune.controls", "[]", "--evaluate.replicates", "10"]
-    words += ["--explain.flagged", "1", "--explain.errors", "1", "--machine.processes", "1", "--machine.threads", "1"]
+    words += ["--explain.flagged", "0", "--explain.errors", "1", "--machine.processes", "1", "--machine.threads", "1"]
+    words += ["--out_of_fold.folds", "2", "--out_of_fold.repeats", "1"]
     assert main(["demo", str(study), "--preset", "tiny", *words]) == 0
     counted = json.loads((study / "traces/cosine/coverage.json").read_text())
     metrics = json.loads((study / "runs/baseline/metrics.json").read_text())
