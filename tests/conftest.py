@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
+    import torch  # not by the process that only hands the tests out
+
     torch.set_num_threads(1)
 
 

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 from grasp_psonet.trajectory.anchors import anchor_steps
 from tests.tables.of_study import table_faults
+from tests.warm_process import kill_with_children, start_command
 
 pytestmark = pytest.mark.long
 
@@ -193,23 +192,21 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(transformer: Path, t
         "runs/cosine-k2.partial/steps/*",
         "evaluation.partial",
     ):
-        _kill_once_there(study, there)
+        _kill_once_there(study, there, tmp_path / "told")
     assert main(["run", str(study)]) == 0
     ended, whole = _content(study), _content(transformer)
     assert ended.keys() == whole.keys()
     assert [name for name in whole if ended[name] != whole[name]] == []
 
 
-def _kill_once_there(study: Path, there: str) -> None:
+def _kill_once_there(study: Path, there: str, told: Path) -> None:
     """Runs the pipeline until something of the study matches this, and kills it with its children, which retrain."""
-    command = [sys.executable, "-m", "grasp_psonet", "run", str(study), "--machine.processes", "2"]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        while not any(study.glob(there)):
-            assert process.poll() is None, f"it ended with code {process.poll()}, and {there} was never seen"
-            time.sleep(0.005)
-        os.killpg(process.pid, signal.SIGKILL)
+    process = start_command(["run", str(study), "--machine.processes", "2"], told)
+    while not any(study.glob(there)):
+        assert process.is_alive(), f"ended with {process.exitcode}, {there} was never seen: {told.read_text()}"
+        time.sleep(0.005)
+    kill_with_children(process)
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.process
@@ -217,17 +214,15 @@ def test_ctrl_c_says_how_to_go_on(transformer: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     shutil.copytree(transformer, study)
     shutil.rmtree(study / "runs")
-    # a test run in the background inherits an ignored SIGINT; a person's terminal does not
-    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{listening}; from grasp_psonet.cli import entry; entry()"
-    command = [sys.executable, "-c", code, "run", str(study), "--train.epochs", "500"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not (study / "runs/baseline.partial/epochs.parquet").exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    process = start_command(["run", str(study), "--train.epochs", "500"], tmp_path / "told")
+    deadline = time.monotonic() + 120
+    while not (study / "runs/baseline.partial/epochs.parquet").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    assert process.exitcode == 130
+    told = (tmp_path / "told").read_text(encoding="utf-8")
     assert "run the same command again to go on" in told
     assert "Traceback" not in told
 
