@@ -2,15 +2,20 @@
 they are shared out.
 
 The tests of a file stay with one worker, for they share what it sets up; those marked ``alone`` need nothing of it. All that
-read the finished study stay with one worker, which makes it once. What is marked ``long`` goes first, so that no worker is
-left with it at the end.
+read the finished study stay with one worker, which makes it once. What is marked ``long`` goes first, the encoder of real
+size and the finished study before all, so that no worker is left with it at the end. A test that is not marked so may use
+``MOST_CPU_S``.
 """
 
 import subprocess
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+MOST_CPU_S = 15.0  # five times what the longest needs on a quiet machine: a busy one must not break it
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,15 +40,29 @@ def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (item.get_closest_marker("long") is None, not _reads_the_demo(item)))
+    items.sort(key=lambda item: (not _has(item, "long"), not _has(item, "real_size"), not _reads_the_demo(item)))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    begun = time.process_time()
+    yield
+    spent = time.process_time() - begun
+    if spent > MOST_CPU_S and not _has(item, "long"):
+        told = f"took {spent:.0f} s of CPU; a test may take {MOST_CPU_S:.0f}"
+        pytest.fail(f"{told}: make it smaller, or mark it `long` if its law needs the size", pytrace=False)
 
 
 def _group(item: pytest.Item) -> str:
     if _reads_the_demo(item):
         return "tiny_demo"
-    return item.nodeid if item.get_closest_marker("alone") else item.nodeid.partition("::")[0]
+    return item.nodeid if _has(item, "alone") else item.nodeid.partition("::")[0]
+
+
+def _has(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
 
 
 def _reads_the_demo(item: pytest.Item) -> bool:

@@ -67,7 +67,9 @@ class StudySettings:
     explain: ExplainSettings = group(ExplainSettings)
 
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, ten times as fast, where PyYAML was built with it
+_Loader = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # the one in C, ten times as fast, where PyYAML was built with it
 _TREE: TypeAdapter[StudySettings] = TypeAdapter(StudySettings)
 
 

@@ -16,6 +16,8 @@ from grasp_psonet.errors import ReplayMismatch, SettingsError, TraceError
 from tests.foreign_run import QUERIES, STEPS, TRAINING, Bag, Pooling, WithParts, loss_of, train
 from tests.reference.foreign_scores import PHOTOS, Law, minus_derivative
 
+pytestmark = pytest.mark.long
+
 # moments short and eps large enough that no term of the derivative vanishes
 SMOOTH = {"betas": (0.8, 0.9), "eps": 2e-2, "weight_decay": 0.1}
 CLIP_NORM = 0.6  # about half of the steps are clipped
