@@ -60,8 +60,7 @@ def is_named_before_use(study: Path, damage: Damage, copy: Path) -> bool:
     before = page.stat().st_ino if page.exists() else None
     stage = damage.file.split("/")[0]
     remade = _READERS.get(stage, "report")
-    # the photos where they lie, so that their digests noted there hold for the copy too
-    words = ["run", str(copy), "--photos.root", str(study), *([] if stage == "report" else ["--remake", remade])]
+    words = ["run", str(copy), *([] if stage == "report" else ["--remake", remade])]
     told = io.StringIO()
     with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
         code = main(words)

@@ -39,6 +39,7 @@ def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return study
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups, or there are none
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (not _has(item, "long"), not _has(item, "real_size"), not _reads_the_demo(item)))
     for item in items:
