@@ -17,7 +17,7 @@ test: $(READY)           ## everything that has to hold: lint, types, import con
 	$(MAKE) --no-print-directory --jobs 2 check tests
 
 tests: $(READY)          ## the tests alone
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 10
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 check: $(READY)          ## lint, format, strict types, import contracts
 	$(BIN)/ruff check .
