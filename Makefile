@@ -5,13 +5,19 @@ BIN    := $(VENV)/bin
 UV     := $(VENV)-uv/bin/uv
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head lock clean
+# Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
 
-test: check              ## everything that has to hold: lint, types, import contracts, tests
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+test: $(READY)           ## everything that has to hold: lint, types, import contracts, tests; two cores, side by side
+	$(MAKE) --no-print-directory --jobs 2 check tests
+
+tests: $(READY)          ## the tests alone
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 check: $(READY)          ## lint, format, strict types, import contracts
 	$(BIN)/ruff check .
@@ -50,6 +56,7 @@ $(READY): requirements.lock pyproject.toml $(UV)
 	test -x $(BIN)/python || $(UV) venv --python $(PYTHON) $(VENV)
 	$(UV) pip install --python $(BIN)/python -r requirements.lock
 	$(UV) pip install --python $(BIN)/python --no-deps -e .
+	$(BIN)/python -c "import cleanlab, sklearn, timm"  # compiles them once, not in every first process
 	touch $@
 
 # plain pip would pick a CPU-only torch that torchvision cannot use; uv resolves the ordinary one

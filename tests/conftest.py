@@ -1,21 +1,30 @@
 """What all tests share: one thread of torch, so that parallel workers do not fight over cores; one finished study; and how
 they are shared out.
 
-The tests of a file stay with one worker, for they share what it sets up; those marked ``alone`` need nothing of it. All that
-read the finished study stay with one worker, which makes it once. What is marked ``long`` goes first, so that no worker is
-left with it at the end.
+The tests of a file stay with one worker (``--dist loadfile``), for they share what it sets up; the finished study is made once
+for all workers. What is marked ``long`` goes first, the encoder of real size and the readers of the finished study before
+all, so that no worker is left with it at the end. A test that is not marked so may use ``MOST_CPU_S``.
 """
 
+import fcntl
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-import torch
+
+from grasp_psonet.cli import main
+
+MOST_CPU_S = 15.0  # five times what the longest needs on a quiet machine: a busy one must not break it
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
+    import torch  # not by the process that only hands the tests out
+
     torch.set_num_threads(1)
 
 
@@ -23,26 +32,47 @@ def _one_thread() -> None:
 def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished tiny demo, as the real command makes it. A test that changes anything in it works on a copy.
 
-    All in one process, which changes no byte (the killed pipeline retrains in others) and spares loading torch in each.
+    All in one process, which changes no byte (the killed pipeline retrains in others) and spares loading torch in each. The
+    worker that comes first makes it, in a folder that all workers see; the others wait.
     """
-    study = tmp_path_factory.mktemp("demo") / "tiny"
-    command = [sys.executable, "-m", "grasp_psonet", "demo", str(study), "--preset", "tiny", "--machine.processes", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "report.html" in done.stdout
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    study = shared / "tiny-demo" / "tiny"
+    with (shared / "tiny-demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not study.parent.exists():
+            _make_demo(study)
     return study
 
 
+def _make_demo(study: Path) -> None:
+    made = study.parent.with_name("tiny-demo.being-made") / study.name
+    command = [sys.executable, "-m", "grasp_psonet", "demo", str(made), "--preset", "tiny", "--machine.processes", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "report.html" in done.stdout
+    made.parent.rename(study.parent)
+    assert (
+        main(["run", str(study)]) == 0
+    )  # notes the digests of its photos where they now lie: later looks write nothing
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (item.get_closest_marker("long") is None, not _reads_the_demo(item)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: (not _has(item, "long"), not _has(item, "real_size"), not _reads_the_demo(item)))
 
 
-def _group(item: pytest.Item) -> str:
-    if _reads_the_demo(item):
-        return "tiny_demo"
-    return item.nodeid if item.get_closest_marker("alone") else item.nodeid.partition("::")[0]
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    begun = time.process_time()
+    yield
+    spent = time.process_time() - begun
+    if spent > MOST_CPU_S and not _has(item, "long"):
+        told = f"took {spent:.0f} s of CPU; a test may take {MOST_CPU_S:.0f}"
+        pytest.fail(f"{told}: make it smaller, or mark it `long` if its law needs the size", pytrace=False)
+
+
+def _has(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
 
 
 def _reads_the_demo(item: pytest.Item) -> bool:

@@ -216,7 +216,6 @@ def errors(fast: Scores, slow: Scores) -> dict[tuple[str, str, str], float]:
     return found
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("family", ENCODERS)
 def test_every_formula_in_every_unit_equals_the_loop(family: str, tmp_path: Path) -> None:
     runs = {dtype: FamilyRun.train(family, dtype, tmp_path / str(dtype)) for dtype in LARGEST_ERROR}

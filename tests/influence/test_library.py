@@ -18,6 +18,8 @@ from grasp_psonet.errors import SettingsError, StageError, TraceError
 from tests.foreign_run import QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train
 from tests.reference.foreign_scores import Law, counted
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORMULAS = ("paper", "sgd", "adam", "cosine")
 

@@ -16,6 +16,8 @@ from grasp_psonet.errors import ReplayMismatch, SettingsError, TraceError
 from tests.foreign_run import QUERIES, STEPS, TRAINING, Bag, Pooling, WithParts, loss_of, train
 from tests.reference.foreign_scores import PHOTOS, Law, minus_derivative
 
+pytestmark = pytest.mark.long
+
 # moments short and eps large enough that no term of the derivative vanishes
 SMOOTH = {"betas": (0.8, 0.9), "eps": 2e-2, "weight_decay": 0.1}
 CLIP_NORM = 0.6  # about half of the steps are clipped
@@ -46,7 +48,9 @@ def test_scores_are_minus_the_derivative_of_the_recorded_training(
         assert 2 <= (norms > 0.999 * clip_norm).sum() <= len(STEPS) - 1
         assert norms.max() <= clip_norm
     law = Law(kind, clip_norm, SMOOTH)
-    for unit in ("visit", "edit", "single", "share"):
+    # a unit knows no law: each meets both kinds, both ways of clipping and both formulas, not all of their products
+    is_even = (kind is torch.optim.Adam) == (clip_norm is None)
+    for unit in ("visit", "share") if is_even else ("edit", "single"):
         found = scores(network, trajectory, formula=formula, unit=unit)[1, [PHOTOS.index(case) for case in CASES]]
         truth = [minus_derivative(seeded(), law, unit, b, n, QUERIES[1], formula == "adam-step") for b, n in CASES]
         assert np.abs(truth).max() > 1e-3

@@ -130,19 +130,25 @@ def minus_derivative(start: nn.Module, law: Law, unit: str, b: int, n: int, quer
     ``one_by_one``: the sum over steps of the query's loss right after each, the weight differing in that step alone.
     """
 
-    def after(weight: float) -> float:
+    def extra(weight: float, network: nn.Module) -> Callable[[int], Tensor]:
+        return lambda c: weight * photo_loss(network, TRAINING[b], n, unit) if c == b else torch.zeros(())
+
+    weights = [times * STEP for times in (1, -1, 2, -2)]
+    after = [0.0] * len(weights)
+    if not one_by_one:
+        for at, weight in enumerate(weights):
+            network = copy.deepcopy(start)
+            optimizer = law.start(network)
+            for t in range(1, len(STEPS) + 1):
+                law.take(network, optimizer, t, extra(weight, network))
+            after[at] = float(loss_of(network, [query]).detach())
+    else:
         network = copy.deepcopy(start)
-        optimizer, total = law.start(network), 0.0
+        optimizer = law.start(network)
         for t in range(1, len(STEPS) + 1):
-            taken = copy.deepcopy((network, optimizer)) if one_by_one else (network, optimizer)
-
-            def extra(c: int, net: nn.Module = taken[0]) -> Tensor:
-                return weight * photo_loss(net, TRAINING[b], n, unit) if c == b else torch.zeros(())
-
-            law.take(*taken, t, extra)
-            if one_by_one:
-                total += float(loss_of(taken[0], [query]).detach())
-                law.take(network, optimizer, t, lambda c: torch.zeros(()))
-        return total if one_by_one else float(loss_of(network, [query]).detach())
-
-    return -(8 * (after(STEP) - after(-STEP)) - (after(2 * STEP) - after(-2 * STEP))) / (12 * STEP)
+            for at, weight in enumerate(weights if b in STEPS[t - 1] else ()):  # other steps feel no weight
+                aside, of_aside = copy.deepcopy((network, optimizer))
+                law.take(aside, of_aside, t, extra(weight, aside))
+                after[at] += float(loss_of(aside, [query]).detach())
+            law.take(network, optimizer, t, lambda c: torch.zeros(()))
+    return -(8 * (after[0] - after[1]) - (after[2] - after[3])) / (12 * STEP)

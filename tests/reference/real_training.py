@@ -1,7 +1,7 @@
 """Training again with torch's own optimizer while one photo or visit weighs a little more: what influence must foretell."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 import torch
@@ -60,32 +60,47 @@ def minus_derivative(run: TinyRun, unit: str, visit_id: str, n: int, query: Bag,
     ``one_by_one``: of the query's loss right after each step with respect to the weight in that step alone, summed.
     """
 
-    def after(weight: float) -> float:
-        def extra(network: BagNetwork, batch: BagBatch) -> Tensor:
-            return weight * UNITS[unit](network, batch, n)
+    def extra(weight: float) -> Extra:
+        return lambda network, batch: weight * UNITS[unit](network, batch, n)
 
-        return train(run, visit_id, extra, query, one_by_one)
+    extras = [extra(times * STEP) for times in (1, -1, 2, -2)]
+    if one_by_one:
+        after = _losses_after_each_step(run, visit_id, extras, query)
+    else:
+        after = [_loss_after_training(run, visit_id, one, query) for one in extras]
+    return -(8 * (after[0] - after[1]) - (after[2] - after[3])) / (12 * STEP)
 
-    difference = 8 * (after(STEP) - after(-STEP)) - (after(2 * STEP) - after(-2 * STEP))
-    return -difference / (12 * STEP)
+
+def _loss_after_training(run: TinyRun, visit_id: str, extra: Extra, query: Bag) -> float:
+    """Query's loss after the kept step, each draw of the visit having the extra loss."""
+    for network, optimizer, draws in _steps(run):
+        take_step(run, network, optimizer, draws, visit_id, extra)
+    return _query_loss(run, network, query)
 
 
-def train(run: TinyRun, visit_id: str, extra: Extra, query: Bag, one_by_one: bool) -> float:
-    """Query's loss after the kept step, each draw of the visit having the extra loss; or the sum of those of each step."""
+def _losses_after_each_step(run: TinyRun, visit_id: str, extras: Sequence[Extra], query: Bag) -> list[float]:
+    """For each extra loss the query's loss right after a step that alone has it, summed over the steps that draw the visit.
+
+    The others feel no extra loss: theirs is the same for all.
+    """
+    totals = [0.0] * len(extras)
+    for network, optimizer, draws in _steps(run):
+        for at, extra in enumerate(extras if (draws["visit_id"] == visit_id).any() else ()):
+            aside, of_aside = copy.deepcopy((network, optimizer))
+            take_step(run, aside, of_aside, draws, visit_id, extra)
+            totals[at] += _query_loss(run, aside, query)
+        take_step(run, network, optimizer, draws, "", extras[0])
+    return totals
+
+
+def _steps(run: TinyRun) -> Iterator[tuple[BagNetwork, torch.optim.Optimizer, pd.DataFrame]]:
+    """The network, its optimizer and the draws of every step up to the kept one; who asks takes the step."""
     steps, network = run.trajectory.steps, run.network()
     optimizer = optimizer_of(run, network)
-    total = 0.0
     for step, draws in steps[steps["step"] <= run.trajectory.kept_step].groupby("step"):
         if begins_phase(run, int(str(step))):
             optimizer = optimizer_of(run, network, int(str(step)))
-        if one_by_one:
-            aside, of_aside = copy.deepcopy((network, optimizer))
-            take_step(run, aside, of_aside, draws, visit_id, extra)
-            total += _query_loss(run, aside, query)
-            take_step(run, network, optimizer, draws, "", extra)
-        else:
-            take_step(run, network, optimizer, draws, visit_id, extra)
-    return total if one_by_one else _query_loss(run, network, query)
+        yield network, optimizer, draws
 
 
 def optimizer_of(run: TinyRun, network: BagNetwork, step: int = 1) -> torch.optim.Optimizer:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.long
 SMALL = ["--cohort.num_patients", "14", "--cohort.num_visits", "20", "--cohort.num_views", "2"]
 SMALL += ["--cohort.val_visits", "5", "--cohort.test_visits", "5"]
 SMALL += ["--train.epochs", "1", "--prune.k", "[2]", "--evaluate.replicates", "10", "--machine.processes", "1"]
+SMALL += ["--out_of_fold.folds", "2", "--out_of_fold.repeats", "1"]
 QUICK = [*SMALL, "--explain.flagged", "2", "--explain.errors", "2", "--prune.controls", "[]"]
 
 

@@ -28,6 +28,8 @@ SETTINGS: dict[str, Any] = {
     "prune": {"k": [4]},
     "evaluate": {"replicates": 10},
     "explain": {"flagged": 2, "errors": 2},
+    "out_of_fold": {"folds": 2, "repeats": 1},
+    "machine": {"processes": 1},
 }
 CLASSES = ("mild", "moderate", "severe")
 

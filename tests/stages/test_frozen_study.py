@@ -24,6 +24,7 @@ from grasp_psonet.trajectory.trained_network import TrainedNetwork
 pytestmark = pytest.mark.long
 
 SMALL = ["--cohort.num_views", "2", "--cohort.num_visits", "24", "--cohort.test_visits", "6", "--train.epochs", "2"]
+SMALL += ["--out_of_fold.folds", "2", "--out_of_fold.repeats", "1", "--machine.processes", "1"]
 FROZEN = ["--network.train", "head", "--train.augmentation.variants", "2", "--prune.k", "3", "--prune.controls", "[]"]
 
 

@@ -28,6 +28,8 @@ SETTINGS = {
     "prune.k": "4",
     "prune.controls": "random",
     "evaluate.replicates": "20",
+    "out_of_fold.folds": "2",
+    "out_of_fold.repeats": "1",
     "evaluate.min_gain_se": "0",
     "explain.flagged": "2",
     "explain.errors": "2",

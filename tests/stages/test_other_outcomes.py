@@ -23,6 +23,7 @@ SMALL: dict[str, Any] = {
     "train": {"epochs": 1, "optimizer": {"lr": 1e-3}},
     "prune": {"k": [2], "controls": []},
     "evaluate": {"replicates": 10},
+    "out_of_fold": {"folds": 2, "repeats": 1},
     "explain": {"flagged": 2, "errors": 2},
     "machine": {"processes": 1},
 }

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -27,13 +25,14 @@ from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 from grasp_psonet.trajectory.anchors import anchor_steps
 from tests.tables.of_study import table_faults
+from tests.warm_process import kill_with_children, start_command
 
 pytestmark = pytest.mark.long
 
 SMALL = ["--cohort.num_patients", "14", "--cohort.num_visits", "20", "--cohort.num_views", "2"]
 SMALL += ["--cohort.val_visits", "5", "--cohort.test_visits", "5", "--train.epochs", "2", "--prune.k", "[2]"]
 QUICK = [*SMALL, "--prune.controls", "[]", "--evaluate.replicates", "10", "--explain.flagged", "2"]
-QUICK += ["--explain.errors", "2", "--machine.processes", "1"]
+QUICK += ["--explain.errors", "2", "--machine.processes", "1", "--out_of_fold.folds", "2", "--out_of_fold.repeats", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -189,27 +188,25 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(transformer: Path, t
         shutil.rmtree(study / stage)
     for there in (
         "store.partial",
-        "runs/baseline.partial/steps/*",
+        "runs/baseline.partial/anchors/*.safetensors",  # the first epoch, from which the next goes on
         "runs/cosine-k2.partial/steps/*",
         "evaluation.partial",
     ):
-        _kill_once_there(study, there)
+        _kill_once_there(study, there, tmp_path / "told")
     assert main(["run", str(study)]) == 0
     ended, whole = _content(study), _content(transformer)
     assert ended.keys() == whole.keys()
     assert [name for name in whole if ended[name] != whole[name]] == []
 
 
-def _kill_once_there(study: Path, there: str) -> None:
+def _kill_once_there(study: Path, there: str, told: Path) -> None:
     """Runs the pipeline until something of the study matches this, and kills it with its children, which retrain."""
-    command = [sys.executable, "-m", "grasp_psonet", "run", str(study), "--machine.processes", "2"]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        while not any(study.glob(there)):
-            assert process.poll() is None, f"it ended with code {process.poll()}, and {there} was never seen"
-            time.sleep(0.005)
-        os.killpg(process.pid, signal.SIGKILL)
+    process = start_command(["run", str(study), "--machine.processes", "2"], told)
+    while not any(study.glob(there)):
+        assert process.is_alive(), f"ended with {process.exitcode}, {there} was never seen: {told.read_text()}"
+        time.sleep(0.005)
+    kill_with_children(process)
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.process
@@ -217,17 +214,15 @@ def test_ctrl_c_says_how_to_go_on(transformer: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     shutil.copytree(transformer, study)
     shutil.rmtree(study / "runs")
-    # a test run in the background inherits an ignored SIGINT; a person's terminal does not
-    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{listening}; from grasp_psonet.cli import entry; entry()"
-    command = [sys.executable, "-c", code, "run", str(study), "--train.epochs", "500"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not (study / "runs/baseline.partial/epochs.parquet").exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    process = start_command(["run", str(study), "--train.epochs", "500"], tmp_path / "told")
+    deadline = time.monotonic() + 120
+    while not (study / "runs/baseline.partial/epochs.parquet").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    assert process.exitcode == 130
+    told = (tmp_path / "told").read_text(encoding="utf-8")
     assert "run the same command again to go on" in told
     assert "Traceback" not in told
 
@@ -238,24 +233,6 @@ def test_the_vision_transformer_runs_through_the_whole_pipeline(transformer: Pat
     maps = pd.read_parquet(transformer / "explain/index.parquet")
     assert len(maps) > 0
     assert (transformer / "runs/cosine-k2/metrics.json").is_file()
-
-
-@pytest.mark.alone
-@pytest.mark.real_size
-def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
-    study = tmp_path / "study"
-    sizes = {"edge_px": 224, "num_patients": 6, "num_visits": 9, "num_views": 2, "val_visits": 3, "test_visits": 3}
-    words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
-    words += ["--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"]
-    words += ["--train.epochs", "1", "--prune.k", "[2]", "--prune.controls", "[]", "--evaluate.replicates", "10"]
-    words += ["--explain.flagged", "1", "--explain.errors", "1", "--machine.processes", "1", "--machine.threads", "1"]
-    assert main(["demo", str(study), "--preset", "tiny", *words]) == 0
-    counted = json.loads((study / "traces/cosine/coverage.json").read_text())
-    metrics = json.loads((study / "runs/baseline/metrics.json").read_text())
-    assert sum(counted.values()) == metrics["num_parameters"] > 27_800_000
-    assert pd.read_parquet(study / "traces/cosine/scores.parquet")["score"].abs().min() > 0
-    assert (study / "runs/cosine-k2/metrics.json").is_file()
-    assert (study / "report/report.html").is_file()
 
 
 @pytest.mark.process

@@ -22,8 +22,8 @@ from grasp_psonet.trajectory import trajectory
 
 pytestmark = pytest.mark.long
 
-SMALL = ["--cohort.num_patients", "14", "--cohort.num_visits", "20", "--cohort.num_views", "2"]
-SMALL += ["--cohort.val_visits", "7", "--cohort.test_visits", "5", "--train.epochs", "1", "--machine.processes", "1"]
+SMALL = ["--cohort.num_patients", "12", "--cohort.num_visits", "15", "--cohort.num_views", "1"]
+SMALL += ["--cohort.val_visits", "6", "--cohort.test_visits", "3", "--train.epochs", "1", "--machine.processes", "1"]
 # one part a query: a query's directions are larger than the memory
 TRACE = ["--trace.formula", "unrolled", "--trace.counting", "steps", "--trace.unit", "visit", "--trace.errors", "kept"]
 TRACE += ["--trace.curvature", "none", "--trace.memory_mib", "1"]

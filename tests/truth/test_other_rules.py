@@ -19,7 +19,14 @@ pytestmark = pytest.mark.long
 
 SEED = 3
 SMALL = merged(
-    preset("tiny"), {"machine": {"processes": 1, "threads": 1}, "cohort": {"num_views": 3}, "prune": {"k": [3]}}
+    preset("tiny"),
+    {
+        "machine": {"processes": 1, "threads": 1},
+        "cohort": {"num_views": 3},
+        "prune": {"k": [3]},
+        "out_of_fold": {"folds": 2, "repeats": 1},
+        "evaluate": {"replicates": 10},
+    },
 )
 
 

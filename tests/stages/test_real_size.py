@@ -1,0 +1,28 @@
+"""An encoder of real size at the size of photos it is meant for, through every stage."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from grasp_psonet.cli import main
+
+pytestmark = [pytest.mark.long, pytest.mark.real_size]
+
+
+def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    sizes = {"edge_px": 224, "num_patients": 5, "num_visits": 6, "num_views": 2, "val_visits": 2, "test_visits": 1}
+    words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
+    words += ["--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"]
+    words += ["--train.epochs", "1", "--prune.k", "[2]", "--prune.controls", "[]", "--evaluate.replicates", "10"]
+    words += ["--explain.flagged", "0", "--explain.errors", "1", "--machine.processes", "1", "--machine.threads", "1"]
+    words += ["--out_of_fold.folds", "2", "--out_of_fold.repeats", "1"]
+    assert main(["demo", str(study), "--preset", "tiny", *words]) == 0
+    counted = json.loads((study / "traces/cosine/coverage.json").read_text())
+    metrics = json.loads((study / "runs/baseline/metrics.json").read_text())
+    assert sum(counted.values()) == metrics["num_parameters"] > 27_800_000
+    assert pd.read_parquet(study / "traces/cosine/scores.parquet")["score"].abs().min() > 0
+    assert (study / "runs/cosine-k2/metrics.json").is_file()
+    assert (study / "report/report.html").is_file()
