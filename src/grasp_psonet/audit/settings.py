@@ -35,7 +35,7 @@ class AuditSettings:
 
     __pydantic_config__ = STRICT
 
-    ranking: Ranking = setting("largest", "the ranking that the review list is sorted by (all are in the table)")
+    ranking: Ranking = setting("gross_error", "the ranking that the review list is sorted by (all are in the table)")
     formula: Literal["adam", "sgd", "paper"] = setting(
         "adam", "influence formula of the self-influence matrix (cosine would be the same for every photo)"
     )
