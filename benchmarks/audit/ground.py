@@ -7,6 +7,7 @@ follow Reader 1's class in every drawing of the readers, as it does in a drawn c
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import write_store
 
 Vectors = dict[str, NDArray[np.float32]]  # features [N, F] of the photos of each visit
-FAULT = "colour_cast"
+FAULT: Literal["colour_cast"] = "colour_cast"
 _WITH_FAULT = f"-{FAULT}"
 _DOUBLY_READ = 0.5
 # (weights, edge of the photos in pixels): the packaged encoder takes 128 for the time it needs, the demo's their own
@@ -106,9 +107,10 @@ class DrawnGround:
         is_replaced = (as_is.isin(as_is[has_fault]) & ~has_fault).to_numpy(bool)
         carries = self._carriers(visits, readers)
         bags = {}
-        for visit_id, rows in index.groupby("visit_id", sort=False).indices.items():
+        for visit_id, rows in index.groupby("visit_id", sort=False)["row"]:
+            row_N = rows.to_numpy(np.int64)
             left_out = is_replaced if visit_id in carries else has_fault
-            bags[str(visit_id)] = store.gather(rows[~left_out[rows]].tolist())
+            bags[str(visit_id)] = store.gather(row_N[~left_out[row_N]].tolist())
         return {visit_id: bags[visit_id] for visit_id in visits["visit_id"]}
 
     def _carriers(self, visits: pd.DataFrame, readers: Readers) -> set[str]:

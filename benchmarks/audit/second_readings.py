@@ -56,7 +56,8 @@ class RealGround:
         class_V = visits[first].to_numpy(np.int64)
         step_V = rng.integers(1, len(outcome.classes), len(visits))
         class_V = np.where(flipped, (class_V + step_V) % len(outcome.classes), class_V)
-        visits = visits.assign(**{first: class_V, second: pd.NA}, differs=flipped, is_wrong=flipped)
+        visits = visits.assign(differs=flipped, is_wrong=flipped)
+        visits[first], visits[second] = class_V, pd.NA
         scale = self.job.settings.severity
         if kind == "classes":
             return Cell(visits, self._bags(), draw, replace(scale, score_column=None))
@@ -64,7 +65,7 @@ class RealGround:
         known = np.unique(visits[own].to_numpy(np.float64))
         of_class = [known[[outcome.class_of_score(s) == c for s in known]] for c in range(len(outcome.classes))]
         drawn_V = np.array([rng.choice(of_class[c]) for c in class_V])
-        visits = visits.assign(**{own: np.where(flipped, drawn_V, visits[own]), other: np.nan})
+        visits[own], visits[other] = np.where(flipped, drawn_V, visits[own]), np.nan
         return Cell(visits, self._bags(), draw, scale)
 
     def _visits(self) -> pd.DataFrame:

@@ -53,30 +53,35 @@ def _rankings(tables: Sequence[Table]) -> dict[str, Any]:
 
 def _value(tables: Sequence[Table], ranking: str, target: str, figure: str) -> float | None:
     table = means(_rows(tables), target) if tables else pd.DataFrame()
-    return float(table.at[ranking, figure]) if ranking in table.index else None
+    return _at(table, ranking, figure)
+
+
+def _at(table: pd.DataFrame, ranking: str, figure: str) -> float | None:
+    """One figure of a ranking; None where it has none."""
+    return float(table[figure].to_dict()[ranking]) if ranking in table.index else None
 
 
 def _drawn_figures(tables: Sequence[Table], ranking: str) -> dict[str, Any]:
     rows = _rows(tables)
-    own = {target: means(rows, target).loc[ranking] for target in rows["target"].unique()}
+    own = {target: means(rows, target) for target in rows["target"].unique()}
     rival = best_rival(rows)
     disagreements = means(rows, "disagreements")
     rivals = dict.fromkeys([rival, best_rival(rows, figure="auroc"), *RIVALS])
     return {
-        "gross_errors_found_at_30": float(own["class_changing"]["found_at_30"]),
-        "gross_errors_of_any_size_found_at_30": float(own["gross_errors"]["found_at_30"]),
+        "gross_errors_found_at_30": _at(own["class_changing"], ranking, "found_at_30"),
+        "gross_errors_of_any_size_found_at_30": _at(own["gross_errors"], ranking, "found_at_30"),
         "gross_errors_found_at_30_by_rate": {
-            f"{rate:g}": float(means(of_rate, "class_changing").at[ranking, "found_at_30"])
+            f"{rate:g}": _at(means(of_rate, "class_changing"), ranking, "found_at_30")
             for rate, of_rate in rows.groupby("gross_errors")
             if ranking in means(of_rate, "class_changing").index
         },
-        "disagreements_found_at_30": float(own["disagreements"]["found_at_30"]),
-        "disagreements_auroc": float(own["disagreements"]["auroc"]),
-        "disagreements_within_class_at_30": float(own["disagreements"]["within_class_at_30"]),
-        "disagreements_within_class_auroc": float(own["disagreements"]["within_class_auroc"]),
+        "disagreements_found_at_30": _at(own["disagreements"], ranking, "found_at_30"),
+        "disagreements_auroc": _at(own["disagreements"], ranking, "auroc"),
+        "disagreements_within_class_at_30": _at(own["disagreements"], ranking, "within_class_at_30"),
+        "disagreements_within_class_auroc": _at(own["disagreements"], ranking, "within_class_auroc"),
         "best_rival": rival,
-        "best_rival_at_30": float(disagreements.at[rival, "found_at_30"]),
-        "class_only_at_30": float(disagreements.at["class_only", "found_at_30"]),
+        "best_rival_at_30": _at(disagreements, rival, "found_at_30"),
+        "class_only_at_30": _at(disagreements, "class_only", "found_at_30"),
         "minus_rivals": {
             f"{target}, {figure}": {name: paired(rows, ranking, name, target, figure) for name in rivals}
             for target in ("disagreements", "class_changing")

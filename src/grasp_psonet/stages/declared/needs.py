@@ -85,6 +85,11 @@ class TrainNeeds(CohortNeeds):
 
 
 @dataclass(frozen=True)
+class TrainedFoldNeeds(TrainNeeds, OutOfFoldNeeds):
+    """Settings of the out-of-fold predictions where a network is trained in every fold."""
+
+
+@dataclass(frozen=True)
 class RetrainNeeds(TrainNeeds):
     """Settings of a run on a keep list."""
 

@@ -34,6 +34,7 @@ from grasp_psonet.stages.declared.needs import (
     PruneNeeds,
     RetrainNeeds,
     TraceNeeds,
+    TrainedFoldNeeds,
     TrainNeeds,
 )
 
@@ -100,15 +101,32 @@ def _encoder_weights(job: "Job") -> dict[str, Path | str]:
 
 
 def out_of_fold_task(job: "Job") -> Task:
-    """Probes on the mean feature of each visit: out of fold over train and val, and of the train split for val and test."""
+    """Every visit of train and val out of fold, by probes on its mean feature or networks; and the probe of the train split
+    for val and test."""
+    settings, study = job.settings, job.study
+    inputs: dict[str, Path | str] = {"features": study.features, "tables": job.tables_digest}
+    if settings.out_of_fold.model == "probe":
 
-    def make(folder: Path, own: OutOfFoldNeeds) -> None:
+        def make(folder: Path, own: OutOfFoldNeeds) -> None:
+            from grasp_psonet.stages.makers.out_of_fold import make_out_of_fold
+
+            make_out_of_fold(folder, own, study.features, job.cohort_for(own))
+
+        return declared("folds", study.out_of_fold, needs_of(OutOfFoldNeeds, settings), inputs, make)
+
+    def train(folder: Path, own: TrainedFoldNeeds) -> None:
         from grasp_psonet.stages.makers.out_of_fold import make_out_of_fold
+        from grasp_psonet.stages.makers.trained_folds import TrainedFolds
 
-        make_out_of_fold(folder, own, job.study.features, job.cohort_for(own))
+        cohort = job.cohort_for(own)
+        trained = TrainedFolds(folder, own, study, cohort, settings.machine.processes)
+        make_out_of_fold(folder, own, study.features, cohort, trained)
 
-    inputs: dict[str, Path | str] = {"features": job.study.features, "tables": job.tables_digest}
-    return declared("folds", job.study.out_of_fold, needs_of(OutOfFoldNeeds, job.settings), inputs, make)
+    if settings.out_of_fold.model == "full":
+        inputs |= job.bag_inputs()
+    inputs |= {"device": resolved_device(settings.machine.device)} | _encoder_weights(job)
+    own = needs_of(TrainedFoldNeeds, settings)
+    return declared("folds", study.out_of_fold, own, inputs, train, resumable=True)
 
 
 def learning_task(job: "Job") -> Task:
