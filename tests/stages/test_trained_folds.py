@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from grasp_psonet.cli import main
@@ -21,6 +20,7 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.trained_folds import TrainedFolds
 from grasp_psonet.study import Study
 from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
+from tests.small_study import write_study
 
 SETTINGS = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},
@@ -30,29 +30,10 @@ SETTINGS = {
 }
 
 
-def write_study(folder: Path) -> Job:
-    """48 visits of 24 patients, two vectors each, whose first entry tells the score."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(5)
-    score_V = rng.uniform(0, 20, 48)
-    files = []
-    for v, score in enumerate(score_V):
-        vectors = rng.normal(size=(2, 6)).astype(np.float32)
-        vectors[:, 0] += score / 2
-        np.save(folder / f"v{v:02d}.npy", vectors)
-        files.append((f"v{v:02d}", f"v{v:02d}.npy"))
-    split = ["train"] * 32 + ["val"] * 8 + ["test"] * 8
-    columns = {"visit_id": [f"v{v:02d}" for v in range(48)], "patient_id": [f"p{v // 2:02d}" for v in range(48)]}
-    table = pd.DataFrame(columns | {"pasi_reader1": score_V.round(1), "pasi_reader2": score_V.round(1), "split": split})
-    table.to_csv(folder / "visits.csv", index=False)
-    pd.DataFrame(files, columns=["visit_id", "path"]).to_csv(folder / "features.csv", index=False)
-    return Job(Study(folder), parse(SETTINGS, "the test"))
-
-
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """The study with its features, and its folds trained once."""
-    job = write_study(tmp_path_factory.mktemp("folds") / "study")
+    job = write_study(tmp_path_factory.mktemp("folds") / "study", SETTINGS)
     run_task(features_task(job))
     run_task(out_of_fold_task(job))
     return job

@@ -88,7 +88,7 @@ STEPS = (
         "audit",
         "training visits ranked for re-reading, beside simpler rankings",
         ("audit",),
-        _one(tasks.audit_task),
+        tasks.audit_tasks,
     ),
     Step(
         "explain",

@@ -163,6 +163,13 @@ class AuditNeeds:
 
 
 @dataclass(frozen=True)
+class PaperAuditNeeds(TrainNeeds):
+    """Settings of the paper's audit, which trains a network of its own."""
+
+    audit: AuditSettings = at("audit")
+
+
+@dataclass(frozen=True)
 class ExplainNeeds(RankingNeeds):
     """Settings of the maps; those of pruning say which photos leave first."""
 

@@ -30,6 +30,7 @@ from grasp_psonet.stages.declared.needs import (
     LearningNeeds,
     NoNeeds,
     OutOfFoldNeeds,
+    PaperAuditNeeds,
     PrepareNeeds,
     PruneNeeds,
     RetrainNeeds,
@@ -226,16 +227,38 @@ def evaluate_task(job: "Job") -> Task:
     return declared("evaluate", job.study.evaluation, needs_of(EvaluateNeeds, job.settings), inputs, make)
 
 
+def audit_tasks(job: "Job") -> list[Task]:
+    """The audit, after that of the paper where the settings want it."""
+    return [*([_paper_audit_task(job)] if job.settings.audit.model == "paper" else []), audit_task(job)]
+
+
+def _paper_audit_task(job: "Job") -> Task:
+    """A network trained on train and test, and how it ranks visits read twice; nothing else reads it."""
+
+    def make(folder: Path, own: PaperAuditNeeds) -> None:
+        from grasp_psonet.stages.makers.paper_audit import make_paper_audit
+
+        make_paper_audit(folder, own, job.study, job.cohort_for(own))
+
+    inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest}
+    inputs |= {"device": resolved_device(job.settings.machine.device)} | _encoder_weights(job)
+    own = needs_of(PaperAuditNeeds, job.settings)
+    return declared("paper's audit", job.study.paper_audit, own, inputs, make, resumable=True)
+
+
 def audit_task(job: "Job") -> Task:
     """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
+    study, has_papers = job.study, job.settings.audit.model == "paper"
 
     def make(folder: Path, own: AuditNeeds) -> None:
         from grasp_psonet.stages.makers.audit import make_audit
         from grasp_psonet.stages.run import TrainedRun
 
-        make_audit(folder, own, TrainedRun(job), job.study.features, job.study.out_of_fold)
+        papers = study.paper_audit if has_papers else None
+        make_audit(folder, own, TrainedRun(job), study, papers)
 
-    inputs = job.baseline_inputs() | {"features": job.study.features, "out of fold": job.study.out_of_fold}
+    inputs = job.baseline_inputs() | {"features": study.features, "out of fold": study.out_of_fold}
+    inputs |= {"paper's audit": study.paper_audit} if has_papers else {}
     return declared("audit", job.study.audit, needs_of(AuditNeeds, job.settings), inputs, make)
 
 
