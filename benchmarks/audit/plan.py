@@ -49,13 +49,23 @@ class Planned:
 def planned(scope: Scope) -> Iterator[Planned]:
     """Everything: what the first figures are of comes first."""
     main, others = (replace(scope, encoders=names) for names in (scope.encoders[:1], scope.encoders[1:]))
-    yield from _drawn(main)
     if scope.study is not None:
         yield from _of_study(scope.folder / "study", scope.study)
-    yield from _trained(main)
-    yield from _drawn(others)
+    for one in _by_seed(main):
+        yield from _drawn(one)
+        yield from _trained(one)
+    if scope.study is not None:
+        yield from _of_study_trained(scope.folder / "study", scope.study)
     yield from _fine_tuned(scope)
-    yield from _trained(others)
+    for one in _by_seed(others):
+        yield from _drawn(one)
+        yield from _trained(one)
+
+
+def _by_seed(scope: Scope) -> Iterator[Scope]:
+    """One seed after the other, so that an unfinished benchmark knows everything of some."""
+    for seed in scope.seeds:
+        yield replace(scope, seeds=(seed,))
 
 
 def _fine_tuned(scope: Scope) -> Iterator[Planned]:
@@ -110,18 +120,25 @@ def _audit(cell: Callable[[], Cell], folder: Path) -> Callable[[], pd.DataFrame]
 
 
 def _of_study(folder: Path, study: RealGround) -> Iterator[Planned]:
+    for name, about, cell in _cells_of_study(study):
+        yield Planned("study", folder / f"{name}.parquet", about, _rank(cell))
+
+
+def _of_study_trained(folder: Path, study: RealGround) -> Iterator[Planned]:
+    for name, about, cell in _cells_of_study(study):
+        if not about["cohort"].endswith("scores"):
+            path = folder / f"{name}-trained.parquet"
+            yield Planned("study trained", path, about, _audit(cell, path.with_suffix("")))
+
+
+def _cells_of_study(study: RealGround) -> Iterator[tuple[str, dict[str, Any], Callable[[], Cell]]]:
+    """The study as read, then its flipped copies."""
     about: dict[str, Any] = {"encoder": "the study's", "seed": -1, "cohort": "as read"}
-    cells: list[tuple[str, dict[str, Any], Callable[[], Cell]]] = [("as-read", about, study.as_read)]
+    yield "as-read", about, study.as_read
     for kind in KINDS:
         for draw in range(DRAWS):
-            of_copy = about | {"seed": draw, "cohort": f"flips, {kind}"}
-            cells.append((f"flips-{kind}-{draw}", of_copy, _flipped(study, draw, kind)))
-    for name, told, cell in cells:
-        yield Planned("study", folder / f"{name}.parquet", told, _rank(cell))
-    for name, told, cell in cells:
-        if "scores" not in name:
-            path = folder / f"{name}-trained.parquet"
-            yield Planned("study trained", path, told, _audit(cell, path.with_suffix("")))
+            told = about | {"seed": draw, "cohort": f"flips, {kind}"}
+            yield f"flips-{kind}-{draw}", told, _flipped(study, draw, kind)
 
 
 def _flipped(study: RealGround, draw: int, kind: Kind) -> Callable[[], Cell]:
