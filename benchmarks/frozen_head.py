@@ -1,15 +1,17 @@
-"""A head on frozen features beside a linear probe, over splits of the patients of one study, for several learning rates.
+"""A head on frozen features, and fine-tuning from there, beside a linear probe: one study, several training seeds.
 
     make bench-head STUDY=folder       a study whose features stand (`grasp features`); skipped, and said so, without one
 
-Every split deals the patients anew to training, validation and test. The head is trained by the study's own settings but for
-the rate; its epoch is chosen on validation, and both are compared on test by the figure that chooses (of classes: micro AUC).
-Visits that a rate is chosen on flatter it.
+The study's own splits and settings are used: a head is trained on the train split with the encoder frozen, its epoch is chosen
+on validation, and it is compared on test by the figure that chooses (of classes: micro AUC) with the probe of the same
+training visits. `--fine-tune N` goes on from there: the same head's epochs as a probe phase, then N epochs of all weights.
+Test patients must have taken no part in choosing settings, or they flatter them.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,103 +20,142 @@ import pandas as pd
 import torch
 
 from benchmarks.record import write_result
-from grasp_psonet.bags.bag import Bag, make_bags
-from grasp_psonet.bags.plan import batch_plan
-from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.evidence.evaluate import figure_of_split
-from grasp_psonet.features.extract import read_card
 from grasp_psonet.features.store import open_features
-from grasp_psonet.network.network import build_network_on_features
-from grasp_psonet.out_of_fold.folds import patient_folds
 from grasp_psonet.out_of_fold.predict import ProbeInputs, predicted_by_probe
 from grasp_psonet.settings import load
+from grasp_psonet.stages.declared.declaring import needs_of
+from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.run import RunInputs
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import VISIT_ID
+from grasp_psonet.tables.columns import KEPT, PATIENT_ID, SPLIT, VISIT_ID
+from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
-from grasp_psonet.trajectory.adam import AdamState
-from grasp_psonet.trajectory.anchors import trained_weights_of
-from grasp_psonet.trajectory.law import AdamLaw
-from grasp_psonet.trajectory.loop import recorded_steps
+from grasp_psonet.trajectory.machine import use_machine
 
-_FOLDS = 4  # one for test, one for validation, the others train
+_REPLICATES = 1000
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Which visits train, choose the epoch, and are tested."""
+class Compared:
+    """Test predictions of one way of training, seed by seed, on the same visits in the same order."""
 
-    train: np.ndarray
-    val: np.ndarray
-    test: np.ndarray
-
-
-def splits(inputs: ProbeInputs, number: int) -> Iterator[Parts]:
-    """Two splits of each dealing of the patients, which test on other visits."""
-    for n in range(number):
-        fold_V = patient_folds(inputs.patient_ids, inputs.strata, _FOLDS, "frozen head", n // 2)
-        test, val = fold_V == n % 2, fold_V == n % 2 + 1
-        yield Parts(~test & ~val, val, test)
+    of_seed: Sequence[pd.DataFrame]
+    kept_epochs: Sequence[int]
 
 
-def probe_figure(inputs: ProbeInputs, parts: Parts) -> float:
-    """The probe's figure on test."""
-    found = predicted_by_probe(inputs.rows(parts.train), inputs.rows(parts.test), 0)
-    return _figure(found, inputs)
+def probe_predictions(job: Job) -> pd.DataFrame:
+    """What the probe of the train split says of the test split."""
+    visits, normed = job.cohort.visits, job.settings.out_of_fold.feature_norm == "unit_length"
+    means = open_features(job.study.features).means(visits[VISIT_ID].tolist(), normed)
+    inputs, split = ProbeInputs(visits, means, job.outcome), visits[SPLIT].to_numpy()
+    return predicted_by_probe(inputs.rows(split == "train"), inputs.rows(split == "test"), job.settings.seed)
 
 
-def head_figure(job: Job, inputs: ProbeInputs, parts: Parts, lr: float, seed: int) -> float:
-    """The figure on test of the head at its best epoch on validation."""
-    store, train, network = open_features(job.study.features), job.settings.train, job.settings.network
-    bags = {name: _bags(inputs, getattr(parts, name), store.index) for name in ("train", "val", "test")}
-    source = BatchSource(bags["train"], store, train.augmentation, seed)
-    strata = {visit_id: job.outcome.stratum_of(label) for visit_id, label in source.labels.items()}
-    plan = batch_plan(strata, train.epochs, train.visits_per_step, train.sampling, seed)
-    head = build_network_on_features(read_card(job.study.features), network, seed, job.outcome)
-    law = AdamLaw.of(replace(train.optimizer, lr=lr))
-    by_epoch = []
-    for step in recorded_steps(head, plan, source, law, AdamState.at_start(trained_weights_of(head))):
-        if step.ends_epoch:
-            told = {name: predict_bags(head, bags[name].values(), store)[0] for name in ("val", "test")}
-            by_epoch.append((_figure(told["val"], inputs), _figure(told["test"], inputs)))
-    return max(by_epoch, key=lambda both: both[0])[1]
+def trained(job: Job, needs: TrainNeeds, seeds: Sequence[int]) -> Compared:
+    """Trains with each seed and predicts the test split at the epoch that validation chose."""
+    device = use_machine(needs.device, needs.threads)
+    of_seed, kept = [], []
+    for seed in seeds:
+        inputs = RunInputs(job.study, replace(needs, seed=seed), job.cohort)
+        network = inputs.start_network().to(device)
+        with tempfile.TemporaryDirectory() as folder:
+            epochs = fit(
+                network,
+                PlannedTraining(inputs.plan, inputs.source, inputs.bags("val")),
+                needs.train,
+                RunFolder(Path(folder)),
+                lambda done, total: print(f"  epoch {done} of {total}", file=sys.stderr, flush=True),
+            )
+        of_seed.append(predict_bags(network, inputs.bags("test"), inputs.pixels)[0])
+        kept.append(int(epochs.loc[epochs[KEPT], "epoch"].iloc[0]))
+    return Compared(of_seed, kept)
 
 
-def _bags(inputs: ProbeInputs, chosen: np.ndarray, index: pd.DataFrame) -> dict[str, Bag]:
-    visits = inputs.visits[chosen]
-    return make_bags(visits, index[index[VISIT_ID].isin(visits[VISIT_ID])], inputs.outcome.label_column)
+def frozen(needs: TrainNeeds) -> TrainNeeds:
+    """The same training with the encoder frozen and without a probe phase."""
+    return replace(needs, network=replace(needs.network, train="head"), train=replace(needs.train, probe_epochs=0))
 
 
-def _figure(predictions: pd.DataFrame, inputs: ProbeInputs) -> float:
-    value = figure_of_split(predictions.assign(split="val"), inputs.outcome)
-    return float("-inf") if value is None else value
+def fine_tuned(needs: TrainNeeds, epochs: int, lr: float) -> TrainNeeds:
+    """The frozen training as the probe phase, then so many epochs of all weights at this rate."""
+    train = needs.train
+    return replace(
+        needs,
+        network=replace(needs.network, train="all"),
+        train=replace(
+            train,
+            epochs=train.epochs + epochs,
+            probe_epochs=train.epochs,
+            probe_lr=train.optimizer.lr,
+            optimizer=replace(train.optimizer, lr=lr),
+        ),
+    )
+
+
+def beside(ours: Compared, theirs: Compared, job: Job) -> dict[str, object]:
+    """Our figure less theirs: by seed, mean, and the 95 % interval of the mean over patients of the test split."""
+    differences = [_figure(a, job) - _figure(b, job) for a, b in zip(ours.of_seed, theirs.of_seed, strict=True)]
+    patient_of = job.cohort.visits.set_index(VISIT_ID)[PATIENT_ID]
+    patients = patient_of.loc[ours.of_seed[0][VISIT_ID]].to_numpy()
+    rows_of = {patient: np.flatnonzero(patients == patient) for patient in np.unique(patients)}
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(_REPLICATES):
+        rows = np.concatenate([rows_of[patient] for patient in rng.choice(list(rows_of), len(rows_of))])
+        pairs = [(_figure(a.iloc[rows], job), _figure(b.iloc[rows], job)) for a, b in _paired(ours, theirs)]
+        drawn.append(np.mean([a - b for a, b in pairs]))
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return {
+        "by_seed": [round(value, 4) for value in differences],
+        "mean": round(float(np.mean(differences)), 4),
+        "interval_over_patients": [round(float(low), 4), round(float(high), 4)],
+    }
+
+
+def _paired(ours: Compared, theirs: Compared) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    pairs = list(zip(ours.of_seed, theirs.of_seed, strict=True))
+    assert all(list(a[VISIT_ID]) == list(b[VISIT_ID]) for a, b in pairs), "the same visits in the same order"
+    return pairs
+
+
+def _figure(predictions: pd.DataFrame, job: Job) -> float:
+    value = figure_of_split(predictions.assign(split="val"), job.outcome)
+    return float("nan") if value is None else value
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, nargs="?", help="the study folder")
-    parser.add_argument("--lr", type=float, nargs="+", default=[1e-4, 1e-3])
-    parser.add_argument("--splits", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=5, help="training seeds, from 0")
+    parser.add_argument("--fine-tune", type=int, default=0, help="epochs of all weights after the head's (0: none)")
+    parser.add_argument("--lr", type=float, default=1e-5, help="learning rate of these epochs")
     chosen = parser.parse_args()
     if chosen.study is None:
         print("skipped: no study was given (make bench-head STUDY=folder)", file=sys.stderr)
         return
     torch.set_num_threads(1)
     job = Job(Study(chosen.study), load(chosen.study / "study.yaml"))
-    visits = job.cohort.visits
-    inputs = ProbeInputs(visits, open_features(job.study.features).means(visits[VISIT_ID].tolist()), job.outcome)
-    all_parts = list(splits(inputs, chosen.splits))
-    probe = np.array([probe_figure(inputs, parts) for parts in all_parts])
-    figures: dict[str, object] = {"visits": len(visits), "splits": chosen.splits, "probe": _mean(probe)}
-    for lr in chosen.lr:
-        head = np.array([head_figure(job, inputs, parts, lr, seed) for seed, parts in enumerate(all_parts)])
-        figures[f"head_lr_{lr:g}"] = _mean(head)
-        figures[f"head_lr_{lr:g}_minus_probe"] = [round(float(gain), 4) for gain in head - probe]
+    needs, seeds = needs_of(TrainNeeds, job.settings), range(chosen.seeds)
+    probe = probe_predictions(job)
+    head = trained(job, frozen(needs), seeds)
+    split = job.cohort.visits[SPLIT].value_counts()
+    figures: dict[str, object] = {
+        "visits": {str(name): int(count) for name, count in split.items()},
+        "seeds": chosen.seeds,
+        "probe": round(_figure(probe, job), 4),
+        "head": [round(_figure(one, job), 4) for one in head.of_seed],
+        "head_kept_epochs": list(head.kept_epochs),
+        "head_minus_probe": beside(head, Compared([probe] * chosen.seeds, []), job),
+    }
+    if chosen.fine_tune:
+        tuned = trained(job, fine_tuned(needs, chosen.fine_tune, chosen.lr), seeds)
+        figures |= {
+            "fine_tuned": [round(_figure(one, job), 4) for one in tuned.of_seed],
+            "fine_tuned_kept_epochs": list(tuned.kept_epochs),
+            "fine_tuned_minus_head": beside(tuned, head, job),
+        }
     write_result("frozen-head", figures)
-
-
-def _mean(values: np.ndarray) -> float:
-    return round(float(values.mean()), 4)
 
 
 if __name__ == "__main__":

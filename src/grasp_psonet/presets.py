@@ -44,11 +44,12 @@ PRESETS: dict[str, dict[str, Any]] = {
             "encoder": "efficientnet_lite0",
             "weights": "packaged",
             "train": "head",
-            "feature_length": 64,
-            "attention_hidden": 32,
+            "feature_norm": "unit_length",
+            "projection": "none",
+            "attention": "mean",
             "head_hidden": 0,
         },
-        "train": {"epochs": 30, "optimizer": {"kind": "adamw", "lr": 1e-4, "weight_decay": 1e-2}},
+        "train": {"epochs": 30, "optimizer": {"kind": "adamw", "lr": 3e-3, "weight_decay": 1e-2}},
     },
     # the paper's study size and recipe (section 3.2): a GPU and days
     "paper": {

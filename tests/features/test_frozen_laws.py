@@ -20,7 +20,8 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.network import BagNetwork, normalised
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.anchors import read_anchor
-from tests.tiny_run import ANCHORS, TinyRun
+from grasp_psonet.trajectory.law import AdamLaw, Phase
+from tests.tiny_run import ANCHORS, OPTIMIZER, TinyRun
 from tests.tiny_study import tiny_bags, tiny_network
 
 NUM_VARIANTS = 3
@@ -186,3 +187,52 @@ def test_a_whole_network_reads_features_too() -> None:
     torch.testing.assert_close(
         network(*_batch(collate([bag], store))).logits_BC, network(*_batch(collate([bag], shown))).logits_BC
     )
+
+
+ENCODER = frozenset(name for name, _ in tiny_network().named_parameters() if name.startswith("encoder"))
+PROBE_THEN_ALL = AdamLaw(
+    (
+        Phase(replace(OPTIMIZER, lr=5e-2, schedule="constant", warmup_steps=0), standing=ENCODER, name="probe"),
+        Phase(OPTIMIZER, after=ANCHORS[0], name="fine-tune"),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyRun, TinyRun]:
+    """A probe of one epoch, then all weights: the probe on photos, and on the features of those photos."""
+    bags, shown = tiny_bags(8)[0], _shown()
+    photos = BatchSource(bags, shown, CHANGES, 7)
+    features = replace(photos, probe_vectors=_store(shown), probe_epochs=1)
+    return (
+        TinyRun.train(tmp_path_factory.mktemp("probe-on-photos"), PROBE_THEN_ALL, source=photos),
+        TinyRun.train(tmp_path_factory.mktemp("probe-on-features"), PROBE_THEN_ALL, source=features),
+    )
+
+
+def test_a_probe_on_features_is_the_probe_on_photos(probed: tuple[TinyRun, TinyRun]) -> None:
+    photos, features = probed
+    np.testing.assert_allclose(features.trajectory.steps["loss"], photos.trajectory.steps["loss"], rtol=1e-6)
+    for step in ANCHORS:
+        theirs, ours = (run.trajectory.read(step, torch.device("cpu")) for run in probed)
+        for name, weight in theirs.weights.items():
+            torch.testing.assert_close(ours.weights[name], weight, rtol=1e-8, atol=1e-10)
+            assert (name in ENCODER and step == ANCHORS[0]) or not torch.equal(weight, photos.start.weights[name])
+    *_, last = features.trained().replay(0, ANCHORS[-1])
+    assert last.step == ANCHORS[-1], "replayed to the bit across the boundary"
+    dimensions = [step.batch.photos_BNCHW.ndim for step in features.trained().replay(0, ANCHORS[-1])]
+    assert dimensions == [3] * 3 + [5] * 6, "vectors in the probe, photos afterwards"
+
+
+@pytest.mark.parametrize("counting", ["even", "checkpoints", "steps"])
+@pytest.mark.parametrize("unit", ["single", "share", "edit", "visit"])
+def test_scores_across_a_probe_on_features(probed: tuple[TinyRun, TinyRun], unit: UnitName, counting: Counting) -> None:
+    formulas = [
+        name for name, one in FORMULAS.items() if counting == "steps" or not (one.needs_steps or one.is_unrolled)
+    ]
+    settings = TraceSettings(formula="adam", unit=unit, counting=counting, errors="kept")
+    whole, ours = (run.trace(settings, formulas) for run in probed)
+    for formula in formulas:
+        expected, found = whole.by_formula[formula], ours.by_formula[formula]
+        assert np.abs(found - expected).max() < 1e-8 * np.abs(expected).max(), formula
+        assert np.abs(expected).max() > 1e-6, formula

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, collate
+from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, Vectors, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.tables.columns import DRAW, EPOCH, VISIT_ID
 
@@ -16,6 +16,8 @@ class BatchSource:
     """The bags of a training by visit id, their photos, and how these are augmented (keyed by ``seed``).
 
     ``reads_removed``: photos that a keep list removed stay in the batch, masked (network.mask paper); else they are left out.
+    In the first ``probe_epochs`` epochs, in which the encoder stands still, batches hold ``probe_vectors`` in place of the
+    photos: what the encoder says of them, by the same rows.
     """
 
     bags: Mapping[str, Bag]
@@ -23,6 +25,14 @@ class BatchSource:
     augmentation: AugmentationSettings = AugmentationSettings()
     seed: int = 0
     reads_removed: bool = False
+    probe_vectors: Vectors | None = None
+    probe_epochs: int = 0
+
+    def pixels_in(self, epoch: int) -> Pixels:
+        """What the bags of this epoch (from 1) are filled from."""
+        if self.probe_vectors is not None and epoch <= self.probe_epochs:
+            return self.probe_vectors
+        return self.pixels
 
     @property
     def labels(self) -> dict[str, int | float]:
@@ -30,7 +40,9 @@ class BatchSource:
         return {visit_id: bag.label for visit_id, bag in self.bags.items()}
 
     def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
-        """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented)."""
+        """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented, the epoch
+        too where a probe reads vectors).
+        """
         bags = [self.bags[visit_id] for visit_id in draws[VISIT_ID]]
         if not self.reads_removed:
             bags = [bag.without_removed() for bag in bags]
@@ -40,4 +52,5 @@ class BatchSource:
                 AugmentationKey(self.augmentation, self.seed, int(epoch), int(draw))
                 for epoch, draw in zip(draws[EPOCH], draws[DRAW], strict=True)
             ]
-        return collate(bags, self.pixels, keys).to(device)
+        pixels = self.pixels if self.probe_vectors is None else self.pixels_in(int(draws[EPOCH].iloc[0]))
+        return collate(bags, pixels, keys).to(device)

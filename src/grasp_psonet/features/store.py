@@ -50,15 +50,26 @@ class FeatureStore:
         """The features [N, F] of these rows, each of its variant (default: as it is)."""
         return np.asarray(self.vectors[list(rows), 0 if variants is None else list(variants)])
 
-    def means(self, visit_ids: Sequence[str]) -> NDArray[np.float64]:
-        """The mean feature [visits, F] of all photos of each of these visits, as they are."""
+    def means(self, visit_ids: Sequence[str], normed: bool = False) -> NDArray[np.float64]:
+        """The mean feature [visits, F] of all photos of each of these visits, as they are; ``normed``: of their features
+        less their own mean and scaled to length 1 (``network.feature_norm: unit_length``).
+        """
+        read = unit_length if normed else np.asarray
         return np.stack(
-            [self.vectors[self._rows_of_visit[visit_id], 0].mean(axis=0, dtype=float) for visit_id in visit_ids]
+            [read(self.vectors[self._rows_of_visit[visit_id], 0]).mean(axis=0, dtype=float) for visit_id in visit_ids]
         )
 
     @cached_property
     def _rows_of_visit(self) -> dict[str, NDArray[np.int64]]:
         return {str(visit_id): rows.to_numpy() for visit_id, rows in self.index.groupby(VISIT_ID, sort=False)[ROW]}
+
+
+def unit_length(feature_NF: NDArray[Any]) -> NDArray[np.float64]:
+    """Each feature [N, F] less its own mean and scaled to length 1; one that is constant becomes 0."""
+    centred_NF = feature_NF - feature_NF.mean(axis=1, keepdims=True, dtype=float)
+    length_N1 = np.linalg.norm(centred_NF, axis=1, keepdims=True)
+    normed_NF: NDArray[np.float64] = centred_NF / np.maximum(length_N1, 1e-12)
+    return normed_NF
 
 
 def open_features(folder: Path) -> FeatureStore:

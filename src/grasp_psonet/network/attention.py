@@ -26,6 +26,21 @@ class AttentionScorer(nn.Module):
         return logit.squeeze(-1)
 
 
+class MeanScorer(nn.Module):
+    """The same attention logit, 0, for every photo: the bag's feature is the mean of its photos' features."""
+
+    def forward(self, feature_D: Tensor) -> Tensor:
+        """Logits [...] of features [..., D]; connected to the features, with a gradient of 0."""
+        return feature_D.sum(dim=-1) * 0.0
+
+
+def attention_scorer(kind: str, feature_length: int, hidden: int) -> nn.Module:
+    """The scorer that ``network.attention`` names: mean, plain or gated."""
+    if kind == "mean":
+        return MeanScorer()
+    return AttentionScorer(feature_length, hidden, kind == "gated")
+
+
 def attend(logit_BN: Tensor, is_photo_BN: Tensor) -> Tensor:
     """Attention [B, N]: exactly 0 on absent photos, sums to 1 over a bag's photos.
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from grasp_psonet.chance import seed_of
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.network.attention import AttentionScorer, pool_read
+from grasp_psonet.network.attention import attention_scorer, pool_read
 from grasp_psonet.network.encoder import EncoderCard, build_encoder, freeze
 from grasp_psonet.network.settings import NetworkSettings
 
@@ -44,14 +44,15 @@ class BagNetwork(nn.Module):
         self, encoder: nn.Module | None, card: EncoderCard, settings: NetworkSettings, outcome: Outcome
     ) -> None:
         super().__init__()
-        length, hidden = settings.feature_length, settings.head_hidden
+        length = card.feature_length if settings.projection == "none" else settings.feature_length
         self.card = card
         self.outcome = outcome
         self.masks_as_paper = settings.mask == "paper"
         self.encoder = encoder
-        self.projection = _mlp(card.feature_length, length if settings.projection == "mlp" else 0, length)
-        self.attention = AttentionScorer(length, settings.attention_hidden, settings.attention == "gated")
-        self.head = _mlp(length, hidden, outcome.num_outputs)
+        self.norm = UnitLength() if settings.feature_norm == "unit_length" else nn.Identity()
+        self.projection = _projection(card.feature_length, length, settings.projection)
+        self.attention = attention_scorer(settings.attention, length, settings.attention_hidden)
+        self.head = _mlp(length, settings.head_hidden, outcome.num_outputs)
         self.register_buffer("mean_3", torch.tensor(card.mean), persistent=False)
         self.register_buffer("std_3", torch.tensor(card.std), persistent=False)
         self.eval()
@@ -77,8 +78,18 @@ class BagNetwork(nn.Module):
         if instances_M.ndim != 2:
             assert self.encoder is not None, "photos for a network that reads features"
             encoded_MF = self.encoder(normalised(instances_M, self.mean_3, self.std_3))
-        feature_MD: Tensor = self.projection(encoded_MF)
+        feature_MD: Tensor = self.projection(self.norm(encoded_MF))
         return feature_MD
+
+
+class UnitLength(nn.Module):
+    """Features [M, F] less their own mean and scaled to length 1, photo by photo: no photo counts by its contrast alone, and no
+    other photo's features are needed for it. One that is constant becomes 0.
+    """
+
+    def forward(self, feature_MF: Tensor) -> Tensor:
+        """The features [M, F] so normalised."""
+        return functional.normalize(feature_MF - feature_MF.mean(dim=-1, keepdim=True), dim=-1)
 
 
 def build_network(settings: NetworkSettings, edge_px: int, seed: int, outcome: Outcome) -> BagNetwork:
@@ -123,6 +134,12 @@ def normalised(photos_MCHW: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
 def visit_loss(logits_BC: Tensor, label_B: Tensor) -> Tensor:
     """Cross-entropy of each visit [B]."""
     return functional.cross_entropy(logits_BC, label_B, reduction="none")
+
+
+def _projection(length_in: int, length_out: int, kind: str) -> nn.Module:
+    if kind == "none":
+        return nn.Identity()
+    return _mlp(length_in, length_out if kind == "mlp" else 0, length_out)
 
 
 def _mlp(length_in: int, hidden: int, length_out: int) -> nn.Module:

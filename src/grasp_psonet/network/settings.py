@@ -26,9 +26,16 @@ class NetworkSettings:
         "all",
         "what training moves: all; head: everything but the encoder; or last N blocks of the encoder and the head",
     )
-    feature_length: int = setting(768, "length D of a photo's feature after the projection")
-    projection: Literal["linear", "mlp"] = setting("linear", "encoder feature -> D: one layer, or two with GELU")
-    attention: Literal["plain", "gated"] = setting("gated", "tanh attention, or tanh times sigmoid (Ilse et al. 2018)")
+    feature_norm: Literal["none", "unit_length"] = setting(
+        "none", "encoder features as they are; or each photo's less its own mean, scaled to length 1"
+    )
+    feature_length: int = setting(768, "length D of a photo's feature after the projection; unused where there is none")
+    projection: Literal["none", "linear", "mlp"] = setting(
+        "linear", "encoder feature -> D: none (D is the encoder's), one layer, or two with GELU"
+    )
+    attention: Literal["mean", "plain", "gated"] = setting(
+        "gated", "all photos alike; tanh attention; or tanh times sigmoid (Ilse et al. 2018)"
+    )
     attention_hidden: int = setting(128, "hidden width of the attention scorer")
     head_hidden: int = setting(256, "hidden width of the classifier; 0 for a single linear layer")
     mask: Literal["before", "paper"] = setting(

@@ -20,6 +20,11 @@ class OutOfFoldSettings:
     folds: int = setting(5, "parts that the patients are dealt to; each is predicted by a model of the others")
     repeats: int = setting(3, "times the patients are dealt anew; the probabilities are averaged")
 
+    feature_norm: Literal["none", "unit_length"] = setting(
+        "unit_length",
+        "what the probe takes the mean of: photos' features as they are; or each less its own mean, scaled to length 1",
+    )
+
     def __post_init__(self) -> None:
         refuse_unless(self.folds >= 2, "out_of_fold.folds", self.folds, "at least 2")
         refuse_unless(self.repeats >= 1, "out_of_fold.repeats", self.repeats, "at least 1")

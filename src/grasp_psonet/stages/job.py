@@ -12,7 +12,7 @@ from grasp_psonet.proof import NOTE, digest, read_note
 from grasp_psonet.pruning.settings import K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
-from grasp_psonet.stages.kind import Kind, kind_of, reads_features
+from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
@@ -120,10 +120,14 @@ class Job:
         return {"run": self.study.run(BASELINE), **self.bag_inputs(), "tables": self.tables_digest}
 
     def bag_inputs(self) -> dict[str, Path | str]:
-        """What the bags of a training are filled from: the photos, or the features that a frozen encoder gave them."""
+        """What the bags of a training are filled from: the photos, or the features that a frozen encoder gave them; both where
+        a probe comes first.
+        """
+        features: dict[str, Path | str] = {"features": self.study.features}
         if reads_features(self.study, self.settings.network):
-            return {"features": self.study.features}
-        return {"store": self.study.store}
+            return features
+        probes = probe_reads_features(self.study, self.settings.network, self.settings.train)
+        return {"store": self.study.store} | (features if probes else {})
 
     @property
     def has_one_ranking(self) -> bool:

@@ -6,6 +6,7 @@ from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import SettingsError, StudyError
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.study import Study
+from grasp_psonet.training.settings import TrainSettings
 
 Kind = Literal["photos", "features"]
 
@@ -25,6 +26,11 @@ def kind_of(study: Study) -> Kind:
 def reads_features(study: Study, network: NetworkSettings) -> bool:
     """Whether training reads feature vectors: given ones, or those of an encoder that stands still."""
     return network.is_frozen or kind_of(study) == "features"
+
+
+def probe_reads_features(study: Study, network: NetworkSettings, train: TrainSettings) -> bool:
+    """Whether the epochs of a probe, in which the encoder stands, read the features that the start encoder gave."""
+    return train.probe_epochs > 0 and not reads_features(study, network)
 
 
 def refuse_settings_of_photos(network: NetworkSettings, augmentation: AugmentationSettings) -> None:

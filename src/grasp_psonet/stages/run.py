@@ -25,7 +25,7 @@ from grasp_psonet.proof import proven
 from grasp_psonet.stages.declared.declaring import needs_of
 from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.kind import reads_features
+from grasp_psonet.stages.kind import probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
@@ -96,8 +96,16 @@ class RunInputs:
     def source(self) -> BatchSource:
         """What makes the batches of training."""
         settings = self.settings
-        reads_removed = settings.network.mask == "paper"
-        return BatchSource(self.training_bags, self.pixels, settings.train.augmentation, settings.seed, reads_removed)
+        probes = probe_reads_features(self.study, settings.network, settings.train)
+        return BatchSource(
+            self.training_bags,
+            self.pixels,
+            settings.train.augmentation,
+            settings.seed,
+            reads_removed=settings.network.mask == "paper",
+            probe_vectors=self.features if probes else None,
+            probe_epochs=settings.train.probe_epochs if probes else 0,
+        )
 
     @cached_property
     def plan(self) -> pd.DataFrame:

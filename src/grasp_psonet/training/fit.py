@@ -104,7 +104,7 @@ def fit(
         if not step.ends_epoch:
             continue
         records, rows = pd.concat(rows, ignore_index=True), []
-        predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels)
+        predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels_in(step.epoch))
         epochs = [*epochs, _epoch_row(step, records, predictions, network.outcome)]
         if step.epoch == 1 and math.isnan(epochs[-1][_chooser_column(network.outcome)]):
             lacks, word = figures_of(network.outcome).lacks, figures_of(network.outcome).chooser.word

@@ -23,7 +23,7 @@ class TrainSettings:
         1, "epochs between anchors (weights and both Adam moments; 12 bytes per parameter each)"
     )
     probe_epochs: int = setting(
-        0, "epochs at the start in which the encoder stands still; then all weights move from there (0: from the start)"
+        0, "first epochs, in which the encoder stands still, on features computed once; then all weights move (0: none)"
     )
     probe_lr: float = setting(1e-3, "learning rate in those epochs, constant")
     optimizer: OptimizerSettings = group(OptimizerSettings)

@@ -87,7 +87,7 @@ def _encoded_task(job: "Job") -> Task:
         make_features(folder, own, job)
 
     own = needs_of(FeatureNeeds, job.settings)
-    if not network.is_frozen:
+    if not network.is_frozen and not job.settings.train.probe_epochs:
         own = replace(own, augmentation=AugmentationSettings())
     inputs: dict[str, Path | str] = {"store": study.store, "device": resolved_device(own.device)}
     if network.weights == "random":

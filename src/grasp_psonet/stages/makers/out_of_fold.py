@@ -47,7 +47,8 @@ def make_out_of_fold(
     Test visits teach nobody: what is read again because of them would reach the evaluation.
     """
     visits, outcome = cohort.visits, own.outcome
-    inputs = ProbeInputs(visits, open_features(features).means(visits[VISIT_ID].tolist()), outcome)
+    normed = own.out_of_fold.feature_norm == "unit_length"
+    inputs = ProbeInputs(visits, open_features(features).means(visits[VISIT_ID].tolist(), normed), outcome)
     split_V = visits[SPLIT].to_numpy()
     taught = inputs.rows(split_V != "test")
     if models is not None:
