@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from grasp_psonet.audit.out_of_fold_rankings import out_of_fold_rankings
 from grasp_psonet.cohort.outcome import Outcome, outcome_of
 from grasp_psonet.cohort.settings import SeveritySettings
+from grasp_psonet.features.store import unit_length
 from grasp_psonet.out_of_fold.predict import ProbeInputs, averaged, out_of_fold_predictions
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
 from grasp_psonet.presets import preset
@@ -50,14 +51,19 @@ class Cell:
     def ranked(self) -> pd.DataFrame:
         """Rankings out of fold of the train split, learned on train and val, as the product makes them."""
         visits = _with_labels(self.visits[self.visits["split"] != "test"].reset_index(drop=True), self.outcome)
-        mean_VF = np.stack([self.bags[visit_id].mean(axis=0, dtype=float) for visit_id in visits["visit_id"]])
-        inputs = ProbeInputs(visits, mean_VF, self.outcome)
-        predictions = averaged(out_of_fold_predictions(inputs, OutOfFoldSettings(), self.seed), self.outcome)
+        settings = OutOfFoldSettings()
+        told_VF = self._means(visits, unit_length if settings.feature_norm == "unit_length" else np.asarray)
+        inputs = ProbeInputs(visits, told_VF, self.outcome)
+        predictions = averaged(out_of_fold_predictions(inputs, settings, self.seed), self.outcome)
+        mean_VF = self._means(visits, np.asarray)
         found = out_of_fold_rankings(visits, predictions, mean_VF, self.outcome)
         listed = self.visits[self.visits["split"] == "train"]
         labels = visits.set_index("visit_id")[self.outcome.label_column].rename("label_reader1")
         told = listed[["visit_id", "patient_id", *TRUTH]].merge(labels, on="visit_id")
         return told.merge(found, on="visit_id", validate="1:1")
+
+    def _means(self, visits: pd.DataFrame, read: Callable[..., NDArray[Any]]) -> NDArray[np.float64]:
+        return np.stack([read(self.bags[name]).mean(axis=0, dtype=float) for name in visits["visit_id"]])
 
     def audited(self, folder: Path) -> pd.DataFrame:
         """The product's whole audit table, with a head of the preset small trained on the features; made in ``folder``."""
