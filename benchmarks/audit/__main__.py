@@ -30,7 +30,7 @@ log = logging.getLogger("benchmarks")
 def _quick(folder: Path, seeds: tuple[int, ...]) -> Scope:
     """A cohort of a few visits, one encoder: shows that everything runs, its figures mean nothing."""
     cohort = SyntheticSettings(24, 48, 4, edge_px=64, val_visits=12, test_visits=9, shortcut=ShortcutSettings("none"))
-    return Scope(folder, seeds[:1], (0.2,), (0.2,), ("demo_convnext",), cohort, num_fine_tuned=0)
+    return Scope(folder, seeds[:1], (0.2,), (0.2,), ("demo_convnext",), cohort, num_fine_tuned=0, num_candidates=0)
 
 
 def scope_of(words: argparse.Namespace) -> Scope:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from benchmarks.audit.influence import influence_out_of_fold
 from grasp_psonet.audit.out_of_fold_rankings import out_of_fold_rankings
 from grasp_psonet.cohort.outcome import Outcome, outcome_of
 from grasp_psonet.cohort.settings import SeveritySettings
@@ -27,6 +28,7 @@ from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared.tasks import audit_task, features_task, out_of_fold_task, train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.study import Study
+from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
 
 Bags = Mapping[str, NDArray[np.float32]]  # features [N, F] of the photos of each visit
 _OF_PHOTOS = ("encoder", "weights", "train")  # settings of the preset small that a study of features has no use for
@@ -49,14 +51,37 @@ class Cell:
         return outcome_of(self.scale)
 
     def ranked(self) -> pd.DataFrame:
-        """Rankings out of fold of the train split, learned on train and val, as the product makes them."""
-        visits = _with_labels(self.visits[self.visits["split"] != "test"].reset_index(drop=True), self.outcome)
-        settings = OutOfFoldSettings()
-        told_VF = self._means(visits, unit_length if settings.feature_norm == "unit_length" else np.asarray)
-        inputs = ProbeInputs(visits, told_VF, self.outcome)
-        predictions = averaged(out_of_fold_predictions(inputs, settings, self.seed), self.outcome)
-        mean_VF = self._means(visits, np.asarray)
-        found = out_of_fold_rankings(visits, predictions, mean_VF, self.outcome)
+        """Rankings out of fold of the train split, learned on train and val, as the product makes them by default."""
+        inputs = self._probe_inputs()
+        return self._listed(averaged(out_of_fold_predictions(inputs, OutOfFoldSettings(), self.seed), self.outcome))
+
+    def ranked_by_heads(self, folder: Path) -> pd.DataFrame:
+        """The same where the head of the preset small is trained in every fold (out_of_fold.model head); made in ``folder``."""
+        shutil.rmtree(folder, ignore_errors=True)
+        job = self._study(folder, {"out_of_fold": {"model": "head"}})
+        for task in (features_task, out_of_fold_task):
+            run_task(task(job))
+        predictions = OUT_OF_FOLD.read(job.study.out_of_fold / "predictions.parquet")
+        shutil.rmtree(folder)
+        return self._listed(averaged(predictions, self.outcome))
+
+    def with_influence(self) -> pd.DataFrame:
+        """``ranked`` and influence out of fold, a candidate that is no setting."""
+        influence = influence_out_of_fold(self._probe_inputs(), self.seed)
+        return self.ranked().merge(influence, on="visit_id", validate="1:1")
+
+    def _taught(self) -> pd.DataFrame:
+        return _with_labels(self.visits[self.visits["split"] != "test"].reset_index(drop=True), self.outcome)
+
+    def _probe_inputs(self) -> ProbeInputs:
+        """What the folds learn from, as the product reads it."""
+        visits, is_normed = self._taught(), OutOfFoldSettings().feature_norm == "unit_length"
+        return ProbeInputs(visits, self._means(visits, unit_length if is_normed else np.asarray), self.outcome)
+
+    def _listed(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """The rankings of the train split that these predictions, averaged over repeats, give; with the truth."""
+        visits = self._taught()
+        found = out_of_fold_rankings(visits, predictions, self._means(visits, np.asarray), self.outcome)
         listed = self.visits[self.visits["split"] == "train"]
         labels = visits.set_index("visit_id")[self.outcome.label_column].rename("label_reader1")
         told = listed[["visit_id", "patient_id", *TRUTH]].merge(labels, on="visit_id")
@@ -75,7 +100,7 @@ class Cell:
         shutil.rmtree(folder)
         return found.merge(self.visits[["visit_id", *TRUTH]], on="visit_id", validate="1:1")
 
-    def _study(self, folder: Path) -> Job:
+    def _study(self, folder: Path, settings: dict[str, Any] | None = None) -> Job:
         """The same as a study of precomputed features."""
         folder.mkdir(parents=True)
         save_file(dict(self.bags), folder / "features.safetensors")
@@ -88,7 +113,7 @@ class Cell:
             for column in self.outcome.label_columns:
                 visits[column] = self.visits[column].astype("Int64").map(dict(enumerate(self.outcome.classes)))
         visits.to_csv(folder / "visits.csv", index=False)
-        return Job(Study(folder), parse(self._tree(), "the benchmark"))
+        return Job(Study(folder), parse(self._tree() | (settings or {}), "the benchmark"))
 
     def _tree(self) -> dict[str, Any]:
         small = preset("small")

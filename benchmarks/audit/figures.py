@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.audit.influence import COLUMN
 from grasp_psonet.audit.curves import auroc, found_at, inspect
 from grasp_psonet.audit.rankings import KNOWS_SECOND_READING, RANKINGS
 from grasp_psonet.audit.simple_rivals import within_class
@@ -41,7 +42,8 @@ class Table:
 
     @property
     def rankings(self) -> list[str]:
-        return [name for name in RANKINGS if name in self.rows and name not in (*KNOWS_SECOND_READING, "oracle")]
+        names = [name for name in RANKINGS if name not in (*KNOWS_SECOND_READING, "oracle")]
+        return [name for name in (*names, COLUMN) if name in self.rows]
 
 
 def rows_of(table: Table) -> Iterable[dict[str, Any]]:

@@ -14,7 +14,7 @@ from benchmarks.audit.ground import DrawnGround, Readers
 from benchmarks.audit.second_readings import DRAWS, KINDS, Kind, RealGround
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
 
-Part = Literal["drawn", "study", "study trained", "trained", "fine-tuned"]
+Part = Literal["drawn", "study", "study trained", "trained", "fine-tuned", "head folds", "influence"]
 _DEMO = ("demo_convnext", "demo_vit")
 
 
@@ -30,6 +30,7 @@ class Scope:
     encoders: tuple[str, ...] = ("efficientnet_lite0", *_DEMO)
     cohort: SyntheticSettings = SyntheticSettings()
     num_fine_tuned: int = 2  # seeds: a run takes minutes
+    num_candidates: int = 5  # seeds
     study: RealGround | None = None
 
 
@@ -56,6 +57,7 @@ def planned(scope: Scope) -> Iterator[Planned]:
         yield from _trained(one)
     if scope.study is not None:
         yield from _of_study_trained(scope.folder / "study", scope.study)
+    yield from _candidates(replace(main, seeds=scope.seeds[: scope.num_candidates]))
     yield from _fine_tuned(scope)
     for one in _by_seed(others):
         yield from _drawn(one)
@@ -113,6 +115,25 @@ def _trained(scope: Scope) -> Iterator[Planned]:
 
 def _rank(cell: Callable[[], Cell]) -> Callable[[], pd.DataFrame]:
     return lambda: cell().ranked()
+
+
+def _candidates(scope: Scope) -> Iterator[Planned]:
+    """What was tried beside the defaults: heads trained in the folds, and influence out of fold."""
+    for path, about, cell in _cohorts(scope):
+        if about["gross_errors"] in scope.trained_rates and about["shortcut"]:
+            by_heads, with_influence = (
+                path.with_name(f"{path.stem}-{word}.parquet") for word in ("heads", "influence")
+            )
+            yield Planned("head folds", by_heads, about, _rank_by_heads(cell, by_heads.with_suffix("")))
+            yield Planned("influence", with_influence, about, _with_influence(cell))
+
+
+def _rank_by_heads(cell: Callable[[], Cell], folder: Path) -> Callable[[], pd.DataFrame]:
+    return lambda: cell().ranked_by_heads(folder)
+
+
+def _with_influence(cell: Callable[[], Cell]) -> Callable[[], pd.DataFrame]:
+    return lambda: cell().with_influence()
 
 
 def _audit(cell: Callable[[], Cell], folder: Path) -> Callable[[], pd.DataFrame]:

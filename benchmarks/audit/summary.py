@@ -32,8 +32,10 @@ def summarise(tables: Sequence[Table], ranking: str) -> dict[str, Any]:
             [t for t in tables if (t.about["part"], t.about["encoder"]) == (part, encoder)], ranking
         )
         for part, encoder in dict.fromkeys((t.about["part"], t.about["encoder"]) for t in tables)
-        if part in ("trained", "fine-tuned", "study trained")
+        if part not in ("drawn", "study")
     }
+    heads = [t for t in tables if t.about["part"] == "head folds"]
+    found["heads_minus_probe"] = _heads_minus_probe(heads, of_main, ranking) if heads else {}
     found["by_encoder"] = {
         encoder: _rankings([t for t in drawn if t.about["encoder"] == encoder])
         for encoder in dict.fromkeys(t.about["encoder"] for t in drawn)
@@ -99,7 +101,17 @@ def _trained_figures(tables: Sequence[Table], ranking: str) -> dict[str, Any]:
     """All rankings where a network was trained too, and ours against the paper's on the same cohorts."""
     rows, target = _rows(tables), "class_changing" if tables[0].about["cohort"].startswith("flips") else "disagreements"
     against = {figure: paired(rows, ranking, "largest", target, figure) for figure in _FIGURES}
-    return {"rankings": _rankings(tables), "minus_largest": against}
+    return {"seeds": sorted({t.about["seed"] for t in tables}), "rankings": _rankings(tables), "minus_largest": against}
+
+
+def _heads_minus_probe(heads: Sequence[Table], probes: Sequence[Table], ranking: str) -> dict[str, Any]:
+    """The ranking by heads trained in the folds against that by the probe, on the same cohorts."""
+    both = pd.concat([_rows(heads).replace({"ranking": {ranking: "by heads"}}), _rows(probes)], ignore_index=True)
+    return {
+        f"{target}, {figure}": paired(both, "by heads", ranking, target, figure)
+        for target in ("disagreements", "class_changing")
+        for figure in _FIGURES
+    }
 
 
 def _study_figures(tables: Sequence[Table], ranking: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ SETTINGS = {
     "prune.controls": "random",
     "evaluate.replicates": "20",
     "evaluate.min_gain_se": "0",
+    "audit.ranking": "largest",
     "explain.flagged": "2",
     "explain.errors": "2",
     "machine.processes": "1",  # retrains in this process, which alone knows the outcome
