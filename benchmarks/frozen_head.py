@@ -4,7 +4,8 @@
 
 The study's own splits and settings are used: a head is trained on the train split with the encoder frozen, its epoch is chosen
 on validation, and it is compared on test by the figure that chooses (of classes: micro AUC) with the probe of the same
-training visits. `--fine-tune N` goes on from there: the same head's epochs as a probe phase, then N epochs of all weights.
+training visits. `--fine-tune N` goes on from there: the same head's epochs as a probe phase, then N epochs in which weights of the
+encoder move too.
 Test patients must have taken no part in choosing settings, or they flatter them.
 """
 
@@ -78,12 +79,12 @@ def frozen(needs: TrainNeeds) -> TrainNeeds:
     return replace(needs, network=replace(needs.network, train="head"), train=replace(needs.train, probe_epochs=0))
 
 
-def fine_tuned(needs: TrainNeeds, epochs: int, lr: float) -> TrainNeeds:
-    """The frozen training as the probe phase, then so many epochs of all weights at this rate."""
+def fine_tuned(needs: TrainNeeds, moved: str, epochs: int, lr: float) -> TrainNeeds:
+    """The frozen training as the probe phase, then so many epochs at this rate of what is ``moved`` (``network.train``)."""
     train = needs.train
     return replace(
         needs,
-        network=replace(needs.network, train="all"),
+        network=replace(needs.network, train=moved),
         train=replace(
             train,
             epochs=train.epochs + epochs,
@@ -128,7 +129,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, nargs="?", help="the study folder")
     parser.add_argument("--seeds", type=int, default=5, help="training seeds, from 0")
-    parser.add_argument("--fine-tune", type=int, default=0, help="epochs of all weights after the head's (0: none)")
+    parser.add_argument("--fine-tune", type=int, default=0, help="epochs that also move the encoder (0: none)")
+    parser.add_argument("--moved", default="all", help="what they move, as network.train names it")
     parser.add_argument("--lr", type=float, default=1e-5, help="learning rate of these epochs")
     chosen = parser.parse_args()
     if chosen.study is None:
@@ -149,8 +151,9 @@ def main() -> None:
         "head_minus_probe": beside(head, Compared([probe] * chosen.seeds, []), job),
     }
     if chosen.fine_tune:
-        tuned = trained(job, fine_tuned(needs, chosen.fine_tune, chosen.lr), seeds)
+        tuned = trained(job, fine_tuned(needs, chosen.moved, chosen.fine_tune, chosen.lr), seeds)
         figures |= {
+            "moved": chosen.moved,
             "fine_tuned": [round(_figure(one, job), 4) for one in tuned.of_seed],
             "fine_tuned_kept_epochs": list(tuned.kept_epochs),
             "fine_tuned_minus_head": beside(tuned, head, job),

@@ -145,12 +145,13 @@ def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None 
     photos_BN = like.new_zeros(len(bags), longest, *first.shape)
     is_photo_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
     is_stored_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
+    vectors = pixels if isinstance(pixels, Vectors) else None  # asked once: a protocol is slow to ask
     for b, bag in enumerate(bags):
         key = None if keys is None else keys[b]
         is_stored_BN[b, : len(bag)] = True
         is_photo_BN[b, : len(bag)] = torch.tensor(bag.is_present, dtype=torch.bool)
-        if isinstance(pixels, Vectors):
-            photos_BN[b, : len(bag)] = torch.from_numpy(pixels.gather(bag.rows, _variants(bag, pixels, key)))
+        if vectors is not None:
+            photos_BN[b, : len(bag)] = torch.from_numpy(vectors.gather(bag.rows, _variants(bag, vectors, key)))
             continue
         for n, row in enumerate(bag.rows):
             photos_BN[b, n] = _photo(bag, n, pixels[row], key)

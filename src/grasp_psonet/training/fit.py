@@ -31,7 +31,7 @@ from grasp_psonet.trajectory.anchors import (
     write_anchor,
 )
 from grasp_psonet.trajectory.law import AdamLaw, write_law
-from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps
+from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps, rows_of
 from grasp_psonet.trajectory.records import epoch_file, recorded_epochs
 
 log = logging.getLogger("grasp_psonet")
@@ -98,12 +98,12 @@ def fit(
     write_law(run.folder, law)
     digest = presence_digest(planned.source.bags)
     epochs, state = _resume(network, run)
-    rows = []
+    of_epoch = []
     for step in recorded_steps(network, planned.plan, planned.source, law, state):
-        rows.append(step.rows())
+        of_epoch.append(step)
         if not step.ends_epoch:
             continue
-        records, rows = pd.concat(rows, ignore_index=True), []
+        records, of_epoch = rows_of(of_epoch).reset_index(drop=True), []
         predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels_in(step.epoch))
         epochs = [*epochs, _epoch_row(step, records, predictions, network.outcome)]
         if step.epoch == 1 and math.isnan(epochs[-1][_chooser_column(network.outcome)]):

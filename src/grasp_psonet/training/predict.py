@@ -3,7 +3,9 @@
 # Axes: B bags, N photos per bag, C classes (in logits).
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -31,13 +33,14 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
 
     Attention, one row per stored photo: visit_id, photo_id, attention, attention_logit (NaN where the photo was not read).
     """
-    visits, photos = [], []
+    visits: list[dict[str, Any]] = []
+    photos: dict[str, list[Any]] = {VISIT_ID: [], PHOTO_ID: [], ATTENTION: [], ATTENTION_LOGIT: []}
     device = next(network.parameters()).device
     for bag in bags:
         batch = collate([bag], pixels).to(device)
         output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
         answer = answer_of(network, output.logits_BC[0].cpu())
-        attention_N = output.attention_BN[0].cpu()
+        attention_N, logit_N = output.attention_BN[0].cpu(), output.attention_logit_BN[0].cpu()
         visits.append(
             {
                 VISIT_ID: bag.visit_id,
@@ -48,19 +51,12 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
                 ATTENDED_PHOTO_ID: bag.photo_ids[int(attention_N.argmax())],
             }
         )
-        logit_N = output.attention_logit_BN[0].cpu()
-        logit_N = logit_N.masked_fill(logit_N.isinf(), torch.nan)
-        photos.append(
-            pd.DataFrame(
-                {
-                    VISIT_ID: bag.visit_id,
-                    PHOTO_ID: list(bag.photo_ids),
-                    ATTENTION: attention_N.numpy(),
-                    ATTENTION_LOGIT: logit_N.numpy(),
-                }
-            )
-        )
-    return pd.DataFrame(visits), pd.concat(photos, ignore_index=True)
+        photos[VISIT_ID] += [bag.visit_id] * len(bag)
+        photos[PHOTO_ID] += bag.photo_ids
+        photos[ATTENTION].append(attention_N.numpy())
+        photos[ATTENTION_LOGIT].append(logit_N.masked_fill(logit_N.isinf(), torch.nan).numpy())
+    joined = {column: np.concatenate(photos.pop(column)) for column in (ATTENTION, ATTENTION_LOGIT)}
+    return pd.DataFrame(visits), pd.DataFrame(photos | joined)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from grasp_psonet.tables.columns import EPOCH, STEP
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import Anchor, anchor_of
 from grasp_psonet.trajectory.law import AdamLaw
-from grasp_psonet.trajectory.records import step_rows
+from grasp_psonet.trajectory.records import StepRecord, step_rows
 from grasp_psonet.trajectory.step import StepResult, train_step
 
 
@@ -39,12 +39,19 @@ class RecordedStep:
 
     def rows(self) -> pd.DataFrame:
         """The step's rows of ``steps.parquet``, one per draw."""
-        rows = step_rows(self.draws, self.label_B.tolist(), self.result, self.lr, self.output_columns)
-        return rows if self.phase is None else rows.assign(phase=self.phase)
+        return rows_of([self])
 
     def anchor(self, network: BagNetwork, presence_digest: str = "") -> Anchor:
         """The anchor after this step, to be written before the next step is taken."""
         return anchor_of(network, self.state, self.epoch, self.lr, presence_digest)
+
+
+def rows_of(steps: Sequence[RecordedStep]) -> pd.DataFrame:
+    """The rows of ``steps.parquet`` of these steps of one phase, one per draw."""
+    first = steps[0]
+    records = [StepRecord(step.draws, step.label_B.tolist(), step.result, step.lr) for step in steps]
+    rows = step_rows(records, first.output_columns)
+    return rows if first.phase is None else rows.assign(phase=first.phase)
 
 
 def recorded_steps(

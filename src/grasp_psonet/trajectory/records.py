@@ -22,22 +22,45 @@ A recorded loop does not tell its labels: whoever traces it gives them, and ``wi
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from grasp_psonet.tables.columns import LR, STEP, VISIT_ID
+from grasp_psonet.tables.columns import GRAD_NORM, LABEL, LOSS, LR, STEP, VISIT_ID
 from grasp_psonet.trajectory.law import Phase
 from grasp_psonet.trajectory.step import StepResult
 
 STEPS_FILE = "steps.parquet"
 
 
-def step_rows(
-    draws: pd.DataFrame, labels: list[int], result: StepResult, lr: float, output_columns: Sequence[str]
-) -> pd.DataFrame:
-    """One row per draw of a step; ``draws`` are the step's rows of the batch plan, ``output_columns`` name the outputs."""
-    logits = pd.DataFrame(result.logits_BC.cpu().numpy(), columns=list(output_columns), index=draws.index)
-    return draws.assign(label=labels, loss=result.loss_B.cpu().numpy(), lr=lr, grad_norm=result.grad_norm).join(logits)
+class StepRecord(NamedTuple):
+    """What is recorded of one step: its draws (rows of the batch plan), their labels, what it saw, its learning rate."""
+
+    draws: pd.DataFrame
+    labels: list[int] | list[float]
+    result: StepResult
+    lr: float
+
+
+def step_rows(records: Sequence[StepRecord], output_columns: Sequence[str]) -> pd.DataFrame:
+    """One row per draw of these steps, in their order; ``output_columns`` name the outputs.
+
+    One table of many steps: on features computed once, a table of each would take longer than the steps.
+    """
+    num_draws = [len(one.labels) for one in records]
+    logits_DC = np.concatenate([one.result.logits_BC.cpu().numpy() for one in records])
+    seen = pd.DataFrame(
+        {
+            LABEL: [label for one in records for label in one.labels],
+            LOSS: np.concatenate([one.result.loss_B.cpu().numpy() for one in records]),
+            LR: np.repeat([one.lr for one in records], num_draws),
+            GRAD_NORM: np.repeat([one.result.grad_norm for one in records], num_draws),
+            **{name: logits_DC[:, c] for c, name in enumerate(output_columns)},
+        }
+    )
+    draws = pd.concat([one.draws for one in records])
+    return pd.concat([draws, seen.set_index(draws.index)], axis=1)
 
 
 def rates_of(draws: pd.DataFrame, phase: Phase, names: Collection[str]) -> dict[str, float]:
