@@ -4,8 +4,7 @@
 
 The study's own splits and settings are used: a head is trained on the train split with the encoder frozen, its epoch is chosen
 on validation, and it is compared on test by the figure that chooses (of classes: micro AUC) with the probe of the same
-training visits. `--fine-tune N` goes on from there: the same head's epochs as a probe phase, then N epochs in which weights of the
-encoder move too.
+training visits. `--fine-tune N` goes on from there: the head's epochs as a probe phase, then N in which the encoder moves too.
 Test patients must have taken no part in choosing settings, or they flatter them.
 """
 
