@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head lock clean
+.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-audit lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -39,6 +39,9 @@ bench-stages: $(READY)   ## what a look at a finished study and its proof cost, 
 
 bench-head: $(READY)     ## a head on frozen features beside a linear probe, on a study of yours: STUDY=folder
 	$(BIN)/python -m benchmarks.frozen_head $(STUDY)
+
+bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on a study of yours: STUDY=folder TUNED_ON=file
+	$(BIN)/python -m benchmarks.audit $(STUDY) $(if $(TUNED_ON),--tuned-on $(TUNED_ON))
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset

@@ -72,6 +72,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "trace": {"formula": "paper", "errors": "kept", "counting": "checkpoints"},
         "prune": {"rule": "each", "k": [100, 200, 300, 400, 500]},
         "evaluate": {"min_gain_se": 0.0},
+        "audit": {"model": "paper", "ranking": "largest", "formula": "paper"},
     },
 }
 

@@ -70,6 +70,11 @@ class Study:
         return self.folder / "audit"
 
     @property
+    def paper_audit(self) -> Path:
+        """The paper's audit, with a network of its own."""
+        return self.folder / "paper_audit"
+
+    @property
     def explanations(self) -> Path:
         return self.folder / "explain"
 

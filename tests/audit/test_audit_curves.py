@@ -9,7 +9,7 @@ from grasp_psonet.audit.curves import PAPER_POINT, audit_curves, auroc, average_
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.evidence.settings import EvaluateSettings
 
-AUDIT, EVALUATE = AuditSettings(), EvaluateSettings(replicates=200)
+AUDIT, EVALUATE = AuditSettings(ranking="largest"), EvaluateSettings(replicates=200)
 
 
 def once(num_visits: int) -> np.ndarray:

@@ -147,7 +147,7 @@ def test_table_without_self_influence_and_with_further_rankings() -> None:
     assert "largest" not in table
     assert (table.loc[table["is_audited"], "crowdlab"] == 0.5).all()
     with pytest.raises(EvidenceError, match="'largest', which this audit does not have"):
-        review_list(table, AuditSettings())
+        review_list(table, AuditSettings(ranking="largest"))
 
 
 def test_a_drawn_visit_without_self_influence_is_told() -> None:
@@ -160,7 +160,7 @@ def test_a_drawn_visit_without_self_influence_is_told() -> None:
 def test_review_list_is_sorted_and_marks_what_to_inspect() -> None:
     table = audit_table(**planted(), outcome=OUTCOME, seed=0)
     table.loc[[3, 10, 25, 44], "largest"] = 99.0
-    listed = review_list(table.sample(frac=1, random_state=0), AuditSettings(inspected=0.3))
+    listed = review_list(table.sample(frac=1, random_state=0), AuditSettings(ranking="largest", inspected=0.3))
     assert listed["visit_id"].tolist()[:4] == ["v03", "v10", "v25", "v44"], "equal ones by visit id"
     assert listed["rank"].tolist() == list(range(1, 59))
     assert (listed["largest"].diff().dropna() <= 0).all()

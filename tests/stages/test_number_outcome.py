@@ -31,6 +31,7 @@ SETTINGS = {
     "out_of_fold.folds": "2",
     "out_of_fold.repeats": "1",
     "evaluate.min_gain_se": "0",
+    "audit.ranking": "largest",
     "explain.flagged": "2",
     "explain.errors": "2",
     "machine.processes": "1",  # retrains in this process, which alone knows the outcome

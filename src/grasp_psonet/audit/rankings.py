@@ -36,6 +36,7 @@ from grasp_psonet.tables.columns import (
     NORMALIZED_MARGIN,
     NUM_DRAWS,
     ORACLE,
+    PAPER_AUDIT,
     RANDOM,
     SELF_CONFIDENCE,
     SELF_INFLUENCE,
@@ -48,6 +49,7 @@ from grasp_psonet.tables.columns import (
 KNOWS_SECOND_READING = (CROWDLAB,)  # no curve: it was told what it would have to find
 RANKINGS = {
     LARGEST: "largest self-influence of the visit's photos (the paper's)",
+    PAPER_AUDIT: "the same of a network trained on train and test, over visits read twice alone (audit.model paper)",
     MEAN: "mean self-influence of the visit's photos",
     VISIT_LOSS: "loss of the visit under the kept model",
     MARGIN: "best other logit minus the label's, kept model",

@@ -35,7 +35,12 @@ class AuditSettings:
 
     __pydantic_config__ = STRICT
 
-    ranking: Ranking = setting("largest", "the ranking that the review list is sorted by (all are in the table)")
+    ranking: Ranking = setting("gross_error", "the ranking that the review list is sorted by (all are in the table)")
+    model: Literal["run", "paper"] = setting(
+        "run",
+        "run: the baseline alone is audited; paper: beside it a network of its own is trained on train and test, and ranks"
+        " up to 100 visits read twice as the paper did (one more training)",
+    )
     formula: Literal["adam", "sgd", "paper"] = setting(
         "adam", "influence formula of the self-influence matrix (cosine would be the same for every photo)"
     )

@@ -99,7 +99,10 @@ def review_list(table: pd.DataFrame, settings: AuditSettings) -> pd.DataFrame:
     """
     if settings.ranking not in table:
         have = ", ".join(name for name in RANKINGS if name in table)
-        raise EvidenceError(f"audit.ranking is {settings.ranking!r}, which this audit does not have; it has {have}")
+        raise EvidenceError(
+            f"audit.ranking is {settings.ranking!r}, which this audit does not have; it has {have}\n"
+            "  next: set audit.ranking to one of them"
+        )
     listed = (
         table.loc[table[IS_AUDITED]].sort_values(VISIT_ID).sort_values(settings.ranking, ascending=False, kind="stable")
     )

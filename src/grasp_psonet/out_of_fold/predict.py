@@ -3,7 +3,7 @@
 Another kind of outcome is one more entry in ``PREDICTORS``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,14 @@ from grasp_psonet.tables.columns import FOLD, LABEL, PATIENT_ID, PREDICTED, REPE
 
 Floats = NDArray[np.float64]
 OnFold = Callable[[int, int], None]  # (done, total)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Which part of which dealing of the patients is predicted, both from 0."""
+
+    repeat: int
+    number: int
 
 
 @dataclass(frozen=True)
@@ -57,24 +65,46 @@ class ProbeInputs:
         return ProbeInputs(self.visits[chosen], self.feature_VF[chosen], self.outcome)
 
 
+PredictFold = Callable[
+    [ProbeInputs, ProbeInputs, Fold], pd.DataFrame
+]  # (learned, held out, which): as predicted_by_probe
+
+
+def folds_of(
+    inputs: ProbeInputs, settings: OutOfFoldSettings, seed: int
+) -> Iterator[tuple[Fold, ProbeInputs, ProbeInputs]]:
+    """Every fold with the visits that are learned from and those that are held out; patients are dealt anew in each repeat.
+
+    Raises EvidenceError for fewer patients than folds.
+    """
+    for repeat in range(settings.repeats):
+        fold_V = patient_folds(inputs.patient_ids, inputs.strata, settings.folds, seed, repeat)
+        for number in range(settings.folds):
+            held_out = fold_V == number
+            yield Fold(repeat, number), inputs.rows(~held_out), inputs.rows(held_out)
+
+
 def out_of_fold_predictions(
-    inputs: ProbeInputs, settings: OutOfFoldSettings, seed: int, on_fold: OnFold = lambda done, total: None
+    inputs: ProbeInputs,
+    settings: OutOfFoldSettings,
+    seed: int,
+    on_fold: OnFold = lambda done, total: None,
+    predict: PredictFold | None = None,
 ) -> pd.DataFrame:
     """Rows visit_id, repeat, fold, label and what is predicted (of a scale p_*, and score where Reader 1 gave scores), one per
     visit and repeat.
 
-    Raises EvidenceError for fewer patients than folds.
+    ``predict`` learns in a fold and predicts what it holds out (default: probes). Raises EvidenceError for fewer patients
+    than folds.
     """
     parts = []
-    for repeat in range(settings.repeats):
-        fold_V = patient_folds(inputs.patient_ids, inputs.strata, settings.folds, seed, repeat)
-        for fold in range(settings.folds):
-            held_out = fold_V == fold
-            told = predicted_by_probe(inputs.rows(~held_out), inputs.rows(held_out), seed).drop(columns=PREDICTED)
-            told.insert(1, REPEAT, repeat)
-            told.insert(2, FOLD, fold)
-            parts.append(told)
-            on_fold(repeat * settings.folds + fold + 1, settings.repeats * settings.folds)
+    for fold, learned, held_out in folds_of(inputs, settings, seed):
+        told = predict(learned, held_out, fold) if predict else predicted_by_probe(learned, held_out, seed)
+        told = told.drop(columns=PREDICTED)
+        told.insert(1, REPEAT, fold.repeat)
+        told.insert(2, FOLD, fold.number)
+        parts.append(told)
+        on_fold(fold.repeat * settings.folds + fold.number + 1, settings.repeats * settings.folds)
     return pd.concat(parts, ignore_index=True).sort_values([REPEAT, VISIT_ID], ignore_index=True)
 
 

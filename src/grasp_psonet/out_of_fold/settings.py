@@ -12,6 +12,11 @@ class OutOfFoldSettings:
 
     __pydantic_config__ = STRICT
 
+    model: Literal["probe", "head", "full"] = setting(
+        "probe",
+        "what learns in every fold: probe (linear, seconds); head: the study's network on features that were computed once"
+        " (minutes); full: the whole network from its start (as long as folds x repeats trainings)",
+    )
     folds: int = setting(5, "parts that the patients are dealt to; each is predicted by a model of the others")
     repeats: int = setting(3, "times the patients are dealt anew; the probabilities are averaged")
 

@@ -32,7 +32,9 @@ def photo_files_digest(job: "Job") -> str:
     note = job.study.folder / NOTE
     table = f"{digest(job.bags_file)} {job.photo_root}"
     noted = _read(note, table)
-    paths = list(noted) if noted else [str(path) for path in job.cohort.photos[PATH]]
+    paths = (
+        list(noted) if noted else [str(path) for path in job.cohort.photos[PATH].unique()]
+    )  # one file may fill many rows
     found = _look(job, paths, noted)
     if found != noted:
         with suppress(FileError):  # a study that cannot be written to is read again next time

@@ -46,7 +46,7 @@ STEPS = (
     ),
     Step(
         "folds",
-        "every visit predicted by probes that saw none of its patient's visits",
+        "every visit predicted by models that saw none of its patient's visits",
         ("out_of_fold", "seed"),
         _one(tasks.out_of_fold_task),
     ),
@@ -88,7 +88,7 @@ STEPS = (
         "audit",
         "training visits ranked for re-reading, beside simpler rankings",
         ("audit",),
-        _one(tasks.audit_task),
+        tasks.audit_tasks,
     ),
     Step(
         "explain",

@@ -150,7 +150,28 @@ SELF_INFLUENCES = Table(
     ),
 )
 
-_RANKING = Column(c.RANKING, TEXT, "the ranking: a column of audit/visits.parquet")
+PAPER_AUDIT_VISITS = Table(
+    title="the paper's audit",
+    pattern="paper_audit/visits.parquet",
+    row="drawn visit of train or test that was read twice",
+    made_by="grasp audit",
+    columns=(
+        Column(c.VISIT_ID, TEXT, "the visit"),
+        Column(c.PATIENT_ID, TEXT, "its patient"),
+        Column(c.LABEL_READER1, NUMBER, "Reader 1's label, which trained", "class, from 0"),
+        Column(c.READERS_DISAGREE, BOOL, "whether the readers' labels differ"),
+        Column(
+            c.PAPER_AUDIT,
+            FLOAT64,
+            "largest self-influence of the visit's photos on the network that was trained on train and test",
+            "as self_influence",
+        ),
+    ),
+)
+
+_RANKING = Column(
+    c.RANKING, TEXT, "the ranking: a column of audit/visits.parquet, or paper_audit, over visits of its own"
+)
 _METRIC = Column(
     c.METRIC,
     TEXT,

@@ -17,7 +17,7 @@ TABLES: tuple[Table, ...] = (
         evaluation.CONFUSIONS,
         evaluation.AGREEMENT,
     ),
-    *(audit.AUDIT_VISITS, audit.REVIEW, audit.SELF_INFLUENCES),
+    *(audit.PAPER_AUDIT_VISITS, audit.AUDIT_VISITS, audit.REVIEW, audit.SELF_INFLUENCES),
     *(audit.AUDIT_CURVE, audit.AUDIT_SUMMARY, audit.AUDIT_DIFFERENCES),
     explain.MAPS,
     *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),

@@ -85,6 +85,11 @@ class TrainNeeds(CohortNeeds):
 
 
 @dataclass(frozen=True)
+class TrainedFoldNeeds(TrainNeeds, OutOfFoldNeeds):
+    """Settings of the out-of-fold predictions where a network is trained in every fold."""
+
+
+@dataclass(frozen=True)
 class RetrainNeeds(TrainNeeds):
     """Settings of a run on a keep list."""
 
@@ -155,6 +160,13 @@ class AuditNeeds:
     seed: int
     device: str = at("machine.device")
     threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class PaperAuditNeeds(TrainNeeds):
+    """Settings of the paper's audit, which trains a network of its own."""
+
+    audit: AuditSettings = at("audit")
 
 
 @dataclass(frozen=True)

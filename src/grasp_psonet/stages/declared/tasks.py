@@ -30,10 +30,12 @@ from grasp_psonet.stages.declared.needs import (
     LearningNeeds,
     NoNeeds,
     OutOfFoldNeeds,
+    PaperAuditNeeds,
     PrepareNeeds,
     PruneNeeds,
     RetrainNeeds,
     TraceNeeds,
+    TrainedFoldNeeds,
     TrainNeeds,
 )
 
@@ -100,15 +102,32 @@ def _encoder_weights(job: "Job") -> dict[str, Path | str]:
 
 
 def out_of_fold_task(job: "Job") -> Task:
-    """Probes on the mean feature of each visit: out of fold over train and val, and of the train split for val and test."""
+    """Every visit of train and val out of fold, by probes on its mean feature or networks; and the probe of the train split
+    for val and test."""
+    settings, study = job.settings, job.study
+    inputs: dict[str, Path | str] = {"features": study.features, "tables": job.tables_digest}
+    if settings.out_of_fold.model == "probe":
 
-    def make(folder: Path, own: OutOfFoldNeeds) -> None:
+        def make(folder: Path, own: OutOfFoldNeeds) -> None:
+            from grasp_psonet.stages.makers.out_of_fold import make_out_of_fold
+
+            make_out_of_fold(folder, own, study.features, job.cohort_for(own))
+
+        return declared("folds", study.out_of_fold, needs_of(OutOfFoldNeeds, settings), inputs, make)
+
+    def train(folder: Path, own: TrainedFoldNeeds) -> None:
         from grasp_psonet.stages.makers.out_of_fold import make_out_of_fold
+        from grasp_psonet.stages.makers.trained_folds import TrainedFolds
 
-        make_out_of_fold(folder, own, job.study.features, job.cohort_for(own))
+        cohort = job.cohort_for(own)
+        trained = TrainedFolds(folder, own, study, cohort, settings.machine.processes)
+        make_out_of_fold(folder, own, study.features, cohort, trained)
 
-    inputs: dict[str, Path | str] = {"features": job.study.features, "tables": job.tables_digest}
-    return declared("folds", job.study.out_of_fold, needs_of(OutOfFoldNeeds, job.settings), inputs, make)
+    if settings.out_of_fold.model == "full":
+        inputs |= job.bag_inputs()
+    inputs |= {"device": resolved_device(settings.machine.device)} | _encoder_weights(job)
+    own = needs_of(TrainedFoldNeeds, settings)
+    return declared("folds", study.out_of_fold, own, inputs, train, resumable=True)
 
 
 def learning_task(job: "Job") -> Task:
@@ -208,16 +227,38 @@ def evaluate_task(job: "Job") -> Task:
     return declared("evaluate", job.study.evaluation, needs_of(EvaluateNeeds, job.settings), inputs, make)
 
 
+def audit_tasks(job: "Job") -> list[Task]:
+    """The audit, after that of the paper where the settings want it."""
+    return [*([_paper_audit_task(job)] if job.settings.audit.model == "paper" else []), audit_task(job)]
+
+
+def _paper_audit_task(job: "Job") -> Task:
+    """A network trained on train and test, and how it ranks visits read twice; nothing else reads it."""
+
+    def make(folder: Path, own: PaperAuditNeeds) -> None:
+        from grasp_psonet.stages.makers.paper_audit import make_paper_audit
+
+        make_paper_audit(folder, own, job.study, job.cohort_for(own))
+
+    inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest}
+    inputs |= {"device": resolved_device(job.settings.machine.device)} | _encoder_weights(job)
+    own = needs_of(PaperAuditNeeds, job.settings)
+    return declared("paper's audit", job.study.paper_audit, own, inputs, make, resumable=True)
+
+
 def audit_task(job: "Job") -> Task:
     """The audited visits are those of the train split: a visit that was not trained on has no self-influence."""
+    study, has_papers = job.study, job.settings.audit.model == "paper"
 
     def make(folder: Path, own: AuditNeeds) -> None:
         from grasp_psonet.stages.makers.audit import make_audit
         from grasp_psonet.stages.run import TrainedRun
 
-        make_audit(folder, own, TrainedRun(job), job.study.features, job.study.out_of_fold)
+        papers = study.paper_audit if has_papers else None
+        make_audit(folder, own, TrainedRun(job), study, papers)
 
-    inputs = job.baseline_inputs() | {"features": job.study.features, "out of fold": job.study.out_of_fold}
+    inputs = job.baseline_inputs() | {"features": study.features, "out of fold": study.out_of_fold}
+    inputs |= {"paper's audit": study.paper_audit} if has_papers else {}
     return declared("audit", job.study.audit, needs_of(AuditNeeds, job.settings), inputs, make)
 
 

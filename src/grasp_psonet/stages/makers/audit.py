@@ -16,15 +16,17 @@ from grasp_psonet.out_of_fold.predict import averaged
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared.needs import AuditNeeds
 from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.study import Study
 from grasp_psonet.tables.audit import (
     AUDIT_CURVE,
     AUDIT_DIFFERENCES,
     AUDIT_SUMMARY,
     AUDIT_VISITS,
+    PAPER_AUDIT_VISITS,
     REVIEW,
     SELF_INFLUENCES,
 )
-from grasp_psonet.tables.columns import OTHER_PHOTO_ID, PHOTO_ID, SELF_INFLUENCE, VISIT_ID
+from grasp_psonet.tables.columns import IS_AUDITED, OTHER_PHOTO_ID, PHOTO_ID, SELF_INFLUENCE, VISIT_ID
 from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -32,23 +34,36 @@ from grasp_psonet.trajectory.trained_network import TrainedNetwork
 log = logging.getLogger("grasp_psonet")
 
 
-def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun, features: Path, out_of_fold: Path) -> None:
-    """Ranks the run's training visits and leaves the tables of the audit in the folder."""
+def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun, study: Study, papers: Path | None = None) -> None:
+    """Ranks the run's training visits and leaves the tables of the audit in the folder; curve and figures of the paper's audit
+    (its folder: ``papers``) stand beside those of the rankings, over its own visits."""
     matrices = _self_influence(run, FORMULAS[own.audit.formula])
     SELF_INFLUENCES.write(matrices, folder / "self_influence.parquet")
     diagonal = matrices[matrices[PHOTO_ID] == matrices[OTHER_PHOTO_ID]]
     visits, predictions = run.visits_of("train"), run.predictions_of("train")
-    further = _rankings_out_of_fold(run, features, out_of_fold)
+    further = _rankings_out_of_fold(run, study.features, study.out_of_fold)
     table = audit_table(visits, predictions, run.trajectory.steps, diagonal, run.outcome, own.seed, further)
     AUDIT_VISITS.write(table, folder / "visits.parquet")
     REVIEW.write(review_list(table, own.audit), folder / "review.parquet")
     curves = audit_curves(table, own.audit, own.evaluate, own.seed)
-    AUDIT_CURVE.write(curves.curve, folder / "curve.parquet")
-    AUDIT_SUMMARY.write(curves.summary, folder / "summary.parquet")
+    beside = [] if papers is None else [audit_curves(_of_paper(papers), own.audit, own.evaluate, own.seed)]
+    AUDIT_CURVE.write(_put_together([curves.curve, *(one.curve for one in beside)]), folder / "curve.parquet")
+    AUDIT_SUMMARY.write(_put_together([curves.summary, *(one.summary for one in beside)]), folder / "summary.parquet")
     AUDIT_DIFFERENCES.write(curves.differences, folder / "differences.parquet")
     (folder / "why_not.txt").write_text(curves.why_not, encoding="utf-8")
     if curves.why_not:
         log.warning("  no curve: %s", curves.why_not)
+
+
+def _of_paper(folder: Path) -> pd.DataFrame:
+    """The paper's audit as an audit table of its own: every drawn visit was read twice and trained on."""
+    return PAPER_AUDIT_VISITS.read(folder / "visits.parquet").assign(**{IS_AUDITED: True})
+
+
+def _put_together(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of the same columns below each other; empty ones say nothing of types."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
 def _rankings_out_of_fold(run: TrainedRun, features: Path, out_of_fold: Path) -> pd.DataFrame:

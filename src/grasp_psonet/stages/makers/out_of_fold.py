@@ -1,13 +1,17 @@
-"""``grasp folds``: every visit predicted by probes that saw none of its patient's visits."""
+"""``grasp folds``: every visit predicted by models that saw none of its patient's visits."""
 
 import logging
 from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.features.store import open_features
 from grasp_psonet.files import write_json
 from grasp_psonet.out_of_fold.predict import (
     PREDICTORS,
+    Fold,
     ProbeInputs,
     averaged,
     out_of_fold_predictions,
@@ -21,8 +25,24 @@ from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD, PROBE_PREDICTIONS
 log = logging.getLogger("grasp_psonet")
 
 
-def make_out_of_fold(folder: Path, own: OutOfFoldNeeds, features: Path, cohort: Cohort) -> None:
-    """Leaves the out-of-fold predictions of train and val, and the probe's own predictions of val and test.
+class FoldModels(Protocol):
+    """What learns in every fold in place of the probe."""
+
+    def make(self, inputs: ProbeInputs) -> None:
+        """Trains all that are wanted."""
+
+    def predict(self, learned: ProbeInputs, held_out: ProbeInputs, fold: Fold) -> pd.DataFrame:
+        """As ``predicted_by_probe``."""
+
+    def close(self) -> None:
+        """Leaves nothing but what the stage is to hold."""
+
+
+def make_out_of_fold(
+    folder: Path, own: OutOfFoldNeeds, features: Path, cohort: Cohort, models: FoldModels | None = None
+) -> None:
+    """Leaves the out-of-fold predictions of train and val (by probes, or by ``models``), and the probe's own predictions of
+    val and test.
 
     Test visits teach nobody: what is read again because of them would reach the evaluation.
     """
@@ -30,9 +50,18 @@ def make_out_of_fold(folder: Path, own: OutOfFoldNeeds, features: Path, cohort: 
     normed = own.out_of_fold.feature_norm == "unit_length"
     inputs = ProbeInputs(visits, open_features(features).means(visits[VISIT_ID].tolist(), normed), outcome)
     split_V = visits[SPLIT].to_numpy()
+    taught = inputs.rows(split_V != "test")
+    if models is not None:
+        models.make(taught)
     predictions = out_of_fold_predictions(
-        inputs.rows(split_V != "test"), own.out_of_fold, own.seed, progress("  out of fold").advance
+        taught,
+        own.out_of_fold,
+        own.seed,
+        progress("  out of fold").advance,
+        None if models is None else models.predict,
     )
+    if models is not None:
+        models.close()
     OUT_OF_FOLD.write(predictions, folder / "predictions.parquet")
     predictor = PREDICTORS[outcome.kind]
     probe = predicted_by_probe(inputs.rows(split_V == "train"), inputs.rows(split_V != "train"), own.seed)
