@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-audit lock clean
+.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -36,6 +36,9 @@ bench-trace: $(READY) requirements-bench.lock  ## what tracing costs beside a pl
 
 bench-stages: $(READY)   ## what a look at a finished study and its proof cost, and which damages are named
 	$(BIN)/python -m benchmarks.stages_proof
+
+bench-features: $(READY) ## how fast features are extracted, beside a plain timm loop
+	$(BIN)/python -m benchmarks.feature_extraction
 
 bench-head: $(READY)     ## a head on frozen features beside a linear probe, on a study of yours: STUDY=folder
 	$(BIN)/python -m benchmarks.frozen_head $(STUDY)
