@@ -18,7 +18,7 @@ import pytest
 
 from grasp_psonet.cli import main
 
-MOST_CPU_S = 15.0  # five times what the longest needs on a quiet machine: a busy one must not break it
+MOST_CPU_S = 15.0  # twice what the longest needs on a busy machine
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -20,6 +20,8 @@ from grasp_psonet.progress import log
 from grasp_psonet.stages.names import BASELINE, PROBE
 from grasp_psonet.study import Study
 
+pytestmark = pytest.mark.long
+
 SMALL = ["--small", "--device", "cpu", "--processes", "1", "--epochs", "2", "--folder"]
 
 

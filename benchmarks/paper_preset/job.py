@@ -24,6 +24,7 @@ _SMALL: dict[str, Any] = {
     "photos": {"edge_px": 32},
     "network": {"encoder": "test_convnext", "feature_length": 32, "attention_hidden": 16, "head_hidden": 16},
     "evaluate": {"replicates": 50},
+    "out_of_fold": {"folds": 2, "repeats": 1},
 }
 
 

@@ -30,10 +30,10 @@ def test_every_epoch_has_a_draw_per_visit_and_a_shorter_last_step() -> None:
 
 
 def test_class_weighted_sampling_gives_every_class_the_same_share() -> None:
-    drawn = batch_plan(LABELS, 2000, 4, "class_weighted", 0)["visit_id"].map(LABELS)
+    drawn = batch_plan(LABELS, 1000, 4, "class_weighted", 0)["visit_id"].map(LABELS)
     share = drawn.value_counts(normalize=True)
     assert share[[0, 1, 2]].tolist() == pytest.approx([1 / 3] * 3, abs=0.02)
-    even = batch_plan(LABELS, 2000, 4, "uniform", 0)["visit_id"].map(LABELS).value_counts(normalize=True)
+    even = batch_plan(LABELS, 1000, 4, "uniform", 0)["visit_id"].map(LABELS).value_counts(normalize=True)
     assert even[0] == pytest.approx(4 / 7, abs=0.02)
 
 

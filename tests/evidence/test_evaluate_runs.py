@@ -212,7 +212,7 @@ def test_the_standard_error_of_a_gain_is_that_of_the_patients_drawn_again() -> N
     found = gain_standard_error(run, base, visits, OUTCOME, 400, 0)
     rng, gains = np.random.default_rng(1), []
     patients = visits["patient_id"].unique()
-    for _ in range(200):
+    for _ in range(100):
         rows = np.concatenate(
             [np.flatnonzero(visits["patient_id"] == one) for one in rng.choice(patients, len(patients))]
         )

@@ -223,14 +223,18 @@ def test_every_formula_in_every_unit_equals_the_loop(family: str, tmp_path: Path
     _refuse_hidden_gradients(story)
     slow = every_score(story)
     assert len(slow) == len(UNITS) * (len(AT_ANCHORS) + len(AT_STEPS) + 1)
-    # float32 is a matter of a family's layers, which every unit passes: one unit a family, so that each unit has its turn
-    units = {torch.float64: UNITS, torch.float32: [UNITS[list(ENCODERS).index(family) % len(UNITS)]]}
+    # float32 and what is left out of the way back are matters of a family's layers, which every unit passes: one unit a
+    # family, so that each unit has its turn
+    turn = UNITS[list(ENCODERS).index(family) % len(UNITS)]
+    units = {torch.float64: UNITS, torch.float32: [turn]}
     for dtype, limit in LARGEST_ERROR.items():
         fast: Scores = {}
         for unit in units[dtype]:
-            fast |= runs[dtype].scores(unit, with_curvature_none=dtype == torch.float64)  # type: ignore[arg-type]
+            without_curvature = dtype == torch.float64 and unit == turn
+            fast |= runs[dtype].scores(unit, without_curvature)  # type: ignore[arg-type]
         found = errors(fast, slow)
-        assert dtype == torch.float32 or found.keys() == slow.keys()
+        untold = {("steps", "unrolled none", unit) for unit in UNITS if unit != turn}
+        assert dtype == torch.float32 or found.keys() == slow.keys() - untold
         worst = max(found, key=lambda key: found[key])
         assert found[worst] < limit, f"{worst} is {found[worst]:.1e} off"
         for key, fast_QZ in fast.items():

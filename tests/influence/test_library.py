@@ -21,6 +21,7 @@ from tests.reference.foreign_scores import Law, counted
 pytestmark = pytest.mark.long
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+COUNTINGS = ("checkpoints", "even", "steps")
 FORMULAS = ("paper", "sgd", "adam", "cosine")
 
 
@@ -35,10 +36,12 @@ def told(tmp_path: Path) -> tuple[nn.Module, grasp_psonet.Trajectory]:
     return network, train(network, tmp_path / "recording")[0]
 
 
-@pytest.mark.parametrize("counting", ["checkpoints", "even", "steps"])
 @pytest.mark.parametrize(
-    ("kind", "unit"),
-    [(Pooling, "single"), (Pooling, "visit"), *((WithParts, unit) for unit in ("single", "share", "edit", "visit"))],
+    ("kind", "unit", "counting"),
+    [
+        *((WithParts, unit, way) for unit in ("single", "share", "edit", "visit") for way in COUNTINGS),
+        *((Pooling, unit, way) for unit, way in (("single", "checkpoints"), ("visit", "even"), ("single", "steps"))),
+    ],
 )
 def test_scores_equal_the_loop(tmp_path: Path, kind: type[nn.Module], unit: str, counting: str) -> None:
     network = seeded(kind)

@@ -1,4 +1,7 @@
-"""An encoder of real size at the size of photos it is meant for, through every stage."""
+"""An encoder of real size at the size of photos it is meant for, through every stage that reads photos or weights.
+
+Retraining is the same training on fewer photos, and is left to the small studies.
+"""
 
 import json
 from pathlib import Path
@@ -16,7 +19,7 @@ def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path)
     sizes = {"edge_px": 224, "num_patients": 5, "num_visits": 6, "num_views": 2, "val_visits": 2, "test_visits": 1}
     words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
     words += ["--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"]
-    words += ["--train.epochs", "1", "--prune.k", "[2]", "--prune.controls", "[]", "--evaluate.replicates", "10"]
+    words += ["--train.epochs", "1", "--prune.k", "[]", "--evaluate.replicates", "10"]
     words += ["--explain.flagged", "0", "--explain.errors", "1", "--machine.processes", "1", "--machine.threads", "1"]
     words += ["--out_of_fold.folds", "2", "--out_of_fold.repeats", "1"]
     assert main(["demo", str(study), "--preset", "tiny", *words]) == 0
@@ -24,5 +27,4 @@ def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path)
     metrics = json.loads((study / "runs/baseline/metrics.json").read_text())
     assert sum(counted.values()) == metrics["num_parameters"] > 27_800_000
     assert pd.read_parquet(study / "traces/cosine/scores.parquet")["score"].abs().min() > 0
-    assert (study / "runs/cosine-k2/metrics.json").is_file()
     assert (study / "report/report.html").is_file()

@@ -1,6 +1,7 @@
 """The report as one offline HTML page: no script, nothing loaded from anywhere, everything escaped."""
 
 import base64
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -32,6 +33,7 @@ def render(report: ReportData) -> str:
     )
 
 
+@cache  # templates are compiled once in a process
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("grasp_psonet.report", "templates"),
