@@ -3,22 +3,18 @@ they are shared out.
 
 The tests of a file stay with one worker (``--dist loadfile``), for they share what it sets up; the finished study is made once
 for all workers. What is marked ``long`` goes first, the encoder of real size and the readers of the finished study before
-all, so that no worker is left with it at the end. A test that is not marked so may use ``MOST_CPU_S``.
+all, so that no worker is left with it at the end.
 """
 
 import fcntl
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from grasp_psonet.cli import main
-
-MOST_CPU_S = 15.0  # twice what the longest needs on a busy machine
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,16 +55,6 @@ def _make_demo(study: Path) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (not _has(item, "long"), not _has(item, "real_size"), not _reads_the_demo(item)))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    begun = time.process_time()
-    yield
-    spent = time.process_time() - begun
-    if spent > MOST_CPU_S and not _has(item, "long"):
-        told = f"took {spent:.0f} s of CPU; a test may take {MOST_CPU_S:.0f}"
-        pytest.fail(f"{told}: make it smaller, or mark it `long` if its law needs the size", pytrace=False)
 
 
 def _has(item: pytest.Item, marker: str) -> bool:
