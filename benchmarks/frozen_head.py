@@ -157,6 +157,9 @@ def main() -> None:
             "fine_tuned_kept_epochs": list(tuned.kept_epochs),
             "fine_tuned_minus_head": beside(tuned, head, job),
         }
+    sys.argv[1:] = [
+        "STUDY" if word == str(chosen.study) else word for word in sys.argv[1:]
+    ]  # names no place of this machine
     write_result("frozen-head", figures)
 
 
