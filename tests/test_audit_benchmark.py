@@ -67,11 +67,13 @@ def test_a_perfect_list_finds_all_and_an_inverted_one_nothing() -> None:
 
 
 def test_differences_are_paired_by_seed_and_by_patient() -> None:
-    tables = [table(FALLING, FALLING[::-1] if seed else FALLING, DIFFERS, seed) for seed in range(4)]
+    tables = [table(FALLING, FALLING[::-1] if seed else FALLING, DIFFERS, seed) for seed in range(8)]
     rows = pd.DataFrame([row for one in tables for row in rows_of(one)])
     told = paired(rows, "gross_error", "self_confidence", "disagreements")
-    assert told["difference"] == pytest.approx(0.75)
-    assert told["low"] < 0.75 < told["high"] == 1
+    assert told["difference"] == pytest.approx(7 / 8)
+    assert told["low"] < 7 / 8 < told["high"] == 1
+    few = paired(rows[rows["seed"] < 4], "gross_error", "self_confidence", "disagreements")
+    assert (few["difference"], few["low"]) == (0.75, None), "four seeds make no interval"
     same = paired_by_patient(tables[:1], "gross_error", "self_confidence", "differs", "auroc")
     assert (same["difference"], same["low"], same["high"]) == (0, 0, 0)
     worst = paired_by_patient(tables[1:], "gross_error", "self_confidence", "differs", "auroc")

@@ -17,7 +17,7 @@ from grasp_psonet.audit.rankings import KNOWS_SECOND_READING, RANKINGS
 from grasp_psonet.audit.simple_rivals import within_class
 from grasp_psonet.chance import generator
 from grasp_psonet.evidence.calibration import calibration_error
-from grasp_psonet.evidence.intervals import resample_patients
+from grasp_psonet.evidence.intervals import MIN_PATIENTS, resample_patients
 
 Floats = NDArray[np.float64]
 INSPECTED = 0.3
@@ -86,18 +86,25 @@ def best_rival(rows: pd.DataFrame, target: str = "disagreements", figure: str = 
     return str(next(name for name in order if name not in NO_RIVALS))
 
 
-def paired(rows: pd.DataFrame, ranking: str, rival: str, target: str, figure: str = "found_at_30") -> dict[str, float]:
-    """Mean difference over cohorts that have both, with an interval from seeds drawn with replacement."""
+def paired(
+    rows: pd.DataFrame, ranking: str, rival: str, target: str, figure: str = "found_at_30"
+) -> dict[str, float | None]:
+    """Mean difference over cohorts that have both, with an interval from seeds drawn with replacement (none below
+    ``MIN_PATIENTS`` of them, as for patients)."""
     of_target = rows[(rows["target"] == target) & (rows["wanted"] > 0)]
     wide = of_target.pivot_table(index=["seed", "cohort"], columns="ranking", values=figure)
     if ranking not in wide or rival not in wide:
         return {}
     difference = (wide[ranking] - wide[rival]).dropna().groupby("seed").mean().to_numpy(np.float64)
+    if len(difference) < MIN_PATIENTS:
+        return {"difference": float(difference.mean()), "low": None, "high": None} if len(difference) else {}
     at_random = generator("audit benchmark", "seeds").integers(len(difference), size=(REPLICATES, len(difference)))
     return _with_interval(float(difference.mean()), difference[at_random].mean(axis=1))
 
 
-def paired_by_patient(tables: Sequence[Table], ranking: str, rival: str, column: str, figure: str) -> dict[str, float]:
+def paired_by_patient(
+    tables: Sequence[Table], ranking: str, rival: str, column: str, figure: str
+) -> dict[str, float | None]:
     """The same over copies of one study: patients are drawn with replacement, the same in every copy; figures are averaged."""
     one = tables[0].reported
     weight_RV = resample_patients(one["patient_id"].tolist(), REPLICATES, "audit benchmark").weight
@@ -123,7 +130,7 @@ _STATISTICS: dict[str, Callable[..., Floats]] = {
 }
 
 
-def _with_interval(value: float, value_R: Floats) -> dict[str, float]:
+def _with_interval(value: float, value_R: Floats) -> dict[str, float | None]:
     edges = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     low, high = np.nanquantile(value_R, edges)
     return {"difference": value, "low": float(low), "high": float(high)}
