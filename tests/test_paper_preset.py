@@ -49,6 +49,7 @@ def test_a_stopped_study_goes_on_and_ends_with_every_figure(tmp_path: Path, caps
     assert figures["epochs"] == 2
     assert figures["study"]["visits"] == {"train": 18, "val": 9, "test": 9}
     assert all(spent["is_finished"] and spent["elapsed"] > 0 for spent in figures["seconds"].values())
+    assert set(attempts(tmp_path / "study", "train")[-1].epoch_end_unix_s) == {"1", "2"}, "epochs alone are timed"
     assert figures["train"]["photos_per_second"] > 0
     assert figures["train"]["hours_of_100_epochs"] == pytest.approx(figures["train"]["seconds_per_epoch"] / 36)
     assert figures["trace"]["anchors"] * figures["trace"]["photos"] > 0

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.paper_preset.clock import attempts, epoch_seconds
 from benchmarks.paper_preset.job import job_of
-from benchmarks.paper_preset.options import Request
+from benchmarks.paper_preset.options import PARTS, Request
 from benchmarks.paper_preset.parts import EPOCHS
 from grasp_psonet.proof import is_complete
 from grasp_psonet.stages.job import Job
@@ -33,7 +33,7 @@ def gather(request: Request) -> dict[str, Any]:
     folder = request.folder
     figures: dict[str, Any] = {"is_finished": False, "device": card(request.choices.device)}
     figures |= {"choices": asdict(request.choices)}
-    figures["seconds"] = {part: _spent(folder, part) for part in ("cohort", "prepare", "train", "trace", "retrain")}
+    figures["seconds"] = {part: _spent(folder, part) for part in PARTS[:-1]}
     if not (folder / EPOCHS).exists():
         return figures
     decided = json.loads((folder / EPOCHS).read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from grasp_psonet.device import resolved_device
 from grasp_psonet.errors import StudyError
 
-PARTS = ("cohort", "prepare", "train", "trace", "retrain", "report-figures")
+PARTS = ("cohort", "prepare", "features", "train", "trace", "retrain", "report-figures")
 NOTE = "paper-preset.json"
 RANDOM = "random"
 _LR_OF_RANDOM, _LR_OF_PAPER = 1e-4, 1e-6  # the paper's is for weights that have seen ImageNet

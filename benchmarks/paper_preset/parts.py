@@ -18,7 +18,14 @@ log = logging.getLogger("grasp_psonet")
 
 EPOCHS = "paper-preset-epochs.json"
 TRAINING_SHARE = 0.4  # of the budget, for each of the two trainings
-_UNTIL = {"prepare": "prepare", "train": "train", "trace": "trace", "retrain": "retrain", "report-figures": "evaluate"}
+_UNTIL = {
+    "prepare": "prepare",
+    "features": "folds",  # apart from training, whose epochs are timed
+    "train": "train",
+    "trace": "trace",
+    "retrain": "retrain",
+    "report-figures": "evaluate",
+}
 _TRAINED = ("train", "retrain")
 
 
@@ -27,7 +34,7 @@ def make_parts(request: Request, ends_monotonic_s: float | None) -> None:
     for part in PARTS[: PARTS.index(request.until) + 1]:
         if part == "cohort":
             _make_cohort(request)
-        elif part == "prepare":  # minutes at most, and not to be interrupted
+        elif part in ("prepare", "features"):  # minutes at most, and not to be interrupted
             _make_part(job_of(request, 1), part)
         else:
             with alarm(ends_monotonic_s):

@@ -10,7 +10,7 @@ import torch
 
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.errors import ReplayMismatch, StageError, TraceError
-from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
+from grasp_psonet.training.fit import EpochChoice, PlannedTraining, RunFolder, fit
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.anchors import (
     ANCHORS,
@@ -36,7 +36,7 @@ class _StoppedError(Exception):
     pass
 
 
-def _train(folder: Path, stop_after: int | None = None) -> TrainedNetwork:
+def _train(folder: Path, stop_after: int | None = None, settings: TrainSettings = SETTINGS) -> TrainedNetwork:
     folder.mkdir(exist_ok=True)
     bags, pixels = tiny_bags(9)
     source = tiny_source({name: bag for name, bag in bags.items() if name < "v6"}, pixels)
@@ -49,7 +49,7 @@ def _train(folder: Path, stop_after: int | None = None) -> TrainedNetwork:
         if done == stop_after:
             raise _StoppedError
 
-    fit(network, PlannedTraining(plan, source, val_bags), SETTINGS, RunFolder(folder), after_epoch)
+    fit(network, PlannedTraining(plan, source, val_bags), settings, RunFolder(folder), after_epoch)
     steps = pd.concat([pd.read_parquet(path) for path in sorted((folder / "steps").glob("*"))], ignore_index=True)
     trajectory = Trajectory(folder / ANCHORS, steps, int(steps["step"].max()), AdamLaw.of(SETTINGS.optimizer))
     return TrainedNetwork(network, trajectory, source, start)
@@ -126,6 +126,21 @@ def test_the_network_ends_with_the_kept_epochs_weights(tmp_path: Path) -> None:
     assert kept["val_auc"].item() == epochs["val_auc"].max()
     anchor = read_anchor(anchor_path(tmp_path / "run" / "anchors", int(kept["step"].item())))
     assert all(torch.equal(weight, anchor.weights[name]) for name, weight in weights_of(network).items())
+
+
+def test_the_last_epoch_is_kept_where_validation_shall_not_choose(tmp_path: Path) -> None:
+    best, network = (
+        _train(tmp_path / "best"),
+        _train(tmp_path / "last", settings=replace(SETTINGS, keep="last")).network,
+    )
+    epochs = pd.read_parquet(tmp_path / "last" / "epochs.parquet")
+    assert pd.read_parquet(tmp_path / "best" / "epochs.parquet")["kept"].tolist() != epochs["kept"].tolist()
+    assert epochs["kept"].tolist() == [False, False, False, True]
+    anchor = read_anchor(anchor_path(tmp_path / "last" / "anchors", int(epochs["step"].max())))
+    weights = weights_of(network)
+    assert all(torch.equal(weight, anchor.weights[name]) for name, weight in weights.items())
+    assert any(not torch.equal(weight, weights[name]) for name, weight in weights_of(best.network).items())
+    assert EpochChoice("last", network.outcome).reason(epochs) == "the last epoch (train.keep)"
 
 
 def test_an_anchor_of_another_network_is_refused(tmp_path: Path) -> None:

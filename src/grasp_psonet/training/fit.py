@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -78,6 +79,51 @@ class PlannedTraining:
     val_bags: Sequence[Bag]
 
 
+@dataclass(frozen=True)
+class EpochChoice:
+    """Which epoch's weights are the run's: ``keep`` as in ``TrainSettings``."""
+
+    keep: Literal["best", "last"]
+    outcome: Outcome
+
+    @property
+    def column(self) -> str:
+        """The column of the figure that chooses."""
+        return val_column(figures_of(self.outcome).choosing)
+
+    def kept_step(self, epochs: list[dict[str, float]]) -> int:
+        """The step after which the kept weights stood, among the epochs done so far."""
+        if self.keep == "last":
+            return int(epochs[-1][STEP])
+        if self._is_not_estimable(epochs):
+            return int(min(epochs, key=lambda row: (row[VAL_LOSS], row[EPOCH]))[STEP])
+        sign = figures_of(self.outcome).chooser.sign
+        return int(max(epochs, key=lambda row: (sign * row[self.column], -row[EPOCH]))[STEP])
+
+    def table(self, epochs: list[dict[str, float]]) -> pd.DataFrame:
+        """The epochs table."""
+        table = pd.DataFrame(epochs).astype({EPOCH: int, STEP: int})
+        return table.assign(kept=table[STEP] == self.kept_step(epochs))
+
+    def warn(self, epochs: list[dict[str, float]]) -> None:
+        """Says in the log where the figure that should choose is not estimable."""
+        if self.keep == "best" and self._is_not_estimable(epochs):
+            figures = figures_of(self.outcome)
+            told = "%s: its %s is not estimable; the epoch of lowest validation loss is kept"
+            log.warning(told, figures.lacks, figures.chooser.word)
+
+    def _is_not_estimable(self, epochs: list[dict[str, float]]) -> bool:
+        return any(math.isnan(row[self.column]) for row in epochs)
+
+    def reason(self, epochs: pd.DataFrame) -> str:
+        """What the choice went by, of the table of all epochs, in words."""
+        if self.keep == "last":
+            return "the last epoch (train.keep)"
+        if epochs[self.column].isna().any():
+            return "validation loss"
+        return f"validation {figures_of(self.outcome).chooser.full}"
+
+
 def fit(
     network: BagNetwork,
     planned: PlannedTraining,
@@ -89,7 +135,7 @@ def fit(
 
     An interrupted run goes on after its last anchor and ends with the same bytes. The kept epoch has the best figure on
     validation (of classes: the highest micro AUC; the earliest of equals); where that is not estimable, the lowest validation
-    loss, and the log says so.
+    loss, and the log says so. With ``settings.keep`` last it is the last epoch, and validation chooses nothing.
     ``after_epoch(done, total)`` is told of progress. Returns the epochs table; the network holds the kept weights.
     """
     run.anchors.mkdir(exist_ok=True)
@@ -98,6 +144,7 @@ def fit(
     write_law(run.folder, law)
     digest = presence_digest(planned.source.bags)
     epochs, state = _resume(network, run)
+    choice = EpochChoice(settings.keep, network.outcome)
     of_epoch = []
     for step in recorded_steps(network, planned.plan, planned.source, law, state):
         of_epoch.append(step)
@@ -105,59 +152,33 @@ def fit(
             continue
         records, of_epoch = rows_of(of_epoch).reset_index(drop=True), []
         predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels_in(step.epoch))
-        epochs = [*epochs, _epoch_row(step, records, predictions, network.outcome)]
-        if step.epoch == 1 and math.isnan(epochs[-1][_chooser_column(network.outcome)]):
-            lacks, word = figures_of(network.outcome).lacks, figures_of(network.outcome).chooser.word
-            log.warning("%s: its %s is not estimable; the epoch of lowest validation loss is kept", lacks, word)
+        epochs = [*epochs, _epoch_row(step, records, predictions, choice)]
+        if step.epoch == 1:
+            choice.warn(epochs)
         STEPS.write(records, epoch_file(run.records, step.epoch))
-        _write_epochs(run, epochs, network.outcome)
+        EPOCHS.write(choice.table(epochs), run.epochs)
         write_anchor(run.anchors, step.anchor(network, digest))
-        _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every, law)
+        _drop_anchors(run, epochs, choice.kept_step(epochs), settings.anchor_every, law)
         after_epoch(step.epoch, settings.epochs)
-    _drop_anchors(run, epochs, kept_step(epochs, network.outcome), settings.anchor_every, law)
+    _drop_anchors(run, epochs, choice.kept_step(epochs), settings.anchor_every, law)
     device = next(network.parameters()).device
-    load_weights(network, read_anchor(anchor_path(run.anchors, kept_step(epochs, network.outcome)), device))
-    return _epochs_table(epochs, network.outcome)
+    load_weights(network, read_anchor(anchor_path(run.anchors, choice.kept_step(epochs)), device))
+    return choice.table(epochs)
 
 
 def _epoch_row(
-    step: RecordedStep, records: pd.DataFrame, predictions: pd.DataFrame, outcome: Outcome
+    step: RecordedStep, records: pd.DataFrame, predictions: pd.DataFrame, choice: EpochChoice
 ) -> dict[str, float]:
     """The row of the epochs table after the epoch's last step."""
-    figure = figure_of_split(predictions.assign(split="val"), outcome)
+    figure = figure_of_split(predictions.assign(split="val"), choice.outcome)
     return {
         EPOCH: step.epoch,
         STEP: step.step,
         LR: step.lr,
         TRAIN_LOSS: float(records[LOSS].mean()),
         VAL_LOSS: float(predictions[LOSS].mean()),
-        _chooser_column(outcome): float("nan") if figure is None else figure,
+        choice.column: float("nan") if figure is None else figure,
     }
-
-
-def kept_step(epochs: list[dict[str, float]], outcome: Outcome) -> int:
-    """The step after which the kept weights stood."""
-    return int(_kept(epochs, outcome)[STEP])
-
-
-def _chooser_column(outcome: Outcome) -> str:
-    return val_column(figures_of(outcome).choosing)
-
-
-def _kept(epochs: list[dict[str, float]], outcome: Outcome) -> dict[str, float]:
-    column, sign = _chooser_column(outcome), figures_of(outcome).chooser.sign
-    if any(pd.isna(row[column]) for row in epochs):
-        return min(epochs, key=lambda row: (row[VAL_LOSS], row[EPOCH]))
-    return max(epochs, key=lambda row: (sign * row[column], -row[EPOCH]))
-
-
-def _epochs_table(epochs: list[dict[str, float]], outcome: Outcome) -> pd.DataFrame:
-    table = pd.DataFrame(epochs).astype({EPOCH: int, STEP: int})
-    return table.assign(kept=table[STEP] == kept_step(epochs, outcome))
-
-
-def _write_epochs(run: RunFolder, epochs: list[dict[str, float]], outcome: Outcome) -> None:
-    EPOCHS.write(_epochs_table(epochs, outcome), run.epochs)
 
 
 def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], kept: int, every: int, law: AdamLaw) -> None:

@@ -22,6 +22,10 @@ class TrainSettings:
     anchor_every: int = setting(
         1, "epochs between anchors (weights and both Adam moments; 12 bytes per parameter each)"
     )
+    keep: Literal["best", "last"] = setting(
+        "best",
+        "epoch whose weights are the run's: the best on validation, or the last (for a validation of few visits)",
+    )
     probe_epochs: int = setting(
         0, "first epochs, in which the encoder stands still, on features computed once; then all weights move (0: none)"
     )

@@ -8,15 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
-from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared.needs import RetrainNeeds, TrainNeeds
 from grasp_psonet.stages.run import RunInputs, removed_photos
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS, val_column
+from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
-from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
+from grasp_psonet.training.fit import EpochChoice, PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps
 from grasp_psonet.trajectory.machine import machine_note, use_machine
@@ -44,14 +43,13 @@ def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, prunin
     kept = epochs[epochs[KEPT]].iloc[0]
     if not keeps_all:
         _keep_only(run.anchors, int(kept[STEP]))
-    figures = figures_of(own.outcome)
-    column = val_column(figures.choosing)
+    choice = EpochChoice(own.train.keep, own.outcome)
     metrics = {
         "kept_epoch": int(kept[EPOCH]),
         "kept_step": int(kept[STEP]),
-        column: None if pd.isna(kept[column]) else float(kept[column]),
+        choice.column: None if pd.isna(kept[choice.column]) else float(kept[choice.column]),
         "val_loss": float(kept[VAL_LOSS]),
-        "chosen_by": "validation loss" if epochs[column].isna().any() else f"validation {figures.chooser.full}",
+        "chosen_by": choice.reason(epochs),
         "num_parameters": sum(weight.numel() for weight in trained_parameters(network).values()),
         "num_removed_photos": len(removed),
         "encoder": asdict(network.card),
