@@ -20,7 +20,7 @@ from grasp_psonet.stages.cohort import make_cohort
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.retrain import train_together
-from grasp_psonet.stages.names import BASELINE, KeepList
+from grasp_psonet.stages.names import BASELINE, KeepList, Training
 from grasp_psonet.stages.pipeline import run_all
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
@@ -102,7 +102,7 @@ def make_arm(job: Job) -> None:
 
 def train_lists(job: Job, names: Iterable[str]) -> None:
     """Trains those of these keep lists whose run does not stand."""
-    tasks = {name: train_task(job, name, job.study.pruning(name)) for name in names}
+    tasks = {name: train_task(job, Training(name)) for name in names}
     train_together(job, [name for name, task in tasks.items() if judge(task).state != "valid"])
 
 

@@ -22,6 +22,7 @@ from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.retrain import train_together
 from grasp_psonet.stages.makers.trace import trace_queries
+from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 
 
@@ -62,7 +63,7 @@ def train_halves(job: Job, num_lists: int) -> list[str]:
     names = [f"half-{place:03d}" for place in range(num_lists)]
     for name in names:
         run_task(Task(name, job.study.pruning(name), {}, {"tables": job.tables_digest}, partial(_draw_half, job, name)))
-    tasks = {name: train_task(job, name, job.study.pruning(name)) for name in names}
+    tasks = {name: train_task(job, Training(name)) for name in names}
     train_together(job, [name for name, task in tasks.items() if judge(task).state != "valid"])
     return names
 

@@ -15,10 +15,13 @@ from safetensors.numpy import save_file
 
 from grasp_psonet.cli import main
 from grasp_psonet.errors import FeatureError, SettingsError, StudyError
+from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.features.files import look_at, read_vectors
 from grasp_psonet.features.store import open_features
 from grasp_psonet.settings import load
+from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.kind import kind_of, refuse_settings_of_photos
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 
 LENGTH, CROWD = 6, 700
@@ -26,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},
     "train": {"epochs": 2, "optimizer": {"lr": 1e-2}},
     "prune": {"k": [4]},
-    "evaluate": {"replicates": 10},
+    "evaluate": {"replicates": 10, "training_seeds": 2},
     "explain": {"flagged": 2, "errors": 2},
     "out_of_fold": {"folds": 2, "repeats": 1},
     "machine": {"processes": 1},
@@ -89,6 +92,28 @@ def test_check_counts_the_vectors(study: Path, capsys: pytest.CaptureFixture[str
     told = capsys.readouterr().out
     assert "no faults" in told
     assert f", {CROWD}]" in told
+
+
+def test_every_run_is_trained_with_every_seed_and_stands_with_its_mean(made: Path) -> None:
+    results = json.loads((made / "report/results.json").read_text(encoding="utf-8"))
+    assert results["training_seeds"] == 2
+    job = Job(Study(made), load(made / "study.yaml"))
+    figures = pd.read_parquet(made / "evaluation/figures.parquet")
+    choice = json.loads((made / "evaluation/choice.json").read_text(encoding="utf-8"))
+    for name in ("baseline", "cosine-k4", "cosine-k4-random"):
+        runs = [TrainedRun(job, one) for one in (name, f"{name}-seed1")]
+        assert [run.settings.seed for run in runs] == [0, 1]
+        assert runs[0].inputs.removed == runs[1].inputs.removed
+        assert not runs[0].predictions.equals(runs[1].predictions)
+        by_seed = {
+            split: [figure_of_split(run.predictions, job.outcome, split) for run in runs] for split in ("val", "test")
+        }
+        (arm,) = [arm for arm in results["arms"] if arm["name"] == name]
+        assert arm["val_auc"] == pytest.approx(np.mean(by_seed["val"]))
+        row = figures[(figures["run"] == name) & (figures["reader"] == "reader1") & (figures["metric"] == "auc")]
+        assert row.loc[row["group"] == "all", "value"].item() == pytest.approx(np.mean(by_seed["test"]))
+        if name != "cosine-k4-random":
+            assert choice["val_auc_by_k"]["0" if name == "baseline" else "4"] == arm["val_auc"]
 
 
 def test_every_vector_is_where_its_file_has_it(made: Path) -> None:

@@ -21,6 +21,7 @@ from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.trace import kept_queries, run_queries
+from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 from grasp_psonet.trajectory.anchors import anchor_steps
@@ -177,7 +178,7 @@ def test_a_keep_everything_list_gives_the_baseline_bitwise(tiny_demo: Path, tmp_
 
 def _train_again(study: Path) -> None:
     job = Job(Study(study), load(study / "study.yaml"))
-    assert run_task(train_task(job, "cosine-k3", job.study.pruning("cosine-k3")))
+    assert run_task(train_task(job, Training("cosine-k3")))
 
 
 @pytest.mark.process

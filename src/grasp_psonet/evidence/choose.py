@@ -1,15 +1,16 @@
 """The number k of photos to prune, chosen on validation alone, with the noise of validation taken into account."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
-from grasp_psonet.evidence.evaluate import aligned_to, answers_of
+from grasp_psonet.evidence.evaluate import OfSeeds, aligned_to, answers_of
 from grasp_psonet.evidence.figures import figures_of
-from grasp_psonet.evidence.intervals import resample_patients, why_no_spread
+from grasp_psonet.evidence.intervals import mean_over_seeds, resample_patients, why_no_spread
 from grasp_psonet.tables.columns import LABEL, PATIENT_ID, SPLIT
 
 
@@ -43,8 +44,8 @@ def choose_k(
 
 
 def gain_standard_error(
-    predictions: pd.DataFrame,
-    baseline: pd.DataFrame,
+    predictions: OfSeeds,
+    baseline: OfSeeds,
     visits: pd.DataFrame,
     outcome: Outcome,
     replicates: int,
@@ -52,9 +53,9 @@ def gain_standard_error(
 ) -> float | None:
     """Standard error of a run's gain over the baseline in the figure that chooses (of classes: micro AUC), on validation.
 
-    Both runs are looked at on the same patient bootstrap. Both are tables of predictions.parquet; ``visits`` the
-    cohort's. None where the replicates would not make an interval either: few patients, or a class that is missing from
-    most of them.
+    Both runs are looked at on the same bootstrap of patients and training seeds. Both are tables of predictions.parquet, one
+    per training seed; ``visits`` the cohort's. None where the replicates would not make an interval either: few patients, or a
+    class that is missing from most of them.
     """
     visits = visits.loc[visits[SPLIT] == "val"].reset_index(drop=True)
     if visits.empty:
@@ -62,8 +63,11 @@ def gain_standard_error(
     resamples = resample_patients(visits[PATIENT_ID].tolist(), replicates, seed, "choice of k")
     metric = figures_of(outcome).chooser
     run_R, base_R = (
-        metric.value(answers_of(table, table[LABEL], outcome), resamples.weight)
-        for table in (aligned_to(visits, predictions, "pruned"), aligned_to(visits, baseline, "baseline"))
+        mean_over_seeds(
+            [partial(metric.value, answers_of(one, one[LABEL], outcome)) for one in aligned_to(visits, tables, name)],
+            resamples,
+        )
+        for name, tables in (("pruned", predictions), ("baseline", baseline))
     )
     gain_R = run_R - base_R
     return None if why_no_spread(gain_R, resamples) else float(gain_R[np.isfinite(gain_R)].std(ddof=1))

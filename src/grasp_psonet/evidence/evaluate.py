@@ -1,6 +1,6 @@
 """Runs against readers on the test split: figures, paired differences to the baseline, confusion matrices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -13,7 +13,15 @@ from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.figures import Metric, figures_of
 from grasp_psonet.evidence.groups import groups_of
-from grasp_psonet.evidence.intervals import Estimate, Floats, Resamples, estimate_of, plain, resample_patients
+from grasp_psonet.evidence.intervals import (
+    Estimate,
+    Floats,
+    Resamples,
+    estimate_of,
+    mean_over_seeds,
+    plain,
+    resample_patients,
+)
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.tables import evaluation as tables
 from grasp_psonet.tables.columns import (
@@ -34,6 +42,8 @@ from grasp_psonet.tables.columns import (
     VISIT_ID,
 )
 
+OfSeeds = pd.DataFrame | Sequence[pd.DataFrame]  # predictions of a run, or of its trainings, one per training seed
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -46,16 +56,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Cell:
-    """One run, one reader, one group."""
+    """One run, one reader, one group; ``answers`` of each training seed."""
 
     place: dict[str, str]
     outcome: Outcome
-    answers: Any
+    answers: list[Any]
     num_left_out: int
 
 
 def evaluate_runs(
-    predictions: Mapping[str, pd.DataFrame],
+    predictions: Mapping[str, OfSeeds],
     visits: pd.DataFrame,
     outcome: Outcome,
     settings: EvaluateSettings,
@@ -67,7 +77,9 @@ def evaluate_runs(
 
     Of classes: micro AUC, linear kappa and accuracy (``evidence/figures.py``).
 
-    ``predictions`` are the tables of predictions.parquet by run name, ``visits`` the cohort's. All runs of a (reader,
+    ``predictions`` are the tables of predictions.parquet by run name, ``visits`` the cohort's. A run of several training
+    seeds has the mean of their figures, its replicates draw seeds as well as patients, and its confusions are of the first.
+    All runs of a (reader,
     group) share their bootstrap replicates, so differences (run minus ``baseline``) are paired. A reader's unread
     visits are left out and counted. AUC needs every class among the reader's labels of the group; kappa needs chance
     disagreement; what does not exist is NaN with its reason in ``why_not``. Raises EvidenceError.
@@ -91,10 +103,10 @@ def evaluate_runs(
             _Cell(
                 {RUN: run, READER: reader, GROUP_COLUMN: column, GROUP: group},
                 outcome,
-                answers_of(table.loc[is_read], read[label], outcome),
+                [answers_of(table.loc[is_read], read[label], outcome) for table in of_seed],
                 int((is_member & ~is_read).sum()),
             )
-            for run, table in aligned.items()
+            for run, of_seed in aligned.items()
         ]
         for cell in cells:
             confusions += _confusion_rows(cell)
@@ -109,8 +121,16 @@ def evaluate_runs(
     )
 
 
-def aligned_to(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.DataFrame:
-    """The run's predictions in the order and with the index of ``visits``. Raises EvidenceError on gaps and repeats."""
+def aligned_to(visits: pd.DataFrame, predictions: OfSeeds, run: str) -> list[pd.DataFrame]:
+    """Of each training seed the run's predictions in the order and with the index of ``visits``.
+
+    Raises EvidenceError on gaps and repeats.
+    """
+    of_seed = [predictions] if isinstance(predictions, pd.DataFrame) else predictions
+    return [_aligned(visits, table, run) for table in of_seed]
+
+
+def _aligned(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.DataFrame:
     table = predictions.set_index(VISIT_ID)
     elsewhere = table.loc[table.index.isin(visits[VISIT_ID]), SPLIT] if SPLIT in table else None
     if elsewhere is not None and not elsewhere.isin(visits[SPLIT].unique()).all():
@@ -146,13 +166,22 @@ def figure_of_split(predictions: pd.DataFrame, outcome: Outcome, split: str = "v
     return value if np.isfinite(value) else None
 
 
+def mean_figure_of_split(predictions: OfSeeds, outcome: Outcome, split: str = "val") -> float | None:
+    """``figure_of_split``, its mean over training seeds; None where it does not exist of one."""
+    of_seed = [predictions] if isinstance(predictions, pd.DataFrame) else predictions
+    values = [figure_of_split(table, outcome, split) for table in of_seed]
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
 def _metric_rows(
     name: str, metric: Metric, cells: list[_Cell], resamples: Resamples, confidence: float, baseline: str
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     values: dict[str, tuple[float, Floats]] = {}
     for cell in cells:
-        statistic = partial(metric.value, cell.answers)
-        values[cell.place[RUN]] = plain(statistic, resamples), statistic(resamples.weight)
+        of_seed = [partial(metric.value, answers) for answers in cell.answers]
+        value = float(np.mean([plain(statistic, resamples) for statistic in of_seed]))
+        values[cell.place[RUN]] = value, mean_over_seeds(of_seed, resamples)
     figures, differences = [], []
     for cell in cells:
         run, why_not = cell.place[RUN], _why_not(name, cell)
@@ -173,13 +202,14 @@ def _as_difference(paired: Estimate, cell: _Cell) -> dict[str, object]:
 def _why_not(metric: str, cell: _Cell) -> str:
     """Why this figure does not exist here, should it not."""
     reader = cell.place[READER].replace("reader", "Reader ")
-    if len(cell.answers) == 0:
+    answers = cell.answers[0]
+    if len(answers) == 0:
         return f"no visits of this group with a label of {reader}"
-    return figures_of(cell.outcome).why_not(cell.outcome, metric, cell.answers, reader)
+    return figures_of(cell.outcome).why_not(cell.outcome, metric, answers, reader)
 
 
 def _confusion_rows(cell: _Cell) -> list[dict[str, object]]:
-    counts = figures_of(cell.outcome).confusions(cell.outcome, cell.answers)
+    counts = figures_of(cell.outcome).confusions(cell.outcome, cell.answers[0])
     return [
         cell.place | {LABEL: label, PREDICTED: predicted, NUM_VISITS: count}
         for (label, predicted), count in counts.items()

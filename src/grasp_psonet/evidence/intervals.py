@@ -61,6 +61,21 @@ def resample_patients(patient_ids: Sequence[str], replicates: int, *key: str | i
     return Resamples(count_RP[:, patient_V].astype(np.float64), num_patients)
 
 
+def mean_over_seeds(of_seed: Sequence[Statistic], resamples: Resamples) -> Floats:
+    """Replicates [R] of the mean over training seeds: every replicate draws patients, and as many seeds as there are.
+
+    The draw of seeds is the same for every run with as many, so that differences stay paired. One seed is taken as it is, so
+    the replicates do not hold the spread between trainings. NaN where the figure of a drawn seed does not exist.
+    """
+    if len(of_seed) == 1:
+        return of_seed[0](resamples.weight)
+    value_SR = np.stack([statistic(resamples.weight) for statistic in of_seed])
+    num_seeds, num_replicates = value_SR.shape
+    drawn_SR = generator("training seed bootstrap", num_seeds).integers(num_seeds, size=(num_seeds, num_replicates))
+    mean_R: Floats = np.take_along_axis(value_SR, drawn_SR, axis=0).mean(axis=0)
+    return mean_R
+
+
 def figure(statistic: Statistic, resamples: Resamples, confidence: float, why_not: str) -> Estimate:
     """The statistic of the visits themselves and its percentile interval; ``why_not`` explains a missing value."""
     value_R = statistic(resamples.weight) if resamples.num_visits else np.full(len(resamples.weight), np.nan)

@@ -75,7 +75,9 @@ def learning(
     val = visits[visits[SPLIT] == "val"].reset_index(drop=True)
     label = val[outcome.label_column]
     trained = visits.loc[visits[SPLIT] == "train", outcome.label_column]
-    answers = {name: answers_of(aligned_to(val, predictions[name], name), label, outcome) for name in (BASELINE, PROBE)}
+    answers = {
+        name: answers_of(aligned_to(val, predictions[name], name)[0], label, outcome) for name in (BASELINE, PROBE)
+    }
     answers[PRIOR] = answers_of(told.prior(outcome, trained, len(val)), label, outcome)
     why_not = told.why_not(outcome, told.choosing, answers[PROBE], "Reader 1") + " in validation"
     resamples = resample_patients(val[PATIENT_ID].tolist(), settings.replicates, seed, "learning")

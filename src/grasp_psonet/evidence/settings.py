@@ -17,9 +17,14 @@ class EvaluateSettings:
         1.0,
         "standard errors by which validation AUC must beat the baseline's before a pruning is chosen (0: any gain)",
     )
+    training_seeds: int = setting(
+        1,
+        "times the baseline and every retraining are trained, with seeds of their own; figures and choice are of their mean",
+    )
     subgroups: tuple[str, ...] = setting((), "further visits columns to evaluate by (Fitzpatrick is always there)")
 
     def __post_init__(self) -> None:
         refuse_unless(self.replicates >= 10, "evaluate.replicates", self.replicates, "at least 10")
+        refuse_unless(self.training_seeds >= 1, "evaluate.training_seeds", self.training_seeds, "at least 1")
         refuse_unless(self.min_gain_se >= 0, "evaluate.min_gain_se", self.min_gain_se, "0 or more")
         refuse_unless(0 < self.confidence < 1, "evaluate.confidence", self.confidence, "between 0 and 1")

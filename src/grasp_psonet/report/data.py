@@ -218,7 +218,8 @@ class ReportData:
     leaves when a photo is taken. ``has_one_ranking``: one ranking served all ``num_queries`` visits, by the sum over them.
     ``of_every_epoch``: they are those that the baseline got wrong at some recorded epoch, not at the kept one alone;
     ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
-    wrong with what the baseline learned; empty where nothing is.
+    wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
+    means; confusion matrices, errors and subgroup photos are of the first.
     """
 
     study: str
@@ -251,6 +252,7 @@ class ReportData:
     min_gain_se: float = 0.0
     probe: Probe | None = None
     learning: str = ""
+    training_seeds: int = 1
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

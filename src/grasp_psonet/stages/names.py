@@ -7,6 +7,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.pruning.settings import K, PruneSettings
 
 BASELINE = "baseline"
+_SEED = "-seed"
 PROBE = "probe"  # no run: what the linear probe is called beside runs
 
 
@@ -20,6 +21,32 @@ class KeepList:
     name: str
     k: K
     control: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of the baseline or a keep list: what is trained, and the number of its training seed.
+
+    Number 0 trains with the study's seed and bears the name of what is trained; only its baseline is traced. Number n trains
+    with the study's seed plus n.
+    """
+
+    of: str
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of its run, e.g. cosine-k40 or cosine-k40-seed2."""
+        return f"{self.of}{_SEED}{self.number}" if self.number else self.of
+
+
+FIRST = Training(BASELINE)  # the run that is traced and audited
+
+
+def training_of(run: str) -> Training:
+    """The training whose run has this name."""
+    of, marker, number = run.rpartition(_SEED)
+    return Training(of, int(number)) if marker and number.isdigit() else Training(run)
 
 
 def trace_name(trace: TraceSettings) -> str:

@@ -26,7 +26,7 @@ from grasp_psonet.stages.declared.declaring import needs_of
 from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.kind import probe_reads_features, reads_features
-from grasp_psonet.stages.names import BASELINE
+from grasp_psonet.stages.names import BASELINE, training_of
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
 from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
@@ -174,7 +174,8 @@ class TrainedRun:
     @cached_property
     def inputs(self) -> RunInputs:
         """What it was trained from."""
-        removed = frozenset() if self.name == BASELINE else removed_photos(proven(self.job.study.pruning(self.name)))
+        of = training_of(self.name).of
+        removed = frozenset() if of == BASELINE else removed_photos(proven(self.job.study.pruning(of)))
         return RunInputs(self.job.study, self.settings, self.cohort, removed)
 
     @cached_property

@@ -71,8 +71,8 @@ STEPS = (
     Step("prune", "keep lists for each k, and the controls", ("prune", "seed"), tasks.prune_tasks),
     Step(
         "retrain",
-        "one run per keep list",
-        ("machine", "prune.controls"),
+        "one run per keep list and training seed",
+        ("machine", "prune.controls", "evaluate.training_seeds"),
         tasks.retrain_tasks,
         reads_keep_lists=True,
         goes_side_by_side=True,

@@ -17,7 +17,7 @@ from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.kind import refuse_settings_of_photos
-from grasp_psonet.stages.names import BASELINE, KeepList
+from grasp_psonet.stages.names import BASELINE, FIRST, KeepList, Training
 from grasp_psonet.stages.photo_digests import photo_files_digest
 
 if TYPE_CHECKING:
@@ -143,8 +143,9 @@ def learning_task(job: "Job") -> Task:
     return declared("learning", job.study.learning, needs_of(LearningNeeds, job.settings), inputs, make)
 
 
-def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) -> Task:
-    """One run; with ``pruning`` (a folder with keep.parquet) the photos it does not keep are absent."""
+def train_task(job: "Job", training: Training = FIRST) -> Task:
+    """One run; the photos that the keep list it is of does not keep are absent."""
+    name, pruning = training.name, None if training.of == BASELINE else job.study.pruning(training.of)
 
     def make(folder: Path, own: TrainNeeds) -> None:
         from grasp_psonet.stages.makers.train import make_run
@@ -156,7 +157,8 @@ def train_task(job: "Job", name: str = BASELINE, pruning: Path | None = None) ->
     if pruning is not None:
         inputs["pruning"] = pruning
     inputs |= _encoder_weights(job)
-    own = needs_of(TrainNeeds if pruning is None else RetrainNeeds, job.settings)
+    own = needs_of(TrainNeeds if training == FIRST else RetrainNeeds, job.settings)
+    own = replace(own, seed=own.seed + training.number)
     return declared(f"train {name}", job.study.run(name), own, inputs, make, resumable=True)
 
 
@@ -205,21 +207,32 @@ def _control_task(job: "Job", one: KeepList) -> Task:
 
 
 def retrain_tasks(job: "Job") -> list[Task]:
-    """One training per keep list that removes something. Raises StageError while a list is not made."""
-    return [train_task(job, one.name, job.study.pruning(one.name)) for one in made_keep_lists(job).retrained]
+    """The trainings of every keep list that removes something, and the further ones of the baseline.
+
+    Raises StageError while a list is not made.
+    """
+    return [train_task(job, one) for one in trainings(job) if one != FIRST]
+
+
+def trainings(job: "Job") -> list[Training]:
+    """Every training of the study: each seed of the baseline and of the keep lists that remove something."""
+    of = (BASELINE, *(one.name for one in made_keep_lists(job).retrained))
+    return [Training(one, number) for number in range(job.settings.evaluate.training_seeds) for one in of]
 
 
 def evaluate_task(job: "Job") -> Task:
     """Figures, differences, confusion matrices and reader agreement of the test split; the choice of k on validation."""
     made = made_keep_lists(job)
-    runs = {name: job.study.run(name) for name in (BASELINE, *(one.name for one in made.retrained))}
+    runs: dict[str, list[Path]] = {}
+    for one in trainings(job):
+        runs.setdefault(one.of, []).append(job.study.run(one.name))
 
     def make(folder: Path, own: EvaluateNeeds) -> None:
         from grasp_psonet.stages.makers.evaluate import make_evaluation
 
         make_evaluation(folder, own, runs, made.lists, job.cohort_for(own).visits, job.study.out_of_fold)
 
-    inputs: dict[str, Path | str] = {f"run {name}": folder for name, folder in runs.items()}
+    inputs: dict[str, Path | str] = {f"run {folder.name}": folder for folders in runs.values() for folder in folders}
     inputs["out of fold"] = job.study.out_of_fold
     inputs["tables"] = job.tables_digest
     fractions = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}
@@ -306,5 +319,5 @@ def report_task(job: "Job") -> Task:
     if is_synthetic(job):
         refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file
-    inputs |= {f"run {name}": study.run(name) for name in names}
+    inputs |= {f"run {one.name}": study.run(one.name) for one in trainings(job) if one != FIRST}
     return declared("report", study.report, job.settings, inputs, make)

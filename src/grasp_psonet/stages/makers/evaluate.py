@@ -8,7 +8,7 @@ import pandas as pd
 
 from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.choose import choose_k, gain_standard_error
-from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split
+from grasp_psonet.evidence.evaluate import evaluate_runs, mean_figure_of_split
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import write_json
 from grasp_psonet.stages.declared.needs import EvaluateNeeds
@@ -22,14 +22,15 @@ from grasp_psonet.tables.runs import PREDICTIONS
 def make_evaluation(
     folder: Path,
     own: EvaluateNeeds,
-    runs: Mapping[str, Path],
+    runs: Mapping[str, Sequence[Path]],
     keep_lists: Sequence[KeepList],
     visits: pd.DataFrame,
     out_of_fold: Path,
 ) -> None:
-    """The tables of the evaluation of these runs by name and of the probe, and the choice among the keep lists (all made)."""
-    predictions = {name: _predictions(run) for name, run in runs.items()}
-    predictions[PROBE] = PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")
+    """The tables of the evaluation of these runs (of every training seed) by name and of the probe, and the choice among the
+    keep lists (all made)."""
+    predictions = {name: [_predictions(run) for run in of_seed] for name, of_seed in runs.items()}
+    predictions[PROBE] = [PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")]
     evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
     DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")
@@ -51,18 +52,18 @@ def make_evaluation(
 def choice_of_k(
     own: EvaluateNeeds,
     keep_lists: Sequence[KeepList],
-    predictions: Mapping[str, pd.DataFrame],
+    predictions: Mapping[str, Sequence[pd.DataFrame]],
     visits: pd.DataFrame,
 ) -> dict[str, Any]:
     """The chosen k (0: no pruning) and its run, with what the choice rests on, by k: the figure that chooses on validation (of
     classes: micro AUC) and the standard
     error of its gain over the baseline (None: not estimable, or the run is the baseline's own, as of a k that removes
-    nothing). ``predictions`` by run name.
+    nothing). ``predictions`` by run name, one table per training seed: figures are means over them.
     """
     figures = figures_of(own.outcome)
     pruned = {int(one.k): one.name for one in keep_lists if not one.control}
     names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in pruned.items()}
-    val_by_k = {k: figure_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
+    val_by_k = {k: mean_figure_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
     se_by_k = {
         k: None
         if name == BASELINE

@@ -11,10 +11,11 @@ from grasp_psonet.progress import show_plainly, track
 from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.names import training_of
 
 
 def train_together(job: Job, names: Sequence[str], *, makes_anew: bool = False) -> None:
-    """Trains these keep lists, ``machine.processes`` at a time in processes of their own, or here one after the other.
+    """Makes the runs of these names, ``machine.processes`` at a time in processes of their own, or here one after the other.
 
     Each run's bytes do not depend on how many there are.
     """
@@ -51,5 +52,5 @@ def _start_worker(parent: int) -> None:
 
 
 def _train_one(job: Job, name: str, makes_anew: bool) -> str:
-    run_task(train_task(job, name, job.study.pruning(name)), makes_anew=makes_anew)
+    run_task(train_task(job, training_of(name)), makes_anew=makes_anew)
     return name

@@ -13,7 +13,7 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.makers.report.gallery import number_or_none
-from grasp_psonet.stages.names import BASELINE, PROBE
+from grasp_psonet.stages.names import BASELINE, PROBE, Training
 from grasp_psonet.tables.columns import (
     AGAINST,
     DIFFERENCE,
@@ -83,9 +83,12 @@ def _of_readers(
 
 
 def _val(job: Job, name: str) -> float | None:
+    """The figure that chooses on validation, its mean over training seeds; None where it does not exist of one."""
     column = val_column(figures_of(job.outcome).choosing)
-    value: float | None = read_json(job.study.run(name) / "metrics.json")[column]
-    return value
+    runs = [Training(name, number).name for number in range(job.settings.evaluate.training_seeds)]
+    values: list[float | None] = [read_json(job.study.run(run) / "metrics.json")[column] for run in runs]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def improvement_of(differences: pd.DataFrame, of: Metric, **where: str) -> data.Estimate:

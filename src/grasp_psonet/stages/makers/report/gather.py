@@ -103,6 +103,7 @@ def gather(job: Job) -> data.ReportData:
         subgroups=subgroups_of(evaluation["figures"], chosen, readers, told.choosing),
         truth=truth_of(job, removed_by),
         probe=probe_of(job, evaluation, readers, told),
+        training_seeds=job.settings.evaluate.training_seeds,
         learning=read_json(study.learning / "verdict.json")["verdict"],
     )
 
