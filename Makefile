@@ -43,6 +43,9 @@ bench-features: $(READY) ## how fast features are extracted, beside a plain timm
 bench-head: $(READY)     ## a head on frozen features beside a linear probe, on a study of yours: STUDY=folder
 	$(BIN)/python -m benchmarks.frozen_head $(STUDY)
 
+bench-small: $(READY)    ## how long a small study takes once its features stand, with five training seeds
+	$(BIN)/python -m benchmarks.small_study
+
 bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on a study of yours: STUDY=folder TUNED_ON=file
 	$(BIN)/python -m benchmarks.audit $(STUDY) $(if $(TUNED_ON),--tuned-on $(TUNED_ON))
 

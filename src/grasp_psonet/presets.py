@@ -51,7 +51,13 @@ PRESETS: dict[str, dict[str, Any]] = {
             "head_hidden": 0,
         },
         # some 30 visits of validation choose an epoch by chance: the last is better
-        "train": {"epochs": 30, "keep": "last", "optimizer": {"kind": "adamw", "lr": 3e-3, "weight_decay": 1e-2}},
+        "train": {
+            "epochs": 30,
+            "visits_per_step": 8,
+            "keep": "last",
+            "optimizer": {"kind": "adamw", "lr": 6e-3, "weight_decay": 1e-2},
+        },
+        "evaluate": {"training_seeds": 5},
     },
     # the paper's study size and recipe (section 3.2): a GPU and days
     "paper": {

@@ -57,7 +57,7 @@ def folder(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_vector_is_what_the_encoder_says_of_its_photo(store: Path, folder: Path) -> None:
     found = open_features(folder)
-    assert isinstance(found.vectors, np.memmap)
+    assert isinstance(found.vectors.base, np.memmap), "read from disk as it is asked for"
     assert found.num_variants == 2
     encoder, card = build_start_encoder(NETWORK, EDGE_PX, 0)
     assert read_card(folder) == card

@@ -150,11 +150,12 @@ def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None 
         key = None if keys is None else keys[b]
         is_stored_BN[b, : len(bag)] = True
         is_photo_BN[b, : len(bag)] = torch.tensor(bag.is_present, dtype=torch.bool)
-        if vectors is not None:
-            photos_BN[b, : len(bag)] = torch.from_numpy(vectors.gather(bag.rows, _variants(bag, vectors, key)))
-            continue
-        for n, row in enumerate(bag.rows):
+        for n, row in enumerate(bag.rows if vectors is None else ()):
             photos_BN[b, n] = _photo(bag, n, pixels[row], key)
+    if vectors is not None:
+        gathered = torch.from_numpy(_gathered(bags, vectors, keys))
+        for b, photos_N in enumerate(gathered.split([len(bag) for bag in bags])):
+            photos_BN[b, : len(photos_N)] = photos_N
     label_B = torch.tensor([bag.label for bag in bags])
     if photos_BN.ndim == 5 and not isinstance(first, Tensor):
         photos_BN = photos_BN.permute(0, 1, 4, 2, 3)
@@ -168,10 +169,16 @@ def _photo(bag: Bag, n: int, stored: np.ndarray | Tensor, key: AugmentationKey |
     return augment(photo, key.settings, ("augment", key.seed, key.epoch, key.draw, bag.visit_id, bag.photo_ids[n]))
 
 
-def _variants(bag: Bag, vectors: Vectors, key: AugmentationKey | None) -> list[int] | None:
-    """The variant of each photo of a draw; None where they are read as they are."""
-    if key is None or not vectors.num_variants:
-        return None
+def _gathered(bags: list[Bag], vectors: Vectors, keys: list[AugmentationKey] | None) -> np.ndarray:
+    """The vectors of all photos, bag by bag, each of the variant that its draw chose."""
+    rows = [row for bag in bags for row in bag.rows]
+    if keys is None or not vectors.num_variants:
+        return vectors.gather(rows)
+    return vectors.gather(rows, [n for bag, key in zip(bags, keys, strict=True) for n in _variants(bag, vectors, key)])
+
+
+def _variants(bag: Bag, vectors: Vectors, key: AugmentationKey) -> list[int]:
+    """The variant of each photo of a draw."""
     drawn = ("variant", key.seed, key.epoch, key.draw, bag.visit_id)
     # the seed itself is uniform: a generator for each photo of each draw would take most of the time of a step
     return [1 + seed_of(*drawn, photo_id) % vectors.num_variants for photo_id in bag.photo_ids]

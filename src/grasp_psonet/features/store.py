@@ -84,4 +84,4 @@ def open_features(folder: Path) -> FeatureStore:
             f"{folder} does not fit together: {INDEX_FILE} has {len(index)} photos, {VECTORS_FILE} is {vectors.dtype}"
             f" {list(vectors.shape)}\n  next: remove the folder and run `grasp features`"
         )
-    return FeatureStore(vectors, index)
+    return FeatureStore(np.asarray(vectors), index)  # still the map, without what numpy's own class costs at each look

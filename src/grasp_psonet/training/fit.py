@@ -19,7 +19,7 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import EPOCH, KEPT, LOSS, LR, STEP, TRAIN_LOSS, VAL_LOSS, val_column
 from grasp_psonet.tables.runs import EPOCHS, STEPS
 from grasp_psonet.training.law import training_law
-from grasp_psonet.training.predict import predict_bags
+from grasp_psonet.training.predict import predict_visits
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import (
@@ -151,7 +151,7 @@ def fit(
         if not step.ends_epoch:
             continue
         records, of_epoch = rows_of(of_epoch).reset_index(drop=True), []
-        predictions, _ = predict_bags(network, planned.val_bags, planned.source.pixels_in(step.epoch))
+        predictions = predict_visits(network, planned.val_bags, planned.source.pixels_in(step.epoch))
         epochs = [*epochs, _epoch_row(step, records, predictions, choice)]
         if step.epoch == 1:
             choice.warn(epochs)

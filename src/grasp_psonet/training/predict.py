@@ -2,7 +2,7 @@
 
 # Axes: B bags, N photos per bag, C classes (in logits).
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from grasp_psonet.bags.bag import Bag, BagBatch, Pixels, collate
 from grasp_psonet.network.loss import answer_of, loss_of
-from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.network.network import BagNetwork, BagOutput
 from grasp_psonet.tables.columns import (
     ATTENDED_PHOTO_ID,
     ATTENTION,
@@ -23,6 +23,8 @@ from grasp_psonet.tables.columns import (
     PREDICTED,
     VISIT_ID,
 )
+
+_MOST_VECTORS = 2048  # features read in one pass, padding included
 
 
 @torch.no_grad()
@@ -41,25 +43,49 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
     for bag in bags:
         batch = collate([bag], pixels).to(device)
         output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
-        answer = answer_of(network, output.logits_BC[0].cpu())
-        predicted = answer.pop(PREDICTED)
+        (row,) = _rows_of(network, [bag], batch, output)
         attention_N, logit_N = output.attention_BN[0].cpu(), output.attention_logit_BN[0].cpu()
-        visits.append(
-            {
-                VISIT_ID: bag.visit_id,
-                LABEL: bag.label,
-                PREDICTED: predicted,
-                LOSS: float(loss_of(network)(output.logits_BC, batch.label_B)[0]),
-                **answer,
-                ATTENDED_PHOTO_ID: bag.photo_ids[_attended(network, batch, attention_N, predicted)],
-            }
-        )
+        visits.append(row | {ATTENDED_PHOTO_ID: bag.photo_ids[_attended(network, batch, attention_N, row[PREDICTED])]})
         photos[VISIT_ID] += [bag.visit_id] * len(bag)
         photos[PHOTO_ID] += bag.photo_ids
         photos[ATTENTION].append(attention_N.numpy())
         photos[ATTENTION_LOGIT].append(logit_N.masked_fill(logit_N.isinf(), torch.nan).numpy())
     joined = {column: np.concatenate(photos.pop(column)) for column in (ATTENTION, ATTENTION_LOGIT)}
     return pd.DataFrame(visits), pd.DataFrame(photos | joined)
+
+
+@torch.no_grad()
+def predict_visits(network: BagNetwork, bags: Sequence[Bag], pixels: Pixels) -> pd.DataFrame:
+    """The predictions of ``predict_bags`` without the photo; of a network that reads features, several visits in a pass."""
+    device = next(network.parameters()).device
+    visits: list[dict[str, Any]] = []
+    for together in _passes(bags, 0 if network.encoder is not None else _MOST_VECTORS):
+        batch = collate(together, pixels).to(device)
+        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+        visits += _rows_of(network, together, batch, output)
+    return pd.DataFrame(visits)
+
+
+def _passes(bags: Sequence[Bag], most: int) -> Iterator[list[Bag]]:
+    """The bags in their order, as many together as make no more than ``most`` places; a larger one alone."""
+    together: list[Bag] = []
+    for bag in bags:
+        if together and max(map(len, [*together, bag])) * (len(together) + 1) > most:
+            yield together
+            together = []
+        together.append(bag)
+    if together:
+        yield together
+
+
+def _rows_of(network: BagNetwork, bags: Sequence[Bag], batch: BagBatch, output: BagOutput) -> list[dict[str, Any]]:
+    """A row of predictions per bag of the batch."""
+    loss_B, logits_BC, rows = loss_of(network)(output.logits_BC, batch.label_B).tolist(), output.logits_BC.cpu(), []
+    for bag, loss, logits_C in zip(bags, loss_B, logits_BC, strict=True):
+        answer = answer_of(network, logits_C)
+        predicted = answer.pop(PREDICTED)
+        rows.append({VISIT_ID: bag.visit_id, LABEL: bag.label, PREDICTED: predicted, LOSS: loss, **answer})
+    return rows
 
 
 def _attended(network: BagNetwork, batch: BagBatch, attention_N: Tensor, predicted: int | float) -> int:

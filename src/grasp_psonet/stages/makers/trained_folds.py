@@ -24,7 +24,7 @@ from grasp_psonet.stages.run import RunInputs
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import LABEL, PREDICTED, SCORE, SPLIT, VISIT_ID
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
-from grasp_psonet.training.predict import predict_bags
+from grasp_psonet.training.predict import predict_visits
 from grasp_psonet.trajectory.machine import use_machine
 
 _CHOOSING = 5  # parts of the learned patients, one of which chooses the epoch
@@ -69,7 +69,7 @@ class TrainedFolds:
         run.folder.mkdir(parents=True, exist_ok=True)
         planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
         fit(network, planned, inputs.settings.train, run, lambda done, total: None)
-        told, _ = predict_bags(network, inputs.bags("test"), inputs.pixels)
+        told = predict_visits(network, inputs.bags("test"), inputs.pixels)
         beside = path.with_suffix(".partial")
         told.to_parquet(beside, index=False)
         beside.rename(path)
