@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit lock clean
+.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study

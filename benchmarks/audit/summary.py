@@ -98,10 +98,19 @@ def _drawn_figures(tables: Sequence[Table], ranking: str) -> dict[str, Any]:
 
 
 def _trained_figures(tables: Sequence[Table], ranking: str) -> dict[str, Any]:
-    """All rankings where a network was trained too, and ours against the paper's on the same cohorts."""
+    """All rankings where a network was trained too, and ours against the paper's and the best other on the same cohorts."""
     rows, target = _rows(tables), "class_changing" if tables[0].about["cohort"].startswith("flips") else "disagreements"
-    against = {figure: paired(rows, ranking, "largest", target, figure) for figure in _FIGURES}
-    return {"seeds": sorted({t.about["seed"] for t in tables}), "rankings": _rankings(tables), "minus_largest": against}
+    rival = best_rival(rows, target)
+    against, leads = (
+        {figure: paired(rows, ranking, other, target, figure) for figure in _FIGURES} for other in ("largest", rival)
+    )
+    return {
+        "seeds": sorted({t.about["seed"] for t in tables}),
+        "rankings": _rankings(tables),
+        "minus_largest": against,
+        "best_rival": rival,
+        "minus_best_rival": leads,
+    }
 
 
 def _heads_minus_probe(heads: Sequence[Table], probes: Sequence[Table], ranking: str) -> dict[str, Any]:

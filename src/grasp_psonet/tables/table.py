@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -66,8 +67,12 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         """The column of this name; a single one goes before one of many."""
-        found = [column for column in self.columns if column.matches(name)]
-        return min(found, key=lambda column: column.place is not None, default=None)
+        single = self._single.get(name)
+        return single or next((column for column in self.columns if column.place and column.matches(name)), None)
+
+    @cached_property
+    def _single(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns if column.place is None}
 
     def named(self, names: Mapping[str, Iterable[object]]) -> "Table":
         """The table with its columns spelled out: names ``{"class": ("mild", "severe")}`` give p_mild and p_severe.

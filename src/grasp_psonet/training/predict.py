@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from grasp_psonet.bags.bag import Bag, BagBatch, Pixels, collate
 from grasp_psonet.network.loss import answer_of, loss_of
@@ -39,34 +38,38 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
     """
     visits: list[dict[str, Any]] = []
     photos: dict[str, list[Any]] = {VISIT_ID: [], PHOTO_ID: [], ATTENTION: [], ATTENTION_LOGIT: []}
-    device = next(network.parameters()).device
-    for bag in bags:
-        batch = collate([bag], pixels).to(device)
-        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
-        (row,) = _rows_of(network, [bag], batch, output)
-        attention_N, logit_N = output.attention_BN[0].cpu(), output.attention_logit_BN[0].cpu()
-        visits.append(row | {ATTENDED_PHOTO_ID: bag.photo_ids[_attended(network, batch, attention_N, row[PREDICTED])]})
-        photos[VISIT_ID] += [bag.visit_id] * len(bag)
-        photos[PHOTO_ID] += bag.photo_ids
-        photos[ATTENTION].append(attention_N.numpy())
-        photos[ATTENTION_LOGIT].append(logit_N.masked_fill(logit_N.isinf(), torch.nan).numpy())
+    for together, batch, output in _outputs(network, bags, pixels):
+        attention_BN, logit_BN = output.attention_BN.cpu(), output.attention_logit_BN.cpu()
+        for b, (bag, row) in enumerate(zip(together, _rows_of(network, together, batch, output), strict=True)):
+            attention_N, logit_N = attention_BN[b, : len(bag)], logit_BN[b, : len(bag)]
+            place = int(attention_N.argmax()) if network.attends else _agreeing(network, batch, b, row[PREDICTED])
+            visits.append(row | {ATTENDED_PHOTO_ID: bag.photo_ids[place]})
+            photos[VISIT_ID] += [bag.visit_id] * len(bag)
+            photos[PHOTO_ID] += bag.photo_ids
+            photos[ATTENTION].append(attention_N.numpy())
+            photos[ATTENTION_LOGIT].append(logit_N.masked_fill(logit_N.isinf(), torch.nan).numpy())
     joined = {column: np.concatenate(photos.pop(column)) for column in (ATTENTION, ATTENTION_LOGIT)}
     return pd.DataFrame(visits), pd.DataFrame(photos | joined)
 
 
 @torch.no_grad()
-def predict_visits(network: BagNetwork, bags: Sequence[Bag], pixels: Pixels) -> pd.DataFrame:
-    """The predictions of ``predict_bags`` without the photo; of a network that reads features, several visits in a pass."""
+def predict_visits(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> pd.DataFrame:
+    """The predictions of ``predict_bags`` without the photo."""
+    outputs = _outputs(network, bags, pixels)
+    return pd.DataFrame([row for told in outputs for row in _rows_of(network, *told)])
+
+
+def _outputs(
+    network: BagNetwork, bags: Iterable[Bag], pixels: Pixels
+) -> Iterator[tuple[list[Bag], BagBatch, BagOutput]]:
+    """What the network says, visit by visit; where it reads features, of several visits in a pass."""
     device = next(network.parameters()).device
-    visits: list[dict[str, Any]] = []
     for together in _passes(bags, 0 if network.encoder is not None else _MOST_VECTORS):
         batch = collate(together, pixels).to(device)
-        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
-        visits += _rows_of(network, together, batch, output)
-    return pd.DataFrame(visits)
+        yield together, batch, network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
 
 
-def _passes(bags: Sequence[Bag], most: int) -> Iterator[list[Bag]]:
+def _passes(bags: Iterable[Bag], most: int) -> Iterator[list[Bag]]:
     """The bags in their order, as many together as make no more than ``most`` places; a larger one alone."""
     together: list[Bag] = []
     for bag in bags:
@@ -88,16 +91,12 @@ def _rows_of(network: BagNetwork, bags: Sequence[Bag], batch: BagBatch, output: 
     return rows
 
 
-def _attended(network: BagNetwork, batch: BagBatch, attention_N: Tensor, predicted: int | float) -> int:
-    """The place in its bag of the most-attended photo; with equal attention, of that whose own loss against the predicted
-    label is least.
-    """
-    if network.attends:
-        return int(attention_N.argmax())
-    rows = batch.is_photo_BN[0].nonzero().flatten()
+def _agreeing(network: BagNetwork, batch: BagBatch, b: int, predicted: int | float) -> int:
+    """The place in its bag, the b-th of the batch, of the photo whose own loss against the predicted label is least."""
+    rows = batch.is_photo_BN[b].nonzero().flatten()
     is_there_M1 = torch.ones_like(rows, dtype=torch.bool)[:, None]
-    logits_MC = network(batch.photos_BNCHW[0][rows][:, None], is_there_M1).logits_BC
-    loss_M = loss_of(network)(logits_MC, torch.full_like(batch.label_B, predicted).expand(len(rows)))
+    logits_MC = network(batch.photos_BNCHW[b][rows][:, None], is_there_M1).logits_BC
+    loss_M = loss_of(network)(logits_MC, torch.full_like(batch.label_B[b : b + 1], predicted).expand(len(rows)))
     return int(rows[loss_M.argmin()])
 
 
