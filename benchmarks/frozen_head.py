@@ -30,8 +30,9 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.run import RunInputs
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import KEPT, PATIENT_ID, SPLIT, VISIT_ID
-from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
-from grasp_psonet.training.predict import predict_bags
+from grasp_psonet.training.fit import EpochChoice, PlannedTraining, RunFolder, fit
+from grasp_psonet.training.predict import predict_visits
+from grasp_psonet.trajectory.anchors import anchor_path, load_weights, read_anchor
 from grasp_psonet.trajectory.machine import use_machine
 
 _REPLICATES = 1000
@@ -39,10 +40,12 @@ _REPLICATES = 1000
 
 @dataclass(frozen=True)
 class Compared:
-    """Test predictions of one way of training, seed by seed, on the same visits in the same order."""
+    """Test predictions of one way of training, seed by seed, on the same visits in the same order; and those of the epoch
+    that is best on validation, whichever epoch the settings keep."""
 
     of_seed: Sequence[pd.DataFrame]
     kept_epochs: Sequence[int]
+    best_on_validation: Sequence[pd.DataFrame] = ()
 
 
 def probe_predictions(job: Job) -> pd.DataFrame:
@@ -56,21 +59,25 @@ def probe_predictions(job: Job) -> pd.DataFrame:
 def trained(job: Job, needs: TrainNeeds, seeds: Sequence[int]) -> Compared:
     """Trains with each seed and predicts the test split at the epoch that validation chose."""
     device = use_machine(needs.device, needs.threads)
-    of_seed, kept = [], []
+    of_seed, kept, best = [], [], []
     for seed in seeds:
         inputs = RunInputs(job.study, replace(needs, seed=seed), job.cohort)
         network = inputs.start_network().to(device)
         with tempfile.TemporaryDirectory() as folder:
+            run = RunFolder(Path(folder))
             epochs = fit(
                 network,
                 PlannedTraining(inputs.plan, inputs.source, inputs.bags("val")),
-                needs.train,
-                RunFolder(Path(folder)),
+                replace(needs.train, anchor_every=1),
+                run,
                 lambda done, total: print(f"  epoch {done} of {total}", file=sys.stderr, flush=True),
             )
-        of_seed.append(predict_bags(network, inputs.bags("test"), inputs.pixels)[0])
+            of_seed.append(predict_visits(network, inputs.bags("test"), inputs.pixels))
+            step = EpochChoice("best", job.outcome).kept_step(epochs.to_dict("records"))
+            load_weights(network, read_anchor(anchor_path(run.anchors, step), device))
+            best.append(predict_visits(network, inputs.bags("test"), inputs.pixels))
         kept.append(int(epochs.loc[epochs[KEPT], "epoch"].iloc[0]))
-    return Compared(of_seed, kept)
+    return Compared(of_seed, kept, best)
 
 
 def frozen(needs: TrainNeeds) -> TrainNeeds:
@@ -140,6 +147,7 @@ def main() -> None:
     needs, seeds = needs_of(TrainNeeds, job.settings), range(chosen.seeds)
     probe = probe_predictions(job)
     head = trained(job, frozen(needs), seeds)
+    best = Compared(head.best_on_validation, [])
     split = job.cohort.visits[SPLIT].value_counts()
     figures: dict[str, object] = {
         "visits": {str(name): int(count) for name, count in split.items()},
@@ -148,6 +156,8 @@ def main() -> None:
         "head": [round(_figure(one, job), 4) for one in head.of_seed],
         "head_kept_epochs": list(head.kept_epochs),
         "head_minus_probe": beside(head, Compared([probe] * chosen.seeds, []), job),
+        "head_of_best_validation_epoch": [round(_figure(one, job), 4) for one in best.of_seed],
+        "head_minus_that": beside(head, best, job),
     }
     if chosen.fine_tune:
         tuned = trained(job, fine_tuned(needs, chosen.moved, chosen.fine_tune, chosen.lr), seeds)

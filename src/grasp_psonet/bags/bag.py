@@ -154,7 +154,7 @@ def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None 
             photos_BN[b, n] = _photo(bag, n, pixels[row], key)
     if vectors is not None:
         gathered = torch.from_numpy(_gathered(bags, vectors, keys))
-        for b, photos_N in enumerate(gathered.split([len(bag) for bag in bags])):
+        for b, photos_N in enumerate(torch.split(gathered, [len(bag) for bag in bags])):
             photos_BN[b, : len(photos_N)] = photos_N
     label_B = torch.tensor([bag.label for bag in bags])
     if photos_BN.ndim == 5 and not isinstance(first, Tensor):
