@@ -4,11 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(VENV)-uv/bin/uv
 READY  := $(VENV)/.ready
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small lock clean
+.PHONY: demo test tests test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -16,8 +17,11 @@ demo: $(READY)           ## the whole story on the embedded cohort: demo-study/r
 test: $(READY)           ## everything that has to hold: lint, types, import contracts, tests; two cores, side by side
 	$(MAKE) --no-print-directory --jobs 2 check tests
 
-tests: $(READY)          ## the tests alone
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
+tests: $(READY)          ## the product's tests alone
+	$(PYTEST) --ignore tests/benchmarks
+
+test-benchmarks: $(READY)  ## the tests of the benchmarks
+	$(PYTEST) tests/benchmarks
 
 check: $(READY)          ## lint, format, strict types, import contracts
 	$(BIN)/ruff check .

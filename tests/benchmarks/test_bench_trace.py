@@ -10,7 +10,7 @@ from benchmarks.trace import main
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONVNEXT = {"convnext_tiny_224_q1", "convnext_tiny_224_q9", "convnext_tiny_224_q64", "demo_convnext_q9"}
 KEYS = CONVNEXT | {"vit_small_224_q9", "demo_vit_q9"}
 
