@@ -73,7 +73,8 @@ def trained(job: Job, needs: TrainNeeds, seeds: Sequence[int]) -> Compared:
                 lambda done, total: print(f"  epoch {done} of {total}", file=sys.stderr, flush=True),
             )
             of_seed.append(predict_visits(network, inputs.bags("test"), inputs.pixels))
-            step = EpochChoice("best", job.outcome).kept_step(epochs.to_dict("records"))
+            rows = [{str(name): float(value) for name, value in row.items()} for _, row in epochs.iterrows()]
+            step = EpochChoice("best", job.outcome).kept_step(rows)
             load_weights(network, read_anchor(anchor_path(run.anchors, step), device))
             best.append(predict_visits(network, inputs.bags("test"), inputs.pixels))
         kept.append(int(epochs.loc[epochs[KEPT], "epoch"].iloc[0]))
