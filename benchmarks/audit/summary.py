@@ -27,13 +27,12 @@ def summarise(tables: Sequence[Table], ranking: str) -> dict[str, Any]:
     trained = [t for t in tables if t.about["part"] == "trained" and t.about["encoder"] == main]
     found["paper_at_30"] = _value(trained, "largest", "disagreements", "found_at_30")
     found |= _study_figures([t for t in tables if t.about["part"] == "study"], ranking)
-    found["trained"] = {
-        f"{part}, {encoder}": _trained_figures(
-            [t for t in tables if (t.about["part"], t.about["encoder"]) == (part, encoder)], ranking
-        )
-        for part, encoder in dict.fromkeys((t.about["part"], t.about["encoder"]) for t in tables)
-        if part not in ("drawn", "study")
-    }
+    trained_by: dict[str, list[Table]] = {}
+    for table in tables:
+        part, of_study = table.about["part"], table.about["part"].startswith("study")
+        if part not in ("drawn", "study"):
+            trained_by.setdefault(f"{part}, {table.about['cohort' if of_study else 'encoder']}", []).append(table)
+    found["trained"] = {name: _trained_figures(some, ranking) for name, some in trained_by.items()}
     heads = [t for t in tables if t.about["part"] == "head folds"]
     found["heads_minus_probe"] = _heads_minus_probe(heads, of_main, ranking) if heads else {}
     found["by_encoder"] = {
