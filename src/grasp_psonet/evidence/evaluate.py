@@ -87,7 +87,10 @@ def evaluate_runs(
     visits = visits.loc[visits[SPLIT] == split].reset_index(drop=True)
     if visits.empty:
         raise EvidenceError(f"no visit is in the {split} split\n  next: see the split column of visits.csv")
-    aligned = {run: aligned_to(visits, table, run) for run, table in predictions.items()}
+    aligned = {  # what is predicted are numbers; to pass over texts spares most of the time of a cell
+        run: [one.select_dtypes("number") for one in aligned_to(visits, tables, run)]
+        for run, tables in predictions.items()
+    }
     figures: list[dict[str, object]] = []
     differences: list[dict[str, object]] = []
     confusions: list[dict[str, object]] = []

@@ -19,7 +19,7 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import EPOCH, KEPT, LOSS, LR, STEP, TRAIN_LOSS, VAL_LOSS, val_column
 from grasp_psonet.tables.runs import EPOCHS, STEPS
 from grasp_psonet.training.law import training_law
-from grasp_psonet.training.predict import predict_visits
+from grasp_psonet.training.predict import epoch_predictions
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import (
@@ -145,13 +145,14 @@ def fit(
     digest = presence_digest(planned.source.bags)
     epochs, state = _resume(network, run)
     choice = EpochChoice(settings.keep, network.outcome)
+    predicted_after = epoch_predictions(network, planned.val_bags, planned.source.pixels_in)
     of_epoch = []
     for step in recorded_steps(network, planned.plan, planned.source, law, state):
         of_epoch.append(step)
         if not step.ends_epoch:
             continue
         records, of_epoch = rows_of(of_epoch).reset_index(drop=True), []
-        predictions = predict_visits(network, planned.val_bags, planned.source.pixels_in(step.epoch))
+        predictions = predicted_after(step.epoch)
         epochs = [*epochs, _epoch_row(step, records, predictions, choice)]
         if step.epoch == 1:
             choice.warn(epochs)

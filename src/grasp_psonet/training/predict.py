@@ -2,7 +2,7 @@
 
 # Axes: B bags, N photos per bag, C classes (in logits).
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ from grasp_psonet.tables.columns import (
 )
 
 _MOST_VECTORS = 2048  # features read in one pass, padding included
+_MOST_KEPT = (
+    20_000  # features of the visits that validate, for them to stay in memory beside the store: 100 MB of 1,280 numbers
+)
 
 
 @torch.no_grad()
@@ -38,7 +41,8 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
     """
     visits: list[dict[str, Any]] = []
     photos: dict[str, list[Any]] = {VISIT_ID: [], PHOTO_ID: [], ATTENTION: [], ATTENTION_LOGIT: []}
-    for together, batch, output in _outputs(network, bags, pixels):
+    for together, batch in _collated(network, bags, pixels):
+        output = _output(network, batch)
         attention_BN, logit_BN = output.attention_BN.cpu(), output.attention_logit_BN.cpu()
         for b, (bag, row) in enumerate(zip(together, _rows_of(network, together, batch, output), strict=True)):
             attention_N, logit_N = attention_BN[b, : len(bag)], logit_BN[b, : len(bag)]
@@ -52,21 +56,39 @@ def predict_bags(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> tu
     return pd.DataFrame(visits), pd.DataFrame(photos | joined)
 
 
-@torch.no_grad()
 def predict_visits(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> pd.DataFrame:
     """The predictions of ``predict_bags`` without the photo."""
-    outputs = _outputs(network, bags, pixels)
-    return pd.DataFrame([row for told in outputs for row in _rows_of(network, *told)])
+    return _predicted(network, _collated(network, bags, pixels))
 
 
-def _outputs(
-    network: BagNetwork, bags: Iterable[Bag], pixels: Pixels
-) -> Iterator[tuple[list[Bag], BagBatch, BagOutput]]:
-    """What the network says, visit by visit; where it reads features, of several visits in a pass."""
+def epoch_predictions(
+    network: BagNetwork, bags: Sequence[Bag], pixels_in: Callable[[int], Pixels]
+) -> Callable[[int], pd.DataFrame]:
+    """``predict_visits`` after each epoch (from 1), whose photos ``pixels_in`` gives: features of few visits are put together
+    once and kept.
+    """
+    if network.encoder is not None or sum(map(len, bags)) > _MOST_KEPT:
+        return lambda epoch: predict_visits(network, bags, pixels_in(epoch))
+    kept = list(_collated(network, bags, pixels_in(1)))
+    return lambda epoch: _predicted(network, kept)
+
+
+@torch.no_grad()
+def _predicted(network: BagNetwork, batches: Iterable[tuple[list[Bag], BagBatch]]) -> pd.DataFrame:
+    told = ((bags, batch, _output(network, batch)) for bags, batch in batches)
+    return pd.DataFrame([row for one in told for row in _rows_of(network, *one)])
+
+
+def _output(network: BagNetwork, batch: BagBatch) -> BagOutput:
+    output: BagOutput = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+    return output
+
+
+def _collated(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels) -> Iterator[tuple[list[Bag], BagBatch]]:
+    """The batches that are read: visit by visit; where the network reads features, several visits in a pass."""
     device = next(network.parameters()).device
     for together in _passes(bags, 0 if network.encoder is not None else _MOST_VECTORS):
-        batch = collate(together, pixels).to(device)
-        yield together, batch, network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+        yield together, collate(together, pixels).to(device)
 
 
 def _passes(bags: Iterable[Bag], most: int) -> Iterator[list[Bag]]:
