@@ -1,6 +1,7 @@
 """A study of precomputed features, from files of every kind to report and predictions; and what is said of bad files."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_every_run_is_trained_with_every_seed_and_stands_with_its_mean(made: Pat
     choice = json.loads((made / "evaluation/choice.json").read_text(encoding="utf-8"))
     for name in ("baseline", "cosine-k4", "cosine-k4-random"):
         runs = [TrainedRun(job, one) for one in (name, f"{name}-seed1")]
-        assert [run.settings.seed for run in runs] == [0, 1]
+        assert [run.inputs.seed for run in runs] == [0, 1]
         assert runs[0].inputs.removed == runs[1].inputs.removed
         assert not runs[0].predictions.equals(runs[1].predictions)
         by_seed = {
@@ -114,6 +115,22 @@ def test_every_run_is_trained_with_every_seed_and_stands_with_its_mean(made: Pat
         assert row.loc[row["group"] == "all", "value"].item() == pytest.approx(np.mean(by_seed["test"]))
         if name != "cosine-k4-random":
             assert choice["val_auc_by_k"]["0" if name == "baseline" else "4"] == arm["val_auc"]
+
+
+def test_splits_that_are_drawn_are_the_same_for_every_training_seed(study: Path, tmp_path: Path) -> None:
+    shutil.copytree(
+        study, tmp_path / "drawn", ignore=shutil.ignore_patterns("runs", "traces", "prunings", "evaluation")
+    )
+    visits = pd.read_csv(tmp_path / "drawn/visits.csv").drop(columns="split")
+    visits.to_csv(tmp_path / "drawn/visits.csv", index=False)
+    fractions = ["--split.train", "0.5", "--split.val", "0.25", "--split.test", "0.25"]
+    assert main(["run", str(tmp_path / "drawn"), *fractions]) == 0
+    first, second = (
+        pd.read_parquet(tmp_path / "drawn/runs" / run / "predictions.parquet") for run in ("baseline", "baseline-seed1")
+    )
+    assert first["split"].nunique() == 3
+    assert first[["visit_id", "split"]].equals(second[["visit_id", "split"]])
+    assert not first["p_mild"].equals(second["p_mild"])
 
 
 def test_every_vector_is_where_its_file_has_it(made: Path) -> None:

@@ -15,6 +15,7 @@ from grasp_psonet.stages.declared.declaring import needs_of
 from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.train import make_run
+from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 from grasp_psonet.tables.traces import KEEP_LIST
@@ -87,7 +88,7 @@ def test_a_list_that_keeps_everything_gives_the_baselines_bytes(study: Path, tmp
     (tmp_path / "all").mkdir()
     KEEP_LIST.write(keep.assign(kept=True), tmp_path / "all" / "keep.parquet")
     (tmp_path / "run").mkdir()
-    make_run(tmp_path / "run", run.settings, Study(study), run.cohort, tmp_path / "all", "again")
+    make_run(tmp_path / "run", run.settings, Study(study), run.cohort, tmp_path / "all", Training("again"))
     files = [path.relative_to(tmp_path / "run") for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert len(files) > 5
     for file in files:
@@ -100,7 +101,7 @@ def test_retraining_from_the_same_features_is_bitwise(study: Path, tmp_path: Pat
     run = _run(study)
     (tmp_path / "run").mkdir()
     pruning = study / "prunings/cosine-k3"
-    make_run(tmp_path / "run", run.settings, Study(study), run.cohort, pruning, "again")
+    make_run(tmp_path / "run", run.settings, Study(study), run.cohort, pruning, Training("again"))
     kept = sorted((study / "runs/cosine-k3/anchors").iterdir())
     assert kept
     for file in [*kept, study / "runs/cosine-k3/predictions.parquet"]:
@@ -123,7 +124,7 @@ def test_new_visits_are_predicted_from_photos(study: Path, capsys: pytest.Captur
 def test_the_last_blocks_alone_are_trained(study: Path, tmp_path: Path) -> None:
     changes = {"network.train": "last 1 block", "train.epochs": "1"}
     job = Job(Study(study), load(study / "study.yaml", changes))
-    make_run(tmp_path, needs_of(TrainNeeds, job.settings), job.study, job.cohort, None, "last block")
+    make_run(tmp_path, needs_of(TrainNeeds, job.settings), job.study, job.cohort, None, Training("last block"))
     frozen = _run(study).photo_network()
     (step,) = anchor_steps(tmp_path / "anchors")
     anchor = read_anchor(tmp_path / "anchors" / f"step-{step:07d}.safetensors")

@@ -42,13 +42,20 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 class RunInputs:
     """What a run is trained from: tables and store of a study under the run's settings, less the photos that it removed.
 
-    Where the encoder is frozen the run reads the features of the photos in place of the photos.
+    Where the encoder is frozen the run reads the features of the photos in place of the photos. ``number``: that of the
+    training seed, which is the study's plus the number; splits are drawn by the study's alone.
     """
 
     study: Study
     settings: TrainNeeds
     cohort: Cohort
     removed: frozenset[str] = frozenset()
+    number: int = 0
+
+    @property
+    def seed(self) -> int:
+        """Names the batch plan, the start of what is not pretrained, and the augmentations."""
+        return self.settings.seed + self.number
 
     @property
     def outcome(self) -> Outcome:
@@ -101,7 +108,7 @@ class RunInputs:
             self.training_bags,
             self.pixels,
             settings.train.augmentation,
-            settings.seed,
+            self.seed,
             reads_removed=settings.network.mask == "paper",
             probe_vectors=self.features if probes else None,
             probe_epochs=settings.train.probe_epochs if probes else 0,
@@ -112,7 +119,7 @@ class RunInputs:
         """The batch plan."""
         train = self.settings.train
         strata = {visit_id: self.outcome.stratum_of(label) for visit_id, label in self.source.labels.items()}
-        return batch_plan(strata, train.epochs, train.visits_per_step, train.sampling, self.settings.seed)
+        return batch_plan(strata, train.epochs, train.visits_per_step, train.sampling, self.seed)
 
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""
@@ -120,10 +127,9 @@ class RunInputs:
 
     def build(self, network: NetworkSettings) -> BagNetwork:
         """A network of this kind under these settings: one that reads what the run reads."""
-        seed = self.settings.seed
         if self.reads_features:
-            return build_network_on_features(read_card(self.study.features), network, seed, self.outcome)
-        return build_network(network, self.settings.edge_px, seed, self.outcome)
+            return build_network_on_features(read_card(self.study.features), network, self.seed, self.outcome)
+        return build_network(network, self.settings.edge_px, self.seed, self.outcome)
 
     def _visits_of(self, split: str) -> pd.DataFrame:
         visits = self.cohort.visits
@@ -174,9 +180,10 @@ class TrainedRun:
     @cached_property
     def inputs(self) -> RunInputs:
         """What it was trained from."""
-        of = training_of(self.name).of
-        removed = frozenset() if of == BASELINE else removed_photos(proven(self.job.study.pruning(of)))
-        return RunInputs(self.job.study, self.settings, self.cohort, removed)
+        training = training_of(self.name)
+        is_whole = training.of == BASELINE
+        removed = frozenset() if is_whole else removed_photos(proven(self.job.study.pruning(training.of)))
+        return RunInputs(self.job.study, self.settings, self.cohort, removed, training.number)
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:

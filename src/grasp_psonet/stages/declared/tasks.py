@@ -150,15 +150,16 @@ def train_task(job: "Job", training: Training = FIRST) -> Task:
     def make(folder: Path, own: TrainNeeds) -> None:
         from grasp_psonet.stages.makers.train import make_run
 
-        make_run(folder, own, job.study, job.cohort_for(own), pruning, f"  {name}")
+        make_run(folder, own, job.study, job.cohort_for(own), pruning, training)
 
     device = resolved_device(job.settings.machine.device)
     inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest, "device": device}
     if pruning is not None:
         inputs["pruning"] = pruning
+    if training.number:
+        inputs["number of the training seed"] = str(training.number)
     inputs |= _encoder_weights(job)
     own = needs_of(TrainNeeds if training == FIRST else RetrainNeeds, job.settings)
-    own = replace(own, seed=own.seed + training.number)
     return declared(f"train {name}", job.study.run(name), own, inputs, make, resumable=True)
 
 

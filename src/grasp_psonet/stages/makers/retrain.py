@@ -25,6 +25,7 @@ def train_together(job: Job, names: Sequence[str], *, makes_anew: bool = False) 
         return
     if not names:
         return
+    assert len(job.cohort.visits)  # read here once: it travels with the job, and no worker reads the tables again
     # "spawn": a forked child would inherit the threads of torch in an unusable state
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(

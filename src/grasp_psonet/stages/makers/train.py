@@ -11,6 +11,7 @@ from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared.needs import RetrainNeeds, TrainNeeds
+from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import RunInputs, removed_photos
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS
@@ -23,11 +24,13 @@ from grasp_psonet.trajectory.records import STEPS_FILE, epoch_file
 from grasp_psonet.trajectory.step import trained_parameters
 
 
-def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, pruning: Path | None, title: str) -> None:
+def make_run(
+    folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, pruning: Path | None, training: Training
+) -> None:
     """Trains along the plan and leaves the run's tables, anchors and predictions in the folder."""
     device = use_machine(own.device, own.threads)
     removed = frozenset() if pruning is None else removed_photos(pruning)
-    inputs = RunInputs(study, own, cohort, removed)
+    inputs = RunInputs(study, own, cohort, removed, training.number)
     network = inputs.start_network().to(device)
     planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
     run = RunFolder(folder)
@@ -35,7 +38,7 @@ def make_run(folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, prunin
     keeps_all = not (isinstance(own, RetrainNeeds) and own.retrained_anchors == "kept")
     # beside the kept epoch's anchor, only the last one is there, from which an interrupted training goes on
     train = own.train if keeps_all else replace(own.train, anchor_every=own.train.epochs + 1)
-    epochs = fit(network, planned, train, run, progress(title).advance)
+    epochs = fit(network, planned, train, run, progress(f"  {training.name}").advance)
     PLAN.write(inputs.plan, folder / "plan.parquet")
     records = [STEPS.read(path) for path in sorted(run.records.glob("*.parquet"))]
     STEPS.write(pd.concat(records, ignore_index=True), folder / STEPS_FILE)
