@@ -282,7 +282,7 @@ MISSING_PARTS = {
         "No error was handed to this report",
     ),
     "photos to show": (lambda r: dataclasses.replace(r, flagged=()), "No removed photo was handed"),
-    "confusions": (lambda r: dataclasses.replace(r, confusions=()), "No confusion matrices were handed"),
+    "confusions": (lambda r: dataclasses.replace(r, confusions=()), "No confusion matrices: they are of classes"),
     "subgroups": (lambda r: dataclasses.replace(r, subgroups=()), "No subgroup was evaluated"),
     "random control": (
         lambda r: dataclasses.replace(r, arms=tuple(a for a in r.arms if a.kind != "random"), against_random=()),
