@@ -129,8 +129,11 @@ def aligned_to(visits: pd.DataFrame, predictions: OfSeeds, run: str) -> list[pd.
 
     Raises EvidenceError on gaps and repeats.
     """
-    of_seed = [predictions] if isinstance(predictions, pd.DataFrame) else predictions
-    return [_aligned(visits, table, run) for table in of_seed]
+    return [_aligned(visits, table, run) for table in _by_seed(predictions)]
+
+
+def _by_seed(predictions: OfSeeds) -> Sequence[pd.DataFrame]:
+    return [predictions] if isinstance(predictions, pd.DataFrame) else predictions
 
 
 def _aligned(visits: pd.DataFrame, predictions: pd.DataFrame, run: str) -> pd.DataFrame:
@@ -171,8 +174,7 @@ def figure_of_split(predictions: pd.DataFrame, outcome: Outcome, split: str = "v
 
 def mean_figure_of_split(predictions: OfSeeds, outcome: Outcome, split: str = "val") -> float | None:
     """``figure_of_split``, its mean over training seeds; None where it does not exist of one."""
-    of_seed = [predictions] if isinstance(predictions, pd.DataFrame) else predictions
-    values = [figure_of_split(table, outcome, split) for table in of_seed]
+    values = [figure_of_split(table, outcome, split) for table in _by_seed(predictions)]
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if len(known) == len(values) else None
 
