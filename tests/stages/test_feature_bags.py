@@ -20,8 +20,11 @@ from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.features.files import look_at, read_vectors
 from grasp_psonet.features.store import open_features
 from grasp_psonet.settings import load
+from grasp_psonet.stage import run_task
+from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.kind import kind_of, refuse_settings_of_photos
+from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 
@@ -123,8 +126,12 @@ def test_splits_that_are_drawn_are_the_same_for_every_training_seed(study: Path,
     )
     visits = pd.read_csv(tmp_path / "drawn/visits.csv").drop(columns="split")
     visits.to_csv(tmp_path / "drawn/visits.csv", index=False)
-    fractions = ["--split.train", "0.5", "--split.val", "0.25", "--split.test", "0.25"]
-    assert main(["run", str(tmp_path / "drawn"), *fractions]) == 0
+    fractions = {"split.train": "0.5", "split.val": "0.25", "split.test": "0.25"}
+    words = [word for name, value in fractions.items() for word in (f"--{name}", value)]
+    for command in ("features", "folds", "train"):
+        assert main([command, str(tmp_path / "drawn"), *words]) == 0
+    settings = load(tmp_path / "drawn/study.yaml", fractions)
+    assert run_task(train_task(Job(Study(tmp_path / "drawn"), settings), Training("baseline", 1)))
     first, second = (
         pd.read_parquet(tmp_path / "drawn/runs" / run / "predictions.parquet") for run in ("baseline", "baseline-seed1")
     )
