@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
+from grasp_psonet.diagnosis.settings import DiagnoseSettings
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.explain.settings import ExplainSettings
@@ -65,6 +66,7 @@ class StudySettings:
     out_of_fold: OutOfFoldSettings = group(OutOfFoldSettings)
     audit: AuditSettings = group(AuditSettings)
     explain: ExplainSettings = group(ExplainSettings)
+    diagnose: DiagnoseSettings = group(DiagnoseSettings)
 
 
 _Loader = getattr(

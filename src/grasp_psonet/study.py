@@ -79,5 +79,9 @@ class Study:
         return self.folder / "explain"
 
     @property
+    def diagnosis(self) -> Path:
+        return self.folder / "diagnosis"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report"

@@ -50,7 +50,7 @@ def enrichment(traits: Sequence[Trait], photos: Photos, permutations: int, seed:
 
     Empty where no flagged photo is left, or no trait is given.
     """
-    rows = comparable(photos)
+    rows = comparable(photos.is_flagged_P, photos.stratum_P)
     kept = photos.rows(rows)
     if not kept.is_flagged_P.any() or not traits:
         return []
@@ -62,7 +62,7 @@ def enrichment(traits: Sequence[Trait], photos: Photos, permutations: int, seed:
         measure_P = None if trait.measure_P is None else trait.measure_P[rows]
         carriers = kept.is_flagged_P & has_PT[:, place]
         num_flagged, num_all = int(carriers.sum()), int(kept.is_flagged_P.sum())
-        expected = expected_mean(has_PT[:, place].astype(np.float64), kept)
+        expected = expected_mean(has_PT[:, place].astype(np.float64), kept.is_flagged_P, kept.stratum_P)
         found.append(
             Enrichment(
                 trait=trait,
@@ -86,18 +86,18 @@ def smoothed_ratio(count: float, expected: float) -> float:
     return (count + _HALF) / (expected + _HALF)
 
 
-def comparable(photos: Photos) -> Codes:
-    """Rows of the photos in strata that do not consist of flagged photos alone."""
-    num_others_S = np.bincount(photos.stratum_P, weights=~photos.is_flagged_P)
-    return np.flatnonzero(num_others_S[photos.stratum_P] > 0)
+def comparable(chosen_P: Bools, stratum_P: Codes) -> Codes:
+    """Rows of the photos in strata that do not consist of chosen photos alone."""
+    num_others_S = np.bincount(stratum_P, weights=~chosen_P)
+    return np.flatnonzero(num_others_S[stratum_P] > 0)
 
 
-def expected_mean(value_P: Floats, photos: Photos) -> float:
-    """The mean if as many photos of each stratum as are flagged were drawn from those that are not."""
-    stratum_P, is_other_P = photos.stratum_P, ~photos.is_flagged_P
-    num_others_S = np.bincount(stratum_P, weights=is_other_P)
-    mean_S = np.bincount(stratum_P, weights=np.where(is_other_P, value_P, 0.0)) / np.maximum(num_others_S, 1)
-    return float(mean_S[stratum_P[photos.is_flagged_P]].mean())
+def expected_mean(value_P: Floats, chosen_P: Bools, stratum_P: Codes) -> float:
+    """The mean if as many photos of each stratum as are chosen were drawn from those that are not; every stratum with chosen
+    photos must hold others."""
+    num_others_S = np.bincount(stratum_P, weights=~chosen_P)
+    mean_S = np.bincount(stratum_P, weights=np.where(chosen_P, 0.0, value_P)) / np.maximum(num_others_S, 1)
+    return float(mean_S[stratum_P[chosen_P]].mean())
 
 
 def mantel_haenszel(has_P: Bools, photos: Photos) -> float | None:
@@ -119,13 +119,14 @@ def standardised_difference(measure_P: Floats, photos: Photos) -> float | None:
     Photos without the measure (NaN) are left out.
     """
     rows = np.flatnonzero(np.isfinite(measure_P))
-    rows = rows[comparable(photos.rows(rows))] if len(rows) else rows
+    if len(rows):
+        rows = rows[comparable(photos.is_flagged_P[rows], photos.stratum_P[rows])]
     kept = photos.rows(rows)
     if not kept.is_flagged_P.any():
         return None
     value_P = measure_P[rows]
     spread = float(np.sqrt((_centred(value_P[:, None], kept.stratum_P) ** 2).mean()))
-    apart = float(value_P[kept.is_flagged_P].mean()) - expected_mean(value_P, kept)
+    apart = float(value_P[kept.is_flagged_P].mean()) - expected_mean(value_P, kept.is_flagged_P, kept.stratum_P)
     return apart / spread if spread > 0 else None
 
 

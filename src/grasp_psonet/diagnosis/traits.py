@@ -80,7 +80,7 @@ def measure_traits(name: str, measure_P: Floats, view_P: NDArray[np.int64]) -> l
         low_P[rows] = (values <= least) & (values < middle)
         high_P[rows] = (values >= most) & (values > middle)
     low, high = _ADJECTIVES.get(name, (f"low in {name}", f"high in {name}"))
-    share = f"{TAIL:.0%}".replace("%", " %")
+    share = f"{100 * TAIL:.0f} %"
     return _common(
         [
             Trait("measure", name, LOW_TAIL, f"{low} (lowest {share} of {name} in their view)", low_P, measure_P),

@@ -31,6 +31,12 @@ class MadeKeepLists:
         """Those that do not: their run would be the baseline, bit for bit."""
         return [one for one in self.lists if one.name not in self.removing]
 
+    @property
+    def smallest_pruning(self) -> KeepList | None:
+        """The list of the smallest k, controls apart, that removes something; None where none does."""
+        pruned = [one for one in self.retrained if not one.control]
+        return min(pruned, key=lambda one: one.k, default=None)
+
 
 def made_keep_lists(job: "Job") -> MadeKeepLists:
     """Which of the study's keep lists have a run. Raises StageError where one is not made yet or damaged."""

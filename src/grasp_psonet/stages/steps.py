@@ -96,6 +96,13 @@ STEPS = (
         ("explain",),
         _one(tasks.explain_task),
     ),
+    Step(
+        "diagnose",
+        "what the flagged photos share, and what is wrong with the study: a shortcut, wrong labels, too few data",
+        ("diagnose",),
+        _one(tasks.diagnose_task),
+        reads_keep_lists=True,
+    ),
     Step("report", "report.html and results.json", (), _one(tasks.report_task), reads_keep_lists=True),
 )
 NAMES = tuple(step.name for step in STEPS)

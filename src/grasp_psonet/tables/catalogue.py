@@ -1,6 +1,6 @@
 """All tables in the order in which a study makes them."""
 
-from grasp_psonet.tables import audit, evaluation, explain, out_of_fold, runs, store, study, traces, truth
+from grasp_psonet.tables import audit, diagnosis, evaluation, explain, out_of_fold, runs, store, study, traces, truth
 from grasp_psonet.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
@@ -20,5 +20,6 @@ TABLES: tuple[Table, ...] = (
     *(audit.PAPER_AUDIT_VISITS, audit.AUDIT_VISITS, audit.REVIEW, audit.SELF_INFLUENCES),
     *(audit.AUDIT_CURVE, audit.AUDIT_SUMMARY, audit.AUDIT_DIFFERENCES),
     explain.MAPS,
+    *(diagnosis.FLAGGED, diagnosis.FINDINGS, diagnosis.FINDING_PHOTOS),
     *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
+from grasp_psonet.diagnosis.settings import DiagnoseSettings
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
@@ -176,3 +177,10 @@ class ExplainNeeds(RankingNeeds):
     explain: ExplainSettings = at("explain")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
+
+
+@dataclass(frozen=True)
+class DiagnoseNeeds(CohortNeeds):
+    """Settings of the diagnosis."""
+
+    diagnose: DiagnoseSettings

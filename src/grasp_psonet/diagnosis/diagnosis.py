@@ -1,0 +1,131 @@
+"""The diagnosis of a study: what is wrong with it, if anything, each with its evidence in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from grasp_psonet.diagnosis.findings import Strength
+
+Diagnosis = Literal["shortcut", "label noise", "both", "too few data", "not learned", "none"]
+
+WRONG_LABELS = 0.2
+"""Expected share of training visits with a wrong label from which label noise is diagnosed."""
+FEW_VISITS = 12
+"""Training visits of the rarest class below which nothing can be learned well."""
+IN_WORDS: Mapping[Diagnosis, str] = {
+    "shortcut": "a shortcut: the flagged photos share a pattern that goes with their class in training alone",
+    "label noise": "label noise: many training visits seem to bear the label of another class",
+    "both": "a shortcut and label noise: the flagged photos share a pattern, and many labels seem wrong",
+    "too few data": "too few data: neither network nor probe can be told from a guess, and classes are small",
+    "not learned": "not learned: the network did not learn what the photos hold",
+    "none": "nothing found: no shared pattern, no unusual label noise, and the network learned",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure on validation with its interval; None where it does not exist."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the stages found.
+
+    ``word``: the name of the figure on validation. ``baseline``, ``probe``, ``prior``: that figure of the network, of the probe
+    on frozen features, and without a look at a photo; ``over_prior`` and ``over_probe``: by how much the network is better.
+    ``rarest_class``: training visits of it. ``verdict`` and ``first_finding`` of the flagged photos; ``num_standing_out``:
+    training photos that stand out as harmful within their class, of ``num_photos``. ``wrong_labels``: expected share of training
+    visits with a wrong label; None where it is not estimated.
+    """
+
+    word: str
+    baseline: Figure
+    probe: Figure
+    prior: Figure
+    over_prior: Figure
+    over_probe: Figure
+    rarest_class: int
+    num_flagged: int
+    num_standing_out: int
+    num_photos: int
+    verdict: Strength
+    first_finding: str
+    wrong_labels: float | None
+
+
+@dataclass(frozen=True)
+class Diagnosed:
+    """The diagnosis and its evidence, a sentence each."""
+
+    diagnosis: Diagnosis
+    evidence: tuple[str, ...]
+
+    @property
+    def in_words(self) -> str:
+        return IN_WORDS[self.diagnosis]
+
+
+def diagnose(seen: Evidence) -> Diagnosed:
+    """What is wrong, in this order: what was not learned cannot be traced, so that flagged photos then say nothing."""
+    return Diagnosed(_diagnosis(seen), (_of_learning(seen), *_of_trace(seen), _of_labels(seen)))
+
+
+def _diagnosis(seen: Evidence) -> Diagnosis:
+    if not _learned(seen.over_prior):
+        return "too few data" if seen.rarest_class < FEW_VISITS and not _probe_learned(seen) else "not learned"
+    has_shortcut = seen.verdict == "likely"
+    has_noise = seen.wrong_labels is not None and seen.wrong_labels >= WRONG_LABELS
+    if has_shortcut or has_noise:
+        return "both" if has_shortcut and has_noise else "shortcut" if has_shortcut else "label noise"
+    return "not learned" if seen.over_probe.high is not None and seen.over_probe.high < 0 else "none"
+
+
+def _learned(over_prior: Figure) -> bool:
+    """Whether the network is clearly better than a guess; so it is taken to be where that cannot be estimated."""
+    return over_prior.low is None or over_prior.low > 0
+
+
+def _probe_learned(seen: Evidence) -> bool:
+    return seen.probe.low is not None and seen.prior.value is not None and seen.probe.low > seen.prior.value
+
+
+def _of_learning(seen: Evidence) -> str:
+    told = (
+        f"Learning check: validation {seen.word} {_shown(seen.baseline)}, of a probe on frozen features"
+        f" {_shown(seen.probe)}, of a guess {_shown(seen.prior)}; the rarest class has {seen.rarest_class} training visits"
+    )
+    if not _learned(seen.over_prior):
+        return f"{told}. The network cannot be told from a guess."
+    if seen.over_probe.high is not None and seen.over_probe.high < 0:
+        return f"{told}. The network learned less than the probe."
+    return f"{told}. The network learned."
+
+
+def _of_trace(seen: Evidence) -> tuple[str, ...]:
+    stand = (
+        f"Trace: {seen.num_standing_out} of {seen.num_photos} training photos stand out as harmful within their class and"
+        f" view; {seen.num_flagged} are flagged."
+    )
+    shared = seen.first_finding or "the flagged photos share nothing that other photos of their class and view have less often."
+    return (stand, f"Spurious pattern: {seen.verdict}. {shared[:1].upper()}{shared[1:]}")
+
+
+def _of_labels(seen: Evidence) -> str:
+    if seen.wrong_labels is None:
+        return "Labels: how many are wrong was not estimated."
+    beside = "at or above" if seen.wrong_labels >= WRONG_LABELS else "below"
+    return (
+        f"Labels: {100 * seen.wrong_labels:.0f} % of training visits are expected to bear the label of another class, {beside}"
+        f" the {100 * WRONG_LABELS:.0f} % from which labels are called noisy."
+    )
+
+
+def _shown(figure: Figure) -> str:
+    if figure.value is None:
+        return "not estimable"
+    between = "" if figure.low is None or figure.high is None else f" ({figure.low:.2f} to {figure.high:.2f})"
+    return f"{figure.value:.2f}{between}"

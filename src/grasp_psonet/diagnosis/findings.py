@@ -1,0 +1,146 @@
+"""Findings: the traits that flagged photos share, in order, in words, and the verdict whether they are a spurious pattern.
+
+Axes: P photos.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from grasp_psonet.diagnosis.described import DescribedPhotos
+from grasp_psonet.diagnosis.enrichment import (
+    Enrichment,
+    comparable,
+    enrichment,
+    expected_mean,
+    smoothed_ratio,
+)
+from grasp_psonet.diagnosis.permutation import Bools, Photos
+from grasp_psonet.diagnosis.traits import Trait
+
+Strength = Literal["likely", "possible", "none found"]
+
+SIGNIFICANT = 0.05
+"""Largest corrected p-value of a finding."""
+POSSIBLE_RATIO, POSSIBLE_EXCESS = 2.0, 0.15
+"""A finding is a possible pattern if flagged photos have it at least so many times as often, and at least so large a part of
+them beyond what is expected."""
+LIKELY_RATIO, LIKELY_EXCESS, LIKELY_CONTRAST = 3.0, 0.25, 2.0
+"""A likely pattern needs more of both, and must go with the class of the flagged photos so many times as much in training as in
+validation: a sign of severity goes with the class in both."""
+_CLUSTER_DISCOUNT = 0.8  # a trait with a name goes before a cluster of features that holds about as much
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One enriched trait. ``class_name``: the class of most flagged photos that have it; ``in_training`` and ``in_validation``:
+    how many times as often photos of that class have it as photos of other classes of the same view. None where there is no
+    other class to compare with.
+    """
+
+    enriched: Enrichment
+    strength: Strength
+    class_name: str
+    in_training: float | None
+    in_validation: float | None
+
+    @property
+    def trait(self) -> Trait:
+        return self.enriched.trait
+
+    @property
+    def contrast(self) -> float | None:
+        """How many times as much the trait goes with the class in training as in validation."""
+        if self.in_training is None or self.in_validation is None:
+            return None
+        return self.in_training / self.in_validation
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        one = self.enriched
+        shares = f"{_percent(one.share)} of them, against {_percent(one.expected)} of other photos of the same class and view"
+        told = f"Flagged photos are {one.ratio:.1f} times as often {one.trait.words}: {shares}."
+        if self.in_training is None or self.in_validation is None:
+            return told
+        return (
+            f"{told} Photos of class {self.class_name} have it {self.in_training:.1f} times as often as those of other classes"
+            f" in training, {self.in_validation:.1f} times in validation."
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def findings(
+    described: DescribedPhotos,
+    traits: Sequence[Trait],
+    flagged: Sequence[str],
+    class_names: Sequence[str],
+    test: tuple[int, int],
+) -> list[Finding]:
+    """Every trait, likely patterns first, then possible ones, then the rest; within each by the part of the flagged photos that
+    have it beyond what is expected.
+
+    ``flagged``: ids of training photos; ``test``: permutations and seed. Empty where nothing is flagged.
+    """
+    photos = described.flagged(flagged)
+    train = np.flatnonzero(described.is_train_P)
+    permutations, seed = test
+    of_train = [_restricted(trait, train) for trait in traits]
+    enriched = enrichment(of_train, photos.rows(train), permutations, seed)
+    whole = dict(zip((id(trait) for trait in of_train), traits, strict=True))
+    found = [_finding(described, photos, replace(one, trait=whole[id(one.trait)]), class_names) for one in enriched]
+    ranks: dict[Strength, int] = {"likely": 0, "possible": 1, "none found": 2}
+    return sorted(found, key=lambda one: (ranks[one.strength], -_weight(one.enriched), one.enriched.p))
+
+
+def verdict_of(found: Sequence[Finding]) -> Strength:
+    """Whether the flagged photos share a spurious pattern: that of the first finding."""
+    return found[0].strength if found else "none found"
+
+
+def _weight(one: Enrichment) -> float:
+    return one.excess * (_CLUSTER_DISCOUNT if one.trait.kind == "cluster" else 1.0)
+
+
+def _finding(
+    described: DescribedPhotos, photos: Photos, one: Enrichment, class_names: Sequence[str]
+) -> Finding:
+    carriers = photos.is_flagged_P & one.trait.has_P
+    counted = carriers if carriers.any() else photos.is_flagged_P
+    leading = int(np.bincount(photos.class_P[counted]).argmax())
+    is_train_P = described.is_train_P
+    in_training, in_validation = (
+        _class_ratio(one.trait.has_P[rows], photos.class_P[rows] == leading, photos.view_P[rows])
+        for rows in (np.flatnonzero(is_train_P), np.flatnonzero(~is_train_P))
+    )
+    found = Finding(one, "none found", class_names[leading], in_training, in_validation)
+    return replace(found, strength=_strength(found))
+
+
+def _strength(found: Finding) -> Strength:
+    one = found.enriched
+    if one.p_corrected > SIGNIFICANT or one.ratio < POSSIBLE_RATIO or one.excess < POSSIBLE_EXCESS:
+        return "none found"
+    is_large = one.ratio >= LIKELY_RATIO and one.excess >= LIKELY_EXCESS
+    is_spurious = found.contrast is None or found.contrast >= LIKELY_CONTRAST
+    return "likely" if is_large and is_spurious else "possible"
+
+
+def _class_ratio(has_P: Bools, is_class_P: Bools, view_P: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> float | None:
+    """How many times as often photos of the class have the trait as those of other classes of the same view."""
+    rows = comparable(is_class_P, view_P)
+    has_P, is_class_P, view_P = has_P[rows], is_class_P[rows], view_P[rows]
+    if not is_class_P.any():
+        return None
+    expected = expected_mean(has_P.astype(np.float64), is_class_P, view_P)
+    return smoothed_ratio(float((has_P & is_class_P).sum()), expected * float(is_class_P.sum()))
+
+
+def _restricted(trait: Trait, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Trait:
+    measure_P = None if trait.measure_P is None else trait.measure_P[rows]
+    return replace(trait, has_P=trait.has_P[rows], measure_P=measure_P)

@@ -1,0 +1,171 @@
+"""``grasp diagnose``: what the flagged photos share, and what is wrong with the study."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet.cohort.tables import Cohort
+from grasp_psonet.diagnosis.described import STRATUM, DescribedPhotos, describe, traits_of
+from grasp_psonet.diagnosis.diagnosis import Diagnosed, Evidence, Figure, diagnose
+from grasp_psonet.diagnosis.findings import Finding, findings, verdict_of
+from grasp_psonet.diagnosis.flagged import flagged_photos, num_standing_out, within_class_and_view
+from grasp_psonet.diagnosis.galleries import gallery
+from grasp_psonet.evidence.figures import figures_of
+from grasp_psonet.evidence.learning import BASELINE, PRIOR, PROBE
+from grasp_psonet.features.store import open_features
+from grasp_psonet.files import write_json
+from grasp_psonet.stages.declared.needs import DiagnoseNeeds
+from grasp_psonet.study import Study
+from grasp_psonet.tables.audit import AUDIT_VISITS
+from grasp_psonet.tables.columns import AGAINST, FINDING, GROSS_ERROR, HIGH, LOW, PHOTO_ID, RUN, VALUE, VISIT_ID
+from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
+from grasp_psonet.tables.out_of_fold import LEARNING
+from grasp_psonet.tables.store import STORE_INDEX
+from grasp_psonet.tables.traces import KEEP_LIST, SCORES
+
+log = logging.getLogger("grasp_psonet")
+
+DIAGNOSIS = "diagnosis.json"
+_MOST_SHOWN = 5  # findings with a gallery
+
+
+@dataclass(frozen=True)
+class DiagnosisInputs:
+    """What is read: the study's stages, its trace, the keep list that removes fewest (None: none removes any), and whether there
+    are photos, whose quality was measured."""
+
+    study: Study
+    trace: Path
+    pruning: Path | None
+    has_photos: bool
+
+    def keep(self) -> pd.DataFrame | None:
+        return None if self.pruning is None else KEEP_LIST.read(self.pruning / "keep.parquet")
+
+
+def make_diagnosis(folder: Path, own: DiagnoseNeeds, inputs: DiagnosisInputs, cohort: Cohort) -> None:
+    """Leaves the flagged photos, the findings with the photos that show them, and the diagnosis in the folder."""
+    described = _described(inputs, own, cohort)
+    training = described.table[described.is_train_P]
+    scores = SCORES.read(inputs.trace / "scores.parquet")
+    flagged = flagged_photos(inputs.keep(), scores, training)
+    FLAGGED.write(flagged, folder / "flagged.parquet")
+    traits = traits_of(described, own.diagnose.clusters, own.seed)
+    ids, test = flagged[PHOTO_ID].tolist(), (own.diagnose.permutations, own.seed)
+    found = findings(described, traits, ids, own.outcome.strata, test)
+    FINDINGS.write(findings_table(found), folder / "findings.parquet")
+    FINDING_PHOTOS.write(_galleries(described, found, ids, own.diagnose.gallery), folder / "photos.parquet")
+    seen = _evidence(inputs.study, own, training, found, num_flagged=len(ids), scores=scores)
+    told = diagnose(seen)
+    write_json(folder / DIAGNOSIS, _plain(told, seen))
+    log.info("  diagnosis: %s", told.in_words)
+    for sentence in told.evidence:
+        log.info("  %s", sentence)
+
+
+def _described(inputs: DiagnosisInputs, own: DiagnoseNeeds, cohort: Cohort) -> DescribedPhotos:
+    store = open_features(inputs.study.features)
+    quality = STORE_INDEX.read(inputs.study.store / "index.parquet") if inputs.has_photos else None
+    features = (store.index, np.asarray(store.vectors[:, 0], dtype=np.float64))
+    return describe(cohort.photos, cohort.visits, own.outcome, quality, features)
+
+
+def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
+    """The findings as their table states them."""
+    rows = [
+        (
+            rank,
+            one.trait.kind,
+            one.trait.name,
+            one.trait.value,
+            one.strength,
+            one.sentence,
+            one.enriched.num_flagged,
+            one.enriched.num_patients,
+            one.enriched.share,
+            one.enriched.expected,
+            one.enriched.ratio,
+            one.enriched.odds_ratio,
+            one.enriched.difference,
+            one.enriched.z,
+            one.enriched.p,
+            one.enriched.p_corrected,
+            one.class_name,
+            one.in_training,
+            one.in_validation,
+        )
+        for rank, one in enumerate(found, start=1)
+    ]
+    table = pd.DataFrame(rows, columns=FINDINGS.names)
+    return table.astype({column.name: _PANDAS.get(column.dtype, object) for column in FINDINGS.columns})
+
+
+_PANDAS = {"float64": "float64", "int64": "int64"}
+
+
+def _galleries(described: DescribedPhotos, found: Sequence[Finding], flagged: list[str], most: int) -> pd.DataFrame:
+    """The galleries of the likely and possible patterns, as many as are shown."""
+    parts = [
+        gallery(described, one.trait, flagged, most).assign(**{FINDING: rank})
+        for rank, one in enumerate(found[:_MOST_SHOWN], start=1)
+        if one.strength != "none found"
+    ]
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame({name: pd.Series(dtype=_PANDAS.get(FINDING_PHOTOS_TYPES[name], object)) for name in FINDING_PHOTOS.names})
+    return pd.concat(filled, ignore_index=True)[FINDING_PHOTOS.names]
+
+
+FINDING_PHOTOS_TYPES = {column.name: column.dtype for column in FINDING_PHOTOS.columns}
+
+
+def _evidence(
+    study: Study,
+    own: DiagnoseNeeds,
+    training: pd.DataFrame,
+    found: Sequence[Finding],
+    *,
+    num_flagged: int,
+    scores: pd.DataFrame,
+) -> Evidence:
+    learning = LEARNING.read(study.learning / "figure.parquet")
+    audit = AUDIT_VISITS.read(study.audit / "visits.parquet")
+    visits = training.drop_duplicates(VISIT_ID)
+    of_class = visits[STRATUM].value_counts().reindex(range(len(own.outcome.strata)), fill_value=0)
+    standing_out = num_standing_out(within_class_and_view(scores, training))
+    verdict = verdict_of(found)
+    return Evidence(
+        word=figures_of(own.outcome).chooser.word,
+        baseline=_figure(learning, BASELINE),
+        probe=_figure(learning, PROBE),
+        prior=_figure(learning, PRIOR),
+        over_prior=_figure(learning, BASELINE, PRIOR),
+        over_probe=_figure(learning, BASELINE, PROBE),
+        rarest_class=int(of_class.min()),
+        num_flagged=num_flagged,
+        num_standing_out=sum(standing_out.values()),
+        num_photos=len(training),
+        verdict=verdict,
+        first_finding="" if verdict == "none found" else found[0].sentence,
+        wrong_labels=float(audit[GROSS_ERROR].mean()) if GROSS_ERROR in audit else None,
+    )
+
+
+def _figure(learning: pd.DataFrame, run: str, against: str = "") -> Figure:
+    row = learning[(learning[RUN] == run) & (learning[AGAINST] == against)].iloc[0]
+    value, low, high = (None if pd.isna(row[name]) else float(row[name]) for name in (VALUE, LOW, HIGH))
+    return Figure(value, low, high)
+
+
+def _plain(told: Diagnosed, seen: Evidence) -> dict[str, object]:
+    return {
+        "diagnosis": told.diagnosis,
+        "in_words": told.in_words,
+        "evidence": list(told.evidence),
+        "verdict": seen.verdict,
+        "figures": asdict(seen),
+    }
