@@ -9,6 +9,7 @@ from grasp_psonet.report.data import (
     Arm,
     Audit,
     Confusion,
+    Diagnosis,
     ErrorVisit,
     Estimate,
     FlaggedPhoto,
@@ -19,6 +20,8 @@ from grasp_psonet.report.data import (
     RemovalRate,
     ReportData,
     ReviewVisit,
+    SharedTrait,
+    ShownPhoto,
     SplitCounts,
     Subgroup,
 )
@@ -139,6 +142,25 @@ def removal() -> tuple[RemovalRate, ...]:
     return tuple(RemovalRate(*row) for row in rows)
 
 
+def diagnosis() -> Diagnosis:
+    shown = tuple(ShownPhoto(f"p-{5000 + i}", f"v-{90 + i:04d}", skin(40 + i), f"p-{4999 + i}" if i % 2 else None) for i in range(4))
+    rows = (
+        ("likely", "measure", "cast_red_green", "low", 31, 14, 0.62, 0.13, 4.6, 11.2, -1.31, 0.0004, 21.4, 0.9, shown),
+        ("none found", "column", "device", "phone-d", 16, 6, 0.32, 0.21, 1.5, 1.8, None, 0.214, 1.2, 1.1, ()),
+        ("none found", "cluster", "cluster", "7", 6, 5, 0.12, 0.07, 1.7, None, None, 1.0, None, None, ()),
+    )
+    traits = tuple(
+        SharedTrait(
+            f"Flagged photos are {ratio} times as often {trait} {value}.", strength, kind, trait, value, flagged, patients,
+            share, expected, ratio, odds, difference, p, "severe", in_training, in_validation, photos,
+        )
+        for strength, kind, trait, value, flagged, patients, share, expected, ratio, odds, difference, p, in_training,
+        in_validation, photos in rows
+    )  # fmt: skip
+    told = ("Trace: 41 of 2640 training photos stand out.", "Labels: 7 % are expected to be wrong.")
+    return Diagnosis("shortcut", "a shortcut: the flagged photos share a pattern", told, "likely", 50, 67, traits)
+
+
 def fake_report() -> ReportData:
     counts = {"baseline": ((41, 12, 3), (14, 38, 11), (2, 13, 36)), "cosine-k30": ((46, 9, 1), (10, 44, 9), (1, 9, 41))}
     review = tuple(
@@ -180,6 +202,7 @@ def fake_report() -> ReportData:
         errors=errors(),
         audit=Audit("visit loss", 220, 62, 10, 0.3, review, rankings()),
         subgroups=subgroups(),
+        diagnosis=diagnosis(),
         truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),
                PlantedFault("ruler or marker", 71, 9, 5)),
     )  # fmt: skip

@@ -198,6 +198,55 @@ class PlantedFault:
 
 
 @dataclass(frozen=True)
+class ShownPhoto:
+    """A photo in the gallery of a finding; ``neighbour_of``: the flagged photo that it stands beside, None where it is one."""
+
+    photo_id: str
+    visit_id: str
+    photo: bytes | None
+    neighbour_of: str | None = None
+
+
+@dataclass(frozen=True)
+class SharedTrait:
+    """A trait that flagged photos were compared in (``diagnosis/findings.parquet``), in words, with its galleries."""
+
+    words: str
+    strength: Literal["likely", "possible", "none found"]
+    kind: Literal["measure", "column", "cluster"]
+    trait: str
+    value: str
+    num_flagged: int
+    num_patients: int
+    share: float
+    expected_share: float
+    ratio: float
+    odds_ratio: float | None
+    standardised_difference: float | None
+    p_corrected: float
+    class_name: str
+    in_training: float | None
+    in_validation: float | None
+    photos: tuple[ShownPhoto, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with the study, with its evidence; ``verdict``: whether the flagged photos share a spurious pattern.
+
+    ``traits``: the first of ``num_traits`` that were compared.
+    """
+
+    diagnosis: str
+    in_words: str
+    evidence: tuple[str, ...]
+    verdict: Literal["likely", "possible", "none found"]
+    num_flagged: int
+    num_traits: int
+    traits: tuple[SharedTrait, ...] = ()
+
+
+@dataclass(frozen=True)
 class Making:
     """How the report came about: settings by dotted path, versions, seeds, limits and warnings in plain words."""
 
@@ -253,6 +302,7 @@ class ReportData:
     probe: Probe | None = None
     learning: str = ""
     training_seeds: int = 1
+    diagnosis: Diagnosis | None = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

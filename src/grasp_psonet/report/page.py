@@ -63,9 +63,11 @@ def _is_missing(shown: Shown) -> bool:
     return shown.raw is None
 
 
-def _pictures(report: ReportData) -> dict[str, list[dict[str, Markup | None]]]:
+def _pictures(report: ReportData) -> dict[str, list[Any]]:
     """Photos and maps of the galleries as data addresses, in the order of the results."""
-    return {
+    traits = () if report.diagnosis is None else report.diagnosis.traits
+    shared = [[data_address(one.photo) if one.photo else None for one in trait.photos] for trait in traits]
+    return {"shared": shared} | {
         name: [
             {name: data_address(image) if image else None for name, image in (("photo", part.photo), ("cam", part.cam))}
             for part in parts

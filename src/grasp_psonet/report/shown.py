@@ -85,6 +85,11 @@ def size(value: float) -> str:
     return score(value).removeprefix("+")
 
 
+def p_value(value: float) -> str:
+    """Three decimals; what is smaller is said to be."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 FORMATS: dict[str, Callable[[Any], str]] = {
     "text": str,
     "count": count,
@@ -97,6 +102,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "percent0": percent0,
     "score": score,
     "size": size,
+    "p_value": p_value,
 }
 
 

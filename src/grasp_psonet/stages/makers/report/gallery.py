@@ -1,6 +1,7 @@
 """The pictures of the report: flagged photos and the photos that errors looked at, with their Grad-CAM and captions."""
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -52,7 +53,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     photos = job.cohort.photos.set_index(PHOTO_ID)
     label_of = job.cohort.visits.set_index(VISIT_ID)[job.outcome.label_column]
     faults = TRUTH.read(study.truth_file).set_index(PHOTO_ID)[FAULT] if is_synthetic(job) else None
-    thumbnails = _thumbnails(job)
+    thumbnails = thumbnails_of(job, maps.index)
     own, trace = needs_of(ExplainNeeds, job.settings), study.trace(job.trace_name())
     flagged = flagged_photos(own, trace, job.visits_of("train"))
     return tuple(
@@ -87,7 +88,7 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
     maps = maps[maps[REASON] == "error"].set_index(VISIT_ID)
     attention = PHOTO_ATTENTION.read(study.run(BASELINE) / "attention.parquet").set_index(PHOTO_ID)[ATTENTION]
     visits, score_columns = job.cohort.visits.set_index(VISIT_ID), job.outcome.score_columns
-    thumbnails = _thumbnails(job)
+    thumbnails = thumbnails_of(job, maps[PHOTO_ID])
     shown = queries[queries[QUERY_ID].isin(maps.index)].sort_values([LOSS, QUERY_ID], ascending=[False, True])
     errors = []
     for row in shown.to_dict("records"):
@@ -121,17 +122,16 @@ def _map_at(job: Job, name: Any) -> bytes | None:
     return None if pd.isna(name) else (job.study.explanations / str(name)).read_bytes()
 
 
-def _thumbnails(job: Job) -> dict[str, bytes]:
-    """JPEG thumbnails by photo id of every photo that has a map, from the original files, decoded as for the store.
+def thumbnails_of(job: Job, photo_ids: Iterable[str]) -> dict[str, bytes]:
+    """JPEG thumbnails by photo id, from the original files, decoded as for the store.
 
     None of precomputed features.
     """
     if job.kind == "features":
         return {}
-    maps = MAPS.read(job.study.explanations / "index.parquet")
     paths = job.cohort.photos.set_index(PHOTO_ID)[PATH]
     found = {}
-    for photo_id in maps[PHOTO_ID].unique():
+    for photo_id in dict.fromkeys(photo_ids):
         buffer = io.BytesIO()
         pixels = decode_photo(job.photo_root / paths[photo_id], _THUMBNAIL_PX).pixels
         Image.fromarray(pixels).save(buffer, "JPEG", quality=85)

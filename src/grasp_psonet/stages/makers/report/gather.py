@@ -23,6 +23,7 @@ from grasp_psonet.stages.makers.report.arms import (
 )
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
+from grasp_psonet.stages.makers.report.shared import diagnosis_of
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
@@ -105,6 +106,7 @@ def gather(job: Job) -> data.ReportData:
         probe=probe_of(job, evaluation, readers, told),
         training_seeds=job.settings.evaluate.training_seeds,
         learning=read_json(study.learning / "verdict.json")["verdict"],
+        diagnosis=diagnosis_of(job),
     )
 
 

@@ -1,0 +1,100 @@
+"""Drawn cohorts in which it is known what is wrong: a shortcut, wrong labels, both, too few visits, a network that did not learn,
+or nothing. Each is taken by the product's own stages from its photos to the diagnosis, without any retraining.
+
+Thresholds of the diagnosis (``diagnosis/findings.py``, ``diagnosis/diagnosis.py``) were chosen on ``TUNED_ON``; figures come from
+``HELD_OUT``, seeds that nothing was looked at on. A study folder stands as long as the code that made it writes the same bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grasp_psonet.diagnosis.diagnosis import Diagnosis
+from grasp_psonet.presets import preset
+from grasp_psonet.settings import merged, parse
+from grasp_psonet.stage import run_task
+from grasp_psonet.stages.cohort import make_cohort
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.steps import STEPS
+from grasp_psonet.study import Study
+
+_MADE = ("prepare", "features", "folds", "train", "learning", "trace", "prune", "audit", "diagnose")
+_OWN_SETTINGS: Mapping[Diagnosis, dict[str, Any]] = {
+    "shortcut": {},
+    "none": {},
+    "label noise": {"cohort": {"gross_errors": 0.25}},
+    "both": {"cohort": {"gross_errors": 0.25}},
+    "too few data": {"cohort": {"num_patients": 15, "num_visits": 32, "val_visits": 8, "test_visits": 8}},
+    "not learned": {"train": {"epochs": 3, "optimizer": {"lr": 1e-6}}},
+}
+
+
+@dataclass(frozen=True)
+class PlantedCohort:
+    """A cohort by what is wrong with it; ``fault``: what is planted as a shortcut, none where there is none."""
+
+    kind: Diagnosis
+    seed: int
+    fault: str = "none"
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind.replace(' ', '-')}-{self.fault}-{self.seed}"
+
+
+TUNED_ON = (
+    PlantedCohort("shortcut", 300, "colour_cast"),
+    PlantedCohort("none", 301),
+    PlantedCohort("label noise", 302),
+    PlantedCohort("both", 303, "colour_cast"),
+    PlantedCohort("too few data", 304),
+    PlantedCohort("not learned", 305),
+    PlantedCohort("none", 306),
+    PlantedCohort("shortcut", 307, "under_exposure"),
+    PlantedCohort("too few data", 308),
+)
+HELD_OUT = (
+    PlantedCohort("shortcut", 310, "colour_cast"),
+    PlantedCohort("none", 311),
+    PlantedCohort("label noise", 312),
+    PlantedCohort("too few data", 313),
+    PlantedCohort("not learned", 314),
+    PlantedCohort("both", 315, "colour_cast"),
+    PlantedCohort("shortcut", 316, "under_exposure"),
+    PlantedCohort("none", 317),
+    PlantedCohort("shortcut", 318, "background"),
+    PlantedCohort("none", 319),
+    PlantedCohort("too few data", 320),
+    PlantedCohort("not learned", 321),
+    PlantedCohort("shortcut", 322, "colour_cast"),
+    PlantedCohort("label noise", 323),
+    PlantedCohort("both", 324, "background"),
+    PlantedCohort("none", 325),
+    PlantedCohort("shortcut", 326, "blur"),
+    PlantedCohort("none", 327),
+)
+
+
+def made(folder: Path, cohort: PlantedCohort) -> Job:
+    """The study of this cohort with its diagnosis, made as far as it does not stand."""
+    job = job_of(folder, cohort)
+    job.study.folder.mkdir(parents=True, exist_ok=True)
+    make_cohort(job)
+    for step in STEPS:
+        for task in step.tasks(job) if step.name in _MADE else ():
+            run_task(task)
+    return job
+
+
+def job_of(folder: Path, cohort: PlantedCohort) -> Job:
+    """The demo preset at the cohort's seed, with what is wrong with it."""
+    tree = {
+        "seed": cohort.seed,
+        "cohort_seed": cohort.seed,
+        "cohort": {"shortcut": {"fault": cohort.fault}},
+        "prune": {"k": [20], "controls": []},
+        "machine": {"processes": 1},
+    }
+    tree = merged(merged(preset("demo"), tree), _OWN_SETTINGS[cohort.kind])
+    return Job(Study(folder / cohort.name), parse(tree, "the benchmark"))

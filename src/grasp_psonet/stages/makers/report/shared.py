@@ -1,0 +1,88 @@
+"""The diagnosis as the report shows it: the first findings with their galleries."""
+
+from typing import Any
+
+import pandas as pd
+
+from grasp_psonet.files import read_json
+from grasp_psonet.report import data
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers.diagnose import DIAGNOSIS
+from grasp_psonet.stages.makers.report.gallery import number_or_none, thumbnails_of
+from grasp_psonet.tables.columns import (
+    CLASS_NAME,
+    EXPECTED_SHARE,
+    FINDING,
+    IN_TRAINING,
+    IN_VALIDATION,
+    KIND,
+    NEIGHBOUR_OF,
+    NUM_FLAGGED,
+    NUM_PATIENTS,
+    ODDS_RATIO,
+    P_CORRECTED,
+    PHOTO_ID,
+    RANK,
+    RATIO,
+    SHARE,
+    STANDARDISED_DIFFERENCE,
+    STRENGTH,
+    TRAIT,
+    TRAIT_VALUE,
+    VISIT_ID,
+    WORDS,
+)
+from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
+
+_MOST_TRAITS = 10
+
+
+def diagnosis_of(job: Job) -> data.Diagnosis:
+    """The diagnosis with the first findings, and the pictures of those that have a gallery."""
+    folder = job.study.diagnosis
+    told = read_json(folder / DIAGNOSIS)
+    found = FINDINGS.read(folder / "findings.parquet")
+    photos = FINDING_PHOTOS.read(folder / "photos.parquet")
+    thumbnails = thumbnails_of(job, photos[PHOTO_ID])
+    return data.Diagnosis(
+        diagnosis=told["diagnosis"],
+        in_words=told["in_words"],
+        evidence=tuple(told["evidence"]),
+        verdict=told["verdict"],
+        num_flagged=len(FLAGGED.read(folder / "flagged.parquet", columns=[PHOTO_ID])),
+        num_traits=len(found),
+        traits=tuple(
+            _trait(row, photos[photos[FINDING] == row[RANK]], thumbnails)
+            for row in found.head(_MOST_TRAITS).to_dict("records")
+        ),
+    )
+
+
+def _trait(row: dict[Any, Any], photos: pd.DataFrame, thumbnails: dict[str, bytes]) -> data.SharedTrait:
+    return data.SharedTrait(
+        words=row[WORDS],
+        strength=row[STRENGTH],
+        kind=row[KIND],
+        trait=row[TRAIT],
+        value=row[TRAIT_VALUE],
+        num_flagged=int(row[NUM_FLAGGED]),
+        num_patients=int(row[NUM_PATIENTS]),
+        share=float(row[SHARE]),
+        expected_share=float(row[EXPECTED_SHARE]),
+        ratio=float(row[RATIO]),
+        odds_ratio=number_or_none(row[ODDS_RATIO]),
+        standardised_difference=number_or_none(row[STANDARDISED_DIFFERENCE]),
+        p_corrected=float(row[P_CORRECTED]),
+        class_name=row[CLASS_NAME],
+        in_training=number_or_none(row[IN_TRAINING]),
+        in_validation=number_or_none(row[IN_VALIDATION]),
+        photos=tuple(
+            data.ShownPhoto(
+                photo[PHOTO_ID],
+                photo[VISIT_ID],
+                thumbnails.get(photo[PHOTO_ID]),
+                None if pd.isna(photo[NEIGHBOUR_OF]) else str(photo[NEIGHBOUR_OF]),
+            )
+            for photo in photos.to_dict("records")
+        ),
+    )
