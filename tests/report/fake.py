@@ -145,17 +145,17 @@ def removal() -> tuple[RemovalRate, ...]:
 def diagnosis() -> Diagnosis:
     shown = tuple(ShownPhoto(f"p-{5000 + i}", f"v-{90 + i:04d}", skin(40 + i), f"p-{4999 + i}" if i % 2 else None) for i in range(4))
     rows = (
-        ("likely", "measure", "cast_red_green", "low", 31, 14, 0.62, 0.13, 4.6, 11.2, -1.31, 0.0004, 21.4, 0.9, shown),
-        ("none found", "column", "device", "phone-d", 16, 6, 0.32, 0.21, 1.5, 1.8, None, 0.214, 1.2, 1.1, ()),
-        ("none found", "cluster", "cluster", "7", 6, 5, 0.12, 0.07, 1.7, None, None, 1.0, None, None, ()),
+        ("likely", "measure", "cast_red_green", "low", 31, 14, 0.62, 0.13, 4.6, 11.2, -1.31, 0.0004, (0.24, 0.01, 0.14, 0.15), shown),
+        ("none found", "column", "device", "phone-d", 16, 6, 0.32, 0.21, 1.5, 1.8, None, 0.214, (0.2, 0.2, 0.3, 0.25), ()),
+        ("none found", "cluster", "cluster", "7", 6, 5, 0.12, 0.07, 1.7, None, None, 1.0, (None,) * 4, ()),
     )
     traits = tuple(
         SharedTrait(
             f"Flagged photos are {ratio} times as often {trait} {value}.", strength, kind, trait, value, flagged, patients,
-            share, expected, ratio, odds, difference, p, "severe", in_training, in_validation, photos,
+            share, expected, ratio, odds, difference, p, "severe", *in_class, photos,
         )
-        for strength, kind, trait, value, flagged, patients, share, expected, ratio, odds, difference, p, in_training,
-        in_validation, photos in rows
+        for strength, kind, trait, value, flagged, patients, share, expected, ratio, odds, difference, p, in_class, photos
+        in rows
     )  # fmt: skip
     told = ("Trace: 41 of 2640 training photos stand out.", "Labels: 7 % are expected to be wrong.")
     return Diagnosis("shortcut", "a shortcut: the flagged photos share a pattern", told, "likely", 50, 67, traits)

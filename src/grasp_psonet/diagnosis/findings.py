@@ -15,9 +15,8 @@ from grasp_psonet.diagnosis.enrichment import (
     comparable,
     enrichment,
     expected_mean,
-    smoothed_ratio,
 )
-from grasp_psonet.diagnosis.permutation import Bools, Photos
+from grasp_psonet.diagnosis.permutation import Bools, Codes, Photos
 from grasp_psonet.diagnosis.traits import Trait
 
 Strength = Literal["likely", "possible", "none found"]
@@ -29,33 +28,47 @@ POSSIBLE_RATIO, POSSIBLE_EXCESS = 2.0, 0.15
 them beyond what is expected."""
 LIKELY_RATIO, LIKELY_EXCESS, LIKELY_CONTRAST = 3.0, 0.25, 2.0
 """A likely pattern needs more of both, and must go with the class of the flagged photos so many times as much in training as in
-validation: a sign of severity goes with the class in both."""
+validation (by how much more photos of that class have it): a sign of severity goes with the class in both."""
 _CLUSTER_DISCOUNT = 0.8  # a trait with a name goes before a cluster of features that holds about as much
 
 
 @dataclass(frozen=True)
+class ClassShares:
+    """Share of the photos of one class that have a trait, and what it would be if as many of each view were drawn from other
+    classes."""
+
+    own: float
+    other: float
+
+    @property
+    def excess(self) -> float:
+        return self.own - self.other
+
+
+@dataclass(frozen=True)
 class Finding:
-    """One enriched trait. ``class_name``: the class of most flagged photos that have it; ``in_training`` and ``in_validation``:
-    how many times as often photos of that class have it as photos of other classes of the same view. None where there is no
-    other class to compare with.
+    """One enriched trait. ``class_name``: the class of most flagged photos that have it; how many photos of that class have it
+    ``in_training`` and ``in_validation``, beside those of other classes. None where there is no other class to compare with.
     """
 
     enriched: Enrichment
     strength: Strength
     class_name: str
-    in_training: float | None
-    in_validation: float | None
+    in_training: ClassShares | None
+    in_validation: ClassShares | None
 
     @property
     def trait(self) -> Trait:
         return self.enriched.trait
 
     @property
-    def contrast(self) -> float | None:
-        """How many times as much the trait goes with the class in training as in validation."""
+    def goes_with_class_in_training_alone(self) -> bool:
+        """Whether it goes with the class ``LIKELY_CONTRAST`` times as much in training as in validation, or more; where that
+        cannot be told it is taken to."""
         if self.in_training is None or self.in_validation is None:
-            return None
-        return self.in_training / self.in_validation
+            return True
+        in_training, in_validation = self.in_training.excess, self.in_validation.excess
+        return in_training > 0 and in_training >= LIKELY_CONTRAST * in_validation
 
     @property
     def sentence(self) -> str:
@@ -65,9 +78,10 @@ class Finding:
         told = f"Flagged photos are {one.ratio:.1f} times as often {one.trait.words}: {shares}."
         if self.in_training is None or self.in_validation is None:
             return told
+        train, val = self.in_training, self.in_validation
         return (
-            f"{told} Photos of class {self.class_name} have it {self.in_training:.1f} times as often as those of other classes"
-            f" in training, {self.in_validation:.1f} times in validation."
+            f"{told} In training {_percent(train.own)} of {self.class_name} photos are so and {_percent(train.other)} of those"
+            f" of other classes, in validation {_percent(val.own)} and {_percent(val.other)}."
         )
 
 
@@ -115,7 +129,7 @@ def _finding(
     leading = int(np.bincount(photos.class_P[counted]).argmax())
     is_train_P = described.is_train_P
     in_training, in_validation = (
-        _class_ratio(one.trait.has_P[rows], photos.class_P[rows] == leading, photos.view_P[rows])
+        _class_shares(one.trait.has_P[rows], photos.class_P[rows] == leading, photos.view_P[rows])
         for rows in (np.flatnonzero(is_train_P), np.flatnonzero(~is_train_P))
     )
     found = Finding(one, "none found", class_names[leading], in_training, in_validation)
@@ -127,20 +141,19 @@ def _strength(found: Finding) -> Strength:
     if one.p_corrected > SIGNIFICANT or one.ratio < POSSIBLE_RATIO or one.excess < POSSIBLE_EXCESS:
         return "none found"
     is_large = one.ratio >= LIKELY_RATIO and one.excess >= LIKELY_EXCESS
-    is_spurious = found.contrast is None or found.contrast >= LIKELY_CONTRAST
-    return "likely" if is_large and is_spurious else "possible"
+    return "likely" if is_large and found.goes_with_class_in_training_alone else "possible"
 
 
-def _class_ratio(has_P: Bools, is_class_P: Bools, view_P: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> float | None:
-    """How many times as often photos of the class have the trait as those of other classes of the same view."""
+def _class_shares(has_P: Bools, is_class_P: Bools, view_P: Codes) -> ClassShares | None:
+    """Shares of the photos of views that several classes have."""
     rows = comparable(is_class_P, view_P)
     has_P, is_class_P, view_P = has_P[rows], is_class_P[rows], view_P[rows]
     if not is_class_P.any():
         return None
-    expected = expected_mean(has_P.astype(np.float64), is_class_P, view_P)
-    return smoothed_ratio(float((has_P & is_class_P).sum()), expected * float(is_class_P.sum()))
+    other = expected_mean(has_P.astype(np.float64), is_class_P, view_P)
+    return ClassShares(float(has_P[is_class_P].mean()), other)
 
 
-def _restricted(trait: Trait, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Trait:
+def _restricted(trait: Trait, rows: Codes) -> Trait:
     measure_P = None if trait.measure_P is None else trait.measure_P[rows]
     return replace(trait, has_P=trait.has_P[rows], measure_P=measure_P)

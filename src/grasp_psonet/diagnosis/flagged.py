@@ -7,7 +7,8 @@ from grasp_psonet.diagnosis.described import STRATUM
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, REASON, SCORE, VIEW, VISIT_ID
 
 REMOVED, WITHIN_CLASS = "removed", "within class"
-_MIRRORED_SHARE = 0.1  # of the photos below the cut: as many lie beyond its mirror image
+FALSE_DISCOVERIES = 0.1
+"""Expected part of the photos that stand out by chance."""
 
 
 def flagged_photos(keep: pd.DataFrame | None, scores: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFrame:
@@ -38,13 +39,16 @@ def within_class_and_view(scores: pd.DataFrame, photos: pd.DataFrame) -> pd.Data
 
 
 def num_standing_out(harm: pd.DataFrame) -> dict[int, int]:
-    """By class, how many photos stand out as harmful: those below the lowest cut beyond whose mirror image (around the median of
-    class and view) lie at most a tenth as many photos. ``harm``: as from ``within_class_and_view``."""
+    """By class, how many photos stand out as harmful. ``harm``: as from ``within_class_and_view``.
+
+    Photos below the lowest cut for which (1 + photos beyond its mirror image around the median of class and view) is at most
+    ``FALSE_DISCOVERIES`` of the photos below it (Barber and Candes 2015). So fewer than ten never stand out.
+    """
     found = {}
     for stratum, members in harm.groupby(STRATUM):
         value = np.sort(members["centred"].to_numpy(np.float64))
-        num_below = np.arange(1, len(value) + 1)
+        num_below = np.searchsorted(value, value, side="right")
         num_mirrored = len(value) - np.searchsorted(value, -value, side="left")
-        stands_out = (value < 0) & (num_mirrored <= _MIRRORED_SHARE * num_below)
+        stands_out = (value < 0) & (num_mirrored + 1 <= FALSE_DISCOVERIES * num_below + 1e-9)
         found[int(str(stratum))] = int(num_below[stands_out].max(initial=0))
     return found

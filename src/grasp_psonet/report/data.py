@@ -225,8 +225,10 @@ class SharedTrait:
     standardised_difference: float | None
     p_corrected: float
     class_name: str
-    in_training: float | None
-    in_validation: float | None
+    class_share_train: float | None
+    other_share_train: float | None
+    class_share_val: float | None
+    other_share_val: float | None
     photos: tuple[ShownPhoto, ...] = ()
 
 

@@ -71,14 +71,21 @@ FINDINGS = Table(
         Column(c.P_CORRECTED, FLOAT64, "the same for all traits together (Benjamini-Hochberg)", "0 to 1"),
         Column(c.CLASS_NAME, TEXT, "the class of most of these flagged photos"),
         Column(
-            c.IN_TRAINING,
+            c.CLASS_SHARE_TRAIN,
             FLOAT64,
-            "how many times as often training photos of that class have the trait as those of other classes of the same view; "
-            "missing where there is no other class",
-            "above 0",
+            "share of the training photos of that class that have the trait; missing where there is no other class",
+            "0 to 1",
             nullable=True,
         ),
-        Column(c.IN_VALIDATION, FLOAT64, "the same of validation photos", "above 0", nullable=True),
+        Column(
+            c.OTHER_SHARE_TRAIN,
+            FLOAT64,
+            "the same if as many of each view were drawn from the training photos of other classes",
+            "0 to 1",
+            nullable=True,
+        ),
+        Column(c.CLASS_SHARE_VAL, FLOAT64, "`class_share_train` of validation photos", "0 to 1", nullable=True),
+        Column(c.OTHER_SHARE_VAL, FLOAT64, "`other_share_train` of validation photos", "0 to 1", nullable=True),
     ),
 )
 

@@ -11,7 +11,7 @@ import pandas as pd
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.diagnosis.described import STRATUM, DescribedPhotos, describe, traits_of
 from grasp_psonet.diagnosis.diagnosis import Diagnosed, Evidence, Figure, diagnose
-from grasp_psonet.diagnosis.findings import Finding, findings, verdict_of
+from grasp_psonet.diagnosis.findings import ClassShares, Finding, findings, verdict_of
 from grasp_psonet.diagnosis.flagged import flagged_photos, num_standing_out, within_class_and_view
 from grasp_psonet.diagnosis.galleries import gallery
 from grasp_psonet.evidence.figures import figures_of
@@ -95,13 +95,17 @@ def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
             one.enriched.p,
             one.enriched.p_corrected,
             one.class_name,
-            one.in_training,
-            one.in_validation,
+            *_shares(one.in_training),
+            *_shares(one.in_validation),
         )
         for rank, one in enumerate(found, start=1)
     ]
     table = pd.DataFrame(rows, columns=FINDINGS.names)
     return table.astype({column.name: _PANDAS.get(column.dtype, object) for column in FINDINGS.columns})
+
+
+def _shares(told: ClassShares | None) -> tuple[float | None, float | None]:
+    return (None, None) if told is None else (told.own, told.other)
 
 
 _PANDAS = {"float64": "float64", "int64": "int64"}

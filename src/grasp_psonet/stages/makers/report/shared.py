@@ -11,15 +11,17 @@ from grasp_psonet.stages.makers.diagnose import DIAGNOSIS
 from grasp_psonet.stages.makers.report.gallery import number_or_none, thumbnails_of
 from grasp_psonet.tables.columns import (
     CLASS_NAME,
+    CLASS_SHARE_TRAIN,
+    CLASS_SHARE_VAL,
     EXPECTED_SHARE,
     FINDING,
-    IN_TRAINING,
-    IN_VALIDATION,
     KIND,
     NEIGHBOUR_OF,
     NUM_FLAGGED,
     NUM_PATIENTS,
     ODDS_RATIO,
+    OTHER_SHARE_TRAIN,
+    OTHER_SHARE_VAL,
     P_CORRECTED,
     PHOTO_ID,
     RANK,
@@ -74,8 +76,10 @@ def _trait(row: dict[Any, Any], photos: pd.DataFrame, thumbnails: dict[str, byte
         standardised_difference=number_or_none(row[STANDARDISED_DIFFERENCE]),
         p_corrected=float(row[P_CORRECTED]),
         class_name=row[CLASS_NAME],
-        in_training=number_or_none(row[IN_TRAINING]),
-        in_validation=number_or_none(row[IN_VALIDATION]),
+        class_share_train=number_or_none(row[CLASS_SHARE_TRAIN]),
+        other_share_train=number_or_none(row[OTHER_SHARE_TRAIN]),
+        class_share_val=number_or_none(row[CLASS_SHARE_VAL]),
+        other_share_val=number_or_none(row[OTHER_SHARE_VAL]),
         photos=tuple(
             data.ShownPhoto(
                 photo[PHOTO_ID],
