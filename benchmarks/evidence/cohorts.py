@@ -1,8 +1,8 @@
-"""Drawn cohorts in which it is known what is wrong: a shortcut, wrong labels, both, too few visits, a network that did not learn,
-or nothing. Each is taken by the product's own stages from its photos to the diagnosis, without any retraining.
+"""Drawn cohorts in which it is known what is wrong: a shortcut, wrong labels, both, too few visits, a network that did not
+learn, or nothing. Each is taken by the product's own stages from its photos to the diagnosis, without any retraining.
 
-Thresholds of the diagnosis (``diagnosis/findings.py``, ``diagnosis/diagnosis.py``) were chosen on ``TUNED_ON``; figures come from
-``HELD_OUT``, seeds that nothing was looked at on. A study folder stands as long as the code that made it writes the same bytes.
+Thresholds of the diagnosis (``diagnosis/findings.py``, ``diagnosis/diagnosis.py``) were chosen on ``TUNED_ON``; figures come
+from ``HELD_OUT``, which chose nothing. A study folder stands as long as the code that made it writes the same bytes.
 """
 
 from collections.abc import Mapping

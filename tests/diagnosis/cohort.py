@@ -9,7 +9,9 @@ from grasp_psonet.diagnosis.described import DescribedPhotos, describe
 NUM_VIEWS = 4
 
 
-def drawn_study(seed: int, *, tinted_in_validation: bool = False, with_features: bool = True) -> tuple[DescribedPhotos, list[str]]:
+def drawn_study(
+    seed: int, *, tinted_in_validation: bool = False, with_features: bool = True
+) -> tuple[DescribedPhotos, list[str]]:
     """120 visits (80 of training) of 80 patients, and 40 flagged photos.
 
     A third of the severe training photos are greenish, and of all validation photos a tenth, or of the severe ones a third

@@ -22,8 +22,8 @@ from tests.reference import shared_traits
 def test_effect_sizes_are_those_of_plain_loops(seed: int) -> None:
     rng = np.random.default_rng(seed)
     photos = drawn_photos(rng)
-    photos = photos.rows(comparable(photos.is_flagged_P, photos.stratum_P))
-    flagged, strata = photos.is_flagged_P, photos.stratum_P
+    photos = photos.rows(comparable(photos.is_flagged_P, photos.stratum))
+    flagged, strata = photos.is_flagged_P, photos.stratum
     has = rng.random(len(flagged)) < 0.2 + 0.4 * flagged
     measure = rng.normal(size=len(flagged)) + flagged + strata
     wanted = shared_traits.expected_share(has, flagged, strata)
@@ -73,7 +73,7 @@ def test_flags_move_within_their_class_and_view_and_stay_together() -> None:
     for chosen_RK in permuted_flags(photos, 150, 0):
         for chosen_K in chosen_RK:
             there = chosen_K != NOWHERE
-            assert (photos.stratum_P[chosen_K[there]] == photos.stratum_P[own[there]]).all()
+            assert (photos.stratum[chosen_K[there]] == photos.stratum[own[there]]).all()
             assert len(set(chosen_K[there])) == there.sum(), "no photo takes two flags"
             visits = {}
             for source, target in zip(photos.visit_P[own[there]], photos.visit_P[chosen_K[there]], strict=True):
@@ -96,7 +96,7 @@ def test_visits_of_a_patient_move_together() -> None:
 
 
 def test_a_trait_of_patients_is_not_taken_for_one_of_photos() -> None:
-    """Flags that come patient by patient and a device that goes with the patient have nothing to do with each other: the p-values
+    """Flags that come patient by patient and a device that goes with the patient have nothing to do with each other: p-values
     are small about as often as they say, where photos dealt one by one would give small ones in a third of the cohorts."""
     ours, photo_by_photo = [], []
     for seed in range(150):
@@ -128,7 +128,9 @@ def test_a_planted_trait_is_found_and_a_bystander_is_not() -> None:
 
 
 def test_a_stratum_of_flagged_photos_alone_compares_with_nothing() -> None:
-    photos = Photos(np.array([True, True, False]), *(np.array(one) for one in ([0, 1, 1], [0, 0, 0], [0, 1, 2], [0, 1, 2])))
+    photos = Photos(
+        np.array([True, True, False]), *(np.array(one) for one in ([0, 1, 1], [0, 0, 0], [0, 1, 2], [0, 1, 2]))
+    )
     found = enrichment([trait(np.array([True, False, False]))], photos, 199, 0)
     assert [(one.num_flagged, one.share) for one in found] == [(0, 0.0)]
     assert enrichment([trait(np.array([True, False, False]))], photos.rows(np.array([0])), 199, 0) == []

@@ -44,7 +44,7 @@ def test_random_flags_share_nothing() -> None:
     told = []
     for seed in range(8):
         described, _ = drawn_study(seed)
-        training = described.photo_ids[described.is_train_P]
+        training = described.photo_ids[described.is_train]
         flagged = list(np.random.default_rng(seed).permutation(training)[:40])
         told.append(verdict_of(findings(described, traits_of(described, 6, 0), flagged, CLASSES, TEST)))
     assert told.count("none found") >= 7
@@ -58,7 +58,7 @@ def test_nothing_flagged_nothing_found() -> None:
 
 def test_a_photo_that_is_not_trained_on_cannot_be_flagged() -> None:
     described, _ = drawn_study(0)
-    in_validation = described.photo_ids[~described.is_train_P][0]
+    in_validation = described.photo_ids[~described.is_train][0]
     with pytest.raises(StageError, match="1 flagged photos are no training photos"):
         described.flagged([in_validation])
 

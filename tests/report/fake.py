@@ -1,6 +1,7 @@
 """A made-up report with every part filled, in the sizes of the demo cohort. Nothing in it was measured."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -143,22 +144,39 @@ def removal() -> tuple[RemovalRate, ...]:
 
 
 def diagnosis() -> Diagnosis:
-    shown = tuple(ShownPhoto(f"p-{5000 + i}", f"v-{90 + i:04d}", skin(40 + i), f"p-{4999 + i}" if i % 2 else None) for i in range(4))
-    rows = (
-        ("likely", "measure", "cast_red_green", "low", 31, 14, 0.62, 0.13, 4.6, 11.2, -1.31, 0.0004, (0.24, 0.01, 0.14, 0.15), shown),
-        ("none found", "column", "device", "phone-d", 16, 6, 0.32, 0.21, 1.5, 1.8, None, 0.214, (0.2, 0.2, 0.3, 0.25), ()),
-        ("none found", "cluster", "cluster", "7", 6, 5, 0.12, 0.07, 1.7, None, None, 1.0, (None,) * 4, ()),
+    shown = tuple(
+        ShownPhoto(f"p-{5000 + i}", f"v-{90 + i:04d}", skin(40 + i), f"p-{4999 + i}" if i % 2 else None)
+        for i in range(4)
     )
-    traits = tuple(
-        SharedTrait(
-            f"Flagged photos are {ratio} times as often {trait} {value}.", strength, kind, trait, value, flagged, patients,
-            share, expected, ratio, odds, difference, p, "severe", *in_class, photos,
-        )
-        for strength, kind, trait, value, flagged, patients, share, expected, ratio, odds, difference, p, in_class, photos
-        in rows
-    )  # fmt: skip
+    first = SharedTrait(
+        words="Flagged photos are 4.6 times as often greenish.",
+        strength="likely",
+        kind="measure",
+        trait="cast_red_green",
+        value="low",
+        num_flagged=31,
+        num_patients=14,
+        share=0.62,
+        expected_share=0.13,
+        ratio=4.6,
+        odds_ratio=11.2,
+        standardised_difference=-1.31,
+        p_corrected=0.0004,
+        class_name="severe",
+        class_share_train=0.24,
+        other_share_train=0.01,
+        class_share_val=0.14,
+        other_share_val=0.15,
+        photos=shown,
+    )
+    none = {"odds_ratio": None, "standardised_difference": None, "class_share_val": None, "other_share_val": None}
+    second = replace(
+        first, words="", strength="none found", kind="column", trait="device", value="b", photos=(), **none
+    )
     told = ("Trace: 41 of 2640 training photos stand out.", "Labels: 7 % are expected to be wrong.")
-    return Diagnosis("shortcut", "a shortcut: the flagged photos share a pattern", told, "likely", 50, 67, traits)
+    return Diagnosis(
+        "shortcut", "a shortcut: the flagged photos share a pattern", told, "likely", 50, 67, (first, second)
+    )
 
 
 def fake_report() -> ReportData:

@@ -52,28 +52,30 @@ class DescribedPhotos:
         return self.table[PHOTO_ID].to_numpy(dtype=object)
 
     @property
-    def is_train_P(self) -> NDArray[np.bool]:
+    def is_train(self) -> NDArray[np.bool]:
+        """Whether each photo [P] is of the train split; the others are of validation."""
         return (self.table[SPLIT] == "train").to_numpy(np.bool)
 
     @property
-    def view_P(self) -> NDArray[np.int64]:
-        """Codes of the views; photos whose view is not told are of one view."""
+    def view(self) -> NDArray[np.int64]:
+        """Codes of the views [P]; photos whose view is not told are of one view."""
         return _codes(self.table[VIEW].astype("string").fillna(""))
 
     @property
-    def class_P(self) -> NDArray[np.int64]:
+    def label(self) -> NDArray[np.int64]:
+        """The class of each photo's visit [P], a number from 0."""
         return self.table[STRATUM].to_numpy(np.int64)
 
     def flagged(self, photo_ids: Sequence[str]) -> Photos:
         """The photos with these training photos flagged. Raises StageError for an id that is none."""
-        is_flagged_P = np.isin(self.photo_ids, np.asarray(list(photo_ids), dtype=object)) & self.is_train_P
+        is_flagged_P = np.isin(self.photo_ids, np.asarray(list(photo_ids), dtype=object)) & self.is_train
         if is_flagged_P.sum() != len(set(photo_ids)):
             unknown = sorted(set(photo_ids) - set(self.photo_ids[is_flagged_P]))
             raise StageError(
                 f"{len(unknown)} flagged photos are no training photos, first {unknown[0]}\n  next: prune again"
             )
         visit_P, patient_P = (_codes(self.table[name]) for name in (VISIT_ID, PATIENT_ID))
-        return Photos(is_flagged_P, self.class_P, self.view_P, visit_P, patient_P)
+        return Photos(is_flagged_P, self.label, self.view, visit_P, patient_P)
 
 
 def describe(
@@ -112,7 +114,7 @@ def describe(
 
 def traits_of(described: DescribedPhotos, num_clusters: int, seed: int) -> list[Trait]:
     """Every trait of the photos: measures, columns, clusters of features (``num_clusters`` of them; 0 for none)."""
-    view_P = described.view_P
+    view_P = described.view
     traits: list[Trait] = []
     for name, measure_P in described.measures.items():
         traits += measure_traits(name, measure_P, view_P)

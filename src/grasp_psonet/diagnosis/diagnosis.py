@@ -38,8 +38,8 @@ class Evidence:
     ``word``: the name of the figure on validation. ``baseline``, ``probe``, ``prior``: that figure of the network, of the probe
     on frozen features, and without a look at a photo; ``over_prior`` and ``over_probe``: by how much the network is better.
     ``rarest_class``: training visits of it. ``verdict`` and ``first_finding`` of the flagged photos; ``num_standing_out``:
-    training photos that stand out as harmful within their class, of ``num_photos``. ``wrong_labels``: expected share of training
-    visits with a wrong label; None where it is not estimated.
+    training photos that stand out as harmful within their class, of ``num_photos``. ``wrong_labels``: expected share of
+    training visits with a wrong label; None where it is not estimated.
     """
 
     word: str
@@ -110,7 +110,10 @@ def _of_trace(seen: Evidence) -> tuple[str, ...]:
         f"Trace: {seen.num_standing_out} of {seen.num_photos} training photos stand out as harmful within their class and"
         f" view; {seen.num_flagged} are flagged."
     )
-    shared = seen.first_finding or "the flagged photos share nothing that other photos of their class and view have less often."
+    shared = (
+        seen.first_finding
+        or "the flagged photos share nothing that other photos of their class and view have less often."
+    )
     return (stand, f"Spurious pattern: {seen.verdict}. {shared[:1].upper()}{shared[1:]}")
 
 

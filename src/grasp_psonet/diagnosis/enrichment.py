@@ -22,9 +22,10 @@ class Enrichment:
     ``num_flagged`` of the flagged photos have it, of ``num_patients`` patients. ``share``: of the flagged photos;
     ``expected``: what it would be if as many photos of each class and view were drawn from those that are not flagged.
     ``ratio``: of the two counts, half a photo added to both. ``odds_ratio`` is that of Mantel and Haenszel, None where it does
-    not exist. ``difference``: of the measure, flagged less expected, in standard deviations within strata; None unless the trait
-    is a tail of one. ``z``: standard deviations of the permutations by which the share exceeds their mean. ``p``: the part of
-    permutations with as large a share; ``p_corrected``: the same for all traits together, by Benjamini and Hochberg (1995).
+    not exist. ``difference``: of the measure, flagged less expected, in standard deviations within strata; None unless the
+    trait is a tail of one. ``z``: standard deviations of the permutations by which the share exceeds their mean. ``p``: the
+    part of permutations with as large a share; ``p_corrected``: the same for all traits together, by Benjamini and Hochberg
+    (1995).
     """
 
     trait: Trait
@@ -50,7 +51,7 @@ def enrichment(traits: Sequence[Trait], photos: Photos, permutations: int, seed:
 
     Empty where no flagged photo is left, or no trait is given.
     """
-    rows = comparable(photos.is_flagged_P, photos.stratum_P)
+    rows = comparable(photos.is_flagged_P, photos.stratum)
     kept = photos.rows(rows)
     if not kept.is_flagged_P.any() or not traits:
         return []
@@ -62,7 +63,7 @@ def enrichment(traits: Sequence[Trait], photos: Photos, permutations: int, seed:
         measure_P = None if trait.measure_P is None else trait.measure_P[rows]
         carriers = kept.is_flagged_P & has_PT[:, place]
         num_flagged, num_all = int(carriers.sum()), int(kept.is_flagged_P.sum())
-        expected = expected_mean(has_PT[:, place].astype(np.float64), kept.is_flagged_P, kept.stratum_P)
+        expected = expected_mean(has_PT[:, place].astype(np.float64), kept.is_flagged_P, kept.stratum)
         found.append(
             Enrichment(
                 trait=trait,
@@ -102,7 +103,7 @@ def expected_mean(value_P: Floats, chosen_P: Bools, stratum_P: Codes) -> float:
 
 def mantel_haenszel(has_P: Bools, photos: Photos) -> float | None:
     """Odds ratio of trait and flag over strata (Mantel and Haenszel 1959); None where its denominator is 0."""
-    stratum_P, flagged_P = photos.stratum_P, photos.is_flagged_P
+    stratum_P, flagged_P = photos.stratum, photos.is_flagged_P
 
     def counts(which_P: Bools) -> Floats:
         return np.bincount(stratum_P, weights=which_P, minlength=int(stratum_P.max()) + 1)
@@ -120,13 +121,13 @@ def standardised_difference(measure_P: Floats, photos: Photos) -> float | None:
     """
     rows = np.flatnonzero(np.isfinite(measure_P))
     if len(rows):
-        rows = rows[comparable(photos.is_flagged_P[rows], photos.stratum_P[rows])]
+        rows = rows[comparable(photos.is_flagged_P[rows], photos.stratum[rows])]
     kept = photos.rows(rows)
     if not kept.is_flagged_P.any():
         return None
     value_P = measure_P[rows]
-    spread = float(np.sqrt((_centred(value_P[:, None], kept.stratum_P) ** 2).mean()))
-    apart = float(value_P[kept.is_flagged_P].mean()) - expected_mean(value_P, kept.is_flagged_P, kept.stratum_P)
+    spread = float(np.sqrt((_centred(value_P[:, None], kept.stratum) ** 2).mean()))
+    apart = float(value_P[kept.is_flagged_P].mean()) - expected_mean(value_P, kept.is_flagged_P, kept.stratum)
     return apart / spread if spread > 0 else None
 
 
@@ -135,7 +136,7 @@ def permutation_test(has_PT: Floats, photos: Photos, permutations: int, seed: in
 
     What is compared is the mean over flagged photos of the trait less its mean in the stratum.
     """
-    centred_PT = _centred(has_PT, photos.stratum_P)
+    centred_PT = _centred(has_PT, photos.stratum)
     found_T = centred_PT[photos.is_flagged_P].mean(axis=0)
     value_RT = np.concatenate(
         [_means(centred_PT, chosen_RK) for chosen_RK in permuted_flags(photos, permutations, seed)]

@@ -102,7 +102,7 @@ def findings(
     ``flagged``: ids of training photos; ``test``: permutations and seed. Empty where nothing is flagged.
     """
     photos = described.flagged(flagged)
-    train = np.flatnonzero(described.is_train_P)
+    train = np.flatnonzero(described.is_train)
     permutations, seed = test
     of_train = [_restricted(trait, train) for trait in traits]
     enriched = enrichment(of_train, photos.rows(train), permutations, seed)
@@ -121,13 +121,11 @@ def _weight(one: Enrichment) -> float:
     return one.excess * (_CLUSTER_DISCOUNT if one.trait.kind == "cluster" else 1.0)
 
 
-def _finding(
-    described: DescribedPhotos, photos: Photos, one: Enrichment, class_names: Sequence[str]
-) -> Finding:
+def _finding(described: DescribedPhotos, photos: Photos, one: Enrichment, class_names: Sequence[str]) -> Finding:
     carriers = photos.is_flagged_P & one.trait.has_P
     counted = carriers if carriers.any() else photos.is_flagged_P
     leading = int(np.bincount(photos.class_P[counted]).argmax())
-    is_train_P = described.is_train_P
+    is_train_P = described.is_train
     in_training, in_validation = (
         _class_shares(one.trait.has_P[rows], photos.class_P[rows] == leading, photos.view_P[rows])
         for rows in (np.flatnonzero(is_train_P), np.flatnonzero(~is_train_P))

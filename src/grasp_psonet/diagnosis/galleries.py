@@ -26,14 +26,16 @@ def gallery(described: DescribedPhotos, trait: Trait, flagged: Sequence[str], mo
     """
     photo_ids = described.photo_ids
     place_of = {photo_id: place for place, photo_id in enumerate(photo_ids)}
-    photos, is_train_P = described.flagged(flagged), described.is_train_P
+    photos, is_train_P = described.flagged(flagged), described.is_train
     visit_ids = described.table[VISIT_ID].to_numpy(dtype=object)
     carriers = [place_of[photo_id] for photo_id in flagged if trait.has_P[place_of[photo_id]]][:most]
     rows: list[tuple[str, str, str, str | None, float | None]] = []
     for place in carriers:
         rows.append((CARRIER, photo_ids[place], visit_ids[place], None, None))
-        is_like_P = photos.stratum_P == photos.stratum_P[place]
-        others = np.flatnonzero(is_like_P & is_train_P & ~photos.is_flagged_P & (photos.visit_P != photos.visit_P[place]))
+        is_like_P = photos.stratum == photos.stratum[place]
+        others = np.flatnonzero(
+            is_like_P & is_train_P & ~photos.is_flagged_P & (photos.visit_P != photos.visit_P[place])
+        )
         if not len(others):
             continue
         distance = _distances(described, place, others)

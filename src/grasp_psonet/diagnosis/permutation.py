@@ -47,8 +47,8 @@ class Photos:
                 raise EvidenceError(f"photos of one visit are of more than one {name}; wanted: one a visit")
 
     @cached_property
-    def stratum_P(self) -> Codes:
-        """Class and view as one code from 0; every code occurs."""
+    def stratum(self) -> Codes:
+        """Class and view of each photo [P] as one code from 0; every code occurs."""
         pairs = np.stack([self.class_P, self.view_P])
         return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
 

@@ -36,7 +36,9 @@ FINDINGS = Table(
             "measure, column, cluster",
         ),
         Column(c.TRAIT, TEXT, "the measure, the column, or cluster"),
-        Column(c.TRAIT_VALUE, TEXT, "the tail (tenth of the photos of a view), the value, or the number of the cluster"),
+        Column(
+            c.TRAIT_VALUE, TEXT, "the tail (tenth of the photos of a view), the value, or the number of the cluster"
+        ),
         Column(
             c.STRENGTH, TEXT, "whether it is a spurious pattern ([method](method.md))", "likely, possible, none found"
         ),

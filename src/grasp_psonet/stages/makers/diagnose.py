@@ -25,6 +25,7 @@ from grasp_psonet.tables.columns import AGAINST, FINDING, GROSS_ERROR, HIGH, LOW
 from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
 from grasp_psonet.tables.out_of_fold import LEARNING
 from grasp_psonet.tables.store import STORE_INDEX
+from grasp_psonet.tables.table import Table
 from grasp_psonet.tables.traces import KEEP_LIST, SCORES
 
 log = logging.getLogger("grasp_psonet")
@@ -35,8 +36,8 @@ _MOST_SHOWN = 5  # findings with a gallery
 
 @dataclass(frozen=True)
 class DiagnosisInputs:
-    """What is read: the study's stages, its trace, the keep list that removes fewest (None: none removes any), and whether there
-    are photos, whose quality was measured."""
+    """What is read: the study's stages, its trace, the keep list that removes fewest (None: none removes any), and whether
+    there are photos, whose quality was measured."""
 
     study: Study
     trace: Path
@@ -50,7 +51,7 @@ class DiagnosisInputs:
 def make_diagnosis(folder: Path, own: DiagnoseNeeds, inputs: DiagnosisInputs, cohort: Cohort) -> None:
     """Leaves the flagged photos, the findings with the photos that show them, and the diagnosis in the folder."""
     described = _described(inputs, own, cohort)
-    training = described.table[described.is_train_P]
+    training = described.table[described.is_train]
     scores = SCORES.read(inputs.trace / "scores.parquet")
     flagged = flagged_photos(inputs.keep(), scores, training)
     FLAGGED.write(flagged, folder / "flagged.parquet")
@@ -101,14 +102,16 @@ def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
         for rank, one in enumerate(found, start=1)
     ]
     table = pd.DataFrame(rows, columns=FINDINGS.names)
-    return table.astype({column.name: _PANDAS.get(column.dtype, object) for column in FINDINGS.columns})
+    return table.astype(_dtypes(FINDINGS))
 
 
 def _shares(told: ClassShares | None) -> tuple[float | None, float | None]:
     return (None, None) if told is None else (told.own, told.other)
 
 
-_PANDAS = {"float64": "float64", "int64": "int64"}
+def _dtypes(table: Table) -> dict[str, str]:
+    """What pandas holds the columns in, also of an empty table."""
+    return {column.name: column.dtype if column.dtype in ("float64", "int64") else "object" for column in table.columns}
 
 
 def _galleries(described: DescribedPhotos, found: Sequence[Finding], flagged: list[str], most: int) -> pd.DataFrame:
@@ -120,11 +123,8 @@ def _galleries(described: DescribedPhotos, found: Sequence[Finding], flagged: li
     ]
     filled = [part for part in parts if len(part)]
     if not filled:
-        return pd.DataFrame({name: pd.Series(dtype=_PANDAS.get(FINDING_PHOTOS_TYPES[name], object)) for name in FINDING_PHOTOS.names})
+        return pd.DataFrame(columns=FINDING_PHOTOS.names).astype(_dtypes(FINDING_PHOTOS))
     return pd.concat(filled, ignore_index=True)[FINDING_PHOTOS.names]
-
-
-FINDING_PHOTOS_TYPES = {column.name: column.dtype for column in FINDING_PHOTOS.columns}
 
 
 def _evidence(
