@@ -16,6 +16,8 @@ LIGHT = [
     "grasp_psonet.pruning.selection",
     "grasp_psonet.evidence.evaluate",
     "grasp_psonet.audit.curves",
+    "grasp_psonet.diagnosis.galleries",
+    "grasp_psonet.diagnosis.diagnosis",
     "grasp_psonet.report.page",
     "grasp_psonet.stages.pipeline",
 ]

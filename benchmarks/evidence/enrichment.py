@@ -62,8 +62,8 @@ def known(job: Job) -> Known:
     quality = STORE_INDEX.read(job.study.store / "index.parquet")
     features = (store.index, np.asarray(store.vectors[:, 0], dtype=np.float64))
     described = describe(job.cohort.photos, job.cohort.visits, job.outcome, quality, features)
-    truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")
-    return Known(job, described, truth.loc[described.photo_ids, "is_shortcut"].to_numpy(np.bool))
+    truth = pd.read_parquet(job.study.truth_file).set_index("photo_id")["is_shortcut"]
+    return Known(job, described, truth.loc[list(described.photo_ids)].to_numpy(np.bool))
 
 
 def enrichment(scope: Scope) -> dict[str, Any]:

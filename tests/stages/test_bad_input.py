@@ -95,7 +95,7 @@ def test_a_study_without_tables(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_stage_asked_for_before_its_inputs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "prepare comes first: not made yet" in _told(["train", str(study)], capsys)
     assert "grasp run" in _told(["trace", str(study)], capsys)
-    for command in ("prune", "retrain", "evaluate", "audit", "explain", "report"):
+    for command in ("prune", "retrain", "evaluate", "audit", "explain", "diagnose", "report"):
         assert "grasp run" in _told([command, str(study)], capsys), command
 
 

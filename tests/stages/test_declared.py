@@ -11,6 +11,7 @@ from grasp_psonet.settings import StudySettings, dotted_paths, load, parse
 from grasp_psonet.stages.declared.declaring import at, declared, needs_of, recorded
 from grasp_psonet.stages.declared.needs import (
     AuditNeeds,
+    DiagnoseNeeds,
     EvaluateNeeds,
     ExplainNeeds,
     LearningNeeds,
@@ -56,6 +57,7 @@ def test_every_need_is_a_setting_or_a_group_of_them() -> None:
         ExplainNeeds,
         OutOfFoldNeeds,
         LearningNeeds,
+        DiagnoseNeeds,
     )
     for kind in kinds:
         for path in recorded(needs_of(kind, StudySettings())):
@@ -73,6 +75,7 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
         AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
         OutOfFoldNeeds: {"out_of_fold", "seed", "severity", "split"},
         LearningNeeds: {"evaluate", "seed", "severity", "split"},
+        DiagnoseNeeds: {"diagnose", "seed", "severity", "split"},
         ExplainNeeds: {"explain", "prune.rule", "prune.end", "prune.remove", "trace.sum_queries"} | machine,
     }
     assert {kind: set(recorded(needs_of(kind, StudySettings()))) for kind in wanted} == wanted
@@ -101,9 +104,10 @@ def test_the_steps_are_in_the_order_of_what_they_read() -> None:
         "evaluate",
         "audit",
         "explain",
+        "diagnose",
         "report",
     )
-    assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "report"]
+    assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "diagnose", "report"]
 
 
 def test_a_device_that_is_named_is_taken_at_its_word() -> None:

@@ -74,6 +74,10 @@ def test_every_stage_leaves_its_tables(tiny_demo: Path) -> None:
         "audit/visits.parquet",
         "audit/curve.parquet",
         "explain/index.parquet",
+        "diagnosis/flagged.parquet",
+        "diagnosis/findings.parquet",
+        "diagnosis/photos.parquet",
+        "diagnosis/diagnosis.json",
         "report/report.html",
         "report/results.json",
     ):
@@ -185,7 +189,7 @@ def _train_again(study: Path) -> None:
 def test_killed_again_and_again_it_ends_with_the_same_bytes(transformer: Path, tmp_path: Path) -> None:
     study = tmp_path / transformer.name
     shutil.copytree(transformer, study)
-    for stage in ("store", "runs", "traces", "prunings", "evaluation", "audit", "explain", "report"):
+    for stage in ("store", "runs", "traces", "prunings", "evaluation", "audit", "explain", "diagnosis", "report"):
         shutil.rmtree(study / stage)
     for there in (
         "store.partial",
