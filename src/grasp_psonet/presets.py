@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluate": {"replicates": 200},
         "out_of_fold": {"folds": 2, "repeats": 2},
         "explain": {"flagged": 4, "errors": 4},
-        "diagnose": {"permutations": 500, "clusters": 4, "gallery": 2},
+        "diagnose": {"permutations": 40, "clusters": 4, "gallery": 2},
     },
     # a study of some 100 to 800 visits on a laptop without network: the head alone learns, on features computed once
     "small": {

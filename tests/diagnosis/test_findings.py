@@ -12,7 +12,7 @@ from grasp_psonet.errors import StageError
 from tests.diagnosis.cohort import drawn_study
 
 CLASSES = ("mild", "moderate", "severe")
-TEST = (499, 0)
+TEST = (60, 0)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -74,7 +74,7 @@ def test_it_is_made_anew_by_its_own_settings_and_comes_out_the_same_again(tiny_d
     shutil.copytree(tiny_demo, study)
     before = (study / "diagnosis" / "findings.parquet").read_bytes()
     assert judge(diagnose_task(_job(study))).state == "valid"
-    fewer = diagnose_task(_job(study, **{"diagnose.permutations": "199"}))
+    fewer = diagnose_task(_job(study, **{"diagnose.permutations": "50"}))
     assert judge(fewer).state == "stale"
     assert run_task(fewer)
     assert (study / "diagnosis" / "findings.parquet").read_bytes() != before

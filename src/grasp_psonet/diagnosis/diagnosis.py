@@ -70,14 +70,15 @@ class Diagnosed:
 
 
 def diagnose(seen: Evidence) -> Diagnosed:
-    """What is wrong, in this order: what was not learned cannot be traced, so that flagged photos then say nothing."""
+    """What is wrong. A network that learned a shortcut may be no better than a guess where the shortcut misleads, so that comes
+    first; what else was not learned cannot be traced."""
     return Diagnosed(_diagnosis(seen), (_of_learning(seen), *_of_trace(seen), _of_labels(seen)))
 
 
 def _diagnosis(seen: Evidence) -> Diagnosis:
-    if not _learned(seen.over_prior):
-        return "too few data" if seen.rarest_class < FEW_VISITS and not _probe_learned(seen) else "not learned"
     has_shortcut = seen.verdict == "likely"
+    if not has_shortcut and not _learned(seen.over_prior):
+        return "too few data" if seen.rarest_class < FEW_VISITS and not _probe_learned(seen) else "not learned"
     has_noise = seen.wrong_labels is not None and seen.wrong_labels >= WRONG_LABELS
     if has_shortcut or has_noise:
         return "both" if has_shortcut and has_noise else "shortcut" if has_shortcut else "label noise"

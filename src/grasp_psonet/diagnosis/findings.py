@@ -99,13 +99,13 @@ def findings(
     """Every trait, likely patterns first, then possible ones, then the rest; within each by the part of the flagged photos that
     have it beyond what is expected.
 
-    ``flagged``: ids of training photos; ``test``: permutations and seed. Empty where nothing is flagged.
+    ``flagged``: ids of training photos; ``test``: permutations for each trait, and seed. Empty where nothing is flagged.
     """
     photos = described.flagged(flagged)
     train = np.flatnonzero(described.is_train)
     permutations, seed = test
     of_train = [_restricted(trait, train) for trait in traits]
-    enriched = enrichment(of_train, photos.rows(train), permutations, seed)
+    enriched = enrichment(of_train, photos.rows(train), permutations * len(traits), seed)
     whole = dict(zip((id(trait) for trait in of_train), traits, strict=True))
     found = [_finding(described, photos, replace(one, trait=whole[id(one.trait)]), class_names) for one in enriched]
     ranks: dict[Strength, int] = {"likely": 0, "possible": 1, "none found": 2}

@@ -11,13 +11,16 @@ class DiagnoseSettings:
 
     __pydantic_config__ = STRICT
 
-    permutations: int = setting(2000, "permutations of the flags within class and view that give the p-values")
+    permutations: int = setting(
+        100,
+        "permutations of the flags within class and view, for each trait: the smallest corrected p-value is one over it",
+    )
     clusters: int = setting(12, "clusters of the photos' features that are compared, too (0: none)")
     gallery: int = setting(6, "photos shown of each finding, and as many neighbours that were not flagged")
 
     def __post_init__(self) -> None:
         refuse_unless(
-            self.permutations >= 199, "diagnose.permutations", self.permutations, "at least 199, for p-values of .005"
+            self.permutations >= 40, "diagnose.permutations", self.permutations, "at least 40, for p-values of .025"
         )
         refuse_unless(
             self.clusters == 0 or self.clusters >= 2, "diagnose.clusters", self.clusters, "at least 2, or 0 for none"

@@ -86,8 +86,20 @@ FINDINGS = Table(
             "0 to 1",
             nullable=True,
         ),
-        Column(c.CLASS_SHARE_VAL, FLOAT64, "`class_share_train` of validation photos", "0 to 1", nullable=True),
-        Column(c.OTHER_SHARE_VAL, FLOAT64, "`other_share_train` of validation photos", "0 to 1", nullable=True),
+        Column(
+            c.CLASS_SHARE_VAL,
+            FLOAT64,
+            "`class_share_train` of validation photos; missing where there is no other class",
+            "0 to 1",
+            nullable=True,
+        ),
+        Column(
+            c.OTHER_SHARE_VAL,
+            FLOAT64,
+            "`other_share_train` of validation photos; missing where there is no other class",
+            "0 to 1",
+            nullable=True,
+        ),
     ),
 )
 
