@@ -19,11 +19,6 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.steps import STEPS
 from grasp_psonet.study import Study
 
-# a head on frozen features of the demo encoder learns in seconds, as the preset small does
-_FROZEN: dict[str, Any] = {
-    "network": preset("small")["network"] | {"encoder": "demo_convnext", "weights": "pretrained"},
-    "train": preset("small")["train"] | {"augmentation": {"flip": False, "shift": 0.0}},
-}
 # the demo cohort with a small test split, at which nothing here looks
 _SIZE = {"num_patients": 70, "num_visits": 170, "val_visits": 60, "test_visits": 10}
 _MADE = ("prepare", "features", "folds", "train", "learning", "trace", "prune", "audit", "diagnose")
@@ -39,19 +34,15 @@ _OWN_SETTINGS: Mapping[Diagnosis, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class PlantedCohort:
-    """A cohort by what is wrong with it; ``fault``: what is planted as a shortcut, none where there is none.
-
-    ``is_fine_tuned``: all of the demo encoder learns, by the demo's recipe, in place of a head on its features.
-    """
+    """A cohort by what is wrong with it; ``fault``: what is planted as a shortcut, none where there is none."""
 
     kind: Diagnosis
     seed: int
     fault: str = "none"
-    is_fine_tuned: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.kind.replace(' ', '-')}-{self.fault}-{self.seed}{'-fine-tuned' if self.is_fine_tuned else ''}"
+        return f"{self.kind.replace(' ', '-')}-{self.fault}-{self.seed}"
 
 
 TUNED_ON = (
@@ -105,8 +96,8 @@ def job_of(folder: Path, cohort: PlantedCohort) -> Job:
         "cohort_seed": cohort.seed,
         "cohort": _SIZE | {"shortcut": {"fault": cohort.fault}},
         "prune": {"k": [20], "controls": []},
+        "out_of_fold": {"repeats": 1},
         "machine": {"processes": 1},
     }
-    tree = merged(preset("demo"), {} if cohort.is_fine_tuned else _FROZEN)
-    tree = merged(merged(tree, own), _OWN_SETTINGS[cohort.kind])
+    tree = merged(merged(preset("demo"), own), _OWN_SETTINGS[cohort.kind])
     return Job(Study(folder / cohort.name), parse(tree, "the benchmark"))

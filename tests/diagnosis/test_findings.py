@@ -1,12 +1,24 @@
 """A planted tint is the first finding, in words; without one nothing is found; what goes with the class in validation, too, is
 no likely spurious pattern."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from grasp_psonet.diagnosis.described import traits_of
-from grasp_psonet.diagnosis.findings import findings, verdict_of
+from grasp_psonet.diagnosis.findings import (
+    LEAST_PATIENTS,
+    LIKELY_EXCESS,
+    LIKELY_RATIO,
+    POSSIBLE_EXCESS,
+    POSSIBLE_RATIO,
+    SIGNIFICANT,
+    findings,
+    strength_of,
+    verdict_of,
+)
 from grasp_psonet.diagnosis.galleries import gallery
 from grasp_psonet.errors import StageError
 from tests.diagnosis.cohort import drawn_study
@@ -38,6 +50,24 @@ def test_what_goes_with_the_class_in_validation_too_is_only_possible() -> None:
     found = findings(described, traits_of(described, 0, 0), flagged, CLASSES, TEST)
     assert (found[0].trait.name, found[0].strength) == ("cast_red_green", "possible")
     assert found[0].in_validation.excess > 0.15
+
+
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        ({}, "likely"),
+        ({"num_patients": LEAST_PATIENTS - 1}, "none found"),
+        ({"p_corrected": 1.01 * SIGNIFICANT}, "none found"),
+        ({"ratio": 0.99 * POSSIBLE_RATIO}, "none found"),
+        ({"ratio": 0.99 * LIKELY_RATIO}, "possible"),
+        ({"share": 0.2, "expected": 0.21 - POSSIBLE_EXCESS}, "none found"),
+        ({"share": 0.3, "expected": 0.31 - LIKELY_EXCESS}, "possible"),
+    ],
+)
+def test_a_pattern_needs_size_certainty_and_patients(changed: dict, wanted: str) -> None:
+    described, flagged = drawn_study(0)
+    first = findings(described, traits_of(described, 0, 0), flagged, CLASSES, TEST)[0]
+    assert strength_of(replace(first, enriched=replace(first.enriched, **changed))) == wanted
 
 
 def test_random_flags_share_nothing() -> None:

@@ -23,6 +23,8 @@ Strength = Literal["likely", "possible", "none found"]
 
 SIGNIFICANT = 0.05
 """Largest corrected p-value of a finding."""
+LEAST_PATIENTS = 5
+"""Fewest patients of a finding: what the flagged photos of fewer share may be those patients themselves."""
 POSSIBLE_RATIO, POSSIBLE_EXCESS = 2.0, 0.15
 """A finding is a possible pattern if flagged photos have it at least so many times as often, and at least so large a part of
 them beyond what is expected."""
@@ -131,12 +133,15 @@ def _finding(described: DescribedPhotos, photos: Photos, one: Enrichment, class_
         for rows in (np.flatnonzero(is_train_P), np.flatnonzero(~is_train_P))
     )
     found = Finding(one, "none found", class_names[leading], in_training, in_validation)
-    return replace(found, strength=_strength(found))
+    return replace(found, strength=strength_of(found))
 
 
-def _strength(found: Finding) -> Strength:
+def strength_of(found: Finding) -> Strength:
+    """How sure it is that the finding is a spurious pattern, by the thresholds above."""
     one = found.enriched
-    if one.p_corrected > SIGNIFICANT or one.ratio < POSSIBLE_RATIO or one.excess < POSSIBLE_EXCESS:
+    if one.p_corrected > SIGNIFICANT or one.num_patients < LEAST_PATIENTS:
+        return "none found"
+    if one.ratio < POSSIBLE_RATIO or one.excess < POSSIBLE_EXCESS:
         return "none found"
     is_large = one.ratio >= LIKELY_RATIO and one.excess >= LIKELY_EXCESS
     return "likely" if is_large and found.goes_with_class_in_training_alone else "possible"

@@ -82,7 +82,7 @@ FINDINGS = Table(
         Column(
             c.OTHER_SHARE_TRAIN,
             FLOAT64,
-            "the same if as many of each view were drawn from the training photos of other classes",
+            "the same if as many of each view were drawn from the training photos of other classes; missing without any",
             "0 to 1",
             nullable=True,
         ),
