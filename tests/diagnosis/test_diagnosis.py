@@ -22,7 +22,7 @@ SOUND = Evidence(
     wrong_labels=0.05,
 )
 UNLEARNED = {"baseline": Figure(0.52, 0.4, 0.6), "over_prior": Figure(0.02, -0.1, 0.1)}
-LOST_PROBE = {"probe": Figure(0.55, 0.4, 0.7)}
+FEW = {"rarest_class": FEW_VISITS - 1}
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,13 @@ LOST_PROBE = {"probe": Figure(0.55, 0.4, 0.7)}
         (UNLEARNED, "not learned"),
         (UNLEARNED | {"verdict": "likely"}, "shortcut"),
         (UNLEARNED | {"verdict": "possible", "wrong_labels": 0.9}, "not learned"),
-        (UNLEARNED | {"rarest_class": FEW_VISITS - 1}, "not learned"),
-        (UNLEARNED | LOST_PROBE, "not learned"),
-        (UNLEARNED | LOST_PROBE | {"rarest_class": FEW_VISITS - 1}, "too few data"),
+        (UNLEARNED | FEW, "too few data"),
+        (FEW, "too few data"),
+        (FEW | {"wrong_labels": 0.9}, "too few data"),
+        (FEW | {"verdict": "likely"}, "shortcut"),
         ({"over_probe": Figure(-0.1, -0.2, -0.01)}, "not learned"),
         ({"over_probe": Figure(-0.1, -0.2, -0.01), "verdict": "likely"}, "shortcut"),
-        ({"over_prior": Figure(None, None, None)}, "none"),
+        ({"over_prior": Figure(0.4, None, None)}, "too few data"),
     ],
 )
 def test_a_diagnosis_follows_its_evidence(seen: dict, wanted: str) -> None:

@@ -11,12 +11,12 @@ Diagnosis = Literal["shortcut", "label noise", "both", "too few data", "not lear
 WRONG_LABELS = 0.2
 """Expected share of training visits with a wrong label from which label noise is diagnosed."""
 FEW_VISITS = 12
-"""Training visits of the rarest class below which nothing can be learned well."""
+"""Training visits of the rarest class below which too little can be told of it."""
 IN_WORDS: Mapping[Diagnosis, str] = {
     "shortcut": "a shortcut: the flagged photos share a pattern that goes with their class in training alone",
     "label noise": "label noise: many training visits seem to bear the label of another class",
     "both": "a shortcut and label noise: the flagged photos share a pattern, and many labels seem wrong",
-    "too few data": "too few data: neither network nor probe can be told from a guess, and classes are small",
+    "too few data": "too few data: a class has too few training visits, or validation too few for an interval",
     "not learned": "not learned: the network did not learn what the photos hold",
     "none": "nothing found: no shared pattern, no unusual label noise, and the network learned",
 }
@@ -70,15 +70,17 @@ class Diagnosed:
 
 
 def diagnose(seen: Evidence) -> Diagnosed:
-    """What is wrong. A network that learned a shortcut may be no better than a guess where the shortcut misleads, so that comes
-    first; what else was not learned cannot be traced."""
+    """What is wrong. A shortcut that is likely comes first: a network that learned it may be no better than a guess where it
+    misleads. Then what keeps anything else from being told: too few data, and that nothing was learned."""
     return Diagnosed(_diagnosis(seen), (_of_learning(seen), *_of_trace(seen), _of_labels(seen)))
 
 
 def _diagnosis(seen: Evidence) -> Diagnosis:
     has_shortcut = seen.verdict == "likely"
+    if not has_shortcut and (seen.rarest_class < FEW_VISITS or seen.over_prior.low is None):
+        return "too few data"
     if not has_shortcut and not _learned(seen.over_prior):
-        return "too few data" if seen.rarest_class < FEW_VISITS and not _probe_learned(seen) else "not learned"
+        return "not learned"
     has_noise = seen.wrong_labels is not None and seen.wrong_labels >= WRONG_LABELS
     if has_shortcut or has_noise:
         return "both" if has_shortcut and has_noise else "shortcut" if has_shortcut else "label noise"
@@ -86,12 +88,8 @@ def _diagnosis(seen: Evidence) -> Diagnosis:
 
 
 def _learned(over_prior: Figure) -> bool:
-    """Whether the network is clearly better than a guess; so it is taken to be where that cannot be estimated."""
-    return over_prior.low is None or over_prior.low > 0
-
-
-def _probe_learned(seen: Evidence) -> bool:
-    return seen.probe.low is not None and seen.prior.value is not None and seen.probe.low > seen.prior.value
+    """Whether the network is clearly better than a guess."""
+    return over_prior.low is not None and over_prior.low > 0
 
 
 def _of_learning(seen: Evidence) -> str:
@@ -99,6 +97,8 @@ def _of_learning(seen: Evidence) -> str:
         f"Learning check: validation {seen.word} {_shown(seen.baseline)}, of a probe on frozen features"
         f" {_shown(seen.probe)}, of a guess {_shown(seen.prior)}; the rarest class has {seen.rarest_class} training visits"
     )
+    if seen.over_prior.low is None:
+        return f"{told}. Whether the network is better than a guess cannot be told: there is no interval."
     if not _learned(seen.over_prior):
         return f"{told}. The network cannot be told from a guess."
     if seen.over_probe.high is not None and seen.over_probe.high < 0:
