@@ -1,18 +1,19 @@
 """Is the planted cause the first finding, and is anything found where nothing was planted?
 
-On real traces: the cohorts of ``cohorts.py`` with a shortcut and without, flagged by the product. On simulated flags, which
-cost no training: in the same cohorts photos with a known cause and others of the same class at random, several times.
+On real traces: the cohorts of ``HELD_OUT`` (``cohorts.py``) with a shortcut and without, flagged by the product. On simulated
+flags, which cost no training: in the cohorts of ``SIMULATED_ON`` half of the flags on photos with the fault and half on others
+of their class; and, where nothing is shared, flags on photos without the fault, some visits at a time. Each several times.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.evidence.cohorts import HELD_OUT, PlantedCohort, made
+from benchmarks.evidence.cohorts import FEATURES, HELD_OUT, SIMULATED_ON, PlantedCohort, made
 from benchmarks.evidence.scope import Scope
 from grasp_psonet.chance import generator
 from grasp_psonet.diagnosis.described import DescribedPhotos, describe, traits_of
@@ -70,24 +71,30 @@ def enrichment(scope: Scope) -> dict[str, Any]:
     """``enrichment_named_first``: share of the cohorts with a shortcut whose first finding is its fault and above "none found".
     ``enrichment_false_alarms``: share of those without one whose verdict is above "none found". The same for simulated flags.
     """
+    folder = scope.folder / "cohorts"
     traced, simulated = [], []
-    for cohort in chosen(scope):
-        if cohort.kind not in ("shortcut", "both", "none"):
-            continue
-        one = known(made(scope.folder / "cohorts", cohort))
-        flagged = FLAGGED.read(one.job.study.diagnosis / "flagged.parquet")["photo_id"]
-        traced.append(row_of(one, cohort, flagged))
-        simulated += [row_of(one, cohort, flags) for flags in simulated_flags(one, cohort.seed)]
+    for cohort in chosen(scope, HELD_OUT):
+        if cohort.kind in ("shortcut", "both", "none"):
+            one = known(made(folder, cohort))
+            flagged = FLAGGED.read(one.job.study.diagnosis / "flagged.parquet")["photo_id"]
+            traced.append(row_of(one, cohort, flagged))
+    for cohort in chosen(scope, SIMULATED_ON):
+        one = known(made(folder, cohort, FEATURES))
+        without = replace(cohort, kind="none", fault="none")
+        for number in range(SIMULATIONS):
+            simulated.append(row_of(one, cohort, flags_on_the_fault(one, number)))
+            simulated.append(row_of(one, without, flags_on_visits(one, number)))
     return {
         **summary(traced, "enrichment"),
         **summary(simulated, "enrichment_simulated"),
         "enrichment_cohorts": traced,
+        "enrichment_simulated_cohorts": simulated,
     }
 
 
-def chosen(scope: Scope) -> tuple[PlantedCohort, ...]:
+def chosen(scope: Scope, cohorts: tuple[PlantedCohort, ...]) -> tuple[PlantedCohort, ...]:
     """The cohorts that figures come from; of a quick scope the first alone."""
-    return HELD_OUT[:1] if scope.is_quick else HELD_OUT
+    return cohorts[:1] if scope.is_quick else cohorts
 
 
 def row_of(one: Known, cohort: PlantedCohort, flagged: Iterable[str]) -> dict[str, Any]:
@@ -113,22 +120,23 @@ def row_of(one: Known, cohort: PlantedCohort, flagged: Iterable[str]) -> dict[st
     }
 
 
-def simulated_flags(one: Known, seed: int) -> Iterable[list[str]]:
-    """Half of the flags on photos with the planted fault, the others on photos of the same class; all at random in visits where
-    nothing is planted, which come in visits as real flags do."""
+def flags_on_the_fault(one: Known, number: int) -> list[str]:
+    """Flags of which a part lies on training photos with the planted fault, the others on photos of the same class."""
+    rng = generator("simulated flags on the fault", one.job.settings.seed, number)
     is_train_P, ids = one.described.is_train, one.described.photo_ids
-    for number in range(SIMULATIONS):
-        rng = generator("simulated flags", seed, number)
-        planted = ids[is_train_P & one.is_planted_P]
-        if len(planted):
-            classes = one.described.label[is_train_P & one.is_planted_P]
-            others = ids[is_train_P & ~one.is_planted_P & np.isin(one.described.label, classes)]
-            num = min(len(planted), round(SIMULATED_SHARE * SIMULATED_FLAGS))
-            yield [*rng.permutation(planted)[:num], *rng.permutation(others)[: SIMULATED_FLAGS - num]]
-            continue
-        visits = one.described.table["visit_id"].to_numpy(dtype=object)
-        some = rng.permutation(np.unique(visits[is_train_P]))[: SIMULATED_FLAGS // 4]
-        yield list(rng.permutation(ids[is_train_P & np.isin(visits, some)])[:SIMULATED_FLAGS])
+    is_planted_P = is_train_P & one.is_planted_P
+    is_other_P = is_train_P & ~one.is_planted_P & np.isin(one.described.label, one.described.label[is_planted_P])
+    num = round(SIMULATED_SHARE * SIMULATED_FLAGS)
+    return [*rng.permutation(ids[is_planted_P])[:num], *rng.permutation(ids[is_other_P])[: SIMULATED_FLAGS - num]]
+
+
+def flags_on_visits(one: Known, number: int) -> list[str]:
+    """Flags on training photos without the fault, about four photos a visit, as flags come in visits."""
+    rng = generator("simulated flags on visits", one.job.settings.seed, number)
+    visits = one.described.table["visit_id"].to_numpy(dtype=object)
+    is_clean_P = one.described.is_train & ~one.is_planted_P
+    some = rng.permutation(np.unique(visits[is_clean_P]))[: SIMULATED_FLAGS // 4]
+    return list(rng.permutation(one.described.photo_ids[is_clean_P & np.isin(visits, some)])[:SIMULATED_FLAGS])
 
 
 def summary(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from benchmarks.evidence.cohorts import HELD_OUT, TUNED_ON, PlantedCohort, job_of
-from benchmarks.evidence.enrichment import Known, row_of, simulated_flags, summary
+from benchmarks.evidence.cohorts import HELD_OUT, SIMULATED_ON, TUNED_ON, PlantedCohort, job_of
+from benchmarks.evidence.enrichment import Known, flags_on_the_fault, flags_on_visits, row_of, summary
 from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
 from grasp_psonet.study import Study
@@ -36,15 +35,13 @@ def test_the_planted_fault_is_named_and_another_is_not() -> None:
 def test_simulated_flags_hold_the_fault_or_come_in_visits() -> None:
     known, _ = _known(1)
     place = {photo: row for row, photo in enumerate(known.described.photo_ids)}
-    for flags in simulated_flags(known, 1):
-        rows = [place[photo] for photo in flags]
-        assert len(set(flags)) == len(flags)
-        assert known.described.is_train[rows].all()
-        assert 0.4 < known.is_planted_P[rows].mean() <= 0.5
-    clean = Known(known.job, known.described, np.zeros_like(known.is_planted_P))
-    for flags in simulated_flags(clean, 1):
-        visits = known.described.table["visit_id"].to_numpy()[[place[photo] for photo in flags]]
-        assert len(set(visits)) <= 10
+    for number in range(3):
+        for draw, least, most in ((flags_on_the_fault, 0.4, 0.5), (flags_on_visits, -0.1, 0.0)):
+            rows = [place[photo] for photo in draw(known, number)]
+            assert len(set(rows)) == len(rows) > 20
+            assert known.described.is_train[rows].all()
+            assert least < known.is_planted_P[rows].mean() <= most
+        assert known.described.table["visit_id"].iloc[rows].nunique() <= 10
 
 
 def test_shares_are_over_the_cohorts_that_they_are_of() -> None:
@@ -62,7 +59,7 @@ def test_shares_are_over_the_cohorts_that_they_are_of() -> None:
 def test_no_seed_chose_anything_and_counts() -> None:
     assert {cohort.seed for cohort in TUNED_ON} <= set(range(300, 310))
     assert min(cohort.seed for cohort in HELD_OUT) >= 310
-    names = [cohort.name for cohort in (*TUNED_ON, *HELD_OUT)]
+    names = [cohort.name for cohort in (*TUNED_ON, *HELD_OUT, *SIMULATED_ON)]
     assert len(set(names)) == len(names)
     assert {cohort.kind for cohort in HELD_OUT} == {cohort.kind for cohort in TUNED_ON}
 

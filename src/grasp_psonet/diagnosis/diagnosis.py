@@ -8,7 +8,7 @@ from grasp_psonet.diagnosis.findings import Strength
 
 Diagnosis = Literal["shortcut", "label noise", "both", "too few data", "not learned", "none"]
 
-WRONG_LABELS = 0.2
+WRONG_LABELS = 0.14
 """Expected share of training visits with a wrong label from which label noise is diagnosed."""
 FEW_VISITS = 12
 """Training visits of the rarest class below which too little can be told of it."""
