@@ -10,7 +10,7 @@ import pytest
 from grasp_psonet.cli import main
 from grasp_psonet.settings import load
 from grasp_psonet.stage import judge, run_task
-from grasp_psonet.stages.declared.tasks import diagnose_task
+from grasp_psonet.stages.declared.diagnosis import diagnose_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.study import Study

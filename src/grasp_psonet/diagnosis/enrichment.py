@@ -106,7 +106,7 @@ def mantel_haenszel(has_P: Bools, photos: Photos) -> float | None:
     stratum_P, flagged_P = photos.stratum, photos.is_flagged_P
 
     def counts(which_P: Bools) -> Floats:
-        return np.bincount(stratum_P, weights=which_P.astype(np.float64), minlength=int(stratum_P.max()) + 1)
+        return np.asarray(np.bincount(stratum_P[which_P], minlength=int(stratum_P.max()) + 1), dtype=np.float64)
 
     num_S = counts(np.ones_like(flagged_P))
     above = (counts(has_P & flagged_P) * counts(~has_P & ~flagged_P) / num_S).sum()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.declared import tasks
+from grasp_psonet.stages.declared import diagnosis, tasks
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -100,7 +100,7 @@ STEPS = (
         "diagnose",
         "what the flagged photos share, and what is wrong with the study: a shortcut, wrong labels, too few data",
         ("diagnose",),
-        _one(tasks.diagnose_task),
+        _one(diagnosis.diagnose_task),
         reads_keep_lists=True,
     ),
     Step("report", "report.html and results.json", (), _one(tasks.report_task), reads_keep_lists=True),

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.declared.needs import (
     AuditNeeds,
-    DiagnoseNeeds,
     EvaluateNeeds,
     ExplainNeeds,
     FeatureNeeds,
@@ -290,34 +289,11 @@ def explain_task(job: "Job") -> Task:
 
         make_maps(folder, own, TrainedRun(job), trace)
 
-    inputs = job.baseline_inputs() | _store_of(job) | {"trace": trace}
+    inputs = job.baseline_inputs() | store_of(job) | {"trace": trace}
     return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
 
 
-def diagnose_task(job: "Job") -> Task:
-    """What the flagged photos share, and what is wrong with the study; known once all keep lists are made."""
-    study, made = job.study, made_keep_lists(job)
-    trace, smallest = study.trace(job.trace_name()), made.smallest_pruning
-
-    def make(folder: Path, own: DiagnoseNeeds) -> None:
-        from grasp_psonet.stages.makers.diagnose import DiagnosisInputs, make_diagnosis
-
-        pruning = None if smallest is None else study.pruning(smallest.name)
-        make_diagnosis(folder, own, DiagnosisInputs(study, trace, pruning, job.kind == "photos"), job.cohort_for(own))
-
-    inputs: dict[str, Path | str] = {
-        **_store_of(job),
-        "features": study.features,
-        "learning": study.learning,
-        "trace": trace,
-        "audit": study.audit,
-        "tables": job.tables_digest,
-    }
-    inputs |= {"number of photos removed": "0"} if smallest is None else {"pruning": study.pruning(smallest.name)}
-    return declared("diagnose", study.diagnosis, needs_of(DiagnoseNeeds, job.settings), inputs, make)
-
-
-def _store_of(job: "Job") -> dict[str, Path | str]:
+def store_of(job: "Job") -> dict[str, Path | str]:
     """The photos, for what shows them; a study of precomputed features has none."""
     return {"store": job.study.store} if job.kind == "photos" else {}
 
@@ -340,7 +316,7 @@ def report_task(job: "Job") -> Task:
         "diagnosis": study.diagnosis,
         "trace": study.trace(job.trace_name()),
         "run": study.run(BASELINE),
-        **_store_of(job),
+        **store_of(job),
         "tables": job.tables_digest,
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
