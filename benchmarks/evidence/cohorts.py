@@ -59,10 +59,10 @@ TUNED_ON = (
 )
 HELD_OUT = (
     PlantedCohort("shortcut", 310, "colour_cast"),
-    PlantedCohort("none", 311),
-    PlantedCohort("label noise", 312),
     PlantedCohort("too few data", 313),
+    PlantedCohort("none", 311),
     PlantedCohort("not learned", 314),
+    PlantedCohort("label noise", 312),
     PlantedCohort("both", 315, "colour_cast"),
     PlantedCohort("shortcut", 316, "under_exposure"),
     PlantedCohort("none", 317),

@@ -94,7 +94,7 @@ def enrichment(scope: Scope) -> dict[str, Any]:
 
 def chosen(scope: Scope, cohorts: tuple[PlantedCohort, ...]) -> tuple[PlantedCohort, ...]:
     """The cohorts that figures come from; of a quick scope the first alone."""
-    return cohorts[:1] if scope.is_quick else cohorts
+    return cohorts[: 1 if scope.is_quick else scope.num_cohorts]
 
 
 def row_of(one: Known, cohort: PlantedCohort, flagged: Iterable[str]) -> dict[str, Any]:

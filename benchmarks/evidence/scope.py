@@ -6,7 +6,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Scope:
-    """``folder`` keeps what a part wants to read again. ``is_quick``: a few small cases, which show that everything runs."""
+    """``folder`` keeps what a part wants to read again. ``is_quick``: a few small cases, which show that everything runs.
+    ``num_cohorts``: so many of the drawn cohorts, the first ones (None: all)."""
 
     folder: Path
     is_quick: bool = False
+    num_cohorts: int | None = None
