@@ -26,7 +26,7 @@ from grasp_psonet.tables.store import STORE_INDEX
 # what names a fault: a measure with its tail; a cluster does where most of the training photos in it bear the fault
 NAMES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "colour_cast": (("cast_red_green", "low"), ("cast_yellow_blue", "low")),
-    "under_exposure": (("brightness", "low"),),
+    "under_exposure": (("brightness", "low"), ("contrast", "low")),  # too little light takes both
     "blur": (("sharpness", "low"),),
     "background": (),
     "marker": (),

@@ -103,7 +103,7 @@ def column_traits(name: str, values: "pd.Series[str]", view_P: NDArray[np.int64]
     if not 1 < len(known) <= _MOST_VALUES:
         return []
     return _common(
-        [Trait("column", name, value, f"{name} {value!r}", (told == value).to_numpy(np.bool)) for value in known]
+        [Trait("column", name, value, f"with {name} {value}", (told == value).to_numpy(np.bool)) for value in known]
     )
 
 
