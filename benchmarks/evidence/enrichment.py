@@ -98,11 +98,13 @@ def chosen(scope: Scope, cohorts: tuple[PlantedCohort, ...]) -> tuple[PlantedCoh
 
 
 def row_of(one: Known, cohort: PlantedCohort, flagged: Iterable[str]) -> dict[str, Any]:
-    """What was found of these flagged photos."""
+    """What was found of these flagged photos. ``planted_share_of_first``: of those that carry the first finding, how many bear the
+    planted fault."""
     ids = list(flagged)
     found = one.findings(ids)
     is_flagged_P = np.isin(one.described.photo_ids, np.asarray(ids, dtype=object))
     first = found[0] if found else None
+    carriers_P = is_flagged_P & first.trait.has_P if first is not None else np.zeros_like(is_flagged_P)
     return {
         "cohort": cohort.name,
         "has_cause": cohort.fault != "none",
@@ -110,6 +112,7 @@ def row_of(one: Known, cohort: PlantedCohort, flagged: Iterable[str]) -> dict[st
         "flagged": len(ids),
         "planted_share": float(one.is_planted_P[is_flagged_P].mean()) if ids else None,
         "first": None if first is None else f"{first.trait.name}, {first.trait.value}",
+        "planted_share_of_first": float(one.is_planted_P[carriers_P].mean()) if carriers_P.any() else None,
         "ratio": None if first is None else first.enriched.ratio,
         "excess": None if first is None else first.enriched.excess,
         "p_corrected": None if first is None else first.enriched.p_corrected,
