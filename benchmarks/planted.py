@@ -19,6 +19,7 @@ from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.retrain import train_together
 from grasp_psonet.stages.names import BASELINE, KeepList, Training
 from grasp_psonet.stages.pipeline import run_all
@@ -140,7 +141,7 @@ def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
 
 def rows_of_arm(job: Job, name: str) -> Iterator[dict[str, Any]]:
     """The same for every k of one way of pruning and its control ("" for the pruning itself), with what was removed."""
-    return rows_of_lists(job, name, job.keep_lists())
+    return rows_of_lists(job, name, made_keep_lists(job).lists)
 
 
 def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dict[str, Any]]:

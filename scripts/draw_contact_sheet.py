@@ -53,8 +53,7 @@ def strengths() -> list[list[Cell]]:
     """A row per strength with a column per fault, the photo without one at its head."""
     base = plan_of("II", GRADES["moderate"], "forearm_left")
     return [
-        [("none", base)]
-        + [(f"{fault} {strength:g}", replace(base, fault=fault, strength=strength)) for fault in LOOKS]
+        [("none", base)] + [(f"{fault} {strength:g}", replace(base, fault=fault, strength=strength)) for fault in LOOKS]
         for strength in STRENGTHS
     ]
 

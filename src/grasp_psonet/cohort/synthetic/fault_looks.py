@@ -201,7 +201,9 @@ def _pen_ring(rng: Rng, draw: ImageDraw.ImageDraw, size: int, strength: float) -
     draw.line(ring, fill=ink, width=max(2, round(0.018 * size)), joint="curve")
     for offset in (0.0, 0.07):
         start = (cx + radius * 1.3 + offset * size, cy - radius * 0.4)
-        draw.line([start, (start[0] - 0.03 * size, start[1] + 0.14 * size)], fill=ink, width=max(2, round(0.016 * size)))
+        draw.line(
+            [start, (start[0] - 0.03 * size, start[1] + 0.14 * size)], fill=ink, width=max(2, round(0.016 * size))
+        )
 
 
 def _any_sticker(rng: Rng, draw: ImageDraw.ImageDraw, size: int, strength: float) -> None:

@@ -52,9 +52,7 @@ def shortcut_visits(
     return carries
 
 
-def assign_faults(
-    photos: pd.DataFrame, visits: pd.DataFrame, settings: SyntheticSettings, seed: int
-) -> pd.DataFrame:
+def assign_faults(photos: pd.DataFrame, visits: pd.DataFrame, settings: SyntheticSettings, seed: int) -> pd.DataFrame:
     """Fault, is_shortcut, duplicate_of and drawn_view of every photo, in the order of ``photos`` (photo_id, visit_id, view).
 
     The shortcuts' faults, and those that look like them, are left out of the random faults everywhere, so that they say

@@ -23,7 +23,8 @@ class PhotoPlan:
 
     ``drawn_view`` is the view that is really shown (another one than asked for where the fault is wrong_part).
     ``body_key`` names the chance of what stays the same at every visit (plaque places, moles), ``photo_key`` that of
-    this photo (pose, light, noise). ``strength`` is that of the fault (``fault_looks``). ``copy_of`` is the plan of the photo that a duplicate repeats.
+    this photo (pose, light, noise). ``strength`` is that of the fault (``fault_looks``). ``copy_of`` is the plan of the photo
+    that a duplicate repeats.
     """
 
     person: Person
