@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.errors import StudyError
 from grasp_psonet.evidence.choose import choose_k, gain_standard_error
 from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.presets import preset
@@ -122,9 +123,10 @@ def oracle_task(job: Job) -> Task:
 
 
 def auc(job: Job, run: str, split: str) -> float:
-    """Micro AUC against Reader 1."""
+    """Micro AUC against Reader 1. Raises StudyError where the split lacks a class."""
     value = figure_of_split(_predictions(job, run), job.outcome, split)
-    assert value is not None, f"{run} of {job.study.folder} lacks a class in {split}"
+    if value is None:
+        raise StudyError(f"a class has no visit in {split} of {job.study.folder}\n  next: take another seed or a larger study")
     return value
 
 
