@@ -96,7 +96,7 @@ def make_grid(grid: Grid, cells: Sequence[Cell], processes: int) -> list[str]:
     for encoder in sorted({cell.encoder for cell in todo if cell.ground == "study"}):
         grid.real.plain(SETTINGS[encoder] | {"machine": {"processes": processes, "device": grid.device}})
     if processes == 1:
-        return [failed for cell in todo if (failed := _outcome_of(grid, cell))]
+        return [told for cell in todo if (told := _outcome_of(grid, cell))]
     failed: list[str] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start) as pool:
         running = [pool.submit(_outcome_of, grid, cell) for cell in todo]
@@ -143,8 +143,8 @@ def _make_base(grid: Grid, cell: Cell, job: Job) -> None:
         job.study.folder.mkdir(parents=True, exist_ok=True)
         make_cohort(job)
     else:
-        use = "reporting" if cell.is_held_out else "tuning"
-        grid.real.planted(grid.place(cell), grid.settings(cell), Planting(cell.seed, use, cell.shortcuts))
+        planting = Planting(cell.seed, "reporting" if cell.is_held_out else "tuning", cell.shortcuts)
+        grid.real.planted(grid.place(cell), grid.settings(cell), planting)
     run_all(job, until="train")
     if cell.shortcuts:
         run_task(oracle_task(job))
