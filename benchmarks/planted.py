@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from grasp_psonet.errors import StudyError
-from grasp_psonet.evidence.choose import choose_k, gain_standard_error
+from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged, parse
@@ -156,6 +156,7 @@ def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dic
         run = one.name if is_removed.any() else BASELINE
         yield {
             "arm": arm,
+            "list": one.pruning,
             "k": one.k,
             "control": one.control,
             "removed": int(is_removed.sum()),
@@ -175,13 +176,14 @@ def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dic
 
 
 def chosen_rows(table: pd.DataFrame, arm: str, control: str = "", min_gain_se: float = 1.0) -> pd.DataFrame:
-    """By seed the row that validation chooses among the k of an arm, the baseline (k = 0) included, as the product does."""
+    """By seed the row that validation chooses among the lists of an arm, the baseline (k = 0) included, as the product does."""
     rows = {}
     for seed, of_seed in table.groupby("seed"):
-        own = of_seed[(of_seed["arm"] == BASELINE) | ((of_seed["arm"] == arm) & (of_seed["control"] == control))]
-        ks = [int(k) for k in own["k"]]
-        aucs, errors = (dict(zip(ks, own[name].tolist(), strict=True)) for name in ("val", "val_gain_se"))
-        rows[seed] = own.set_index("k", drop=False).loc[choose_k(aucs, errors, min_gain_se)]
+        of_arm = of_seed[(of_seed["arm"] == arm) & (of_seed["control"] == control)].sort_values("k", kind="stable")
+        own = pd.concat([of_seed[of_seed["arm"] == BASELINE], of_arm], ignore_index=True)  # two lists may be equally long
+        told = zip(own["k"], own["val"], own["val_gain_se"], strict=True)
+        candidates = {str(row): Candidate(int(k), val, error) for row, (k, val, error) in enumerate(told)}
+        rows[seed] = own.loc[int(choose(candidates, min_gain_se))]
     return pd.DataFrame(rows).T.infer_objects()
 
 

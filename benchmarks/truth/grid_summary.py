@@ -38,17 +38,18 @@ def _rows_of(grid: Grid, cell: Cell) -> Iterator[dict[str, Any]]:
 def cell_figures(runs: pd.DataFrame, arm: str) -> dict[str, Any]:
     """Of the runs of one cell (``rows_of_lists`` with ``class_figures``, baseline and oracle): cost of the fault, gain of the
     pruning that validation chose and of both random removals, and what that pruning removed."""
-    test_of = runs[runs["k"] == 0].set_index("arm")["test"]
+    test_of = runs[runs["arm"].isin([BASELINE, ORACLE])].set_index("arm")["test"]
     baseline = float(test_of[BASELINE])
     own = runs[(runs["arm"] == arm) & (runs["control"] == "")]
     picked = chosen_rows(runs, arm).iloc[0]
     found: dict[str, Any] = {"baseline": baseline, "k": int(picked["k"]), "gain": float(picked["test"]) - baseline}
+    found["list"] = picked["list"] if found["k"] else ""
     if ORACLE in test_of:
         found["cost"] = float(test_of[ORACLE]) - baseline
         found["gap_recovered"] = found["gain"] / found["cost"] if found["cost"] >= COSTLY else None
     random = runs[(runs["arm"] == arm) & (runs["control"] == "random")]
     if len(random):
-        same_k = random.loc[random["k"] == found["k"], "test"]
+        same_k = random.loc[random["list"] == picked["list"], "test"]
         found["gain_random_same_k"] = float(same_k.iloc[0]) - baseline if len(same_k) else 0.0
         found["gain_random"] = float(chosen_rows(runs, arm, "random").iloc[0]["test"]) - baseline
     removes = found["k"] > 0

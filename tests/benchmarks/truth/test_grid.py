@@ -100,6 +100,7 @@ def runs(
     rows += [("default", k, "", val, test) for k, (val, test) in by_k.items()]
     rows += [("default", k, "random", 0.6, random) for k in by_k]
     table = pd.DataFrame(rows, columns=["arm", "k", "control", "val", "test"]).assign(seed=seed, val_gain_se=0.02)
+    table["list"] = "list-" + table["k"].astype(str)
     told = {"removed": 9, "shortcut_precision": 0.5, "shortcut_recall": 0.4, "precision_in_class": 0.75}
     more = {"largest_class_share": 0.9, "removed_by_class": "{}", "harm_auroc": 0.6, "harm_auroc_in_class": 0.8}
     return table.assign(**told, **more)
