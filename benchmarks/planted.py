@@ -126,7 +126,9 @@ def auc(job: Job, run: str, split: str) -> float:
     """Micro AUC against Reader 1. Raises StudyError where the split lacks a class."""
     value = figure_of_split(_predictions(job, run), job.outcome, split)
     if value is None:
-        raise StudyError(f"a class has no visit in {split} of {job.study.folder}\n  next: take another seed or a larger study")
+        raise StudyError(
+            f"a class has no visit in {split} of {job.study.folder}\n  next: take another seed or a larger study"
+        )
     return value
 
 
@@ -180,7 +182,9 @@ def chosen_rows(table: pd.DataFrame, arm: str, control: str = "", min_gain_se: f
     rows = {}
     for seed, of_seed in table.groupby("seed"):
         of_arm = of_seed[(of_seed["arm"] == arm) & (of_seed["control"] == control)].sort_values("k", kind="stable")
-        own = pd.concat([of_seed[of_seed["arm"] == BASELINE], of_arm], ignore_index=True)  # two lists may be equally long
+        own = pd.concat(
+            [of_seed[of_seed["arm"] == BASELINE], of_arm], ignore_index=True
+        )  # two lists may be equally long
         told = zip(own["k"], own["val"], own["val_gain_se"], strict=True)
         candidates = {str(row): Candidate(int(k), val, error) for row, (k, val, error) in enumerate(told)}
         rows[seed] = own.loc[int(choose(candidates, min_gain_se))]

@@ -37,6 +37,7 @@ from grasp_psonet.study import Study
 
 log = logging.getLogger("benchmarks")
 BASE = "base"  # the file of baseline and oracle
+CONTROLS = ("random", "class")  # random removals: as many photos of each visit, and of each class
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ class Grid:
         return RealGround(self.study, self.tuned_on, self.folder / "plain")
 
     def settings(self, cell: Cell, arm: Arm = ARMS["default"]) -> dict[str, Any]:
-        """The settings of a cell's study, pruned this way; the random control is trained beside where something is planted."""
+        """The settings of a cell's study, pruned this way; both random removals beside where something is planted."""
         shortcuts = dict(zip(("shortcut", "second_shortcut"), map(as_tree, cell.shortcuts), strict=False))
         cohort = {"shortcut": {"fault": "none"}} | shortcuts
         own: dict[str, Any] = {
             "seed": cell.seed,
             "cohort_seed": cell.seed,
-            "prune": {"controls": ["random"] if cell.shortcuts else []},
+            "prune": {"controls": list(CONTROLS) if cell.shortcuts else []},
             "machine": {"processes": 1, "device": self.device},
         }
         if cell.ground == "drawn":

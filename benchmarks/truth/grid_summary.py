@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.gains import interval
 from benchmarks.planted import ORACLE, chosen_rows
-from benchmarks.truth.grid import BASE, Grid
+from benchmarks.truth.grid import BASE, CONTROLS, Grid
 from benchmarks.truth.grid_cells import Cell
 from benchmarks.truth.planted_truth import COSTLY
 from grasp_psonet.stages.names import BASELINE
@@ -16,6 +16,7 @@ from grasp_psonet.stages.names import BASELINE
 NETWORK = ("is_held_out", "ground", "encoder", "arm")
 SETTING = ("is_held_out", "ground", "encoder", "fault", "strength", "share", "variant", "arm")
 _OF_CHOSEN = ("removed", "shortcut_precision", "shortcut_recall", "precision_in_class", "largest_class_share")
+GAINS_OF_RANDOM = tuple(f"gain_{control}{which}" for control in CONTROLS for which in ("_same_list", ""))
 _OF_RANKING = ("harm_auroc", "harm_auroc_in_class")
 
 
@@ -47,11 +48,12 @@ def cell_figures(runs: pd.DataFrame, arm: str) -> dict[str, Any]:
     if ORACLE in test_of:
         found["cost"] = float(test_of[ORACLE]) - baseline
         found["gap_recovered"] = found["gain"] / found["cost"] if found["cost"] >= COSTLY else None
-    random = runs[(runs["arm"] == arm) & (runs["control"] == "random")]
-    if len(random):
-        same_k = random.loc[random["list"] == picked["list"], "test"]
-        found["gain_random_same_k"] = float(same_k.iloc[0]) - baseline if len(same_k) else 0.0
-        found["gain_random"] = float(chosen_rows(runs, arm, "random").iloc[0]["test"]) - baseline
+    for control in CONTROLS:
+        random = runs[(runs["arm"] == arm) & (runs["control"] == control)]
+        if len(random):
+            same = random.loc[random["list"] == picked["list"], "test"]
+            found[f"gain_{control}_same_list"] = float(same.iloc[0]) - baseline if len(same) else 0.0
+            found[f"gain_{control}"] = float(chosen_rows(runs, arm, control).iloc[0]["test"]) - baseline
     removes = found["k"] > 0
     found |= {name: picked[name] if removes else None for name in _OF_CHOSEN}
     found["removed_by_class"] = picked["removed_by_class"] if removes else "{}"
@@ -85,7 +87,7 @@ def network_figures(rows: pd.DataFrame) -> dict[str, Any]:
         found |= {"planted_cells": len(planted), "costly_cells": len(costly)}
         if len(costly):
             found |= setting_figures(costly)
-            for name in ("gain_random_same_k", "gain_random"):
+            for name in (one for one in GAINS_OF_RANDOM if one in costly):
                 found[f"better_than_{name.removeprefix('gain_')}"] = int((costly["gain"] > costly[name]).sum())
             won = costly.groupby("fault")[["gain", "cost"]].sum()
             found["faults"] = sorted(won.index)
@@ -102,7 +104,7 @@ def setting_figures(rows: pd.DataFrame) -> dict[str, Any]:
         found["gap_recovered"] = round(float(rows["gain"].sum()) / gap, 3) if found["cost"] >= COSTLY else None
     found["gain"] = round(float(rows["gain"].mean()), 4)
     found["gain_interval"] = interval(rows["gain"])
-    means = ("gain_random_same_k", "gain_random", *_OF_CHOSEN, *_OF_RANKING)
+    means = (*GAINS_OF_RANDOM, *_OF_CHOSEN, *_OF_RANKING)
     return found | {name: _mean(rows[name]) for name in means if name in rows}
 
 

@@ -194,7 +194,12 @@ def test_k_is_the_best_on_validation_and_ties_go_to_the_smaller() -> None:
     assert choose_k({200: 0.95, 0: 0.9, 100: 0.95}) == 100
     assert choose_k({0: 0.5, 100: None, 200: float("nan")}) == 0
     assert choose_k({0: None, 100: None}) == 0
-    lists = {"baseline": Candidate(0, 0.5), "pattern": Candidate(7, 0.9), "seven": Candidate(7, 0.9), "six": Candidate(6, 0.8)}
+    lists = {
+        "baseline": Candidate(0, 0.5),
+        "pattern": Candidate(7, 0.9),
+        "seven": Candidate(7, 0.9),
+        "six": Candidate(6, 0.8),
+    }
     assert choose(lists) == "pattern", "two lists may take equally many"
     with pytest.raises(EvidenceError, match="baseline"):
         choose_k({100: 0.9})

@@ -110,7 +110,7 @@ def test_a_cell_says_cost_gain_and_both_random_removals() -> None:
     found = cell_figures(runs(1, 0.70, 0.90, {20: (0.65, 0.75), 40: (0.80, 0.85)}, 0.72), "default")
     assert (found["k"], found["cost"], found["gain"]) == (40, pytest.approx(0.2), pytest.approx(0.15))
     assert found["gap_recovered"] == pytest.approx(0.75)
-    assert found["gain_random_same_k"] == pytest.approx(0.02)
+    assert found["gain_random_same_list"] == pytest.approx(0.02)
     assert found["gain_random"] == 0, "its own k by validation is none"
     assert (found["shortcut_precision"], found["precision_in_class"]) == (0.5, 0.75)
     none = cell_figures(runs(1, 0.70, 0.72, {20: (0.61, 0.75)}, 0.72), "default")
@@ -136,7 +136,7 @@ def test_figures_keep_tuned_on_and_held_out_apart() -> None:
     assert found[False]["faults_won"] == []
     assert found[True]["gap_recovered"] == pytest.approx(1.0)
     assert found[True]["faults_won"] == ["blur"]
-    assert found[True]["better_than_random_same_k"] == 1
+    assert found[True]["better_than_random_same_list"] == 1
     assert found[True]["cost_without_shortcut"] == pytest.approx(0.005)
     assert (found[True]["clean_cells"], found[True]["clean_left_alone"]) == (2, 1)
 
@@ -249,7 +249,7 @@ def test_a_cell_of_each_ground_is_made_and_resumed(
     assert pd.isna(table.loc[("drawn", "none"), "cost"])
     rows = pd.read_parquet(grid.table(cells[0], "default"))
     assert (rows["k"] >= 1).all(), "fractions are told as counts"
-    assert set(rows["control"]) == {"", "random"}
+    assert set(rows["control"]) == {"", "random", "class"}
 
     def fail(*_: object) -> None:
         raise AssertionError("a finished cell is made again")
