@@ -134,6 +134,12 @@ def test_two_shortcuts_lie_on_different_photos_and_go_with_their_own_class() -> 
     assert set(planted.loc[planted["split"] == "test", "severity_reader1"]) == {0, 1, 2}
     of_mild = labels[(labels["split"] == "train") & (labels["severity_reader1"] == 0)]
     assert of_mild["carries_shortcut"].mean() == pytest.approx(0.5, abs=0.01)
+    size = truth.groupby("visit_id").size()
+    for fault in ("colour_cast", "sticker"):
+        count = planted[planted["fault"] == fault].groupby("visit_id").size()
+        assert (count == (0.3 * size[count.index]).round().clip(lower=1)).all(), (
+            f"no {fault} gives way to the other fault"
+        )
     kinds = planted.groupby("visit_id")["fault"].nunique()
     assert (kinds == 2).sum() > 10, "some validation and test visits carry both"
     assert tables.strengths == {"colour_cast": 1.0, "sticker": 0.7}
