@@ -259,3 +259,13 @@ def test_a_cell_of_each_ground_is_made_and_resumed(
     grid.table(cells[1], BASE).unlink()
     (told,) = make_grid(grid, cells, processes=1)
     assert told == f"{cells[1].name}: a finished cell is made again", "one that fails is named, and the others go on"
+
+
+@pytest.mark.process
+def test_cells_go_to_processes_and_those_that_fail_are_named(study: Path, real: RealGround, tmp_path: Path) -> None:
+    grid = Grid(tmp_path, study, real.tuned_on)
+    assert len(grid.real.source.cohort.visits), "what was read travels to the processes"
+    cells = [Cell("drawn", "demo_convnext", "duplicate", seed, 0.5) for seed in (1, 2)]
+    told = make_grid(grid, cells, processes=2)
+    assert sorted(line.partition(":")[0] for line in told) == [cell.name for cell in cells]
+    assert all("duplicate is there or is not" in line for line in told)
