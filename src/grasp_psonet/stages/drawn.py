@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grasp_psonet.errors import StudyError
+from grasp_psonet.errors import SettingsError, StudyError
 from grasp_psonet.proof import digest
 from grasp_psonet.setting import as_tree
+from grasp_psonet.settings import parse
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -22,11 +23,27 @@ def is_synthetic(job: "Job") -> bool:
 def refuse_other_cohort(job: "Job") -> None:
     """Raises StudyError where the study was drawn with other cohort settings than the ones at hand."""
     before = read_drawn(job.study.folder / NOTE)
-    if before is not None and before.get("settings") != cohort_identity(job):
+    if before is not None and not is_drawn_with(before, job):
         raise StudyError(
             "the drawn cohort in this study was made with other settings (cohort, cohort_seed or severity), or was interrupted"
             "\n  next: `grasp cohort STUDY` draws it again with the settings of now"
         )
+
+
+def is_drawn_with(note: dict[str, Any], job: "Job") -> bool:
+    """Whether the note of a drawn cohort says that the settings of the job drew it.
+
+    A setting that the note does not name came into being later than the cohort; at its default it changes nothing.
+    """
+    drawn = note.get("settings")
+    if not isinstance(drawn, dict):
+        return False
+    try:
+        completed = as_tree(parse(drawn, NOTE))
+    except SettingsError:  # of a version with other settings
+        return False
+    wanted = cohort_identity(job)
+    return {name: completed[name] for name in wanted} == wanted
 
 
 def truth_damage(job: "Job") -> str | None:
