@@ -73,7 +73,9 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
         AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
         OutOfFoldNeeds: {"out_of_fold", "seed", "severity", "split"},
         LearningNeeds: {"evaluate", "seed", "severity", "split"},
-        ExplainNeeds: {"explain", "prune.rule", "prune.end", "prune.remove", "trace.sum_queries"} | machine,
+        ExplainNeeds: {"explain", "seed", "evaluate.replicates", "evaluate.confidence", "trace.sum_queries"}
+        | {"prune.rule", "prune.end", "prune.remove"}
+        | machine,
     }
     assert {kind: set(recorded(needs_of(kind, StudySettings()))) for kind in wanted} == wanted
 
@@ -99,11 +101,11 @@ def test_the_steps_are_in_the_order_of_what_they_read() -> None:
         "prune",
         "retrain",
         "evaluate",
-        "audit",
         "explain",
+        "audit",
         "report",
     )
-    assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "report"]
+    assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "explain", "report"]
 
 
 def test_a_device_that_is_named_is_taken_at_its_word() -> None:
@@ -121,4 +123,4 @@ def test_the_audit_waits_for_no_pruning(tmp_path: Path) -> None:
     }
     assert read["audit"] == ["prepare", "features", "folds", "train baseline"]
     assert read["learning"] == ["prepare", "features", "folds", "train baseline"]
-    assert read["explain"] == ["prepare", "train baseline", "trace"]
+    assert read["explain"] == ["prepare", "features", "folds", "train baseline", "learning", "trace", "evaluate"]
