@@ -1,8 +1,8 @@
 """Deletion and insertion: whether what a map calls important is so to the network (Petsiuk et al. 2018, RISE, section 4.1).
 
 Deletion takes the photo's patches away, the warmest first; insertion puts them back, the warmest first. A map that is right
-makes what speaks for the label fall early and rise early: a small area under the deletion curve, a large one under the insertion
-curve. What counts as small or large depends on network and photo, so the same patches in random order stand beside.
+makes what speaks for the label fall early and rise early: a small area under the deletion curve, a large one under the
+insertion curve. What counts as small or large depends on network and photo, so the same patches in random order stand beside.
 
 Two choices differ from the paper's. The order is of patches, not of pixels: a random order of pixels makes a photo of speckle,
 which a network answers for other reasons than a coarse map's blots. And the curve is of what maps explain (of classes: the
@@ -87,7 +87,7 @@ def _evidence(photo: PhotoInBag, before_CHW: Tensor, after_CHW: Tensor, changed_
     """The evidence of every version [S]: ``after`` where it has changed, ``before`` elsewhere."""
     parts = [
         photo.evidence(torch.where(some_SHW[:, None], after_CHW, before_CHW)).double().cpu()
-        for some_SHW in changed_SHW.split(_TOGETHER)
+        for some_SHW in torch.split(changed_SHW, _TOGETHER)
     ]
     return torch.cat(parts)
 
