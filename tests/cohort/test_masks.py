@@ -9,7 +9,7 @@ from grasp_psonet.cohort.synthetic.photo import OBJECT, draw_photo
 from tests.cohort.test_synthetic_drawing import plan
 
 
-@pytest.mark.parametrize("view", ["forearm_left", "chest", "shin_left"])
+@pytest.mark.parametrize("view", ["forearm_left", "abdomen", "shin_left"])
 @pytest.mark.parametrize("fault", ["none", "background", "colour_cast", "blur"])
 def test_redness_is_drawn_on_the_mask_and_nowhere_else(view: str, fault: str) -> None:
     made = masks_of(plan(view, Lesion(4, 0, 0, 0.4), fault=fault))
@@ -22,14 +22,14 @@ def test_redness_is_drawn_on_the_mask_and_nowhere_else(view: str, fault: str) ->
     assert (made.plaque_HW <= made.skin_HW).all()
 
 
-def test_the_background_is_what_changes_with_the_wall() -> None:
-    plain, loud = plan("forearm_left"), plan("forearm_left", fault="background")
-    made = masks_of(loud)
+@pytest.mark.parametrize("fault", ["none", "background"])
+def test_another_skin_changes_the_photo_where_skin_is(fault: str) -> None:
+    made = masks_of(plan(fault=fault))
+    light, dark = (draw_photo(plan(skin=skin, fault=fault)).astype(float) for skin in ("I", "VI"))
+    change_HW = np.abs(light - dark).mean(axis=2)
     assert 0.05 < made.background.mean() < 0.9
-    assert made.background.mean() > masks_of(plain).background.mean(), "a loud background is seen from farther away"
-    pixels = draw_photo(loud).astype(float)
-    spread = [pixels[where].std() for where in (made.background > 0.99, made.skin_HW > 0.99)]
-    assert spread[0] > spread[1], "checks and stripes lie beside the body"
+    assert change_HW[made.background == 1].max() == 0
+    assert change_HW[made.background == 0].min() > 20
 
 
 def test_a_copy_is_cropped_as_its_photo() -> None:
@@ -56,5 +56,5 @@ def test_another_size_keeps_the_parts(edge_px: int) -> None:
     made = masks_of(plan())
     small = made.resized(edge_px)
     assert small.plaque_HW.shape == (edge_px, edge_px)
-    assert small.plaque_HW.mean() == pytest.approx(made.plaque_HW.mean(), abs=1e-3)
-    assert small.background.mean() == pytest.approx(made.background.mean(), abs=1e-3)
+    assert small.plaque_HW.mean() == pytest.approx(made.plaque_HW.mean(), abs=2e-3)
+    assert small.background.mean() == pytest.approx(made.background.mean(), abs=2e-3)

@@ -29,7 +29,7 @@ def test_patches_go_by_their_heat_and_equal_ones_by_chance() -> None:
 def test_the_order_of_a_ramp_runs_along_it(shape: tuple[int, int]) -> None:
     heat_hw = np.broadcast_to(np.linspace(1, 0, shape[1]), shape)
     column_P = warmest_first(heat_hw, rng()) % 8
-    assert (np.diff(column_P.reshape(8, 8).mean(axis=1)) >= 0).all()
+    assert (np.diff(column_P.clip(1, 6)) >= 0).all(), "but for the ends, where the cells of a coarse map go no farther"
 
 
 def slow_areas(photo, order_P) -> tuple[float, float]:

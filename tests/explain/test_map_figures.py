@@ -105,7 +105,7 @@ def test_without_masks_it_says_so() -> None:
 def test_few_patients_give_no_interval() -> None:
     found = one(map_figures(*tables(num_patients=3), HOW), "plaque_share", RUNS[1], "baseline")
     assert found["value"] > 0
-    assert np.isnan(found["low"])
+    assert pd.isna(found["low"])
     assert "3 patients, 5 needed" in found["why_not"]
 
 

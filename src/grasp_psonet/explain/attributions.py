@@ -19,7 +19,7 @@ from grasp_psonet.explain.settings import OF_CAPTUM, refuse_without_captum
 log = logging.getLogger("grasp_psonet")
 
 _FEWEST_STEPS, _MOST_STEPS = 32, 256  # of the integral
-_TOLERANCE = 0.02  # of what the attributions must sum to
+_TOLERANCE = 0.02  # of the sum of the attributions' sizes
 _TOGETHER = 32  # versions of a photo in one pass of the encoder
 _WINDOWS_ACROSS = 4  # an occluding window is a fourth of the edge
 _STRIDES_A_WINDOW = 2  # and moves by half of itself
@@ -29,8 +29,8 @@ def integrated_gradients(photo: PhotoInBag) -> Tensor:
     """Attribution of every pixel and channel [C, H, W]; they sum to what the photo adds to the evidence for the label of the
     visit beyond a photo of the encoder's mean colour in its place (completeness).
 
-    The integral takes 32 to 256 steps: as many as bring the sum within 2 % of that (or of the evidence itself, if that is
-    more). Where 256 are too few, the log says so.
+    The integral takes 32 to 256 steps: as many as make that hold within 2 % of the sum of the attributions' sizes. Where 256 are
+    too few, the log says so.
     Raises SettingsError without captum.
     """
     method = _captum().IntegratedGradients(photo.evidence)
@@ -45,7 +45,7 @@ def integrated_gradients(photo: PhotoInBag) -> Tensor:
             internal_batch_size=_TOGETHER,
         )[0].detach()
         found = float(attribution_CHW.sum())
-        if abs(found - wanted) <= _TOLERANCE * max(abs(wanted), float(ends_2.abs().max())):
+        if abs(found - wanted) <= _TOLERANCE * max(abs(wanted), float(attribution_CHW.abs().sum())):
             return attribution_CHW
         if num_steps >= _MOST_STEPS:
             told = "integrated gradients of a photo sum to %.3g, wanted %.3g: %d steps are too few for this network"

@@ -46,7 +46,7 @@ def warmest_first(heat_hw: Heat, rng: np.random.Generator) -> Orders:
     pixels = heat_at(heat_hw, edge_px, edge_px)
     size = edge_px // PATCHES_ACROSS
     heat_P = pixels.reshape(PATCHES_ACROSS, size, PATCHES_ACROSS, size).mean(axis=(1, 3)).ravel()
-    return np.lexsort((rng.random(NUM_PATCHES), -heat_P))
+    return np.lexsort((rng.random(NUM_PATCHES), -heat_P.round(9)))  # rounding of sums is no difference
 
 
 def random_orders(num: int, rng: np.random.Generator) -> Orders:

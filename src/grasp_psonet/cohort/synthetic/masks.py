@@ -26,8 +26,8 @@ class PhotoMasks:
         return np.asarray(1 - self.skin_HW)
 
     def resized(self, edge_px: int) -> "PhotoMasks":
-        """The masks of the same photo at another size; the part of the whole photo that each covers stays."""
-        return PhotoMasks(*(_box_resized(mask, edge_px) for mask in (self.plaque_HW, self.skin_HW)))
+        """The masks of the same photo at another size; the part of the whole photo that each covers stays, but for rounding."""
+        return PhotoMasks(*(_resized(mask, edge_px) for mask in (self.plaque_HW, self.skin_HW)))
 
 
 def masks_of(plan: PhotoPlan) -> PhotoMasks:
@@ -44,9 +44,9 @@ def masks_of(plan: PhotoPlan) -> PhotoMasks:
     return PhotoMasks(np.minimum(plaques.cover_HW, skin_HW), skin_HW)
 
 
-def _box_resized(mask_HW: Plane, edge_px: int) -> Plane:
+def _resized(mask_HW: Plane, edge_px: int) -> Plane:
     image = Image.fromarray(np.asarray(mask_HW, np.float32))
-    return np.asarray(image.resize((edge_px, edge_px), Image.Resampling.BOX))
+    return np.asarray(image.resize((edge_px, edge_px), Image.Resampling.BILINEAR))
 
 
 def _cropped(mask_HW: Plane, box: tuple[float, float, float, float]) -> Plane:
