@@ -37,7 +37,7 @@ METHODS = ("gradcam", "integrated_gradients", "occlusion")
 
 def job_of(study: Path, **explain: object) -> Job:
     settings = load(study / "study.yaml")
-    return Job(Study(study), replace(settings, explain=replace(settings.explain, flagged=2, errors=1, **explain)))
+    return Job(Study(study), replace(settings, explain=replace(settings.explain, flagged=1, errors=1, **explain)))
 
 
 def explain(job: Job, folder: Path, chosen: str) -> Path:
@@ -62,9 +62,10 @@ def test_both_runs_are_shown_the_same_photos_and_targets(pruned: Path) -> None:
     keys = ["photo_id", "visit_id", "reason", "method", "target"]
     by_run = [rows[keys].reset_index(drop=True) for _, rows in index.groupby("run", sort=False)]
     pd.testing.assert_frame_equal(*by_run)
-    assert len(by_run[0]) == 3 * len(METHODS)
-    sizes = {Image.open(pruned / name).size for name in index["file"]}
-    assert sizes == {(64, 64)}
+    assert len(by_run[0]) == 2 * len(METHODS)
+    for name in index["file"]:
+        with Image.open(pruned / name) as picture:
+            assert picture.size == (64, 64)
     assert len(set(index["file"])) == len(index)
     heat = index[index["method"] == "gradcam"].pivot_table(index="photo_id", columns="run", values="cam_largest")
     assert (heat["baseline"] != heat[CHOSEN]).any(), "both runs have the same map"
@@ -169,7 +170,7 @@ def test_its_inputs_are_what_it_reads(tiny_demo: Path) -> None:
 def test_masks_are_of_photos_as_drawn_alone(tiny_demo: Path) -> None:
     job = job_of(tiny_demo)
     store = TrainedRun(job).inputs.store
-    known = list(store.index["photo_id"][:40])
+    known = list(store.index["photo_id"][:10])
     assert set(drawn_masks(job, store, known)) == set(known)
     settings = job.settings
     plans = plans_of(draw_tables(settings.cohort, job.outcome, settings.cohort_seed), 64, settings.cohort_seed)

@@ -29,8 +29,8 @@ def integrated_gradients(photo: PhotoInBag) -> Tensor:
     """Attribution of every pixel and channel [C, H, W]; they sum to what the photo adds to the evidence for the label of the
     visit beyond a photo of the encoder's mean colour in its place (completeness).
 
-    The integral takes 32 to 256 steps: as many as make that hold within 2 % of the sum of the attributions' sizes. Where 256 are
-    too few, the log says so.
+    The integral takes 32 to 256 steps: as many as make that hold within 2 % of the sum of the attributions' sizes. Where 256
+    are too few, the log says so.
     Raises SettingsError without captum.
     """
     method = _captum().IntegratedGradients(photo.evidence)
