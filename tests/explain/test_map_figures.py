@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from grasp_psonet.cohort.synthetic.masks import PhotoMasks
-from grasp_psonet.explain.figures import NO_MASK, Resampling, map_figures
+from grasp_psonet.explain.figures import NO_HEAT, NO_MASK, Resampling, map_figures
 from grasp_psonet.explain.heat import PhotoMap
 from grasp_psonet.explain.mass import area_shares, mass_shares
 from grasp_psonet.tables.explain import FAITHFULNESS, MAP_FIGURES, MAPS
@@ -100,6 +100,13 @@ def test_without_masks_it_says_so() -> None:
     assert set(rows["why_not"]) == {NO_MASK}
     assert (rows["num_photos"] == 0).all()
     assert one(figures, "deletion_gain", "baseline")["value"] > 0
+
+
+def test_masks_without_heat_are_told_apart_from_no_masks() -> None:
+    index, faithfulness, patient_of = tables()
+    empty = index.assign(plaque_share=np.nan, background_share=np.nan, cam_largest=0.0)
+    found = one(map_figures(empty, faithfulness, patient_of, HOW), "plaque_share", "baseline")
+    assert (pd.isna(found["value"]), found["why_not"], found["num_left_out"]) == (True, NO_HEAT, len(index) // 2)
 
 
 def test_few_patients_give_no_interval() -> None:

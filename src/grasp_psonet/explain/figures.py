@@ -35,10 +35,13 @@ from grasp_psonet.tables.columns import (
 from grasp_psonet.tables.explain import MAP_FIGURES
 
 NO_MASK = "no mask of the plaques is known"
+NO_HEAT = "no map has heat"
+NOT_MEASURED = "no map has heat, or explain.random_orders is 0"
 _COMPARED = (PLAQUE_SHARE, BACKGROUND_SHARE, DELETION_GAIN, INSERTION_GAIN)
 _AREA_OF = {PLAQUE_AREA: PLAQUE_SHARE, BACKGROUND_AREA: BACKGROUND_SHARE}
 _MASKED = (PLAQUE_SHARE, BACKGROUND_SHARE, PLAQUE_AREA, BACKGROUND_AREA)
 _KEY = [REASON, VISIT_ID, PHOTO_ID]
+_HAS_MASK = "has_mask"
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,8 @@ def map_figures(
         of_reason = table if reason == "all" else table[table[REASON] == reason]
         for method, of_method in of_reason.groupby(METHOD, sort=False):
             for place, value_V in _figures(of_method):
-                rows.append(
-                    {REASON: reason, METHOD: method} | place | _estimate(place[METRIC], value_V, patient_of, how)
-                )
+                why_not = _why_not(place[METRIC], of_method)
+                rows.append({REASON: reason, METHOD: method} | place | _estimate(value_V, why_not, patient_of, how))
     return pd.DataFrame(rows, columns=MAP_FIGURES.names)
 
 
@@ -77,6 +79,7 @@ def _with_gains(maps: pd.DataFrame, faithfulness: pd.DataFrame) -> pd.DataFrame:
     table = maps.merge(faithfulness, on=keys, how="left", validate="one_to_one")
     table[DELETION_GAIN] = table[DELETION_RANDOM] - table[DELETION]
     table[INSERTION_GAIN] = table[INSERTION] - table[INSERTION_RANDOM]
+    table[_HAS_MASK] = table[PLAQUE_AREA].notna()
     for area, share in _AREA_OF.items():
         table[area] = table[area].where(table[share].notna())
     return table
@@ -94,7 +97,7 @@ def _figures(of_method: pd.DataFrame) -> "Iterator[tuple[dict[str, str], pd.Seri
 
 
 def _estimate(
-    metric: str, value_V: "pd.Series[float]", patient_of: Mapping[str, str], how: Resampling
+    value_V: "pd.Series[float]", why_not: str, patient_of: Mapping[str, str], how: Resampling
 ) -> dict[str, Any]:
     known_V = value_V.dropna()
     values = known_V.to_numpy()
@@ -106,6 +109,12 @@ def _estimate(
 
     patients = [patient_of[visit_id] for visit_id in known_V.index.get_level_values(VISIT_ID)]
     resamples = resample_patients(patients, how.replicates, "maps", how.seed)
-    why_not = NO_MASK if metric in _MASKED else "deletion and insertion were not measured"
     numbers = asdict(figure(mean, resamples, how.confidence, why_not))
     return numbers | {NUM_PHOTOS: numbers.pop(NUM_VISITS), NUM_LEFT_OUT: len(value_V) - len(known_V)}
+
+
+def _why_not(metric: str, of_method: pd.DataFrame) -> str:
+    """Why this figure does not exist, should it not."""
+    if metric not in _MASKED:
+        return NOT_MEASURED
+    return NO_HEAT if of_method[_HAS_MASK].any() else NO_MASK
