@@ -9,7 +9,7 @@ from torch import Tensor
 from grasp_psonet.bags.bag import BagBatch, collate
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.explain.attributions import integrated_gradients, occlusion
-from grasp_psonet.explain.heat import map_of_attributions
+from grasp_psonet.explain.heat import map_of_attributions, summed_in_cells
 from grasp_psonet.explain.in_bag import PhotoInBag
 from grasp_psonet.explain.methods import METHODS, map_of
 from grasp_psonet.explain.settings import ExplainSettings, Method
@@ -128,6 +128,19 @@ def test_maps_are_of_what_speaks_for_the_label_alone() -> None:
     made = map_of_attributions(attribution_CHW)
     assert made.largest == 1.5
     assert made.heat_hw.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 64, 64), (3, 70, 33), (1, 16, 17)])
+def test_sums_in_cells_are_sums(shape: tuple[int, int, int]) -> None:
+    attribution_CHW = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    slow_Chw = torch.zeros(shape[0], min(16, shape[1]), min(16, shape[2]), dtype=torch.float64)
+    for row in range(shape[1]):
+        for column in range(shape[2]):
+            at = (row * slow_Chw.shape[1] // shape[1], column * slow_Chw.shape[2] // shape[2])
+            slow_Chw[(slice(None), *at)] += attribution_CHW[:, row, column]
+    found_Chw = summed_in_cells(attribution_CHW)
+    torch.testing.assert_close(found_Chw, slow_Chw)
+    torch.testing.assert_close(found_Chw.sum(), attribution_CHW.sum())
 
 
 def test_every_method_has_its_way() -> None:

@@ -33,7 +33,7 @@ def test_shares_before_and_after_with_the_change() -> None:
 
 def test_each_run_is_told_from_random_order_or_not() -> None:
     section = maps_section(fake_report())
-    assert "Grad-CAM maps of the baseline on 9 photos are better than random order at deletion (+0.31" in section
+    assert "Grad-CAM maps of the baseline on 9 photos are better than random order at deletion, by +0.31" in section
     assert "and not told from random order at insertion" in section
     assert "worse than random order at insertion" in section
     tests = results(fake_report())["maps"]["tests"]
@@ -45,7 +45,7 @@ def test_each_run_is_told_from_random_order_or_not() -> None:
 
 def test_no_interval_gives_no_verdict() -> None:
     unknown = Maps(("gradcam",), (), (MapTest("baseline", "gradcam", 3, Estimate(0.2), Estimate(0.1)),))
-    assert "are without an interval at deletion (+0.20)" in words_of(dataclasses.replace(fake_report(), maps=unknown))
+    assert "are without an interval at deletion, by +0.20" in words_of(dataclasses.replace(fake_report(), maps=unknown))
 
 
 def test_real_photos_without_masks_say_that_nothing_is_known() -> None:
@@ -82,7 +82,8 @@ def test_further_methods_are_named_under_their_pictures() -> None:
     )
     both = dataclasses.replace(report, flagged=(more,), maps=Maps(("gradcam", "occlusion"), (), ()))
     page = Page(render(both))
-    assert "baseline, Occlusion" in page.words()
+    rows = [text for text, around in page.texts if ("class", "blank") in (around[-1][1] or {}).items()]
+    assert "Occlusion" in rows
     assert any("Occlusion map" in (a.get("alt") or "") for _, a in page.elements)
 
 

@@ -5,11 +5,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 Heat = NDArray[np.float64]
+
+_CELLS_ACROSS = 16
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,20 @@ def heat_at(heat_hw: NDArray[np.floating], height_px: int, width_px: int) -> Hea
     return np.clip(np.asarray(image, dtype=np.float64), 0.0, 1.0)
 
 
+def summed_in_cells(attribution_CHW: Tensor) -> Tensor:
+    """Sums [C, h, w] of attributions over the cells of a grid, at most 16 across; their sum stays. Single pixels of a gradient
+    are noise, and too small to be seen."""
+    found = attribution_CHW.detach().cpu()
+    for axis in (1, 2):
+        edge = found.shape[axis]
+        cell = torch.arange(edge) * min(_CELLS_ACROSS, edge) // edge
+        shape = [min(_CELLS_ACROSS, edge) if one == axis else found.shape[one] for one in range(3)]
+        found = found.new_zeros(shape).index_add(axis, cell, found)
+    return found
+
+
 def map_of_attributions(attribution_CHW: Tensor) -> PhotoMap:
-    """The map of attributions of pixels: what speaks for the label once channels are summed; what speaks against it is 0."""
+    """The map of attributions [C, H, W]: what speaks for the label once channels are summed; what speaks against it is 0."""
     speaks_HW = attribution_CHW.detach().double().sum(dim=0).clamp(min=0).cpu().numpy()
     largest = float(speaks_HW.max())
     return PhotoMap(speaks_HW / (largest or 1.0), largest)

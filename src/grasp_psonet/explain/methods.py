@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from grasp_psonet.explain.attributions import integrated_gradients, occlusion
 from grasp_psonet.explain.gradcam import grad_cam, target_layer
-from grasp_psonet.explain.heat import PhotoMap, map_of_attributions
+from grasp_psonet.explain.heat import PhotoMap, map_of_attributions, summed_in_cells
 from grasp_psonet.explain.in_bag import PhotoInBag
 from grasp_psonet.explain.settings import Method
 
@@ -28,6 +28,6 @@ def _gradcam(photo: PhotoInBag) -> PhotoMap:
 
 METHODS: dict[Method, Callable[[PhotoInBag], PhotoMap]] = {
     "gradcam": _gradcam,
-    "integrated_gradients": lambda photo: map_of_attributions(integrated_gradients(photo)),
+    "integrated_gradients": lambda photo: map_of_attributions(summed_in_cells(integrated_gradients(photo))),
     "occlusion": lambda photo: map_of_attributions(occlusion(photo)),
 }
