@@ -68,13 +68,14 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
         TrainNeeds: {"seed", "network", "train", "severity", "split", "photos.edge_px"} | machine,
         TraceNeeds: {"trace", "severity"} | machine,
         PruneNeeds: {"seed", "severity", "split", "trace.sum_queries"}
-        | {f"prune.{name}" for name in ("rule", "end", "remove", "keep_at_least", "cap_per_group", "cap_column")},
+        | {f"prune.{name}" for name in ("rule", "end", "within", "remove", "false_discovery", "keep_at_least")}
+        | {f"prune.{name}" for name in ("cap_per_group", "cap_column")},
         EvaluateNeeds: {"evaluate", "seed", "severity", "split", "prune.k", "prune.controls"},
         AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
         OutOfFoldNeeds: {"out_of_fold", "seed", "severity", "split"},
         LearningNeeds: {"evaluate", "seed", "severity", "split"},
         ExplainNeeds: {"explain", "seed", "evaluate.replicates", "evaluate.confidence", "trace.sum_queries"}
-        | {"prune.rule", "prune.end", "prune.remove"}
+        | {"prune.rule", "prune.end", "prune.remove", "prune.within", "severity", "split"}
         | machine,
     }
     assert {kind: set(recorded(needs_of(kind, StudySettings()))) for kind in wanted} == wanted

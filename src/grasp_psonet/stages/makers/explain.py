@@ -15,6 +15,7 @@ import pandas as pd
 from grasp_psonet import chance
 from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.cohort.synthetic.masks import PhotoMasks
+from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.explain.faithfulness import areas_of, random_orders, warmest_first
 from grasp_psonet.explain.figures import map_figures
 from grasp_psonet.explain.heat import PhotoMap
@@ -28,10 +29,11 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.stages.declared.needs import ExplainNeeds
 from grasp_psonet.stages.makers.drawn_masks import drawn_masks
+from grasp_psonet.stages.makers.prune import compared_photos
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.tables.columns import LOSS, PATIENT_ID, PHOTO_ID, PREDICTED, QUERY_ID, VISIT_ID
+from grasp_psonet.tables.columns import LOSS, PATIENT_ID, PHOTO_ID, PREDICTED, QUERY_ID, SPLIT, VISIT_ID
 from grasp_psonet.tables.dtypes import TEXT
 from grasp_psonet.tables.explain import FAITHFULNESS, MAP_FIGURES, MAPS
 from grasp_psonet.tables.table import Table
@@ -56,14 +58,15 @@ class Wanted:
         return self.photo_id, self.bag.visit_id, self.reason
 
 
-def flagged_photos(own: ExplainNeeds, trace: Path, visits: pd.DataFrame) -> pd.DataFrame:
+def flagged_photos(own: ExplainNeeds, trace: Path, cohort: Cohort) -> pd.DataFrame:
     """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
 
     At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
-    ``trace``: the folder of the scores; ``visits``: those of the train split.
+    ``trace``: the folder of the scores.
     """
     scores = SCORES.read(trace / "scores.parquet")
-    return ranked_photos(scores, visits, own.rules).head(own.explain.flagged)
+    visits = cohort.visits[cohort.visits[SPLIT] == "train"]
+    return ranked_photos(scores, compared_photos(cohort, own), visits, own.rules).head(own.explain.flagged)
 
 
 def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path, evaluation: Path) -> None:
@@ -99,7 +102,7 @@ def wanted_photos(own: ExplainNeeds, run: TrainedRun, trace: Path) -> list[Wante
     bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
     by_loss = kept_queries(run, trace).sort_values([LOSS, QUERY_ID], ascending=[False, True])
     worst_errors = by_loss.head(own.explain.errors)
-    flagged = flagged_photos(own, trace, run.visits_of("train"))
+    flagged = flagged_photos(own, trace, run.job.cohort)
     # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
     wanted = [
         ("flagged", photo_id, bags[visit_id], bags[visit_id].label)
