@@ -121,18 +121,15 @@ def number_or_none(value: float | None) -> float | None:
 def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[data.ShownMap]]:
     """The maps of the photos that have them for this reason, by a column of the index: first the baseline's by the first
     method, then the others, method by method."""
-    folder, order = job.study.explanations, list(job.settings.explain.methods)
+    folder, methods = job.study.explanations, ["", *job.settings.explain.methods]
     index = MAPS.read(folder / "index.parquet")
-    rows = index[index[REASON] == reason].sort_values(
-        METHOD,
-        key=lambda methods: methods.map(lambda method: order.index(method) if method in order else 0),
-        kind="stable",
-    )
+    rows = index[index[REASON] == reason].assign(**{METHOD: index[METHOD].fillna("")})  # empty: of precomputed features
+    rows = rows.sort_values(METHOD, key=lambda names: names.map(methods.index), kind="stable")
     found: dict[str, list[data.ShownMap]] = {}
     for row in rows.to_dict("records"):
         shown = data.ShownMap(
             run=row[RUN],
-            method="" if pd.isna(row[METHOD]) else row[METHOD],
+            method=row[METHOD],
             picture=None if pd.isna(row[FILE]) else (folder / row[FILE]).read_bytes(),
             largest=number_or_none(row[CAM_LARGEST]),
             plaque_share=number_or_none(row[PLAQUE_SHARE]),
