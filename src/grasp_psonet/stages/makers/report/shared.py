@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from grasp_psonet.files import read_json
-from grasp_psonet.report import data
+from grasp_psonet.report.diagnosed import Diagnosis, SharedTrait, ShownPhoto
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.diagnose import DIAGNOSIS
 from grasp_psonet.stages.makers.report.gallery import number_or_none, thumbnails_of
@@ -39,14 +39,14 @@ from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
 _MOST_TRAITS = 10
 
 
-def diagnosis_of(job: Job) -> data.Diagnosis:
+def diagnosis_of(job: Job) -> Diagnosis:
     """The diagnosis with the first findings, and the pictures of those that have a gallery."""
     folder = job.study.diagnosis
     told = read_json(folder / DIAGNOSIS)
     found = FINDINGS.read(folder / "findings.parquet")
     photos = FINDING_PHOTOS.read(folder / "photos.parquet")
     thumbnails = thumbnails_of(job, photos[PHOTO_ID])
-    return data.Diagnosis(
+    return Diagnosis(
         diagnosis=told["diagnosis"],
         in_words=told["in_words"],
         evidence=tuple(told["evidence"]),
@@ -60,8 +60,8 @@ def diagnosis_of(job: Job) -> data.Diagnosis:
     )
 
 
-def _trait(row: dict[Any, Any], photos: pd.DataFrame, thumbnails: dict[str, bytes]) -> data.SharedTrait:
-    return data.SharedTrait(
+def _trait(row: dict[Any, Any], photos: pd.DataFrame, thumbnails: dict[str, bytes]) -> SharedTrait:
+    return SharedTrait(
         words=row[WORDS],
         strength=row[STRENGTH],
         kind=row[KIND],
@@ -81,7 +81,7 @@ def _trait(row: dict[Any, Any], photos: pd.DataFrame, thumbnails: dict[str, byte
         class_share_val=number_or_none(row[CLASS_SHARE_VAL]),
         other_share_val=number_or_none(row[OTHER_SHARE_VAL]),
         photos=tuple(
-            data.ShownPhoto(
+            ShownPhoto(
                 photo[PHOTO_ID],
                 photo[VISIT_ID],
                 thumbnails.get(photo[PHOTO_ID]),
