@@ -98,8 +98,8 @@ def chosen(scope: Scope, cohorts: tuple[PlantedCohort, ...]) -> tuple[PlantedCoh
 
 
 def row_of(one: Known, cohort: PlantedCohort, flagged: Iterable[str]) -> dict[str, Any]:
-    """What was found of these flagged photos. ``planted_share_of_first``: of those that carry the first finding, how many bear the
-    planted fault."""
+    """What was found of these flagged photos. ``planted_share_of_first``: of those that carry the first finding, how many bear
+    the planted fault."""
     ids = list(flagged)
     found = one.findings(ids)
     is_flagged_P = np.isin(one.described.photo_ids, np.asarray(ids, dtype=object))

@@ -1,4 +1,4 @@
-"""The diagnosis as the report shows it (see ``data``): what is wrong, the traits that flagged photos share, and their photos."""
+"""The diagnosis as the report shows it (see ``data``): what is wrong, what the flagged photos share, and photos of it."""
 
 from dataclasses import dataclass
 from typing import Literal
