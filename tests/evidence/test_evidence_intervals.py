@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from grasp_psonet.evidence.intervals import MIN_PATIENTS, estimate_of, figure, resample_patients
+from grasp_psonet.evidence.intervals import (
+    MIN_PATIENTS,
+    Replicated,
+    estimate_of,
+    figure,
+    replicated,
+    resample_patients,
+)
+from grasp_psonet.evidence.settings import IntervalRule
+
+PERCENTILE, BCA = (IntervalRule(0.95, method) for method in ("percentile", "bca"))
 
 
 def mean_of(value_V: np.ndarray):
@@ -29,7 +39,7 @@ def test_bootstrap_spread_equals_the_cluster_robust_standard_error() -> None:
 
 def test_percentile_interval_of_a_mean_equals_the_normal_one() -> None:
     patient_ids, value_V = clustered(num_patients=80, visits_each=3, seed=2)
-    found = figure(mean_of(value_V), resample_patients(patient_ids, 20_000, 5), 0.95, "")
+    found = figure(mean_of(value_V), resample_patients(patient_ids, 20_000, 5), PERCENTILE, "")
     error = value_V.reshape(80, 3).mean(axis=1).std() / np.sqrt(80)
     assert found.value == pytest.approx(value_V.mean())
     assert found.low == pytest.approx(value_V.mean() - 1.96 * error, abs=0.1 * error)
@@ -55,9 +65,9 @@ def test_resamples_are_named_by_their_key() -> None:
 def test_paired_difference_of_a_shifted_run_has_no_width() -> None:
     patient_ids, value_V = clustered(30, 2)
     resamples = resample_patients(patient_ids, 500, 0)
-    shifted_R, plain_R = mean_of(value_V + 0.25)(resamples.weight), mean_of(value_V)(resamples.weight)
-    paired = estimate_of(0.25, shifted_R - plain_R, resamples, 0.95, "")
-    alone = estimate_of(0.0, plain_R, resamples, 0.95, "")
+    shifted, unshifted = (replicated([mean_of(value_V + by)], resamples) for by in (0.25, 0.0))
+    paired = estimate_of(shifted - unshifted, resamples, PERCENTILE, "")
+    alone = estimate_of(unshifted, resamples, PERCENTILE, "")
     assert paired.low == pytest.approx(0.25)
     assert paired.high == pytest.approx(0.25)
     assert alone.high - alone.low > 0.1
@@ -67,21 +77,22 @@ def test_replicates_without_the_figure_are_left_out_and_counted() -> None:
     resamples = resample_patients([str(i) for i in range(10)], 100, 0)
     value_R = np.arange(100.0)
     value_R[:30] = np.nan
-    found = estimate_of(50.0, value_R, resamples, 0.9, "")
+    all_P = np.arange(10.0)
+    found = estimate_of(Replicated(50.0, value_R, all_P), resamples, IntervalRule(0.9, "percentile"), "")
     assert found.num_replicates == 70
     assert found.low == pytest.approx(np.quantile(np.arange(30, 100), 0.05))
     value_R[:60] = np.nan
-    rarely = estimate_of(50.0, value_R, resamples, 0.9, "")
+    rarely = estimate_of(Replicated(50.0, value_R, all_P), resamples, IntervalRule(0.9, "percentile"), "")
     assert (rarely.value, rarely.low, rarely.why_not) == (50.0, None, "no interval: exists in 40 of 100 replicates")
 
 
 def test_too_few_patients_have_a_value_but_no_interval() -> None:
     few = resample_patients([str(i % (MIN_PATIENTS - 1)) for i in range(40)], 100, 0)
-    found = figure(mean_of(np.arange(40.0)), few, 0.95, "")
+    found = figure(mean_of(np.arange(40.0)), few, PERCENTILE, "")
     assert (found.value, found.low, found.high) == (19.5, None, None)
     assert "no interval" in found.why_not
 
 
 def test_nothing_has_no_figure() -> None:
-    found = figure(mean_of(np.zeros(0)), resample_patients([], 10, 0), 0.95, "no visits")
+    found = figure(mean_of(np.zeros(0)), resample_patients([], 10, 0), PERCENTILE, "no visits")
     assert (found.value, found.low, found.why_not) == (None, None, "no visits")

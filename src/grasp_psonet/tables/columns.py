@@ -114,6 +114,7 @@ NUM_PATIENTS: Final = "num_patients"
 NUM_DISAGREEMENTS: Final = "num_disagreements"
 NUM_LEFT_OUT: Final = "num_left_out"
 NUM_REPLICATES: Final = "num_replicates"
+INTERVAL: Final = "interval"
 WHY_NOT: Final = "why_not"
 
 # audit

@@ -40,7 +40,8 @@ NUM_DISAGREEMENTS = Column(c.NUM_DISAGREEMENTS, INT, "visits on which the reader
 NUM_LEFT_OUT = Column(c.NUM_LEFT_OUT, INT, "visits of the group left out because a reader did not read them", "from 0")
 REPLICATES = (
     Column(c.NUM_REPLICATES, INT, "bootstrap replicates in which the figure exists", "from 0"),
-    Column(c.WHY_NOT, TEXT, "why there is no figure or no interval; empty where there is"),
+    Column(c.INTERVAL, TEXT, "how the interval was made; empty where there is none", "percentile, bca"),
+    Column(c.WHY_NOT, TEXT, "why there is no figure, no interval, or not the one of `evaluate.interval`; else empty"),
 )
 _NUMBERS = (*INTERVAL, NUM_VISITS, NUM_PATIENTS, NUM_LEFT_OUT, *REPLICATES)
 
