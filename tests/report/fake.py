@@ -127,7 +127,7 @@ def subgroups() -> tuple[Subgroup, ...]:
     )
     absent = Estimate(None, why_not="no severe visit")
     return tuple(
-        Subgroup(column, group, "Reader 1", visits, patients, *[around(*e) if e else absent for e in pair])
+        Subgroup(column, group, "Reader 1", visits, patients, "auc", *[around(*e) if e else absent for e in pair])
         for column, group, visits, patients, *pair in rows
     )
 

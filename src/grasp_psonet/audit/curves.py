@@ -14,7 +14,14 @@ from grasp_psonet.audit.rankings import KNOWS_SECOND_READING, RANKINGS
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.audit.simple_rivals import within_class
 from grasp_psonet.evidence.calibration import calibration_error
-from grasp_psonet.evidence.intervals import Estimate, Replicated, Resamples, estimate_of, replicated_of, resample_patients
+from grasp_psonet.evidence.intervals import (
+    Estimate,
+    Replicated,
+    Resamples,
+    estimate_of,
+    replicated_of,
+    resample_patients,
+)
 from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule
 from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_DIFFERENCES, AUDIT_SUMMARY
 from grasp_psonet.tables.columns import (

@@ -24,7 +24,9 @@ class EvaluateSettings:
 
     replicates: int = setting(1000, "patient-clustered bootstrap replicates")
     confidence: float = setting(0.95, "coverage of the intervals")
-    interval: Method = setting("percentile", "intervals from percentiles of the replicates, or corrected for bias and skew")
+    interval: Method = setting(
+        "percentile", "intervals from percentiles of the replicates, or corrected for bias and skew"
+    )
     min_gain_se: float = setting(
         1.0,
         "standard errors by which validation AUC must beat the baseline's before a pruning is chosen (0: any gain)",

@@ -9,9 +9,11 @@ import pandas as pd
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import StageError
+from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.files import read_json, write_json
 from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.pruning.controls import loss_control, random_control
+from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
 from grasp_psonet.pruning.ranking import units_of
 from grasp_psonet.pruning.selection import select
@@ -20,7 +22,7 @@ from grasp_psonet.stages.declared.needs import PruneNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import OVERLAP
 from grasp_psonet.stages.names import KeepList
-from grasp_psonet.tables.columns import QUERY_ID, SPLIT, VISIT_ID
+from grasp_psonet.tables.columns import QUERY_ID, SPLIT, VISIT_ID, WARNING
 from grasp_psonet.tables.traces import KEEP_LIST, PHOTO_LOSSES, SCORES
 
 log = logging.getLogger("grasp_psonet")
@@ -48,6 +50,9 @@ def make_pruning(folder: Path, own: PruneNeeds, k: K, trace: Path, cohort: Cohor
     keep = select(scores, photos, visits, count, own.rules)
     overlap = overlap_table({count: keep}, num_rankings(own.rules.rule, scores[QUERY_ID].nunique()))
     _write(folder, keep, overlap.assign(fraction=_fraction(k)), cohort, own.outcome)
+    by_group = removal_by_group(keep, photos, visits, own.outcome, EvaluateSettings(), own.seed)
+    for warning in by_group.loc[by_group[WARNING] != "", WARNING]:
+        log.warning("  %s", warning)
 
 
 def refuse_same_lists(prune: PruneSettings, cohort: Cohort) -> None:

@@ -1,0 +1,12 @@
+"""How much of the benchmark is made, and where it lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Scope:
+    """``folder`` keeps what a part wants to read again. ``is_quick``: a few small cases, which show that everything runs."""
+
+    folder: Path
+    is_quick: bool = False
