@@ -71,6 +71,7 @@ def test_every_stage_leaves_its_tables(tiny_demo: Path) -> None:
         "runs/cosine-k3/metrics.json",
         "runs/cosine-k3-random/metrics.json",
         "evaluation/figures.parquet",
+        "evaluation/removal.parquet",
         "audit/visits.parquet",
         "audit/curve.parquet",
         "explain/index.parquet",

@@ -59,6 +59,10 @@ def results(report: ReportData) -> dict[str, Any]:
     for confusion, plain in zip(report.confusions, tree["confusions"], strict=True):
         plain.update(_confusion_shares(confusion))
     tree["comparisons"] = _comparisons(report)
+    tree["removal_warnings"] = [
+        {"run": run, "is_chosen": run == report.chosen, "warnings": list(warnings)}
+        for run, warnings in sorted(report.removal_warnings.items(), key=lambda item: item[0] != report.chosen)
+    ]
     for rate in tree["removal"]:
         rate["rate"] = _ratio(rate["removed"], rate["photos"])
     if report.truth is not None:

@@ -33,10 +33,9 @@ def summary(job: Job) -> str:
         lines.append(
             f"chosen k = {chosen['k']}: {chosen['removed']} of {numbers['train_photos']} photos removed ({share:.1f} %)"
         )
-    lines += [f"warning: {text}" for text in numbers["removal_warnings"].get(chosen["name"], [])]
-    for name, warnings in numbers["removal_warnings"].items():
-        if name != chosen["name"]:
-            lines.append(f"warning of {name}, not chosen: {'; '.join(warnings)}")
+    for entry in numbers["removal_warnings"]:
+        of = "what was removed" if entry["is_chosen"] else f"{entry['run']}, not chosen"
+        lines += [f"warning of {of}: {text}" for text in entry["warnings"]]
     for arm in numbers["arms"]:
         words = [
             f"{arm['name']:>24}  removed {arm['removed']:>5}  validation {_word(main)} {_shown(arm[val_column(main)])}"
