@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm, t
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.intervals import resample_patients
@@ -21,7 +22,7 @@ def cohort(num_patients: int = 30, seed: int = 0) -> tuple[pd.DataFrame, pd.Data
             "visit_id": [f"v{number:02d}" for number in range(len(patient))],
             "patient_id": [f"p{number:02d}" for number in patient],
             "severity_reader1": pd.array(rng.integers(0, 3, len(patient)), dtype="Int64"),
-            "fitzpatrick": np.array(["I", "II", "V", None], dtype=object)[patient % 4],
+            "fitzpatrick": np.array(["I", "II", "V", None], dtype=object)[patient // 2 % 4],
             "sex": np.array(["female", "male"])[patient % 2],
             "age": (20 + patient).astype(str),
             "clinic": np.array(["north", "south", "west"])[patient % 3],
@@ -98,11 +99,11 @@ def test_intervals_equal_a_loop_over_drawn_patients() -> None:
         shares.append(share)
         ratios.append(share / rest)
     row = row_of(table, "sex", "female")
-    # 15 patients are female and 2 groups are looked at: the widened tails of (1 - 0.95) / 2 and of half that
-    assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(shares, [0.01321, 0.98679])), abs=1e-3)
-    assert (row["ratio_low"], row["ratio_high"]) == pytest.approx(
-        tuple(np.quantile(ratios, [0.0049, 0.9951])), abs=0.03
-    )
+    # 15 patients are female and 15 male, and two groups are looked at
+    share_tail, ratio_tail = (norm.cdf(-np.sqrt(15 / 14) * t.ppf(1 - at / 2, 14)) for at in (0.05, 0.025))
+    assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(shares, [share_tail, 1 - share_tail])))
+    wanted = np.quantile(ratios, [ratio_tail, 1 - ratio_tail])
+    assert (row["ratio_low"], row["ratio_high"]) == pytest.approx(tuple(wanted), rel=0.01)
 
 
 @pytest.mark.parametrize(("times", "is_warned"), [(1.0, False), (6.0, True)])
