@@ -8,6 +8,7 @@ python -m benchmarks.evidence --quick               a few small cases: shows tha
 import argparse
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
             path.write_text(json.dumps(make(scope), indent=1) + "\n", encoding="utf-8")
         if path.exists():
             figures |= json.loads(path.read_text(encoding="utf-8"))
+    # a result file names no place of this machine
+    sys.argv[1:] = ["FOLDER" if word == str(words.folder) else word for word in sys.argv[1:]]
     write_result("evidence-quick" if words.quick else "evidence", figures)
 
 
