@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from grasp_psonet.evidence.choose import choose_k, gain_standard_error
+from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged, parse
@@ -178,7 +178,8 @@ def chosen_rows(table: pd.DataFrame, arm: str, control: str = "", min_gain_se: f
         own = of_seed[(of_seed["arm"] == BASELINE) | ((of_seed["arm"] == arm) & (of_seed["control"] == control))]
         ks = [int(k) for k in own["k"]]
         aucs, errors = (dict(zip(ks, own[name].tolist(), strict=True)) for name in ("val", "val_gain_se"))
-        rows[seed] = own.set_index("k", drop=False).loc[choose_k(aucs, errors, min_gain_se)]
+        candidates = {str(k): Candidate(k, aucs[k], errors[k]) for k in sorted(ks)}
+        rows[seed] = own.set_index("k", drop=False).loc[int(choose(candidates, min_gain_se))]
     return pd.DataFrame(rows).T.infer_objects()
 
 

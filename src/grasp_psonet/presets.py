@@ -78,7 +78,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "optimizer": {"kind": "adam", "lr": 1e-6, "weight_decay": 1e-4},
         },
         "trace": {"formula": "paper", "errors": "kept", "counting": "checkpoints"},
-        "prune": {"rule": "each", "k": [100, 200, 300, 400, 500]},
+        "prune": {"rule": "each", "within": "none", "k": [100, 200, 300, 400, 500]},
         "evaluate": {"min_gain_se": 0.0},
         "audit": {"model": "paper", "ranking": "largest", "formula": "paper"},
     },

@@ -9,7 +9,7 @@ from sklearn.preprocessing import label_binarize
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.agreement import reader_agreement
-from grasp_psonet.evidence.choose import choose_k, gain_standard_error
+from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split
 from grasp_psonet.evidence.settings import EvaluateSettings
 
@@ -178,6 +178,15 @@ def test_validation_auc_is_of_validation_alone(runs) -> None:
     assert figure_of_split(table.iloc[:0], OUTCOME) is None
 
 
+def choose_k(
+    val_by_k: dict[int, float | None], se_by_k: dict[int, float | None] | None = None, min_se: float = 0, sign: int = 1
+) -> int:
+    """The k that ``choose`` follows among runs named by their k."""
+    ses = se_by_k or {}
+    candidates = {str(k): Candidate(k, val_by_k[k], ses.get(k)) for k in sorted(val_by_k)}
+    return int(choose(candidates, min_se, sign))
+
+
 def test_k_is_the_best_on_validation_and_ties_go_to_the_smaller() -> None:
     paper = {0: 0.85, 100: 0.814, 200: 0.826, 300: 0.892, 400: 0.787, 500: 0.766}  # paper, section 4 (k = 0 assumed)
     assert choose_k(paper) == 300
@@ -185,6 +194,13 @@ def test_k_is_the_best_on_validation_and_ties_go_to_the_smaller() -> None:
     assert choose_k({200: 0.95, 0: 0.9, 100: 0.95}) == 100
     assert choose_k({0: 0.5, 100: None, 200: float("nan")}) == 0
     assert choose_k({0: None, 100: None}) == 0
+    lists = {
+        "baseline": Candidate(0, 0.5),
+        "pattern": Candidate(7, 0.9),
+        "seven": Candidate(7, 0.9),
+        "six": Candidate(6, 0.8),
+    }
+    assert choose(lists) == "pattern", "two lists may take equally many"
     with pytest.raises(EvidenceError, match="baseline"):
         choose_k({100: 0.9})
 

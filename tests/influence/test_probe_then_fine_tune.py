@@ -96,11 +96,18 @@ def test_the_encoder_stands_in_the_probe_and_all_move_afterwards(tmp_path: Path)
     assert trajectory.optimizer.at(5).lr_scale("head.0.weight") == 2.0
 
 
-def test_resumed_anywhere_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("save_every_s", [0.0, float("inf")])
+def test_resumed_anywhere_it_ends_with_the_same_bytes(
+    save_every_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _fit(tmp_path / "whole")
-    for stop_after in (1, 2, 3):
+    monkeypatch.setattr("grasp_psonet.training.fit.SAVE_EVERY_S", save_every_s)
+    saved = []
+    for stop_after in (1, 2, 3, 4):
         with pytest.raises(_StoppedError):
             _fit(tmp_path / "stopped", stop_after)
+        saved.append(len(list((tmp_path / "stopped/steps").iterdir())))
+    assert saved == ([1, 2, 3, 4] if save_every_s == 0 else [1, 2, 3, 3]), "1 is best, 2 ends the probe"
     _fit(tmp_path / "stopped")
     assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "whole")
 

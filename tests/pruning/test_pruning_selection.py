@@ -61,6 +61,20 @@ def slow_choice(scores: pd.DataFrame, k: int, end: str) -> set[str]:
     return union
 
 
+def slow_removal(scores: pd.DataFrame, k: int, end: str) -> set[str]:
+    """The first k of one ranking that may leave, one photo at a time: every visit keeps one."""
+    (rows,) = [rows for _, rows in scores.groupby("query_id")]
+    strength = {"harmful": -rows["score"], "helpful": rows["score"], "largest": rows["score"].abs()}[end]
+    ranked = sorted(zip(-strength, rows["photo_id"], rows["visit_id"], strict=True))
+    left = rows.groupby("visit_id").size().to_dict()
+    gone: set[str] = set()
+    for minus_strength, photo_id, visit_id in ranked:
+        if minus_strength < 0 and len(gone) < k and left[visit_id] > 1:
+            left[visit_id] -= 1
+            gone.add(photo_id)
+    return gone
+
+
 def removed(keep: pd.DataFrame) -> set[str]:
     return set(keep.loc[~keep["kept"], "photo_id"])
 
@@ -76,7 +90,8 @@ def test_all_errors_together_are_one_query_of_summed_scores(seed: int, end: str,
     scores, photos, visits = study(seed)
     keep = select(scores, photos, visits, k, PruneSettings(end=end, rule="together"))
     summed = scores.groupby(["photo_id", "visit_id"])["score"].sum().reset_index().assign(query_id="all")
-    assert chosen(keep) == slow_choice(summed, k, end)
+    assert chosen(keep) >= slow_choice(summed, k, end)
+    assert removed(keep) == slow_removal(summed, k, end), "the next in line leaves for one that is kept after all"
     assert k > 3 or chosen(keep) != slow_choice(scores, k, end), "the union would pass as well"
     assert all("all errors together" in reason for reason in keep.loc[~keep["kept"], "reason"])
 
@@ -127,7 +142,7 @@ def test_the_score_of_a_keep_list_is_what_photos_leave_by(end: str, rule: str, u
         assert 0 < was_chosen.sum() < len(keep)
         assert key[was_chosen].max() <= key[~was_chosen].min()
 
-    ranked = ranked_photos(scores, visits, settings)
+    ranked = ranked_photos(scores, photos, visits, settings)
     everything = keep.assign(key=key).sort_values(["key", "photo_id"])
     has_strength = (strength.max(axis=1) > 0)[everything[f"{unit}_id"]].to_numpy()
     pd.testing.assert_frame_equal(ranked, everything.loc[has_strength, list(ranked.columns)].reset_index(drop=True))
@@ -137,7 +152,7 @@ def test_without_queries_there_is_no_score() -> None:
     scores, photos, visits = study(0)
     keep = select(scores.iloc[:0], photos, visits, 5, PLAIN)
     assert keep[["score", "min_score"]].isna().all(axis=None)
-    assert ranked_photos(scores.iloc[:0], visits, PLAIN).empty
+    assert ranked_photos(scores.iloc[:0], photos, visits, PLAIN).empty
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -225,6 +240,36 @@ def test_no_group_loses_more_than_its_cap(unit: str) -> None:
         both = left.index.intersection(capped.index)
         assert len(both) > 0
         assert (left[both] <= capped[both]).all(), "a more harmful photo stayed than one that left"
+
+
+@pytest.mark.parametrize("rule", ["together", "each"])
+def test_what_a_whole_group_has_in_common_ranks_no_photo(rule: Rule) -> None:
+    scores, photos, visits = study(7, num_visits=24)
+    photos = photos.assign(group=photos["visit_id"].map(visits.set_index("visit_id")["severity_reader1"]).astype(str))
+    settings = PruneSettings(rule=rule, within="class")
+    once = select(scores, photos, visits, 9, settings)
+    of_group = photos.set_index("photo_id")["group"].astype(int)
+    moved = scores.assign(score=scores["score"] - scores["photo_id"].map(of_group) * 50.0)
+    assert removed(select(moved, photos, visits, 9, settings)) == removed(once)
+    plain = select(moved, photos.drop(columns="group"), visits, 9, settings)
+    assert set(of_group[list(removed(plain))]) == {2}, "compared with all, the group itself is what is most harmful"
+    assert len(set(of_group[list(removed(once))])) > 1
+    if rule == "together":
+        summed = scores.groupby("photo_id")["score"].sum()
+        wanted = summed - summed.groupby(of_group).transform("median")
+        assert np.allclose(once.set_index("photo_id")["score"].fillna(wanted), wanted[once["photo_id"]])
+
+
+def test_a_capped_place_goes_to_the_next_in_line() -> None:
+    scores, photos, visits = study(5, num_visits=24)
+    of_one = scores["visit_id"].map(visits.set_index("visit_id")["fitzpatrick"]) == "I"
+    scores["score"] -= np.where(of_one, 10.0, 0.0)
+    settings = PruneSettings(cap_per_group=0.25, cap_column="fitzpatrick")
+    keep = select(scores, photos, visits, 16, settings)
+    assert (keep["reason"] == "kept: cap on fitzpatrick").any()
+    assert len(removed(keep)) == 16
+    everything = select(scores, photos, visits, 1000, settings)
+    assert len(removed(everything)) < 1000, "where no more may leave, fewer do"
 
 
 def test_broken_scores_are_told() -> None:

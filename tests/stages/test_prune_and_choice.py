@@ -96,8 +96,9 @@ def test_the_baseline_has_no_gain_over_itself(drawn: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(evaluate, "gain_standard_error", counted)
     own = needs_of(EvaluateNeeds, job.settings)
-    choice = evaluate.choice_of_k(own, job.keep_lists(), runs, job.cohort.visits)
-    assert choice["gain_se_by_k"] == {"0": None, "2": None, "4": 0.01}
+    choice = evaluate.choice_of_run(own, job.keep_lists(), runs, job.cohort.visits)
+    assert choice["gain_se_by_run"] == {BASELINE: None, named[2]: None, named[4]: 0.01}
+    assert choice["k_by_run"] == {BASELINE: 0, named[2]: 2, named[4]: 4}
     assert asked == [False]
 
 

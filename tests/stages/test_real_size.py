@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.long, pytest.mark.real_size]
 
 def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
     study = tmp_path / "study"
-    sizes = {"edge_px": 224, "num_patients": 4, "num_visits": 5, "num_views": 2, "val_visits": 2, "test_visits": 1}
+    sizes = {"edge_px": 224, "num_patients": 4, "num_visits": 5, "num_views": 1, "val_visits": 2, "test_visits": 1}
     words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
     words += ["--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"]
     words += ["--train.epochs", "1", "--prune.k", "[]", "--evaluate.replicates", "10"]

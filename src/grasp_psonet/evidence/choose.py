@@ -1,6 +1,7 @@
-"""The number k of photos to prune, chosen on validation alone, with the noise of validation taken into account."""
+"""The pruning to follow, if any, chosen on validation alone, with the noise of validation taken into account."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,33 +15,39 @@ from grasp_psonet.evidence.intervals import replicated, resample_patients, why_n
 from grasp_psonet.tables.columns import LABEL, PATIENT_ID, SPLIT
 
 
-def choose_k(
-    val_by_k: Mapping[int, float | None],
-    gain_se_by_k: Mapping[int, float | None] | None = None,
-    min_gain_se: float = 0.0,
-    sign: int = 1,
-) -> int:
-    """The k with the best figure on validation (of classes: the highest AUC); equal ones go to the smaller k, so pruning must
-    win to be chosen. ``sign``: 1 where higher is better, -1 where lower is.
+@dataclass(frozen=True)
+class Candidate:
+    """A run to choose among: how many photos its keep list takes (0: the baseline), its figure on validation, and the standard
+    error of its gain over the baseline there; None where they do not exist."""
 
-    Its gain over the baseline must exceed ``min_gain_se`` standard errors of that paired gain (``gain_se_by_k``), or 0 is
-    chosen: the best of several trainings beats the first by chance alone. ``val_by_k`` must hold k = 0, the baseline. A k
-    whose figure is None (not estimable) is not eligible. 0 is chosen where nothing speaks for pruning: no k is eligible, the
-    baseline's own is None, or a standard error is asked for and does not exist. Raises EvidenceError without k = 0.
+    k: int
+    val: float | None
+    gain_se: float | None = None
+
+
+def choose(candidates: Mapping[str, Candidate], min_gain_se: float = 0.0, sign: int = 1) -> str:
+    """The run with the best figure on validation (of classes: the highest AUC); equal ones go to the smaller k, then to the
+    first, so pruning must win to be chosen. ``sign``: 1 where higher is better, -1 where lower is.
+
+    Its gain over the baseline must exceed ``min_gain_se`` standard errors of that paired gain, or the baseline is chosen: the
+    best of several trainings beats the first by chance alone. The first candidate must be the baseline (k = 0). One whose
+    figure is not estimable is not eligible. The baseline is chosen where nothing speaks for pruning: no other is eligible, its
+    own figure does not exist, or a standard error is asked for and does not exist. Raises EvidenceError without a baseline.
     """
-    if 0 not in val_by_k:
+    baseline = next(iter(candidates), None)
+    if baseline is None or candidates[baseline].k != 0:
         raise EvidenceError(
-            f"k is to be chosen among {sorted(val_by_k)}, without the baseline (k = 0)"
+            f"a pruning is to be chosen among {list(candidates)}, without the baseline (k = 0)"
             "\n  next: train the baseline first"
         )
-    eligible = {k: sign * value for k, value in val_by_k.items() if value is not None and value == value}
-    if 0 not in eligible:
-        return 0
-    best = min(eligible, key=lambda k: (-eligible[k], k))
-    if not best or not min_gain_se:
+    eligible = {name: sign * one.val for name, one in candidates.items() if one.val is not None and one.val == one.val}
+    if baseline not in eligible:
+        return baseline
+    best = min(eligible, key=lambda name: (-eligible[name], candidates[name].k))
+    if best == baseline or not min_gain_se:
         return best
-    gain_se = (gain_se_by_k or {}).get(best)
-    return best if gain_se is not None and eligible[best] - eligible[0] > min_gain_se * gain_se else 0
+    gain_se = candidates[best].gain_se
+    return best if gain_se is not None and eligible[best] - eligible[baseline] > min_gain_se * gain_se else baseline
 
 
 def gain_standard_error(

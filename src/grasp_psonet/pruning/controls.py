@@ -7,7 +7,7 @@ from grasp_psonet.chance import generator
 from grasp_psonet.errors import StageError
 from grasp_psonet.pruning.selection import cap_groups
 from grasp_psonet.pruning.settings import PruneSettings
-from grasp_psonet.tables.columns import KEPT, LOSS, PHOTO_ID, VISIT_ID
+from grasp_psonet.tables.columns import GROUP, KEPT, LOSS, PHOTO_ID, VISIT_ID
 from grasp_psonet.tables.traces import KEEP_LIST
 
 
@@ -26,6 +26,24 @@ def random_control(keep: pd.DataFrame, seed: int, k: int) -> pd.DataFrame:
     return _list_of(keep, removed, "random control")
 
 
+def class_control(
+    keep: pd.DataFrame, photos: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings, seed: int
+) -> pd.DataFrame:
+    """Removes from every class as many photos as ``keep`` does, drawn at random from all its visits (keyed by seed and class).
+
+    It keeps the class mix of the pruning and no other likeness to it: where a pruning gains by thinning out a class, this one
+    gains too. ``photos`` has photo_id and group, the class. ``remove: photo`` leaves every visit ``keep_at_least``; no group
+    of the cap column loses more than the cap.
+    """
+    keep = keep.sort_values(PHOTO_ID).reset_index(drop=True)
+    group = keep[PHOTO_ID].map(photos.set_index(PHOTO_ID)[GROUP])
+    budget = _Budget(keep, visits, settings)
+    for name, members in keep.groupby(group):
+        drawn = generator(seed, "class control", str(name)).permutation(members.index.to_numpy())
+        budget.take(drawn, int((~members[KEPT]).sum()))
+    return _list_of(keep, budget.removed, "random control by class")
+
+
 def loss_control(
     keep: pd.DataFrame, photo_loss: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings
 ) -> pd.DataFrame:
@@ -39,21 +57,33 @@ def loss_control(
     loss = keep[PHOTO_ID].map(photo_loss.set_index(PHOTO_ID)[LOSS])
     if loss.isna().any():
         raise StageError(f"{int(loss.isna().sum())} of {len(keep)} training photos have no loss\n  next: trace again")
-    group = cap_groups(keep, visits, settings)
-    may_leave_group = np.floor(np.bincount(group) * (settings.cap_per_group or 1.0) + 1e-9).astype(np.int64)
-    kept_back = settings.keep_at_least if settings.remove == "photo" else 0
-    may_leave_visit = (keep.groupby(VISIT_ID).size() - kept_back).to_dict()
-    num_left = int((~keep[KEPT]).sum())
-    removed: set[str] = set()
-    for row in loss.sort_values(ascending=False, kind="stable").index:
-        if len(removed) == num_left:
-            break
-        visit_id = keep[VISIT_ID][row]
-        if may_leave_group[group[row]] > 0 and may_leave_visit[visit_id] > 0:
-            may_leave_group[group[row]] -= 1
-            may_leave_visit[visit_id] -= 1
-            removed.add(keep[PHOTO_ID][row])
-    return _list_of(keep, removed, "highest loss")
+    budget = _Budget(keep, visits, settings)
+    budget.take(loss.sort_values(ascending=False, kind="stable").index, int((~keep[KEPT]).sum()))
+    return _list_of(keep, budget.removed, "highest loss")
+
+
+class _Budget:
+    """What may still leave: of each cap group, and of each visit."""
+
+    def __init__(self, keep: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings) -> None:
+        self.keep = keep
+        self.group = cap_groups(keep, visits, settings)
+        share = settings.cap_per_group or 1.0
+        self.of_group = np.floor(np.bincount(self.group) * share + 1e-9).astype(np.int64)
+        kept_back = settings.keep_at_least if settings.remove == "photo" else 0
+        self.of_visit = (keep.groupby(VISIT_ID).size() - kept_back).to_dict()
+        self.removed: set[str] = set()
+
+    def take(self, rows: "pd.Index[int] | np.typing.NDArray[np.int64]", count: int) -> None:
+        """Removes the first so many of these rows of the keep list that may leave."""
+        left = count
+        for row in rows:
+            visit_id = self.keep[VISIT_ID][row]
+            if left and self.of_group[self.group[row]] > 0 and self.of_visit[visit_id] > 0:
+                self.of_group[self.group[row]] -= 1
+                self.of_visit[visit_id] -= 1
+                self.removed.add(self.keep[PHOTO_ID][row])
+                left -= 1
 
 
 def _list_of(keep: pd.DataFrame, removed: set[str], reason: str) -> pd.DataFrame:

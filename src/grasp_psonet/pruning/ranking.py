@@ -10,27 +10,80 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grasp_psonet.errors import StageError, TraceError
-from grasp_psonet.pruning.settings import PruneSettings, Rule
-from grasp_psonet.tables.columns import PATIENT_ID, PHOTO_ID, QUERY_ID, SCORE, VISIT_ID
+from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.tables.columns import GROUP, PATIENT_ID, PHOTO_ID, QUERY_ID, SCORE, VISIT_ID
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool]
 
 
-def ranked_photos(scores: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings) -> pd.DataFrame:
+def ranked_photos(
+    scores: pd.DataFrame, photos: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings
+) -> pd.DataFrame:
     """The photos that a large enough k would choose, in the order in which they would leave: photo_id, visit_id, score.
 
     The score is what the photo's unit is ranked by: the sum over the queries, or (rule ``each``) the one of its query at
-    the end of the ranking that is taken. Tables and errors as in ``select``; caps and last photos are not looked at.
+    the end of the ranking that is taken; less the median of its group where photos have one. Tables and errors as in
+    ``select``; caps and last photos are not looked at.
     """
-    photos = scores[[PHOTO_ID, VISIT_ID]].drop_duplicates().sort_values(PHOTO_ID).reset_index(drop=True)
-    unit_P, num_units = units_of(photos, visits, settings.remove)
+    ranked = rank(scores, photos, visits, settings)
+    chosen = choose(ranked.score_RU, ranked.num_units, settings.end)
+    order_P = np.argsort(-chosen.strength[ranked.unit_P], kind="stable")
+    is_taken_P = (chosen.num_queries > 0)[ranked.unit_P][order_P]
+    found = ranked.photos[[PHOTO_ID, VISIT_ID]].assign(score=chosen.score[ranked.unit_P])
+    return found.iloc[order_P[is_taken_P]].reset_index(drop=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """What photos are chosen by. ``photos`` sorted by id; per photo its own scores [Q, P], its unit [P] and group [P] (all 0
+    where photos are compared with all others); the rankings of units [R, U]."""
+
+    photos: pd.DataFrame
+    score_QP: Floats
+    unit_P: NDArray[np.int64]
+    group_P: NDArray[np.int64]
+    score_RU: Floats
+
+    @property
+    def num_units(self) -> int:
+        return int(self.score_RU.shape[1])
+
+
+def rank(scores: pd.DataFrame, photos: pd.DataFrame, visits: pd.DataFrame, settings: PruneSettings) -> Ranked:
+    """Scores (query_id, photo_id, score) as rankings of units. ``photos`` (photo_id, visit_id) may have a column ``group``:
+    from each score the median of its group is taken off, so that what all photos of a class have in common ranks none.
+
+    Raises TraceError on NaN scores, StageError where scores and photos do not fit together.
+    """
+    photos = photos.sort_values(PHOTO_ID).reset_index(drop=True)
     score_QP = score_matrix(scores, photos[PHOTO_ID])
-    score_RU = rankings(score_QP, unit_P, num_units, settings.rule)
-    chosen = choose(score_RU, num_units, settings.end)
-    order_P = np.argsort(-chosen.strength[unit_P], kind="stable")
-    is_taken_P = (chosen.num_queries > 0)[unit_P][order_P]
-    return photos.assign(score=chosen.score[unit_P]).iloc[order_P[is_taken_P]].reset_index(drop=True)
+    unit_P, num_units = units_of(photos, visits, settings.remove)
+    group_P = (
+        pd.factorize(photos[GROUP], sort=True)[0].astype(np.int64)
+        if GROUP in photos
+        else np.zeros(len(photos), dtype=np.int64)
+    )
+    is_one = settings.rule == "together" and len(score_QP) > 0
+    score_RP = score_QP.sum(axis=0, keepdims=True) if is_one else score_QP
+    score_RP = centred(score_RP, group_P) if GROUP in photos else score_RP
+    return Ranked(photos, score_QP, unit_P, group_P, summed_by_unit(score_RP, unit_P, num_units))
+
+
+def centred(score_RP: Floats, group_P: NDArray[np.int64]) -> Floats:
+    """Scores less the median of their group, ranking by ranking [R, P]."""
+    found_RP = score_RP.copy()
+    for group in np.unique(group_P):
+        rows = group_P == group
+        found_RP[:, rows] -= np.median(score_RP[:, rows], axis=1, keepdims=True)
+    return found_RP
+
+
+def summed_by_unit(score_RP: Floats, unit_P: NDArray[np.int64], num_units: int) -> Floats:
+    """Sums of each unit's photos [R, U]."""
+    score_RU = np.zeros((len(score_RP), num_units))
+    np.add.at(score_RU.T, unit_P, score_RP.T)
+    return score_RU
 
 
 @dataclass(frozen=True)
@@ -56,13 +109,6 @@ def choose(score_RU: Floats, k: int, end: str) -> Chosen:
     at_RU = strength_RU.argmax(axis=0)[None]
     strength_U, score_U = (np.take_along_axis(of_RU, at_RU, axis=0)[0] for of_RU in (strength_RU, score_RU))
     return Chosen(is_chosen_RU.sum(axis=0), strength_U, score_U)
-
-
-def rankings(score_QP: Floats, unit_P: NDArray[np.int64], num_units: int, rule: Rule) -> Floats:
-    """What units are ranked by [R, U]: the sums over their photos, of each query or (``together``) over the queries too."""
-    score_QU = np.zeros((len(score_QP), num_units))
-    np.add.at(score_QU.T, unit_P, score_QP.T)
-    return score_QU.sum(axis=0, keepdims=True) if rule == "together" and len(score_QU) else score_QU
 
 
 def score_matrix(scores: pd.DataFrame, photo_ids: "pd.Series[str]") -> Floats:

@@ -15,13 +15,12 @@ from grasp_psonet.pruning.ranking import (
     Chosen,
     Flags,
     Floats,
+    Ranked,
     choose,
-    rankings,
-    score_matrix,
-    units_of,
+    rank,
 )
 from grasp_psonet.pruning.settings import PruneSettings
-from grasp_psonet.tables.columns import PHOTO_ID, VISIT_ID
+from grasp_psonet.tables.columns import VISIT_ID
 from grasp_psonet.tables.traces import KEEP_LIST
 
 _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "of large influence on"}
@@ -33,27 +32,48 @@ def select(
     """The keep list: one row per training photo, sorted by photo_id.
 
     ``scores`` (query_id, photo_id, score; positive helpful, negative harmful) must cover every photo of ``photos``
-    (photo_id, visit_id: the training photos present) for every query. With the rule ``each`` the k strongest units of every
+    (photo_id, visit_id: the training photos present; group: what scores are compared within, see ``ranking.rank``) for every
+    query. With the rule ``each`` the k strongest units of every
     query are chosen, with ``together`` those of the sum over the queries:
     ``harmful`` the most negative, never one of score >= 0; ``helpful`` the most positive, never one of score <= 0;
     ``largest`` the largest absolute score, never 0. A k beyond what is eligible takes all that is eligible. Equal
     scores go by id. The score of a visit or patient is the sum over its photos (influence adds up to first order), and
-    k then counts visits or patients. Afterwards photos are kept after all, weakest first: by the cap per group, and
-    (``remove: photo``) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. No queries keep everything.
+    k then counts visits or patients. Photos are kept after all, weakest first: by the cap per group, and
+    (``remove: photo``) so that every visit keeps ``keep_at_least``, visits with fewer keeping all. In one ranking the next in
+    line leaves instead, so that k photos leave where so many are eligible. No queries keep everything.
 
     Columns: photo_id, visit_id, kept, reason, num_queries (rankings that chose the photo, kept after all or not), score
     (what photos leave by: ``ranking.ranked_photos``), min_score (the photo's own most harmful score over all queries); both NaN
     without queries. Raises TraceError on NaN scores, StageError
     where scores and photos do not fit together, SettingsError where nothing would be left.
     """
-    photos = photos[[PHOTO_ID, VISIT_ID]].sort_values(PHOTO_ID).reset_index(drop=True)
-    score_QP = score_matrix(scores, photos[PHOTO_ID])
-    unit_P, num_units = units_of(photos, visits, settings.remove)
-    chosen = choose(rankings(score_QP, unit_P, num_units, settings.rule), k, settings.end)
-    fate = _fate_of(photos, visits, unit_P, chosen, settings)
+    ranked = rank(scores, photos, visits, settings)
+    everything = choose(ranked.score_RU, ranked.num_units, settings.end)
+    chosen = choose(ranked.score_RU, k, settings.end)
+    fate = _fate_of(ranked, visits, chosen, settings)
+    if settings.rule == "together":
+        wanted, most = int((chosen.num_queries > 0).sum()), int((everything.num_queries > 0).sum())
+        taken = k
+        while taken < most and fate.num_units_left(ranked) < wanted:
+            taken += wanted - fate.num_units_left(ranked)
+            chosen = choose(ranked.score_RU, taken, settings.end)
+            fate = _fate_of(ranked, visits, chosen, settings)
+    return _keep_list(ranked, chosen, fate, settings, f"k = {k}")
+
+
+def select_named(ranked: Ranked, strength_P: Floats, visits: pd.DataFrame, settings: PruneSettings) -> pd.DataFrame:
+    """The keep list, as of ``select``, that takes the photos of finite ``strength`` [P], of which the weakest are kept after
+    all by caps and as the last of their visit. One ranking, units of one photo."""
+    score_P = ranked.score_RU.sum(axis=0)
+    chosen = Chosen(np.isfinite(strength_P).astype(np.int64), strength_P, score_P)
+    return _keep_list(ranked, chosen, _fate_of(ranked, visits, chosen, settings), settings, "what stands out")
+
+
+def _keep_list(ranked: Ranked, chosen: Chosen, fate: "_Fate", settings: PruneSettings, taken: str) -> pd.DataFrame:
+    photos, unit_P = ranked.photos, ranked.unit_P
     if len(photos) and fate.removed_P.all():
         raise SettingsError(
-            f"prune.remove {settings.remove} with k = {k} would remove all {len(photos)} training photos"
+            f"prune.remove {settings.remove} with {taken} would remove all {len(photos)} training photos"
             "\n  next: a smaller prune.k, or prune.remove photo"
         )
     return photos.assign(
@@ -61,7 +81,7 @@ def select(
         reason=_reasons(fate, chosen.num_queries[unit_P], settings),
         num_queries=chosen.num_queries[unit_P],
         score=chosen.score[unit_P],
-        min_score=score_QP.min(axis=0) if len(score_QP) else np.nan,
+        min_score=ranked.score_QP.min(axis=0) if len(ranked.score_QP) else np.nan,
     )[KEEP_LIST.names]
 
 
@@ -73,10 +93,13 @@ class _Fate:
     capped_P: Flags
     kept_back_P: Flags
 
+    def num_units_left(self, ranked: Ranked) -> int:
+        """Units of which a photo leaves."""
+        return len(np.unique(ranked.unit_P[self.removed_P]))
 
-def _fate_of(
-    photos: pd.DataFrame, visits: pd.DataFrame, unit_P: NDArray[np.int64], chosen: Chosen, settings: PruneSettings
-) -> _Fate:
+
+def _fate_of(ranked: Ranked, visits: pd.DataFrame, chosen: Chosen, settings: PruneSettings) -> _Fate:
+    photos, unit_P = ranked.photos, ranked.unit_P
     is_chosen_U = chosen.num_queries > 0
     removed_U = is_chosen_U
     kept_back_P = np.zeros(len(photos), dtype=np.bool)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.setting import STRICT, refuse_unless, setting
@@ -11,8 +11,11 @@ from grasp_psonet.setting import STRICT, refuse_unless, setting
 Rule = Literal["together", "each"]
 End = Literal["harmful", "helpful", "largest"]
 Remove = Literal["photo", "visit", "patient"]
-Control = Literal["random", "loss"]
-K = int | float  # a count of at least 1, or a fraction of what may be taken
+Control = Literal["random", "class", "loss"]
+Within = Literal["none", "class", "class_and_view"]
+FromData = Literal["stand_out", "pattern"]
+K = int | float | FromData  # a count of at least 1, a fraction of what may be taken, or what the scores themselves name
+STAND_OUT, PATTERN = get_args(FromData)
 MOST_OF_TRAINING = 0.3  # a larger part of the training photos is told: what is learned next is another study
 
 
@@ -28,7 +31,15 @@ class PruneSettings:
     )
     k: tuple[K, ...] = setting(
         (0.01, 0.02, 0.05, 0.1, 0.2),
-        "photos taken, one training each: for all errors, or for each; below 1: a fraction of the training photos",
+        "photos taken, one training each: a count, a fraction of the training photos (below 1), stand_out (those that stand "
+        "out within their class), pattern (those that look like them)",
+    )
+    within: Within = setting(
+        "class",
+        "what a score is compared with: all photos, or those of its class (and view), whose median score is taken off",
+    )
+    false_discovery: float = setting(
+        0.1, "part of the photos that stand out which may do so by chance (k: stand_out and pattern)"
     )
     end: End = setting(
         "harmful", "end of the ranking that is taken: most negative, most positive, or largest absolute score"
@@ -38,7 +49,8 @@ class PruneSettings:
     cap_per_group: float | None = setting(None, "largest fraction of any cap_column group that may leave; empty: none")
     cap_column: str | None = setting(None, "visits column whose groups cap_per_group protects, e.g. fitzpatrick")
     controls: tuple[Control, ...] = setting(
-        ("random",), "removals of the same size trained beside: random (same number per visit), highest loss"
+        ("random",),
+        "removals of the same size trained beside: random (same number per visit), class (same number per class), highest loss",
     )
 
     retrained_anchors: Literal["kept", "all"] = setting(
@@ -51,8 +63,28 @@ class PruneSettings:
             all(map(_is_k, self.k)) and len(set(self.k)) == len(self.k),
             "prune.k",
             self.k,
-            "different whole counts of at least 1, or fractions above 0 and below 1; none: nothing is pruned",
+            f"different whole counts of at least 1, fractions above 0 and below 1, {STAND_OUT}, {PATTERN}; none: nothing is "
+            "pruned",
         )
+        refuse_unless(
+            self.rule == "together" or not self.from_data,
+            "prune.rule, prune.k",
+            (self.rule, self.k),
+            f"prune.rule together where prune.k has {STAND_OUT} or {PATTERN}, which look at one ranking",
+        )
+        refuse_unless(
+            self.remove == "photo" or not self.from_data,
+            "prune.remove, prune.k",
+            (self.remove, self.k),
+            f"prune.remove photo where prune.k has {STAND_OUT} or {PATTERN}, which name photos",
+        )
+        refuse_unless(
+            self.end == "harmful" or not self.from_data,
+            "prune.end, prune.k",
+            (self.end, self.k),
+            f"prune.end harmful where prune.k has {STAND_OUT} or {PATTERN}",
+        )
+        refuse_unless(0 < self.false_discovery < 1, "prune.false_discovery", self.false_discovery, "between 0 and 1")
         refuse_unless(self.keep_at_least >= 1, "prune.keep_at_least", self.keep_at_least, "at least 1")
         refuse_unless(
             self.cap_per_group is None or 0 < self.cap_per_group <= 1,
@@ -67,12 +99,30 @@ class PruneSettings:
             "both set or both empty",
         )
 
+    @property
+    def from_data(self) -> tuple[FromData, ...]:
+        """The values of k that the scores themselves name."""
+        return tuple(k for k in self.k if isinstance(k, str))
+
+    @property
+    def set_k(self) -> tuple[int | float, ...]:
+        """The counts and fractions among the values of k."""
+        return tuple(k for k in self.k if not isinstance(k, str))
+
 
 def _is_k(k: K) -> bool:
+    if isinstance(k, str):
+        return k in get_args(FromData)
     return k >= 1 if isinstance(k, int) else 0 < k < 1
 
 
-def count_of(k: K, num_units: int) -> int:
+def in_order(ks: Sequence[K]) -> list[K]:
+    """Values of k in the order in which their lists are shown: fractions and counts by size, then what the scores name."""
+    numbers = sorted(k for k in ks if not isinstance(k, str))
+    return [*numbers, *(word for word in get_args(FromData) if word in ks)]
+
+
+def count_of(k: int | float, num_units: int) -> int:
     """How many are taken of so many training photos (or visits, patients: ``prune.remove``): k itself, or the nearest whole
     number to its fraction of them, halves upwards, and at least 1."""
     return k if isinstance(k, int) else max(1, math.floor(k * num_units + 0.5))
@@ -80,8 +130,8 @@ def count_of(k: K, num_units: int) -> int:
 
 def refuse_same_counts(ks: Sequence[K], num_units: int, unit: Remove) -> None:
     """Raises SettingsError where two values of ``prune.k`` take equally many, and so would be trained twice."""
-    first: dict[int, K] = {}
-    for k in sorted(ks):
+    first: dict[int, int | float] = {}
+    for k in sorted(k for k in ks if not isinstance(k, str)):
         count = count_of(k, num_units)
         if count in first:
             raise SettingsError(
@@ -93,7 +143,8 @@ def refuse_same_counts(ks: Sequence[K], num_units: int, unit: Remove) -> None:
 
 def out_of_proportion(ks: Sequence[K], num_units: int) -> list[int]:
     """The counts that are more than ``MOST_OF_TRAINING`` of the training photos (visits, patients)."""
-    return sorted(count for k in ks if (count := count_of(k, num_units)) > MOST_OF_TRAINING * num_units)
+    counts = [count_of(k, num_units) for k in ks if not isinstance(k, str)]
+    return sorted(count for count in counts if count > MOST_OF_TRAINING * num_units)
 
 
 def applied_rule(rule: Rule, sum_queries: bool) -> Rule:

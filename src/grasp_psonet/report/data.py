@@ -12,7 +12,7 @@ from typing import Literal
 
 from grasp_psonet.cohort.outcome import Outcome
 
-Kind = Literal["baseline", "pruned", "random", "loss"]
+Kind = Literal["baseline", "pruned", "random", "class", "loss"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Arm:
 
     ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
     or patients leave). ``fraction`` of the training photos (visits, patients) that k was set as; None where it was a count.
-    ``val``: the figure that chooses, on validation. A control (random, loss) has the k of the removal it matches.
+    ``named``: stand_out or pattern where the scores themselves named the photos; empty where k was set. ``val``: the figure
+    that chooses, on validation. A control (random by visit, random by class, loss) has the k of the removal it matches.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Arm:
     figures: tuple[ReaderFigures, ...]
     most_possible: int | None = None
     fraction: float | None = None
+    named: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from grasp_psonet.report.shown import Shown, two
 from grasp_psonet.report.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axes, element, even_ticks, widened
 
 _ROW_WIDTH, _ROW_MARGIN = 270, 16
-_OFFSETS_PX = {"baseline": 0.0, "pruned": 0.0, "random": 7.0, "loss": -7.0}
+_OFFSETS_PX = {"baseline": 0.0, "pruned": 0.0, "random": 7.0, "class": 12.0, "loss": -7.0}
 NUM_LINE_STYLES = 10
 
 
@@ -163,8 +163,11 @@ def _whisker(axes: Axes, x: float, estimate: Shown, kind: str) -> Markup:
 
 
 def _mark(x: float, y: float, kind: str, is_chosen: bool) -> Markup:
-    """Shape and colour both tell the kind: hollow circle, disc, diamond, square. The chosen run has a ring."""
+    """Shape and colour both tell the kind: hollow circle, disc, diamond, triangle, square. The chosen run has a ring."""
     ring = element("circle", {"class": "ring", "cx": x, "cy": y, "r": 9.0}) if is_chosen else Markup("")
+    if kind == "class":
+        points = f"{x:.1f},{y - 5:.1f} {x + 5:.1f},{y + 4:.1f} {x - 5:.1f},{y + 4:.1f}"
+        return element("polygon", {"class": "mark random", "points": points})
     if kind == "random":
         points = f"{x:.1f},{y - 5:.1f} {x + 5:.1f},{y:.1f} {x:.1f},{y + 5:.1f} {x - 5:.1f},{y:.1f}"
         return element("polygon", {"class": "mark random", "points": points})

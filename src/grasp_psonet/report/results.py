@@ -139,8 +139,8 @@ def _by_name(of_reader: dict[str, Any], shown: Sequence[str]) -> dict[str, Any]:
 
 
 def _control_index(arms: tuple[Arm, ...], chosen: Arm) -> int | None:
-    """The first random removal of the chosen run's size."""
-    matching = [i for i, arm in enumerate(arms) if arm.kind == "random" and arm.k == chosen.k]
+    """The random removal that is compared with the chosen run."""
+    matching = [i for i, arm in enumerate(arms) if arm.name == f"{chosen.name}-random"]
     return matching[0] if matching and chosen.kind == "pruned" else None
 
 

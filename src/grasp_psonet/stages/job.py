@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.errors import StudyError
 from grasp_psonet.proof import NOTE, digest, read_note
-from grasp_psonet.pruning.settings import K, Rule, applied_rule, num_rankings
+from grasp_psonet.pruning.settings import Control, K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_features
@@ -150,7 +150,7 @@ class Job:
         """Name of the pruned run by k as set."""
         return pruned_names(self.settings.trace, self.settings.prune)
 
-    def control_names(self) -> dict[tuple[K, str], str]:
+    def control_names(self) -> dict[tuple[K, Control], str]:
         """Name of each control run by (k as set, control)."""
         return control_names(self.settings.trace, self.settings.prune)
 

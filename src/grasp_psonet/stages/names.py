@@ -2,9 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.pruning.settings import K, PruneSettings
+from grasp_psonet.pruning.settings import Control, K, PruneSettings, in_order
 
 BASELINE = "baseline"
 _SEED = "-seed"
@@ -15,12 +16,17 @@ PROBE = "probe"  # no run: what the linear probe is called beside runs
 class KeepList:
     """A keep list: its name (its run bears the same), its k, and the control it is (empty: the pruning itself).
 
-    ``k`` is as set, which may be a fraction; of a list that is made (``made_keep_lists``) it is the count taken.
+    ``k`` is as set, which may be a fraction or a word; of a list that is made (``made_keep_lists``) it is the count taken.
     """
 
     name: str
     k: K
-    control: str
+    control: Control | Literal[""]
+
+    @property
+    def pruning(self) -> str:
+        """The name of the pruning itself, of a control that of the pruning it is compared with."""
+        return self.name.removesuffix(f"-{self.control}") if self.control else self.name
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,16 @@ def trace_name(trace: TraceSettings) -> str:
 
 
 def pruned_names(trace: TraceSettings, prune: PruneSettings) -> dict[K, str]:
-    """By k as set, e.g. cosine-k40 or cosine-k0.05; rule and end of the ranking are named where they are not the usual."""
+    """By k as set, e.g. cosine-k40, cosine-k0.05 or cosine-pattern; rule, end and groups of the ranking are named where they
+    are not the usual.
+    """
     head = trace_name(trace) + ("-each" if prune.rule == "each" else "")
     head += "" if prune.end == "harmful" else f"-{prune.end}"
-    return {k: f"{head}-k{k}" for k in sorted(prune.k)}
+    head += "" if prune.within == PruneSettings().within else f"-within-{prune.within}"
+    return {k: f"{head}-{k}" if isinstance(k, str) else f"{head}-k{k}" for k in in_order(prune.k)}
 
 
-def control_names(trace: TraceSettings, prune: PruneSettings) -> dict[tuple[K, str], str]:
+def control_names(trace: TraceSettings, prune: PruneSettings) -> dict[tuple[K, Control], str]:
     """By (k, control), e.g. cosine-k40-random."""
     return {
         (k, control): f"{name}-{control}"

@@ -9,7 +9,7 @@ TABLES: tuple[Table, ...] = (
     *(store.STORE_INDEX, store.FEATURE_INDEX),
     *(out_of_fold.OUT_OF_FOLD, out_of_fold.PROBE_PREDICTIONS, out_of_fold.LEARNING),
     *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),
-    *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST),
+    *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST, traces.NAMED_PHOTOS),
     *(
         evaluation.FIGURES,
         evaluation.DIFFERENCES,

@@ -103,6 +103,9 @@ MIN_SCORE: Final = "min_score"
 
 # evaluation
 READER: Final = "reader"
+STANDS_OUT: Final = "stands_out"
+EVIDENCE: Final = "evidence"
+IS_NAMED: Final = "is_named"
 GROUP_COLUMN: Final = "group_column"
 GROUP: Final = "group"
 METRIC: Final = "metric"

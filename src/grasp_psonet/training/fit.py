@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps, rows_of
 from grasp_psonet.trajectory.records import epoch_file, recorded_epochs
 
 log = logging.getLogger("grasp_psonet")
+
+SAVE_EVERY_S = 5.0  # of training that an interruption may lose; on features an epoch takes less than its files
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ def fit(
 ) -> pd.DataFrame:
     """Trains along the plan and leaves the law, anchors, step records and the epochs table in the run's folder.
 
-    An interrupted run goes on after its last anchor and ends with the same bytes. The kept epoch has the best figure on
+    An interrupted run goes on after its last anchor and ends with the same bytes; epochs that leave no anchor behind are saved
+    every ``SAVE_EVERY_S`` seconds. The kept epoch has the best figure on
     validation (of classes: the highest micro AUC; the earliest of equals); where that is not estimable, the lowest validation
     loss, and the log says so. With ``settings.keep`` last it is the last epoch, and validation chooses nothing.
     ``after_epoch(done, total)`` is told of progress. Returns the epochs table; the network holds the kept weights.
@@ -146,22 +150,25 @@ def fit(
     epochs, state = _resume(network, run)
     choice = EpochChoice(settings.keep, network.outcome)
     predicted_after = epoch_predictions(network, planned.val_bags, planned.source.pixels_in)
-    of_epoch = []
+    of_epoch, unsaved, saved_at = [], {}, time.monotonic()
     for step in recorded_steps(network, planned.plan, planned.source, law, state):
         of_epoch.append(step)
         if not step.ends_epoch:
             continue
-        records, of_epoch = rows_of(of_epoch).reset_index(drop=True), []
-        predictions = predicted_after(step.epoch)
-        epochs = [*epochs, _epoch_row(step, records, predictions, choice)]
+        unsaved[step.epoch], of_epoch = rows_of(of_epoch).reset_index(drop=True), []
+        epochs = [*epochs, _epoch_row(step, unsaved[step.epoch], predicted_after(step.epoch), choice)]
         if step.epoch == 1:
             choice.warn(epochs)
-        STEPS.write(records, epoch_file(run.records, step.epoch))
-        EPOCHS.write(choice.table(epochs), run.epochs)
-        write_anchor(run.anchors, step.anchor(network, digest))
-        _drop_anchors(run, epochs, choice.kept_step(epochs), settings.anchor_every, law)
+        is_wanted = step.step in _wanted_anchors(epochs, choice, settings, law)
+        if is_wanted or time.monotonic() - saved_at >= SAVE_EVERY_S:
+            for epoch, records in unsaved.items():
+                STEPS.write(records, epoch_file(run.records, epoch))
+            EPOCHS.write(choice.table(epochs), run.epochs)
+            write_anchor(run.anchors, step.anchor(network, digest))
+            _drop_anchors(run, epochs, choice, settings, law)
+            unsaved, saved_at = {}, time.monotonic()
         after_epoch(step.epoch, settings.epochs)
-    _drop_anchors(run, epochs, choice.kept_step(epochs), settings.anchor_every, law)
+    _drop_anchors(run, epochs, choice, settings, law)
     device = next(network.parameters()).device
     load_weights(network, read_anchor(anchor_path(run.anchors, choice.kept_step(epochs)), device))
     return choice.table(epochs)
@@ -182,12 +189,23 @@ def _epoch_row(
     }
 
 
-def _drop_anchors(run: RunFolder, epochs: list[dict[str, float]], kept: int, every: int, law: AdamLaw) -> None:
-    """Keeps the anchors of every ``every``-th epoch, of the kept epoch, of the last one (from which a run resumes), and those
-    that end a phase: what is counted at an anchor are steps of one phase.
+def _wanted_anchors(
+    epochs: list[dict[str, float]], choice: EpochChoice, settings: TrainSettings, law: AdamLaw
+) -> set[int]:
+    """Steps of the anchors that stay, by the epochs done so far: of every ``anchor_every``-th epoch, of the last of all, of the
+    one that is best so far, and those that end a phase: what is counted at an anchor are steps of one phase.
     """
-    wanted = {int(row[STEP]) for row in epochs if row[EPOCH] % every == 0}
-    wanted |= {kept, int(epochs[-1][STEP]), *(phase.after for phase in law.phases)}
+    wanted = {int(row[STEP]) for row in epochs if row[EPOCH] % settings.anchor_every == 0}
+    wanted |= {int(row[STEP]) for row in epochs if row[EPOCH] == settings.epochs}
+    best = {choice.kept_step(epochs)} if choice.keep == "best" else set()
+    return wanted | best | {phase.after for phase in law.phases}
+
+
+def _drop_anchors(
+    run: RunFolder, epochs: list[dict[str, float]], choice: EpochChoice, settings: TrainSettings, law: AdamLaw
+) -> None:
+    """Keeps the anchors that are wanted and the last one, from which a run resumes."""
+    wanted = _wanted_anchors(epochs, choice, settings, law) | {int(epochs[-1][STEP])}
     for step in anchor_steps(run.anchors):
         if step not in wanted:
             anchor_path(run.anchors, step).unlink()

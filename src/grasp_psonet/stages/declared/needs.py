@@ -11,7 +11,7 @@ from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
-from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, applied_rule
+from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, Within, applied_rule
 from grasp_psonet.stages.declared.declaring import at
 from grasp_psonet.training.settings import TrainSettings
 
@@ -107,11 +107,12 @@ class TraceNeeds:
 
 
 @dataclass(frozen=True)
-class RankingNeeds:
-    """Settings that rank photos for pruning."""
+class RankingNeeds(CohortNeeds):
+    """Settings that rank photos for pruning; the labels are what scores are compared within."""
 
     rule: Rule = at("prune.rule")
     end: End = at("prune.end")
+    within: Within = at("prune.within")
     remove: Remove = at("prune.remove")
     sum_queries: bool = at("trace.sum_queries")
 
@@ -119,13 +120,14 @@ class RankingNeeds:
     def rules(self) -> PruneSettings:
         """The settings of pruning with the rule that applies."""
         rule = applied_rule(self.rule, self.sum_queries)
-        return PruneSettings(rule=rule, end=self.end, remove=self.remove)
+        return PruneSettings(rule=rule, end=self.end, within=self.within, remove=self.remove, k=())
 
 
 @dataclass(frozen=True)
-class PruneNeeds(RankingNeeds, CohortNeeds):
+class PruneNeeds(RankingNeeds):
     """Settings of a keep list, and of a control; its k stands in its name."""
 
+    false_discovery: float = at("prune.false_discovery")
     keep_at_least: int = at("prune.keep_at_least")
     cap_per_group: float | None = at("prune.cap_per_group")
     cap_column: str | None = at("prune.cap_column")
@@ -135,6 +137,7 @@ class PruneNeeds(RankingNeeds, CohortNeeds):
         """The settings of pruning with the rule that applies."""
         return replace(
             super().rules,
+            false_discovery=self.false_discovery,
             keep_at_least=self.keep_at_least,
             cap_per_group=self.cap_per_group,
             cap_column=self.cap_column,

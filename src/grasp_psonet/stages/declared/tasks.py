@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.proof import digest
+from grasp_psonet.pruning.settings import PATTERN
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
@@ -185,13 +186,14 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
     trace = job.study.trace(job.trace_name())
 
     def make(folder: Path, own: PruneNeeds) -> None:
-        from grasp_psonet.stages.makers.prune import make_pruning, refuse_same_lists
+        from grasp_psonet.stages.makers.prune import PruneInputs, make_pruning, refuse_same_lists
 
         cohort = job.cohort_for(own)
         refuse_same_lists(job.settings.prune, cohort)  # no dependency of this list: it stops, and changes no file
-        make_pruning(folder, own, one.k, trace, cohort)
+        make_pruning(folder, own, one.k, PruneInputs(trace, cohort, job.study.features))
 
     inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
+    inputs |= {"features": job.study.features} if one.k == PATTERN else {}
     return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
 
 
@@ -240,8 +242,8 @@ def evaluate_task(job: "Job") -> Task:
     inputs |= {f"keep list {one.name}": job.study.pruning(one.name) for one in made.retrained}
     inputs["out of fold"] = job.study.out_of_fold
     inputs["tables"] = job.tables_digest
-    fractions = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}
-    inputs |= {f"k of {one.name}": str(one.k) for one in made.lists if one.name in fractions}
+    counted = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}
+    inputs |= {f"k of {one.name}": str(one.k) for one in made.lists if one.name in counted}
     return declared("evaluate", job.study.evaluation, needs_of(EvaluateNeeds, job.settings), inputs, make)
 
 

@@ -1,6 +1,7 @@
 """``grasp evaluate``: every run against both readers, with intervals, subgroups and paired comparisons."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.evidence.agreement import reader_agreement
-from grasp_psonet.evidence.choose import choose_k, gain_standard_error
+from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import evaluate_runs, mean_figure_of_split
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import write_json
@@ -42,9 +43,9 @@ def make_evaluation(
     REMOVAL.write(_removal(own, keep, cohort), folder / "removal.parquet")
     agreement = reader_agreement(visits, own.outcome, own.evaluate, own.seed)
     AGREEMENT.write(agreement, folder / "agreement.parquet")
-    choice = choice_of_k(own, keep_lists, predictions, visits)
+    choice = choice_of_run(own, keep_lists, predictions, visits)
     run = choice["run"]
-    control = next((one.name for one in keep_lists if (one.k, one.control) == (choice["k"], "random")), "")
+    control = next((one.name for one in keep_lists if (one.pruning, one.control) == (run, "random")), "")
     if run != BASELINE and control in predictions:
         pair = {control: predictions[control], run: predictions[run]}
         against = evaluate_runs(pair, visits, own.outcome, own.evaluate, own.seed, control).differences
@@ -54,35 +55,39 @@ def make_evaluation(
     write_json(folder / "choice.json", choice, sort_keys=False)
 
 
-def choice_of_k(
+def choice_of_run(
     own: EvaluateNeeds,
     keep_lists: Sequence[KeepList],
     predictions: Mapping[str, Sequence[pd.DataFrame]],
     visits: pd.DataFrame,
 ) -> dict[str, Any]:
-    """The chosen k (0: no pruning) and its run, with what the choice rests on, by k: the figure that chooses on validation (of
-    classes: micro AUC) and the standard
-    error of its gain over the baseline (None: not estimable, or the run is the baseline's own, as of a k that removes
-    nothing). ``predictions`` by run name, one table per training seed: figures are means over them.
+    """The chosen run (the baseline: no pruning) and its k, with what the choice rests on, by run: the figure that chooses on
+    validation (of classes: micro AUC) and the standard error of its gain over the baseline (None: not estimable, or the run
+    is the baseline's own, as of a keep list that removes nothing). ``predictions`` by run name, one table per training seed:
+    figures are means over them.
     """
     figures = figures_of(own.outcome)
-    pruned = {int(one.k): one.name for one in keep_lists if not one.control}
-    names = {0: BASELINE} | {k: name if name in predictions else BASELINE for k, name in pruned.items()}
-    val_by_k = {k: mean_figure_of_split(predictions[name], own.outcome, "val") for k, name in names.items()}
-    se_by_k = {
-        k: None
-        if name == BASELINE
-        else gain_standard_error(
-            predictions[name], predictions[BASELINE], visits, own.outcome, own.evaluate.replicates, own.seed
+    candidates = {BASELINE: Candidate(0, mean_figure_of_split(predictions[BASELINE], own.outcome, "val"))}
+    for one in keep_lists:
+        if one.control:
+            continue
+        if one.name not in predictions:
+            candidates[one.name] = replace(candidates[BASELINE], k=int(one.k))
+            continue
+        of_seeds = predictions[one.name]
+        gain_se = gain_standard_error(
+            of_seeds, predictions[BASELINE], visits, own.outcome, own.evaluate.replicates, own.seed
         )
-        for k, name in names.items()
-    }
-    k = choose_k(val_by_k, se_by_k, own.evaluate.min_gain_se, figures.chooser.sign)
+        val = mean_figure_of_split(of_seeds, own.outcome, "val")
+        candidates[one.name] = Candidate(int(one.k), val, gain_se)
+    run = choose(candidates, own.evaluate.min_gain_se, figures.chooser.sign)
+    run = run if run in predictions else BASELINE
     return {
-        "k": k,
-        "run": names[k],
-        f"{val_column(figures.choosing)}_by_k": _by_text(val_by_k),
-        "gain_se_by_k": _by_text(se_by_k),
+        "k": candidates[run].k,
+        "run": run,
+        "k_by_run": {name: one.k for name, one in candidates.items()},
+        f"{val_column(figures.choosing)}_by_run": {name: one.val for name, one in candidates.items()},
+        "gain_se_by_run": {name: one.gain_se for name, one in candidates.items()},
     }
 
 
@@ -99,7 +104,3 @@ def _removal(own: EvaluateNeeds, keep: Mapping[str, pd.DataFrame], cohort: Cohor
 
 def _predictions(run: Path) -> pd.DataFrame:
     return PREDICTIONS.read(run / "predictions.parquet")
-
-
-def _by_text(values: dict[int, float | None]) -> dict[str, float | None]:
-    return {str(key): value for key, value in values.items()}

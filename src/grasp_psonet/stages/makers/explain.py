@@ -9,27 +9,41 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.explain.gradcam import grad_cam, target_layer
 from grasp_psonet.explain.overlay import overlay_png
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.stages.declared.needs import ExplainNeeds
+from grasp_psonet.stages.makers.prune import compared_photos
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.tables.columns import CAM_LARGEST, FILE, LOSS, PHOTO_ID, PREDICTED, QUERY_ID, REASON, TARGET, VISIT_ID
+from grasp_psonet.tables.columns import (
+    CAM_LARGEST,
+    FILE,
+    LOSS,
+    PHOTO_ID,
+    PREDICTED,
+    QUERY_ID,
+    REASON,
+    SPLIT,
+    TARGET,
+    VISIT_ID,
+)
 from grasp_psonet.tables.explain import MAPS
 from grasp_psonet.tables.traces import SCORES
 
 
-def flagged_photos(own: ExplainNeeds, trace: Path, visits: pd.DataFrame) -> pd.DataFrame:
+def flagged_photos(own: ExplainNeeds, trace: Path, cohort: Cohort) -> pd.DataFrame:
     """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
 
     At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
-    ``trace``: the folder of the scores; ``visits``: those of the train split.
+    ``trace``: the folder of the scores.
     """
     scores = SCORES.read(trace / "scores.parquet")
-    return ranked_photos(scores, visits, own.rules).head(own.explain.flagged)
+    visits = cohort.visits[cohort.visits[SPLIT] == "train"]
+    return ranked_photos(scores, compared_photos(cohort, own), visits, own.rules).head(own.explain.flagged)
 
 
 def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> None:
@@ -39,7 +53,7 @@ def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path) -> 
     bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
     by_loss = kept_queries(run, trace).sort_values([LOSS, QUERY_ID], ascending=[False, True])
     worst_errors = by_loss.head(own.explain.errors)
-    flagged = flagged_photos(own, trace, run.visits_of("train"))
+    flagged = flagged_photos(own, trace, run.job.cohort)
     wanted = [("flagged", *pair) for pair in zip(flagged[PHOTO_ID], flagged[VISIT_ID], strict=True)]
     wanted += [("error", *pair) for pair in zip(worst_errors[PHOTO_ID], worst_errors[QUERY_ID], strict=True)]
     rows = []

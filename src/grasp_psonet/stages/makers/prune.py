@@ -2,28 +2,53 @@
 
 import json
 import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import StageError
 from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.features.store import open_features
 from grasp_psonet.files import read_json, write_json
 from grasp_psonet.proof import is_complete, proven
-from grasp_psonet.pruning.controls import loss_control, random_control
+from grasp_psonet.pruning.controls import class_control, loss_control, random_control
 from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
-from grasp_psonet.pruning.ranking import units_of
-from grasp_psonet.pruning.selection import select
-from grasp_psonet.pruning.settings import K, PruneSettings, Remove, count_of, num_rankings, refuse_same_counts
-from grasp_psonet.stages.declared.needs import PruneNeeds
+from grasp_psonet.pruning.pattern import Photos, carries_pattern, pattern_evidence
+from grasp_psonet.pruning.ranking import Ranked, rank, units_of
+from grasp_psonet.pruning.selection import select, select_named
+from grasp_psonet.pruning.settings import (
+    PATTERN,
+    FromData,
+    K,
+    PruneSettings,
+    Remove,
+    count_of,
+    num_rankings,
+    refuse_same_counts,
+)
+from grasp_psonet.pruning.stand_out import stands_out
+from grasp_psonet.stages.declared.needs import PruneNeeds, RankingNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import OVERLAP
 from grasp_psonet.stages.names import KeepList
-from grasp_psonet.tables.columns import QUERY_ID, SPLIT, VISIT_ID, WARNING
-from grasp_psonet.tables.traces import KEEP_LIST, PHOTO_LOSSES, SCORES
+from grasp_psonet.tables.columns import (
+    GROUP,
+    NUM_QUERIES,
+    PATIENT_ID,
+    PHOTO_ID,
+    QUERY_ID,
+    ROW,
+    SPLIT,
+    VIEW,
+    VISIT_ID,
+    WARNING,
+)
+from grasp_psonet.tables.traces import KEEP_LIST, NAMED_PHOTOS, PHOTO_LOSSES, SCORES
 
 log = logging.getLogger("grasp_psonet")
 
@@ -38,21 +63,79 @@ def read_keep(job: Job, name: str) -> pd.DataFrame:
     return KEEP_LIST.read(proven(folder) / KEEP)
 
 
-def make_pruning(folder: Path, own: PruneNeeds, k: K, trace: Path, cohort: Cohort) -> None:
-    """The keep list that takes k by the scores of this trace; a fraction is of the training photos (visits, patients)."""
-    scores = SCORES.read(trace / "scores.parquet")
-    photos, visits = _training_tables(cohort)
-    num_units = units_of(photos, visits, own.remove)[1]
-    count = count_of(k, num_units)
-    if count > num_units:
-        told = "  k = %d is more than the %d training %ss: all that are eligible are taken"
-        log.warning(told, count, num_units, own.remove)
-    keep = select(scores, photos, visits, count, own.rules)
+@dataclass(frozen=True)
+class PruneInputs:
+    """What a keep list is made from: a trace, the cohort and the folder of the features (read where they are asked for)."""
+
+    trace: Path
+    cohort: Cohort
+    features: Path
+
+
+def make_pruning(folder: Path, own: PruneNeeds, k: K, inputs: PruneInputs) -> None:
+    """The keep list that takes k by the scores of the trace; a fraction is of the training photos (visits, patients)."""
+    scores, cohort = SCORES.read(inputs.trace / "scores.parquet"), inputs.cohort
+    photos, visits = compared_photos(cohort, own), _training_visits(cohort)
+    if isinstance(k, str):
+        keep, named = _named_by_scores(rank(scores, photos, visits, own.rules), visits, own, k, inputs.features)
+        NAMED_PHOTOS.write(named, folder / "named.parquet")
+        count = int((keep[NUM_QUERIES] > 0).sum())
+    else:
+        num_units = units_of(photos, visits, own.remove)[1]
+        count = count_of(k, num_units)
+        if count > num_units:
+            told = "  k = %d is more than the %d training %ss: all that are eligible are taken"
+            log.warning(told, count, num_units, own.remove)
+        keep = select(scores, photos, visits, count, own.rules)
     overlap = overlap_table({count: keep}, num_rankings(own.rules.rule, scores[QUERY_ID].nunique()))
     _write(folder, keep, overlap.assign(fraction=_fraction(k)), cohort, own.outcome)
-    by_group = removal_by_group(keep, photos, visits, own.outcome, EvaluateSettings(), own.seed)
+    by_group = removal_by_group(keep, *_training_tables(cohort), own.outcome, EvaluateSettings(), own.seed)
     for warning in by_group.loc[by_group[WARNING] != "", WARNING]:
         log.warning("  %s", warning)
+
+
+def _named_by_scores(
+    ranked: Ranked, visits: pd.DataFrame, own: PruneNeeds, k: FromData, features: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The keep list of the photos that stand out, or of those that look like them too; and what named each photo."""
+    score_P = ranked.score_RU.sum(axis=0)
+    stands_P = stands_out(score_P, ranked.group_P, own.false_discovery)
+    evidence_P, carries_P, strength_P = np.full(len(score_P), np.nan), stands_P, -score_P
+    if k == PATTERN:
+        evidence_P = pattern_evidence(_with_features(ranked, visits, features), stands_P)
+        carries_P = carries_pattern(evidence_P, ranked.group_P, stands_P) | stands_P
+        strength_P = strength_P if np.isnan(evidence_P).any() else evidence_P
+    keep = select_named(ranked, np.where(carries_P, strength_P, -np.inf), visits, own.rules)
+    named = ranked.photos[[PHOTO_ID, VISIT_ID, GROUP]].assign(
+        score=score_P, stands_out=stands_P, evidence=evidence_P, is_named=carries_P
+    )
+    log.info(
+        "  %d photos stand out%s", stands_P.sum(), f"; {carries_P.sum()} carry the pattern" if k == PATTERN else ""
+    )
+    return keep, named
+
+
+def _with_features(ranked: Ranked, visits: pd.DataFrame, features: Path) -> Photos:
+    """The photos with the features that the start encoder gives them, as they are."""
+    store = open_features(features)
+    rows = store.index.set_index(PHOTO_ID)[ROW].loc[ranked.photos[PHOTO_ID]]
+    patients = ranked.photos[VISIT_ID].map(visits.set_index(VISIT_ID)[PATIENT_ID])
+    patient_P = pd.factorize(patients, sort=True)[0].astype(np.int64)
+    return Photos(store.gather(rows.tolist()).astype(np.float64), ranked.group_P, patient_P)
+
+
+def compared_photos(cohort: Cohort, own: RankingNeeds) -> pd.DataFrame:
+    """The training photos with the ``group`` within which their scores are compared (``prune.within``): their class by Reader
+    1, and their view. Without one where all are compared with all.
+    """
+    photos, visits = _training_tables(cohort)
+    if own.within == "none":
+        return photos
+    label = photos[VISIT_ID].map(visits.set_index(VISIT_ID)[own.outcome.label_column])
+    group = label.map(lambda one: own.outcome.strata[own.outcome.stratum_of(one)])
+    if own.within == "class_and_view":
+        group = group + ", " + photos[VIEW].fillna("no view")
+    return photos.assign(group=group)
 
 
 def refuse_same_lists(prune: PruneSettings, cohort: Cohort) -> None:
@@ -66,24 +149,31 @@ def num_units_of(cohort: Cohort, remove: Remove) -> int:
 
 
 def make_control(folder: Path, own: PruneNeeds, one: KeepList, pruning: Path, trace: Path, cohort: Cohort) -> None:
-    """The control of a keep list, of the same size: at random, or by the photos' own losses."""
+    """The control of a keep list, of the same size: at random by visit or by class, or by the photos' own losses."""
     pruned = KEEP_LIST.read(pruning / KEEP)
     count = int(read_json(pruning / OVERLAP)["overlap"]["k"])
     if one.control == "random":
         keep = random_control(pruned, own.seed, count)
+    elif one.control == "class":
+        photos = compared_photos(cohort, replace(own, within="class"))
+        keep = class_control(pruned, photos, _training_visits(cohort), own.rules, own.seed)
     else:
-        _, visits = _training_tables(cohort)
+        visits = _training_visits(cohort)
         keep = loss_control(pruned, PHOTO_LOSSES.read(trace / "photo_losses.parquet"), visits, own.rules)
     _write(folder, keep, overlap_table({count: keep}, None).assign(fraction=_fraction(one.k)), cohort, own.outcome)
 
 
 def _fraction(k: K) -> float | None:
-    """The fraction that was set; None of a count."""
-    return None if isinstance(k, int) else k
+    """The fraction that was set; None of a count, and of what the scores name."""
+    return k if isinstance(k, float) else None
+
+
+def _training_visits(cohort: Cohort) -> pd.DataFrame:
+    return cohort.visits[cohort.visits[SPLIT] == "train"]
 
 
 def _training_tables(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
-    visits = cohort.visits[cohort.visits[SPLIT] == "train"]
+    visits = _training_visits(cohort)
     return cohort.photos[cohort.photos[VISIT_ID].isin(visits[VISIT_ID])], visits
 
 

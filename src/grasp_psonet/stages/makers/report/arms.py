@@ -46,14 +46,14 @@ def arms_of(
     made = made_keep_lists(job)
     count_of = {one.name: int(one.k) for one in made.lists}
     for k, name in job.pruned_names().items():
-        count, fraction = count_of[name], None if isinstance(k, int) else k
-        for one in [one for one in made.retrained if one.k == count]:
-            kind: data.Kind = "pruned" if not one.control else "random" if one.control == "random" else "loss"
+        count, fraction = count_of[name], k if isinstance(k, float) else None
+        for one in [one for one in made.retrained if one.pruning == name]:
+            kind: data.Kind = one.control or "pruned"
             is_kept = read_keep(job, one.name)[KEPT]
             figures = _of_readers(evaluation, one.name, readers, told)
             arm = data.Arm(one.name, kind, count, int((~is_kept).sum()), _val(job, one.name), figures)
             most = most_possible(count, num_rankings, len(is_kept)) if is_by_photo else None
-            arms.append(replace(arm, most_possible=most, fraction=fraction))
+            arms.append(replace(arm, most_possible=most, fraction=fraction, named=k if isinstance(k, str) else ""))
         assert name in {arm.name for arm in arms} or name in {one.name for one in made.empty}
     return tuple(arms)
 

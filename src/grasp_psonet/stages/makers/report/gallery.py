@@ -54,7 +54,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     faults = TRUTH.read(study.truth_file).set_index(PHOTO_ID)[FAULT] if is_synthetic(job) else None
     thumbnails = _thumbnails(job)
     own, trace = needs_of(ExplainNeeds, job.settings), study.trace(job.trace_name())
-    flagged = flagged_photos(own, trace, job.visits_of("train"))
+    flagged = flagged_photos(own, trace, job.cohort)
     return tuple(
         data.FlaggedPhoto(
             photo_id=photo_id,
