@@ -135,7 +135,13 @@ REMOVAL = Table(
             _RATIOS,
             nullable=True,
         ),
-        Column(c.RATIO_HIGH, FLOAT64, "its upper end, likewise", _RATIOS, nullable=True),
+        Column(
+            c.RATIO_HIGH,
+            FLOAT64,
+            "its upper end, likewise; missing where there is none or it has no bound",
+            _RATIOS,
+            nullable=True,
+        ),
         Column(c.NUM_PATIENTS, INT, "patients of the group", "from 1"),
         Column(c.INTERVAL, TEXT, "how the ratio's interval was made; empty where there is none", "percentile, bca"),
         Column(
