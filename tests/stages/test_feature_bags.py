@@ -32,7 +32,7 @@ LENGTH, CROWD = 6, 3000
 SETTINGS: dict[str, Any] = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},
     "train": {"epochs": 2, "optimizer": {"lr": 1e-2}},
-    "prune": {"k": [4]},
+    "prune": {"k": [4, "stand_out", "pattern_of_worst"]},
     "evaluate": {"replicates": 10, "training_seeds": 2},
     "explain": {"flagged": 2, "errors": 2},
     "out_of_fold": {"folds": 2, "repeats": 1},

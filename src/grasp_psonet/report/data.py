@@ -52,7 +52,7 @@ class Arm:
 
     ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
     or patients leave). ``fraction`` of the training photos (visits, patients) that k was set as; None where it was a count.
-    ``named``: stand_out or pattern where the scores themselves named the photos; empty where k was set. ``val``: the figure
+    ``named``: the word of ``prune.k`` where the scores themselves named the photos; empty where k was set. ``val``: the figure
     that chooses, on validation. A control (random by visit, random by class, loss) has the k of the removal it matches.
     """
 

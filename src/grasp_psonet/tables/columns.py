@@ -103,7 +103,7 @@ MIN_SCORE: Final = "min_score"
 
 # evaluation
 READER: Final = "reader"
-STANDS_OUT: Final = "stands_out"
+IS_EXAMPLE: Final = "is_example"
 EVIDENCE: Final = "evidence"
 IS_NAMED: Final = "is_named"
 GROUP_COLUMN: Final = "group_column"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.proof import digest
-from grasp_psonet.pruning.settings import PATTERN
+from grasp_psonet.pruning.settings import PATTERN, PATTERN_OF_WORST
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
@@ -193,7 +193,7 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
         make_pruning(folder, own, one.k, PruneInputs(trace, cohort, job.study.features))
 
     inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
-    inputs |= {"features": job.study.features} if one.k == PATTERN else {}
+    inputs |= {"features": job.study.features} if one.k in (PATTERN, PATTERN_OF_WORST) else {}
     return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
 
 
