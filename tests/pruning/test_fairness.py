@@ -86,15 +86,15 @@ def test_intervals_equal_a_loop_over_drawn_patients() -> None:
     merged = photos.merge(visits, on="visit_id").assign(removed=removed)
     names = sorted(visits["patient_id"].unique())
     weight_RP = resample_patients(names, SETTINGS.replicates, 5, "removal").weight
+    sums = merged.groupby(["patient_id", "sex"])["removed"].agg(["size", "sum"])
+    of_patient = {name: (sex == "female", *row) for (name, sex), row in zip(sums.index, sums.to_numpy(), strict=True)}
     ratios, shares = [], []
     for weight_P in weight_RP:
         counts = {True: [0.0, 0.0], False: [0.0, 0.0]}
         for patient, times in zip(names, weight_P, strict=True):
-            of_patient = merged[merged["patient_id"] == patient]
-            for is_female in (True, False):
-                photos_of = of_patient[(of_patient["sex"] == "female") == is_female]
-                counts[is_female][0] += times * len(photos_of)
-                counts[is_female][1] += times * photos_of["removed"].sum()
+            is_female, num_photos, num_removed = of_patient[patient]
+            counts[is_female][0] += times * num_photos
+            counts[is_female][1] += times * num_removed
         share, rest = (counts[key][1] / counts[key][0] for key in (True, False))
         shares.append(share)
         ratios.append(share / rest)
