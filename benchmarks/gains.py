@@ -45,7 +45,8 @@ def _against_random(
 ) -> dict[str, Any]:
     own_k = chosen_rows(table, arm, "random")["test"].astype(float) - baseline
     control = table[(table["arm"] == arm) & (table["control"] == "random")]
-    rows = control[control["k"] == control["seed"].map(picked["k"].astype(int))]
+    same = "list" if "list" in table else "k"  # the name tells apart what is equally long
+    rows = control[control[same] == control["seed"].map(picked[same])]
     same_k = rows.set_index("seed")["test"].reindex(baseline.index).fillna(baseline) - baseline  # k = 0: the baseline
     return {
         "auc_gain_random": float(own_k.mean()),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.errors import StudyError
 from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.presets import preset
@@ -19,6 +20,7 @@ from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.cohort import make_cohort
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.retrain import train_together
 from grasp_psonet.stages.names import BASELINE, KeepList, Training
 from grasp_psonet.stages.pipeline import run_all
@@ -26,7 +28,7 @@ from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 
 ORACLE = "oracle"
-_PER_ERROR = {"rule": "each", "k": [10, 20, 40, 80]}
+_PER_ERROR = {"rule": "each", "within": "none", "k": [10, 20, 40, 80]}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ ARMS = {
     arm.name: arm
     for arm in (
         Arm("default"),
+        Arm("counts", {"prune": {"within": "none", "k": [20, 40, 80, 160]}}),
         Arm("errors of the kept epoch", {"trace": {"errors": "kept"}}),
         Arm("paper, harmful", _each("paper")),
         Arm("paper, helpful", merged(_each("paper"), {"prune": {"end": "helpful"}})),
@@ -121,9 +124,12 @@ def oracle_task(job: Job) -> Task:
 
 
 def auc(job: Job, run: str, split: str) -> float:
-    """Micro AUC against Reader 1."""
+    """Micro AUC against Reader 1. Raises StudyError where the split lacks a class."""
     value = figure_of_split(_predictions(job, run), job.outcome, split)
-    assert value is not None, f"{run} of {job.study.folder} lacks a class in {split}"
+    if value is None:
+        raise StudyError(
+            f"a class has no visit in {split} of {job.study.folder}\n  next: take another seed or a larger study"
+        )
     return value
 
 
@@ -140,7 +146,7 @@ def rows_of_baseline(cohorts: Cohorts, seed: int) -> Iterator[dict[str, Any]]:
 
 def rows_of_arm(job: Job, name: str) -> Iterator[dict[str, Any]]:
     """The same for every k of one way of pruning and its control ("" for the pruning itself), with what was removed."""
-    return rows_of_lists(job, name, job.keep_lists())
+    return rows_of_lists(job, name, made_keep_lists(job).lists)
 
 
 def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dict[str, Any]]:
@@ -153,6 +159,7 @@ def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dic
         run = one.name if is_removed.any() else BASELINE
         yield {
             "arm": arm,
+            "list": one.pruning,
             "k": one.k,
             "control": one.control,
             "removed": int(is_removed.sum()),
@@ -172,14 +179,16 @@ def rows_of_lists(job: Job, arm: str, lists: Iterable[KeepList]) -> Iterator[dic
 
 
 def chosen_rows(table: pd.DataFrame, arm: str, control: str = "", min_gain_se: float = 1.0) -> pd.DataFrame:
-    """By seed the row that validation chooses among the k of an arm, the baseline (k = 0) included, as the product does."""
+    """By seed the row that validation chooses among the lists of an arm, the baseline (k = 0) included, as the product does."""
     rows = {}
     for seed, of_seed in table.groupby("seed"):
-        own = of_seed[(of_seed["arm"] == BASELINE) | ((of_seed["arm"] == arm) & (of_seed["control"] == control))]
-        ks = [int(k) for k in own["k"]]
-        aucs, errors = (dict(zip(ks, own[name].tolist(), strict=True)) for name in ("val", "val_gain_se"))
-        candidates = {str(k): Candidate(k, aucs[k], errors[k]) for k in sorted(ks)}
-        rows[seed] = own.set_index("k", drop=False).loc[int(choose(candidates, min_gain_se))]
+        of_arm = of_seed[(of_seed["arm"] == arm) & (of_seed["control"] == control)].sort_values("k", kind="stable")
+        own = pd.concat(
+            [of_seed[of_seed["arm"] == BASELINE], of_arm], ignore_index=True
+        )  # two lists may be equally long
+        told = zip(own["k"], own["val"], own["val_gain_se"], strict=True)
+        candidates = {str(row): Candidate(int(k), val, error) for row, (k, val, error) in enumerate(told)}
+        rows[seed] = own.loc[int(choose(candidates, min_gain_se))]
     return pd.DataFrame(rows).T.infer_objects()
 
 

@@ -1,15 +1,18 @@
-"""The contact sheet of drawn photos in the documentation: the same plaques on six skin types, and the planted faults.
+"""The contact sheets of drawn photos in the documentation: the same plaques on six skin types, and the planted faults; with
+--strengths each fault at three strengths.
 
 python scripts/draw_contact_sheet.py docs/images/cohort.png
+python scripts/draw_contact_sheet.py --strengths docs/images/fault-strengths.jpg
 """
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from grasp_psonet import chance
+from grasp_psonet.cohort.synthetic.fault_looks import LOOKS
 from grasp_psonet.cohort.synthetic.lesions import Lesion
 from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
 from grasp_psonet.cohort.synthetic.skin import FITZPATRICK, random_person
@@ -23,6 +26,7 @@ GRADES = {
     "severe": Lesion(erythema=4, induration=3, desquamation=3, area_fraction=0.45),
 }
 FAULTS = ("colour_cast", "under_exposure", "blur", "background", "marker", "wrong_part")
+STRENGTHS = (0.5, 1.0, 2.0)
 Cell = tuple[str, PhotoPlan]
 
 
@@ -45,6 +49,15 @@ def rows() -> list[list[Cell]]:
     return [*by_severity, faults]
 
 
+def strengths() -> list[list[Cell]]:
+    """A row per strength with a column per fault, the photo without one at its head."""
+    base = plan_of("II", GRADES["moderate"], "forearm_left")
+    return [
+        [("none", base)] + [(f"{fault} {strength:g}", replace(base, fault=fault, strength=strength)) for fault in LOOKS]
+        for strength in STRENGTHS
+    ]
+
+
 def sheet(table: list[list[Cell]]) -> Image.Image:
     """The photos side by side, each under its title."""
     wide, high = EDGE_PX + GAP_PX, EDGE_PX + TITLE_PX + GAP_PX
@@ -58,5 +71,16 @@ def sheet(table: list[list[Cell]]) -> Image.Image:
     return page
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--strengths", action="store_true", help="each fault at three strengths")
+    parser.add_argument("path", type=Path)
+    words = parser.parse_args()
+    if words.strengths:
+        sheet(strengths()).save(words.path, quality=80, optimize=True)
+    else:
+        sheet(rows()).quantize(256).save(words.path, optimize=True)
+
+
 if __name__ == "__main__":
-    sheet(rows()).quantize(256).save(Path(sys.argv[1]), optimize=True)
+    main()

@@ -3,6 +3,8 @@
     python -m benchmarks.truth           the short form: the micro study, one seed with a shortcut and one without (minutes)
     python -m benchmarks.truth --full    everything (hours; whatever stands in the folder is not made again)
     python -m benchmarks.truth --full --whole-grid    the rankings in every defined combination (hours more)
+    python -m benchmarks.truth --parts grid --cells tuned-on --study STUDY --tuned-on FILE --processes 2
+                                         faults by strength, share and encoder, drawn and planted on a study with photos
 
 The tables are written to FOLDER/tables as csv (of the full form also beside its dated file), the summary to a dated
 file; the last line printed is one JSON object.
@@ -10,16 +12,25 @@ file; the last line printed is one JSON object.
 
 import argparse
 import logging
+import re
 import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.audit.second_readings import read_patients
 from benchmarks.gains import gains
-from benchmarks.planted import Cohorts, make_baseline
+from benchmarks.planted import ARMS, Cohorts, make_baseline
 from benchmarks.record import write_result
+from benchmarks.truth.grid import Grid, make_grid
+from benchmarks.truth.grid_cells import HELD_OUT as HELD_OUT_CELLS
+from benchmarks.truth.grid_cells import TUNED_ON as TUNED_CELLS
+from benchmarks.truth.grid_cells import cells_of
+from benchmarks.truth.grid_summary import grid_figures, grid_table
 from benchmarks.truth.lds import lds_rows
 from benchmarks.truth.micro import MAIN_LR, MAIN_STEPS, micro_truth
 from benchmarks.truth.other_rules import OTHER_RULES
@@ -38,10 +49,12 @@ from grasp_psonet.progress import show_plainly
 
 log = logging.getLogger("grasp_psonet")
 
-PARTS = ("micro", "held-out", "arms", "rankings", "readers", "mixture", "vit", "lds")
+PARTS = ("micro", "held-out", "arms", "rankings", "readers", "mixture", "vit", "lds", "grid")
+CELLS = {"tuned-on": TUNED_CELLS, "held-out": HELD_OUT_CELLS, "all": TUNED_CELLS + HELD_OUT_CELLS}
 RANKED = {"colour_cast": 25}
 LOST = {"colour_cast": (25,)}  # where the default gained nothing while it traced the errors of the kept epoch
 MICRO_SEEDS = range(5)
+SHORT_KS = (40, 80)  # of the short form, which is to end within 8 minutes on two cores
 VIT_SEEDS = (20, 40)
 READER_SEEDS = (50,)
 MIXTURE_SEEDS = (60,)
@@ -55,6 +68,7 @@ class Scale:
     folder: Path
     is_full: bool
     whole_grid: bool
+    words: argparse.Namespace  # those of the part grid
 
     @property
     def planted(self) -> Path:
@@ -67,16 +81,58 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=None, choices=PARTS, help="only these parts")
     parser.add_argument("--folder", type=Path, default=Path("work-bench-truth"))
     parser.add_argument("--whole-grid", action="store_true", help="rankings in every defined combination (hours)")
+    _add_grid_words(parser)
     words = parser.parse_args()
+    if words.study is not None and not words.tuned_on:
+        parser.error("--study wants --tuned-on: patients on whom anything was tuned, or a file of them, one a line")
     show_plainly()
-    parts = words.parts or (PARTS if words.full else ("micro", "held-out"))
+    parts = words.parts or (PARTS[:-1] if words.full else ("micro", "held-out"))  # the grid is asked for by its name
     figures: dict[str, Any] = {}
     for part in parts:
         log.info("part %s", part)
-        figures |= _MAKERS[part](Scale(words.folder, words.full, words.whole_grid))
-    path = write_result("truth" if words.full else "truth-short", figures)
+        figures |= _MAKERS[part](Scale(words.folder, words.full, words.whole_grid, words))
+    _hide_places(words)
+    path = write_result(_result_name(words, parts), figures)
     if words.full:
         shutil.copytree(words.folder / "tables", path.with_suffix(""), dirs_exist_ok=True)
+
+
+def _add_grid_words(parser: argparse.ArgumentParser) -> None:
+    grid = parser.add_argument_group("part grid")
+    grid.add_argument("--study", type=Path, help="a study with photos and two readers, to plant faults on a copy of")
+    grid.add_argument("--tuned-on", nargs="*", default=[], help="its patients that were tuned on, or a file of them")
+    grid.add_argument("--cells", choices=CELLS, default="tuned-on", help="those of grid_cells.py to make")
+    grid.add_argument("--match", default="", help="only cells whose name has this in it (a regular expression)")
+    grid.add_argument("--arms", nargs="*", choices=ARMS, default=["default"], help="ways of pruning")
+    grid.add_argument("--processes", type=int, default=1, help="cells at the same time")
+    grid.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where networks run")
+    grid.add_argument("--keep-studies", action="store_true", help="leave the studies of finished cells (100 MB each)")
+
+
+def _result_name(words: argparse.Namespace, parts: Sequence[str]) -> str:
+    if list(parts) == ["grid"]:
+        return f"truth-grid-{words.cells}"
+    return "truth" if words.full else "truth-short"
+
+
+def _hide_places(words: argparse.Namespace) -> None:
+    """A result file names no place of this machine."""
+    hidden = {str(words.folder): "FOLDER", str(words.study): "STUDY"} | dict.fromkeys(words.tuned_on, "TUNED_ON")
+    sys.argv[1:] = [hidden.get(word, word) for word in sys.argv[1:]]
+
+
+def _grid(scale: Scale) -> dict[str, Any]:
+    words = scale.words
+    cells = [cell for cell in cells_of(CELLS[words.cells]) if re.search(words.match, cell.name)]
+    if words.study is None:
+        log.info("skipped: cells planted on a study, for none was given (--study)")
+        cells = [cell for cell in cells if cell.ground == "drawn"]
+    tuned_on = read_patients(words.tuned_on)
+    grid = Grid(scale.folder / "grid", words.study, tuned_on, tuple(words.arms), words.keep_studies, words.device)
+    failed = make_grid(grid, cells, words.processes)
+    table = grid_table(grid, cells)
+    _write(table, scale, f"grid-{words.cells}")
+    return {"grid": grid_figures(table) | {"failed": failed}}
 
 
 def _micro(scale: Scale) -> dict[str, Any]:
@@ -89,7 +145,7 @@ def _micro(scale: Scale) -> dict[str, Any]:
 
 def _held_out(scale: Scale) -> dict[str, Any]:
     cohorts = HELD_OUT if scale.is_full else {fault: seeds[:1] for fault, seeds in HELD_OUT.items()}
-    table = planted_table(scale.planted, Plan(cohorts))
+    table = planted_table(scale.planted, Plan(cohorts, ks=() if scale.is_full else SHORT_KS))
     _write(table, scale, "held-out")
     return planted_figures(table)
 
@@ -170,6 +226,7 @@ _MAKERS = {
     "mixture": _mixture,
     "vit": _vit,
     "lds": _lds,
+    "grid": _grid,
 }
 
 

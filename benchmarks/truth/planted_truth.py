@@ -33,6 +33,7 @@ HELD_OUT = {"colour_cast": tuple(range(40, 52)), "none": tuple(range(30, 40))}
 COSTLY = 0.07  # test AUC
 COMPARED = (
     "default",
+    "counts",
     "errors of the kept epoch",
     "adam, together",
     "edit, together",
@@ -50,6 +51,7 @@ class Plan:
     controlled: str = "default"
     encoder: str = "demo_convnext"
     gross_errors: float | None = None  # of each reader's visits, where more than usual
+    ks: tuple[int, ...] = ()  # photos removed, one training each; none: as many as the preset has
 
 
 def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
@@ -59,6 +61,8 @@ def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
         overrides: dict[str, Any] = {"network": {"encoder": plan.encoder}}
         if plan.gross_errors is not None:
             overrides["cohort"] = {"gross_errors": plan.gross_errors}
+        if plan.ks:
+            overrides["prune"] = {"k": list(plan.ks)}
         cohorts = Cohorts(folder / plan.encoder, fault, overrides)
         for seed in seeds:
             make_baseline(cohorts, seed)
@@ -68,7 +72,7 @@ def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
                 make_arm(job)
                 found += rows_of_arm(job, name)
             for name in plan.other_rules:
-                found += OTHER_RULES[name](cohorts.job(seed))
+                found += OTHER_RULES[name](cohorts.job(seed, ARMS["counts"]))
             rows += [{"fault": fault, "seed": seed} | row for row in found]
     return pd.DataFrame(rows)
 

@@ -254,6 +254,16 @@ def test_check_tells_every_bad_file_at_once(study: Path, tmp_path: Path, capsys:
     assert f"long.npy holds vectors of length {LENGTH + 1}; those of" in capsys.readouterr().out
 
 
+def test_maps_of_pixels_are_refused_before_anything_is_made(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    for command in ("run", "features"):
+        assert main([command, str(study), "--explain.methods", "[integrated_gradients]"]) == 1
+        told = capsys.readouterr().err
+        assert (
+            "explain.methods names integrated_gradients; a study of precomputed features has no photos to map" in told
+        )
+
+
 def test_what_has_no_meaning_without_photos_is_refused(study: Path, tmp_path: Path) -> None:
     settings = load(study / "study.yaml", {"network.train": "last 2 blocks"})
     with pytest.raises(SettingsError, match="has no encoder"):

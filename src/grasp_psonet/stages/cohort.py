@@ -12,7 +12,7 @@ from grasp_psonet.files import write_json
 from grasp_psonet.progress import track
 from grasp_psonet.proof import digest
 from grasp_psonet.stage import held, versions
-from grasp_psonet.stages.drawn import NOTE, cohort_identity, read_drawn, truth_damage
+from grasp_psonet.stages.drawn import NOTE, cohort_identity, is_drawn_with, read_drawn, truth_damage
 from grasp_psonet.stages.job import Job
 from grasp_psonet.tables.columns import PATH
 
@@ -27,7 +27,7 @@ def make_cohort(job: Job) -> bool:
     identity = cohort_identity(job)
     note = folder / NOTE
     before = read_drawn(note)
-    if before is not None and before.get("settings") == identity and truth_damage(job) is None:
+    if before is not None and is_drawn_with(before, job) and truth_damage(job) is None:
         log.info("cohort: stands")
         return False
     if job.study.visits_file.exists():

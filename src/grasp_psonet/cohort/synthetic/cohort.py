@@ -79,6 +79,7 @@ def plans_of(tables: SyntheticTables, edge_px: int, seed: int) -> dict[str, Phot
             body_key=("body", seed, visit.patient_id, photo.drawn_view),
             photo_key=("photo", seed, photo.visit_id, photo.photo_id),
             fault=photo.fault,
+            strength=tables.strengths.get(photo.fault, 1.0),
         )
         if photo.fault == "duplicate":
             copies[photo.photo_id] = photo.duplicate_of

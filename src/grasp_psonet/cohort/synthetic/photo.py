@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.synthetic import camera
+from grasp_psonet.cohort.synthetic import camera, fault_looks
 from grasp_psonet.cohort.synthetic.body import Body, body_of
 from grasp_psonet.cohort.synthetic.lesions import Lesion, Plaques, layout, plaques_of, redden, relief, scale_of
 from grasp_psonet.cohort.synthetic.noise import Plane, enlarged, smooth_noise, smoothstep
@@ -23,7 +23,8 @@ class PhotoPlan:
 
     ``drawn_view`` is the view that is really shown (another one than asked for where the fault is wrong_part).
     ``body_key`` names the chance of what stays the same at every visit (plaque places, moles), ``photo_key`` that of
-    this photo (pose, light, noise). ``copy_of`` is the plan of the photo that a duplicate repeats.
+    this photo (pose, light, noise). ``strength`` is that of the fault (``fault_looks``). ``copy_of`` is the plan of the photo
+    that a duplicate repeats.
     """
 
     person: Person
@@ -34,6 +35,7 @@ class PhotoPlan:
     body_key: tuple[str | int, ...]
     photo_key: tuple[str | int, ...]
     fault: str = "none"
+    strength: float = 1.0
     copy_of: "PhotoPlan | None" = None
 
 
@@ -44,21 +46,19 @@ def draw_photo(plan: PhotoPlan) -> np.ndarray:
         return _copied(rng, draw_photo(plan.copy_of))
     rgb_CHW = _still_life(rng, plan.edge_px) if plan.drawn_view == OBJECT else _skin(rng, plan)
     rgb_CHW = camera.lit(rng, rgb_CHW)
-    if plan.fault == "colour_cast":
-        rgb_CHW = camera.with_cast(rng, rgb_CHW)
-    if plan.fault == "under_exposure":
-        rgb_CHW = camera.under_exposed(rng, rgb_CHW)
-    pixels_HWC = camera.developed(rng, rgb_CHW, plan.device, 0.012 if plan.fault == "under_exposure" else 0.0)
-    if plan.fault == "blur":
-        pixels_HWC = camera.blurred(rng, pixels_HWC)
-    if plan.fault == "marker":
-        pixels_HWC = camera.marked(rng, pixels_HWC)
-    return pixels_HWC
+    rgb_CHW = fault_looks.on_light(rng, rgb_CHW, plan.fault, plan.strength)
+    pixels_HWC = camera.developed(rng, rgb_CHW, plan.device, fault_looks.extra_noise(plan.fault, plan.strength))
+    look = fault_looks.OF_PICTURE.get(plan.fault)
+    return pixels_HWC if look is None else look(rng, pixels_HWC, plan.strength)
 
 
-def _posed(rng: np.random.Generator, plan: PhotoPlan) -> tuple[Body, tuple[Plane, Plane]]:
+def posed(rng: np.random.Generator, plan: PhotoPlan) -> tuple[Body, tuple[Plane, Plane]]:
+    """The body as the phone was held, and the body coordinates x [H, W] and y [H, W] of every pixel.
+
+    ``rng`` is that of the plan's ``photo_key``, of which the pose is the first draw.
+    """
     view = VIEW_OF[plan.drawn_view]
-    pose = camera.held(rng, zoom=0.78 if plan.fault == "background" else 1.0)
+    pose = camera.held(rng, zoom=fault_looks.zoomed_out(plan.strength) if plan.fault == "background" else 1.0)
     x_HW, y_HW = camera.seen_from(pose, plan.edge_px, mirrored=view.side == "right")
     return body_of(view.shape, x_HW, y_HW), (x_HW, y_HW)
 
@@ -70,16 +70,16 @@ def _layout_seen(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> Plan
     return np.asarray(field_HW[row, column])
 
 
-def _plaques(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> tuple[Plaques, Plane]:
+def plaques_seen(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> tuple[Plaques, Plane]:
     """The plaques, and where skin is, 0..1 [H, W]."""
     skin_HW = smoothstep(body.depth_HW, -2 / plan.edge_px, 2 / plan.edge_px)
     return plaques_of(_layout_seen(seen, plan, body), skin_HW, plan.lesion.area_fraction), skin_HW
 
 
 def _skin(rng: np.random.Generator, plan: PhotoPlan) -> Plane:
-    body, seen = _posed(rng, plan)
+    body, seen = posed(rng, plan)
     edge_px, person, lesion = plan.edge_px, plan.person, plan.lesion
-    plaques, skin_HW = _plaques(seen, plan, body)
+    plaques, skin_HW = plaques_seen(seen, plan, body)
     scale_HW = scale_of(rng, plaques, lesion)
 
     mottle_HW = 0.7 * smooth_noise(rng, edge_px, 9) + 0.5 * smooth_noise(rng, edge_px, 28)
@@ -108,9 +108,20 @@ def _skin(rng: np.random.Generator, plan: PhotoPlan) -> Plane:
     if body.hair_HW is not None:
         rgb_CHW = _with_head_hair(rng, rgb_CHW, body.hair_HW, person, plaques.cover_HW)
 
-    behind_CHW = camera.loud_background(rng, edge_px) if plan.fault == "background" else camera.wall(rng, edge_px)
+    behind_CHW = _behind(rng, plan)
     shadow_HW = 1 - 0.30 * smoothstep(body.depth_HW, -0.16, 0.0)
     return behind_CHW * (shadow_HW * (1 - skin_HW))[None] + rgb_CHW * skin_HW[None]
+
+
+def _behind(rng: np.random.Generator, plan: PhotoPlan) -> Plane:
+    """The background [C, H, W]; a fault of it fades into a wall below strength 1 (above, it only shows more of itself)."""
+    if plan.fault != "background":
+        return camera.wall(rng, plan.edge_px)
+    loud_CHW = camera.loud_background(rng, plan.edge_px)
+    if plan.strength >= 1:
+        return loud_CHW
+    wall_CHW = camera.wall(rng, plan.edge_px)
+    return np.asarray(wall_CHW + np.float32(plan.strength) * (loud_CHW - wall_CHW))
 
 
 def _painted(
@@ -199,7 +210,11 @@ def _still_life(rng: np.random.Generator, edge_px: int) -> Plane:
 def _copied(rng: np.random.Generator, pixels_HWC: np.ndarray) -> np.ndarray:
     """The same photo once more: cropped by a few percent and brought back to size."""
     edge_px = pixels_HWC.shape[0]
-    left, top, right, bottom = rng.uniform(0.01, 0.05, 4) * edge_px
     photo = Image.fromarray(pixels_HWC)
-    box = (float(left), float(top), float(edge_px - right), float(edge_px - bottom))
-    return np.asarray(photo.resize((edge_px, edge_px), Image.Resampling.BICUBIC, box=box))
+    return np.asarray(photo.resize((edge_px, edge_px), Image.Resampling.BICUBIC, box=copied_box(rng, edge_px)))
+
+
+def copied_box(rng: np.random.Generator, edge_px: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom in pixels of what a duplicate shows of its photo; the first draw of its ``photo_key``."""
+    left, top, right, bottom = rng.uniform(0.01, 0.05, 4) * edge_px
+    return float(left), float(top), float(edge_px - right), float(edge_px - bottom)

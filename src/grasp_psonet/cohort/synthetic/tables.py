@@ -1,19 +1,20 @@
 """The tables of a synthetic cohort, without drawing any photo: what a study would have, and the truth behind it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from grasp_psonet import chance
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.cohort.synthetic.faults import assign_faults, shortcut_visits
+from grasp_psonet.cohort.synthetic.faults import CARRIES_SECOND, assign_faults, shortcut_visits
 from grasp_psonet.cohort.synthetic.pasi import PASI_MAX, SUB_SCORES
 from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
 from grasp_psonet.cohort.synthetic.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
 from grasp_psonet.cohort.synthetic.readers import READER1_IDS, SECOND_READER, Imperfection, keep_read, readings_of
-from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
+from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
 from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import (
     AGE,
@@ -51,13 +52,17 @@ _VISIT_COLUMNS = [
 
 @dataclass(frozen=True)
 class SyntheticTables:
-    """visits, photos and views as a study has them; truth (per photo) and truth_visits as only a synthetic one has."""
+    """visits, photos and views as a study has them; truth (per photo) and truth_visits as only a synthetic one has.
+
+    ``strengths``: of the planted faults, by fault; a fault that is not there shows at strength 1.
+    """
 
     visits: pd.DataFrame
     photos: pd.DataFrame
     views: pd.DataFrame
     truth: pd.DataFrame
     truth_visits: pd.DataFrame
+    strengths: Mapping[str, float] = field(default_factory=dict)
 
 
 def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> SyntheticTables:
@@ -76,27 +81,32 @@ def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> Syn
     readings = keep_read(readings, is_read_twice)
     visits[[PASI_READER1, PASI_READER2]] = readings[[PASI_READER1, PASI_READER2]]
     visits[SEVERITY_READER1] = readings[SEVERITY_READER1]
-    visits[CARRIES_SHORTCUT] = shortcut_visits(visits, settings.shortcut, outcome.classes, seed)
+    first, second = settings.shortcut, settings.second_shortcut
+    visits[CARRIES_SHORTCUT] = shortcut_visits(visits, first, outcome.classes, seed)
+    visits[CARRIES_SECOND] = shortcut_visits(visits, second, outcome.classes, seed, "second shortcut")
+    for shortcut, carries in ((first, CARRIES_SHORTCUT), (second, CARRIES_SECOND)):
+        _refuse_unplanted(shortcut, visits.loc[visits[SPLIT] == "train", carries])
 
     views = chosen_views(settings.num_views)
     photos = _taken(visits, views, settings.missing_views, seed)
-    faults = assign_faults(photos, visits, settings.shortcut, settings.fault_rate, seed)
+    faults = assign_faults(photos, visits, settings, seed)
     shown = _shown(photos.join(faults), visits, disease, seed)
     truth_visits = pd.concat([readings, _score_columns(disease)], axis=1)
     truth_visits.insert(1, PATIENT_ID, visits[PATIENT_ID])
-    truth_visits[CARRIES_SHORTCUT] = visits[CARRIES_SHORTCUT]
+    truth_visits[CARRIES_SHORTCUT] = visits[CARRIES_SHORTCUT] | visits[CARRIES_SECOND]
     return SyntheticTables(
         visits=visits[_VISIT_COLUMNS],
         photos=photos,
         views=pd.DataFrame([asdict(view) for view in views]).drop(columns="shape"),
         truth=shown,
         truth_visits=truth_visits,
+        strengths={first.fault: first.strength, second.fault: second.strength},
     )
 
 
 def _refuse_other_scale(settings: SyntheticSettings, outcome: Outcome) -> None:
     """The drawn cohort has PASI scores; its classes may be any that cut-offs on PASI make."""
-    scale, planted = outcome.scale, settings.shortcut.severity
+    scale = outcome.scale
     is_pasi = scale.score_column == "pasi" and scale.score_range == (0.0, PASI_MAX)
     refuse_unless(
         is_pasi,
@@ -104,12 +114,20 @@ def _refuse_other_scale(settings: SyntheticSettings, outcome: Outcome) -> None:
         (scale.score_column, scale.score_range),
         f"('pasi', (0.0, {PASI_MAX:g})) for a drawn cohort",
     )
-    refuse_unless(
-        settings.shortcut.fault == "none" or planted in outcome.classes,
-        "cohort.shortcut.severity",
-        planted,
-        f"one of severity.classes: {', '.join(outcome.classes)}",
-    )
+    for shortcut in (settings.shortcut, settings.second_shortcut):
+        refuse_unless(
+            shortcut.fault == "none" or shortcut.severity in outcome.classes,
+            f"{shortcut.path}.severity",
+            shortcut.severity,
+            f"one of severity.classes: {', '.join(outcome.classes)}",
+        )
+
+
+def _refuse_unplanted(shortcut: ShortcutSettings, carries: "pd.Series[bool]") -> None:
+    """A shortcut of certain skin types that no training visit has would be none at all."""
+    is_wanted = shortcut.fault != "none" and shortcut.train_visits > 0 and bool(shortcut.fitzpatrick)
+    wanted = f"skin types that enough {shortcut.severity} training visits have; here none came to carry the fault"
+    refuse_unless(not is_wanted or bool(carries.any()), f"{shortcut.path}.fitzpatrick", shortcut.fitzpatrick, wanted)
 
 
 def _taken(visits: pd.DataFrame, views: tuple[View, ...], missing: float, seed: int) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from grasp_psonet.stages.makers.report.arms import (
 )
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
+from grasp_psonet.stages.makers.report.maps import maps_of
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
@@ -106,6 +107,7 @@ def gather(job: Job) -> data.ReportData:
             evaluation["removal"], [one.name for one in made_keep_lists(job).retrained if not one.control]
         ),
         errors=error_gallery(job, errors),
+        maps=maps_of(job, chosen),
         audit=audit_of(job),
         subgroups=subgroups_of(evaluation["figures"], chosen, readers, told),
         truth=truth_of(job, removed_by),
