@@ -28,7 +28,7 @@ from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 
 ORACLE = "oracle"
-_PER_ERROR = {"rule": "each", "k": [10, 20, 40, 80]}
+_PER_ERROR = {"rule": "each", "within": "none", "k": [10, 20, 40, 80]}
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ ARMS = {
     arm.name: arm
     for arm in (
         Arm("default"),
+        Arm("counts", {"prune": {"within": "none", "k": [20, 40, 80, 160]}}),
         Arm("errors of the kept epoch", {"trace": {"errors": "kept"}}),
         Arm("paper, harmful", _each("paper")),
         Arm("paper, helpful", merged(_each("paper"), {"prune": {"end": "helpful"}})),

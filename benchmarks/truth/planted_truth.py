@@ -33,6 +33,7 @@ HELD_OUT = {"colour_cast": tuple(range(40, 52)), "none": tuple(range(30, 40))}
 COSTLY = 0.07  # test AUC
 COMPARED = (
     "default",
+    "counts",
     "errors of the kept epoch",
     "adam, together",
     "edit, together",
@@ -71,7 +72,7 @@ def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
                 make_arm(job)
                 found += rows_of_arm(job, name)
             for name in plan.other_rules:
-                found += OTHER_RULES[name](cohorts.job(seed))
+                found += OTHER_RULES[name](cohorts.job(seed, ARMS["counts"]))
             rows += [{"fault": fault, "seed": seed} | row for row in found]
     return pd.DataFrame(rows)
 

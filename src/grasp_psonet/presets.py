@@ -16,7 +16,7 @@ _SMALL_ENCODER: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     # the embedded cohort and the recipe that suits the small encoders: minutes on two cores
-    "demo": _SMALL_ENCODER | {"prune": {"k": [20, 40, 80, 160]}},
+    "demo": _SMALL_ENCODER,
     # the demo in seconds, for tests and first looks: its figures mean nothing
     "tiny": _SMALL_ENCODER
     | {

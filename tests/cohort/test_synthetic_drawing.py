@@ -5,7 +5,7 @@ import pytest
 
 from grasp_psonet import chance
 from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.photo import PhotoPlan, _plaques, _posed, draw_photo
+from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo, plaques_seen, posed
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEWS, chosen_views
 from grasp_psonet.cohort.synthetic.random_skin import random_photo
 from grasp_psonet.cohort.synthetic.skin import FITZPATRICK, Person
@@ -22,8 +22,8 @@ def plan(
 
 def cover_of(drawn: PhotoPlan) -> tuple[np.ndarray, np.ndarray]:
     """Where plaques are and where skin is in a photo of the body, both 0..1 [H, W]."""
-    body, seen = _posed(chance.generator(*drawn.photo_key), drawn)
-    plaques, skin_HW = _plaques(seen, drawn, body)
+    body, seen = posed(chance.generator(*drawn.photo_key), drawn)
+    plaques, skin_HW = plaques_seen(seen, drawn, body)
     return plaques.cover_HW, skin_HW
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from grasp_psonet.pruning.controls import class_control
 from grasp_psonet.pruning.pattern import Photos, carries_pattern, otsu_threshold, pattern_evidence
 from grasp_psonet.pruning.settings import PruneSettings
-from grasp_psonet.pruning.stand_out import stands_out
+from grasp_psonet.pruning.stand_out import stands_out, worst_of_most_harmful
 
 
 def slow_stand_outs(score: list[float], rate: float) -> set[int]:
@@ -45,6 +45,16 @@ def test_each_group_is_its_own_and_noise_stands_out_rarely() -> None:
         assert found[30:300].sum() <= 12
         false_alarms += found[300:].any()
     assert false_alarms <= 12
+
+
+def test_the_worst_of_the_most_harmful_group_are_examples() -> None:
+    rng = np.random.default_rng(1)
+    group = np.repeat([0, 1, 2], 100)
+    score = rng.normal(0, 1, 300) - 3.0 * (group == 1)
+    found = worst_of_most_harmful(score, group, 0.05)
+    assert set(np.flatnonzero(found)) == set(100 + np.argsort(score[100:200])[:5])
+    assert not worst_of_most_harmful(score + 100, group, 0.05).any(), "none that is helpful"
+    assert not worst_of_most_harmful(np.zeros(0), np.zeros(0, dtype=np.int64), 0.05).any()
 
 
 def planted(seed: int = 0) -> tuple[Photos, np.ndarray, np.ndarray]:

@@ -13,12 +13,16 @@ from grasp_psonet.report.data import (
     Estimate,
     FlaggedPhoto,
     Making,
+    Maps,
+    MapShare,
+    MapTest,
     PlantedFault,
     Ranking,
     ReaderFigures,
     RemovalRate,
     ReportData,
     ReviewVisit,
+    ShownMap,
     SplitCounts,
     Subgroup,
 )
@@ -100,6 +104,7 @@ def flagged() -> tuple[FlaggedPhoto, ...]:
         FlaggedPhoto(
             f"p-{4071 + 13 * i}", f"v-{31 + i:04d}", skin(i), None if i == 4 else skin(i, hot=True),
             None if i == 4 else 0.0 if i == 2 else 0.31, -3.21e-5 / (1 + i), 0.19 - 0.02 * i, views[i], i % 3, 7 - i, faults[i],
+            further=(ShownMap("cosine-k30", "gradcam", *((None, None) if i == 4 else (skin(i + 1, hot=True), 0.27)), 0.4),),
         )
         for i in range(6)
     )  # fmt: skip
@@ -111,9 +116,36 @@ def errors() -> tuple[ErrorVisit, ...]:
         ErrorVisit(
             f"v-{311 + i}", f"p-{9120 + i}", skin(20 + i), skin(20 + i, hot=True), 0.2, i % 3, (i + 1) % 3,
             None if i == 3 else 4.2 + 2.6 * i, 0.41 - 0.05 * i, doubts[i], i != 3,
+            further=(ShownMap("cosine-k30", "gradcam", skin(21 + i, hot=True), 0.0 if i == 1 else 0.2),),
         )
         for i in range(4)
     )  # fmt: skip
+
+
+def maps() -> Maps:
+    shares = tuple(
+        MapShare(
+            reason,
+            "gradcam",
+            on,
+            6,
+            Estimate(area),
+            around(base, 0.08),
+            around(base + change, 0.08),
+            around(change, 0.06),
+        )
+        for reason, on, area, base, change in (
+            ("flagged", "plaque", 0.21, 0.24, 0.13),
+            ("flagged", "background", 0.38, 0.41, -0.16),
+            ("error", "plaque", 0.19, 0.22, 0.05),
+            ("error", "background", 0.36, 0.35, -0.02),
+        )
+    )
+    tests = (
+        MapTest("baseline", "gradcam", 9, around(0.31, 0.12), around(0.04, 0.11)),
+        MapTest("cosine-k30", "gradcam", 9, around(0.42, 0.14), around(-0.3, 0.1)),
+    )
+    return Maps(("gradcam",), shares, tests)
 
 
 def subgroups() -> tuple[Subgroup, ...]:
@@ -178,6 +210,7 @@ def fake_report() -> ReportData:
         flagged=flagged(),
         removal=removal(),
         errors=errors(),
+        maps=maps(),
         audit=Audit("visit loss", 220, 62, 10, 0.3, review, rankings()),
         subgroups=subgroups(),
         truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),

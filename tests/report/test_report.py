@@ -398,7 +398,7 @@ def test_a_map_without_evidence_is_said_not_drawn(page):
     assert "no place of this photo speaks for the class" in page.words()
     assert "no map was made" in page.words()
     maps = sum("Grad-CAM map" in (a.get("alt") or "") for _, a in page.elements)
-    assert maps == 6 - 2 + 4
+    assert maps == (6 - 2 + 4) + (6 - 1 + 4 - 1), "of the baseline, and of the pruned run"
 
 
 def test_a_report_of_one_run_and_wide_intervals_is_drawn(report):

@@ -68,12 +68,15 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
         TrainNeeds: {"seed", "network", "train", "severity", "split", "photos.edge_px"} | machine,
         TraceNeeds: {"trace", "severity"} | machine,
         PruneNeeds: {"seed", "severity", "split", "trace.sum_queries"}
-        | {f"prune.{name}" for name in ("rule", "end", "remove", "keep_at_least", "cap_per_group", "cap_column")},
+        | {f"prune.{name}" for name in ("rule", "end", "within", "remove", "false_discovery", "keep_at_least")}
+        | {f"prune.{name}" for name in ("cap_per_group", "cap_column")},
         EvaluateNeeds: {"evaluate", "seed", "severity", "split", "prune.k", "prune.controls"},
         AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
         OutOfFoldNeeds: {"out_of_fold", "seed", "severity", "split"},
         LearningNeeds: {"evaluate", "seed", "severity", "split"},
-        ExplainNeeds: {"explain", "prune.rule", "prune.end", "prune.remove", "trace.sum_queries"} | machine,
+        ExplainNeeds: {"explain", "seed", "evaluate.replicates", "evaluate.confidence", "trace.sum_queries"}
+        | {"prune.rule", "prune.end", "prune.remove", "prune.within", "severity", "split"}
+        | machine,
     }
     assert {kind: set(recorded(needs_of(kind, StudySettings()))) for kind in wanted} == wanted
 
@@ -99,11 +102,11 @@ def test_the_steps_are_in_the_order_of_what_they_read() -> None:
         "prune",
         "retrain",
         "evaluate",
-        "audit",
         "explain",
+        "audit",
         "report",
     )
-    assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "report"]
+    assert [step.name for step in STEPS if step.reads_keep_lists] == ["retrain", "evaluate", "explain", "report"]
 
 
 def test_a_device_that_is_named_is_taken_at_its_word() -> None:
@@ -121,4 +124,4 @@ def test_the_audit_waits_for_no_pruning(tmp_path: Path) -> None:
     }
     assert read["audit"] == ["prepare", "features", "folds", "train baseline"]
     assert read["learning"] == ["prepare", "features", "folds", "train baseline"]
-    assert read["explain"] == ["prepare", "train baseline", "trace"]
+    assert read["explain"] == ["prepare", "features", "folds", "train baseline", "learning", "trace", "evaluate"]

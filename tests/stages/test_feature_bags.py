@@ -32,7 +32,7 @@ LENGTH, CROWD = 6, 3000
 SETTINGS: dict[str, Any] = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},
     "train": {"epochs": 2, "optimizer": {"lr": 1e-2}},
-    "prune": {"k": [4]},
+    "prune": {"k": [4, "stand_out", "pattern_of_worst"]},
     "evaluate": {"replicates": 10, "training_seeds": 2},
     "explain": {"flagged": 2, "errors": 2},
     "out_of_fold": {"folds": 2, "repeats": 1},
@@ -252,6 +252,16 @@ def test_check_tells_every_bad_file_at_once(study: Path, tmp_path: Path, capsys:
     table.to_csv(tmp_path / "features.csv", index=False)
     assert main(["check", str(tmp_path)]) == 1
     assert f"long.npy holds vectors of length {LENGTH + 1}; those of" in capsys.readouterr().out
+
+
+def test_maps_of_pixels_are_refused_before_anything_is_made(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    for command in ("run", "features"):
+        assert main([command, str(study), "--explain.methods", "[integrated_gradients]"]) == 1
+        told = capsys.readouterr().err
+        assert (
+            "explain.methods names integrated_gradients; a study of precomputed features has no photos to map" in told
+        )
 
 
 def test_what_has_no_meaning_without_photos_is_refused(study: Path, tmp_path: Path) -> None:

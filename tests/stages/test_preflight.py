@@ -138,3 +138,16 @@ def test_cached_weights_are_read_without_a_question(monkeypatch: pytest.MonkeyPa
     found = dict(encoder.named_parameters())
     assert found
     assert all((weight == source.state_dict()[name]).all() for name, weight in found.items())
+
+
+def test_maps_that_need_a_missing_package_are_told_before_anything_is_made(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = _job(drawn, {"explain.methods": "[gradcam, occlusion]"})
+    there = looks.preflight(job, job.cohort)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (fault,) = set(looks.preflight(job, job.cohort).faults) - set(there.faults)
+    assert "explain.methods names occlusion; the package captum" in fault
+    assert "grasp-psonet[explain]" in fault
+    plain = _job(drawn, {})
+    assert not any("captum" in one for one in looks.preflight(plain, plain.cohort).faults)

@@ -57,7 +57,7 @@ def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remo
     name = job.pruned_names()[2]
     keep = read_keep(job, name).set_index("photo_id")
     trace = job.study.trace(job.trace_name())
-    flagged = flagged_photos(needs_of(ExplainNeeds, job.settings), trace, job.visits_of("train"))
+    flagged = flagged_photos(needs_of(ExplainNeeds, job.settings), trace, job.cohort)
     assert (flagged["score"].to_numpy() == keep.loc[flagged["photo_id"], "score"]).all()
     first = flagged.head(2)["photo_id"]
     assert (keep.loc[first, "num_queries"] > 0).all()

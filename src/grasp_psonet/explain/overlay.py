@@ -1,10 +1,12 @@
-"""A photo with its Grad-CAM heat laid over it, as PNG bytes."""
+"""A photo with the heat of its map laid over it, as PNG bytes."""
 
 import io
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from grasp_psonet.explain.heat import heat_at
 
 # Viridis at ten even steps: perceptually uniform, safe for colour-blind readers, and unlike skin or erythema.
 _ANCHORS = ("440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725")
@@ -24,11 +26,7 @@ def overlay_png(photo_HWC: NDArray[np.uint8], cam_hw: NDArray[np.floating]) -> b
 
     A map without positive evidence therefore gives the plain photo: the caller says so in words.
     """
-    height, width = photo_HWC.shape[:2]
-    heat_image = Image.fromarray(np.asarray(cam_hw, dtype=np.float32)).resize(
-        (width, height), Image.Resampling.BILINEAR
-    )
-    heat_HW = np.clip(np.asarray(heat_image, dtype=np.float64), 0.0, 1.0)
+    heat_HW = heat_at(cam_hw, *photo_HWC.shape[:2])
     opacity_HW1 = (_STRONGEST * heat_HW)[..., None]
     mixed_HWC = (1 - opacity_HW1) * photo_HWC + opacity_HW1 * heat_colours(heat_HW)
     written = io.BytesIO()

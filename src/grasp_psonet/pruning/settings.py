@@ -13,9 +13,9 @@ End = Literal["harmful", "helpful", "largest"]
 Remove = Literal["photo", "visit", "patient"]
 Control = Literal["random", "class", "loss"]
 Within = Literal["none", "class", "class_and_view"]
-FromData = Literal["stand_out", "pattern"]
+FromData = Literal["stand_out", "pattern", "pattern_of_worst"]
 K = int | float | FromData  # a count of at least 1, a fraction of what may be taken, or what the scores themselves name
-STAND_OUT, PATTERN = get_args(FromData)
+STAND_OUT, PATTERN, PATTERN_OF_WORST = get_args(FromData)
 MOST_OF_TRAINING = 0.3  # a larger part of the training photos is told: what is learned next is another study
 
 
@@ -30,16 +30,16 @@ class PruneSettings:
         "k photos for all errors together, by the sum of their scores, or k for each error and their union (the paper's)",
     )
     k: tuple[K, ...] = setting(
-        (0.01, 0.02, 0.05, 0.1, 0.2),
-        "photos taken, one training each: a count, a fraction of the training photos (below 1), stand_out (those that stand "
-        "out within their class), pattern (those that look like them)",
+        ("stand_out", "pattern", "pattern_of_worst"),
+        "photos taken, one training each: stand_out (those that stand out within their class), pattern (those that look like "
+        "them), pattern_of_worst (like the worst of the most harmful class), a count, or a fraction of the training photos",
     )
     within: Within = setting(
         "class",
         "what a score is compared with: all photos, or those of its class (and view), whose median score is taken off",
     )
     false_discovery: float = setting(
-        0.1, "part of the photos that stand out which may do so by chance (k: stand_out and pattern)"
+        0.1, "part of the photos that stand out which may do so by chance (k: stand_out, pattern)"
     )
     end: End = setting(
         "harmful", "end of the ranking that is taken: most negative, most positive, or largest absolute score"
@@ -63,27 +63,17 @@ class PruneSettings:
             all(map(_is_k, self.k)) and len(set(self.k)) == len(self.k),
             "prune.k",
             self.k,
-            f"different whole counts of at least 1, fractions above 0 and below 1, {STAND_OUT}, {PATTERN}; none: nothing is "
-            "pruned",
+            f"different whole counts of at least 1, fractions above 0 and below 1, {', '.join(get_args(FromData))}; none: "
+            "nothing is pruned",
         )
-        refuse_unless(
-            self.rule == "together" or not self.from_data,
-            "prune.rule, prune.k",
-            (self.rule, self.k),
-            f"prune.rule together where prune.k has {STAND_OUT} or {PATTERN}, which look at one ranking",
-        )
-        refuse_unless(
-            self.remove == "photo" or not self.from_data,
-            "prune.remove, prune.k",
-            (self.remove, self.k),
-            f"prune.remove photo where prune.k has {STAND_OUT} or {PATTERN}, which name photos",
-        )
-        refuse_unless(
-            self.end == "harmful" or not self.from_data,
-            "prune.end, prune.k",
-            (self.end, self.k),
-            f"prune.end harmful where prune.k has {STAND_OUT} or {PATTERN}",
-        )
+        needed = (("rule", self.rule, "together"), ("remove", self.remove, "photo"), ("end", self.end, "harmful"))
+        for name, value, wanted in needed:
+            refuse_unless(
+                value == wanted or not self.from_data,
+                f"prune.{name}",
+                value,
+                f"{wanted}, where prune.k has {', '.join(self.from_data)}; or counts and fractions in prune.k",
+            )
         refuse_unless(0 < self.false_discovery < 1, "prune.false_discovery", self.false_discovery, "between 0 and 1")
         refuse_unless(self.keep_at_least >= 1, "prune.keep_at_least", self.keep_at_least, "at least 1")
         refuse_unless(

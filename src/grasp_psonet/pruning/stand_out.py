@@ -26,6 +26,22 @@ def stands_out(score_P: Floats, group_P: NDArray[np.int64], false_discovery: flo
     return found_P
 
 
+def worst_of_most_harmful(score_P: Floats, group_P: NDArray[np.int64], share: float) -> Flags:
+    """The most harmful share of photos [P] of one group: the group whose median score is the most harmful (at least one photo).
+
+    Where a pattern is so common in its class that its photos do not stand out, the class itself does: errors are mistaken for
+    it. ``score_P`` are scores as they are, comparable between groups.
+    """
+    found_P = np.zeros(len(score_P), dtype=np.bool)
+    if not len(score_P):
+        return found_P
+    medians = {group: float(np.median(score_P[group_P == group])) for group in np.unique(group_P)}
+    rows = np.flatnonzero(group_P == min(medians, key=lambda group: medians[group]))
+    worst = rows[np.argsort(score_P[rows], kind="stable")[: max(1, round(share * len(rows)))]]
+    found_P[worst] = score_P[worst] < 0
+    return found_P
+
+
 def _threshold(centred: Floats, false_discovery: float) -> float:
     """The smallest distance from the median at which few enough photos lie as far on the other side; infinite without one."""
     harmful, helpful = np.sort(-centred[centred < 0]), np.sort(centred[centred > 0])

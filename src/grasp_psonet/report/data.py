@@ -52,7 +52,7 @@ class Arm:
 
     ``figures`` stand in the order of ``ReportData.readers``. ``most_possible``: photos that k allows (None where whole visits
     or patients leave). ``fraction`` of the training photos (visits, patients) that k was set as; None where it was a count.
-    ``named``: stand_out or pattern where the scores themselves named the photos; empty where k was set. ``val``: the figure
+    ``named``: the word of ``prune.k`` where the scores themselves named the photos; empty where k was set. ``val``: the figure
     that chooses, on validation. A control (random by visit, random by class, loss) has the k of the removal it matches.
     """
 
@@ -85,12 +85,29 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class ShownMap:
+    """A map of a photo: the run and the method that it is by, and the picture (None without a photo to map).
+
+    ``largest``: the map's largest value, None without a map and 0 where no place speaks for the label. ``plaque_share``: part
+    of its heat on drawn plaque, None without heat and where no mask is known.
+    """
+
+    run: str
+    method: str
+    picture: bytes | None
+    largest: float | None
+    plaque_share: float | None = None
+
+
+@dataclass(frozen=True)
 class FlaggedPhoto:
     """One of the training photos that pruning takes first. ``photo`` is None where it is a vector alone.
 
-    ``cam_largest`` is None without a map and 0 where no place speaks for the label. ``score`` is what pruning ranks by (the
-    sum over the errors, or one error's), ``num_errors`` the number of validation errors that took it (None where one
-    ranking served all), ``fault`` what was planted on it (synthetic cohorts only).
+    ``cam`` is the baseline's map by the first method and ``cam_largest`` its largest value: None without a map and 0 where no
+    place speaks for the label; ``further`` are the maps of the chosen run and of other methods.
+
+    ``score`` is what pruning ranks by (the sum over the errors, or one error's), ``num_errors`` the number of validation errors
+    that took it (None where one ranking served all), ``fault`` what was planted on it (synthetic cohorts only).
     """
 
     photo_id: str
@@ -105,6 +122,7 @@ class FlaggedPhoto:
     num_errors: int | None
     is_removed: bool = True
     fault: str | None = None
+    further: tuple[ShownMap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +138,7 @@ class RemovalRate:
 @dataclass(frozen=True)
 class ErrorVisit:
     """A validation visit with a wrong answer, seen through its most-attended photo. ``reading``: Reader 1's score,
-    ``doubts``: why the label is doubtful."""
+    ``doubts``: why the label is doubtful; maps as of a flagged photo."""
 
     visit_id: str
     photo_id: str
@@ -133,6 +151,47 @@ class ErrorVisit:
     attention: float | None
     doubts: tuple[str, ...] = ()
     used: bool = True
+    further: tuple[ShownMap, ...] = ()
+
+
+@dataclass(frozen=True)
+class MapShare:
+    """How much of the maps of photos lies ``on`` plaque or background: mean part of the heat, and of the photo's ``area``.
+
+    ``reason``: the photos, flagged or error. ``chosen`` and ``change`` (chosen minus baseline, on the same photos) are None
+    where no pruning was chosen.
+    """
+
+    reason: str
+    method: str
+    on: Literal["plaque", "background"]
+    photos: int
+    area: Estimate
+    baseline: Estimate
+    chosen: Estimate | None = None
+    change: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class MapTest:
+    """By how much the maps of a run beat random order: means of the paired differences of areas under the curves of deletion
+    and insertion, positive = better, in units of the output."""
+
+    run: str
+    method: str
+    photos: int
+    deletion: Estimate
+    insertion: Estimate
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the maps of photos say together. ``shares`` are empty where no mask of the plaques is known, ``tests`` where
+    deletion and insertion were not measured."""
+
+    methods: tuple[str, ...]
+    shares: tuple[MapShare, ...] = ()
+    tests: tuple[MapTest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,7 +280,7 @@ class ReportData:
     ``of_every_epoch``: they are those that the baseline got wrong at some recorded epoch, not at the kept one alone;
     ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
-    means; confusion matrices, errors and subgroup photos are of the first.
+    means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos.
     """
 
     study: str
@@ -243,6 +302,7 @@ class ReportData:
     flagged: tuple[FlaggedPhoto, ...] = ()
     removal: tuple[RemovalRate, ...] = ()
     errors: tuple[ErrorVisit, ...] = ()
+    maps: Maps | None = None
     audit: Audit | None = None
     subgroups: tuple[Subgroup, ...] = ()
     truth: tuple[PlantedFault, ...] | None = None

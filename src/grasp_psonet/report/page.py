@@ -1,6 +1,7 @@
 """The report as one offline HTML page: no script, nothing loaded from anywhere, everything escaped."""
 
 import base64
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from grasp_psonet.errors import GraspError
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report import figures
-from grasp_psonet.report.data import ReportData
+from grasp_psonet.report.data import ErrorVisit, FlaggedPhoto, ReportData
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
 from grasp_psonet.report.texts import texts_of
@@ -63,15 +64,19 @@ def _is_missing(shown: Shown) -> bool:
     return shown.raw is None
 
 
-def _pictures(report: ReportData) -> dict[str, list[dict[str, Markup | None]]]:
+def _pictures(report: ReportData) -> dict[str, list[dict[str, Any]]]:
     """Photos and maps of the galleries as data addresses, in the order of the results."""
-    return {
-        name: [
-            {name: data_address(image) if image else None for name, image in (("photo", part.photo), ("cam", part.cam))}
-            for part in parts
-        ]
-        for name, parts in (("flagged", report.flagged), ("errors", report.errors))
-    }
+    galleries: dict[str, Sequence[FlaggedPhoto | ErrorVisit]] = {"flagged": report.flagged, "errors": report.errors}
+    return {name: [_of_part(part) for part in parts] for name, parts in galleries.items()}
+
+
+def _of_part(part: FlaggedPhoto | ErrorVisit) -> dict[str, Any]:
+    """The pictures of one photo: itself, its first map, the further ones; None for one that is not there."""
+    photo, cam, *further = [
+        data_address(image) if image else None
+        for image in (part.photo, part.cam, *(one.picture for one in part.further))
+    ]
+    return {"photo": photo, "cam": cam, "further": further}
 
 
 def data_address(image: bytes) -> Markup:

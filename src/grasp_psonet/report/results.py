@@ -58,6 +58,10 @@ def results(report: ReportData) -> dict[str, Any]:
         plain.update(_class_mix(split))
     for confusion, plain in zip(report.confusions, tree["confusions"], strict=True):
         plain.update(_confusion_shares(confusion))
+    for test, plain in zip(
+        report.maps.tests if report.maps else (), (tree["maps"] or {}).get("tests", ()), strict=True
+    ):
+        plain |= {"deletion_verdict": verdict(test.deletion), "insertion_verdict": verdict(test.insertion)}
     for rate in tree["removal"]:
         rate["rate"] = _ratio(rate["removed"], rate["photos"])
     if report.truth is not None:

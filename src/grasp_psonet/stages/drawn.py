@@ -1,5 +1,6 @@
 """Whether a study's cohort was drawn, and with which settings: the note ``cohort.json`` that drawing leaves."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,11 @@ def cohort_identity(job: "Job") -> dict[str, Any]:
     """The settings that a drawn cohort depends on."""
     tree = as_tree(job.settings)
     return {name: tree[name] for name in ("cohort", "cohort_seed", "severity")}
+
+
+def drawn_identity(job: "Job") -> str:
+    """Names the settings that a drawn cohort depends on."""
+    return hashlib.sha256(json.dumps(cohort_identity(job), sort_keys=True).encode()).hexdigest()[:32]
 
 
 def read_drawn(note: Path) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import SettingsError, StudyError
+from grasp_psonet.explain.settings import OF_CAPTUM, ExplainSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.study import Study
 from grasp_psonet.training.settings import TrainSettings
@@ -42,4 +43,14 @@ def refuse_settings_of_photos(network: NetworkSettings, augmentation: Augmentati
         raise SettingsError(
             f"train.augmentation is on; {where} photos to change\n"
             "  next: flip false, and brightness, contrast and shift 0"
+        )
+
+
+def refuse_maps_of_photos(explain: ExplainSettings) -> None:
+    """Raises SettingsError for maps that a study of precomputed features cannot give."""
+    asked = [method for method in explain.methods if method in OF_CAPTUM]
+    if asked:
+        raise SettingsError(
+            f"setting explain.methods names {', '.join(asked)}; a study of precomputed features has no photos to map\n"
+            "  next: set explain.methods to [gradcam], which then names photos without a map"
         )

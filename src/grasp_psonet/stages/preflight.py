@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from grasp_psonet.errors import GraspError
 from grasp_psonet.evidence.intervals import MIN_PATIENTS, MIN_USABLE
+from grasp_psonet.explain.settings import refuse_without_captum
 from grasp_psonet.proof import is_complete
 from grasp_psonet.pruning.settings import MOST_OF_TRAINING, out_of_proportion
 from grasp_psonet.stages.names import BASELINE
@@ -35,7 +36,7 @@ class Preflight:
 def preflight(job: "Job", cohort: "Cohort") -> Preflight:
     """Looks at splits, k, encoder weights and disk before anything is made of them."""
     notes = [*split_notes(job, cohort), *k_notes(job, cohort)]
-    faults = _faults_of_k(job, cohort)
+    faults = [*_faults_of_k(job, cohort), *_faults_of_maps(job)]
     if not is_complete(job.study.run(BASELINE)):
         unreachable = _faults_of_weights(job)
         faults += unreachable
@@ -126,6 +127,15 @@ def _faults_of_k(job: "Job", cohort: "Cohort") -> list[str]:
 
     try:
         refuse_same_lists(job.settings.prune, cohort)
+    except GraspError as error:
+        return [str(error)]
+    return []
+
+
+def _faults_of_maps(job: "Job") -> list[str]:
+    """Maps that need a package which is not installed."""
+    try:
+        refuse_without_captum(job.settings.explain.methods)
     except GraspError as error:
         return [str(error)]
     return []

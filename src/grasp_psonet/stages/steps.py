@@ -85,16 +85,17 @@ STEPS = (
         reads_keep_lists=True,
     ),
     Step(
+        "explain",
+        "maps inside the bag (Grad-CAM) of flagged photos and of errors, before and after pruning",
+        ("explain",),
+        _one(tasks.explain_task),
+        reads_keep_lists=True,
+    ),
+    Step(
         "audit",
         "training visits ranked for re-reading, beside simpler rankings",
         ("audit",),
         tasks.audit_tasks,
-    ),
-    Step(
-        "explain",
-        "Grad-CAM inside the bag, for flagged photos and for errors",
-        ("explain",),
-        _one(tasks.explain_task),
     ),
     Step("report", "report.html and results.json", (), _one(tasks.report_task), reads_keep_lists=True),
 )

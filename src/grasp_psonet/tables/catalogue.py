@@ -19,6 +19,6 @@ TABLES: tuple[Table, ...] = (
     ),
     *(audit.PAPER_AUDIT_VISITS, audit.AUDIT_VISITS, audit.REVIEW, audit.SELF_INFLUENCES),
     *(audit.AUDIT_CURVE, audit.AUDIT_SUMMARY, audit.AUDIT_DIFFERENCES),
-    explain.MAPS,
+    *(explain.MAPS, explain.FAITHFULNESS, explain.MAP_FIGURES),
     *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),
 )

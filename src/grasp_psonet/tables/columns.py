@@ -102,7 +102,7 @@ MIN_SCORE: Final = "min_score"
 
 # evaluation
 READER: Final = "reader"
-STANDS_OUT: Final = "stands_out"
+IS_EXAMPLE: Final = "is_example"
 EVIDENCE: Final = "evidence"
 IS_NAMED: Final = "is_named"
 GROUP_COLUMN: Final = "group_column"
@@ -172,6 +172,17 @@ FOLD: Final = "fold"
 TARGET: Final = "target"
 CAM_LARGEST: Final = "cam_largest"
 FILE: Final = "file"
+METHOD: Final = "method"
+PLAQUE_SHARE: Final = "plaque_share"
+BACKGROUND_SHARE: Final = "background_share"
+PLAQUE_AREA: Final = "plaque_area"
+BACKGROUND_AREA: Final = "background_area"
+DELETION: Final = "deletion"
+INSERTION: Final = "insertion"
+DELETION_RANDOM: Final = "deletion_random"
+INSERTION_RANDOM: Final = "insertion_random"
+DELETION_GAIN: Final = "deletion_gain"
+INSERTION_GAIN: Final = "insertion_gain"
 
 
 def val_column(figure: str) -> str:

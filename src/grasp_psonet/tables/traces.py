@@ -119,20 +119,24 @@ KEEP_LIST = Table(
 )
 
 NAMED_PHOTOS = Table(
-    title="what the scores name by themselves",
+    title="what the scores name by themselves, where prune.k is a word",
     pattern="prunings/*/named.parquet",
     row="training photo",
-    made_by="grasp prune, with `prune.k` stand_out or pattern",
+    made_by="grasp prune",
     columns=(
         Column(c.PHOTO_ID, TEXT, "the photo"),
         Column(c.VISIT_ID, TEXT, "its visit"),
         Column(c.GROUP, TEXT, "what its score is compared within (`prune.within`)"),
         Column(c.SCORE, FLOAT64, "its score over all queries, less the median of its group", "as the scores"),
-        Column(c.STANDS_OUT, BOOL, "whether it lies beyond the harmful threshold of its group"),
+        Column(
+            c.IS_EXAMPLE,
+            BOOL,
+            "whether it stands out from its group; with `pattern_of_worst`: is among the worst of the most harmful group",
+        ),
         Column(
             c.EVIDENCE,
             FLOAT64,
-            "how much it looks like those that stand out, by a model that did not see its patient; missing without a pattern",
+            "how much it looks like the examples, by a model that did not see its patient; missing without a pattern",
             "log odds, examples and others weighted alike",
             nullable=True,
         ),

@@ -52,7 +52,11 @@ def draw_photo(plan: PhotoPlan) -> np.ndarray:
     return pixels_HWC if look is None else look(rng, pixels_HWC, plan.strength)
 
 
-def _posed(rng: np.random.Generator, plan: PhotoPlan) -> tuple[Body, tuple[Plane, Plane]]:
+def posed(rng: np.random.Generator, plan: PhotoPlan) -> tuple[Body, tuple[Plane, Plane]]:
+    """The body as the phone was held, and the body coordinates x [H, W] and y [H, W] of every pixel.
+
+    ``rng`` is that of the plan's ``photo_key``, of which the pose is the first draw.
+    """
     view = VIEW_OF[plan.drawn_view]
     pose = camera.held(rng, zoom=fault_looks.zoomed_out(plan.strength) if plan.fault == "background" else 1.0)
     x_HW, y_HW = camera.seen_from(pose, plan.edge_px, mirrored=view.side == "right")
@@ -66,16 +70,16 @@ def _layout_seen(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> Plan
     return np.asarray(field_HW[row, column])
 
 
-def _plaques(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> tuple[Plaques, Plane]:
+def plaques_seen(seen: tuple[Plane, Plane], plan: PhotoPlan, body: Body) -> tuple[Plaques, Plane]:
     """The plaques, and where skin is, 0..1 [H, W]."""
     skin_HW = smoothstep(body.depth_HW, -2 / plan.edge_px, 2 / plan.edge_px)
     return plaques_of(_layout_seen(seen, plan, body), skin_HW, plan.lesion.area_fraction), skin_HW
 
 
 def _skin(rng: np.random.Generator, plan: PhotoPlan) -> Plane:
-    body, seen = _posed(rng, plan)
+    body, seen = posed(rng, plan)
     edge_px, person, lesion = plan.edge_px, plan.person, plan.lesion
-    plaques, skin_HW = _plaques(seen, plan, body)
+    plaques, skin_HW = plaques_seen(seen, plan, body)
     scale_HW = scale_of(rng, plaques, lesion)
 
     mottle_HW = 0.7 * smooth_noise(rng, edge_px, 9) + 0.5 * smooth_noise(rng, edge_px, 28)
@@ -206,7 +210,11 @@ def _still_life(rng: np.random.Generator, edge_px: int) -> Plane:
 def _copied(rng: np.random.Generator, pixels_HWC: np.ndarray) -> np.ndarray:
     """The same photo once more: cropped by a few percent and brought back to size."""
     edge_px = pixels_HWC.shape[0]
-    left, top, right, bottom = rng.uniform(0.01, 0.05, 4) * edge_px
     photo = Image.fromarray(pixels_HWC)
-    box = (float(left), float(top), float(edge_px - right), float(edge_px - bottom))
-    return np.asarray(photo.resize((edge_px, edge_px), Image.Resampling.BICUBIC, box=box))
+    return np.asarray(photo.resize((edge_px, edge_px), Image.Resampling.BICUBIC, box=copied_box(rng, edge_px)))
+
+
+def copied_box(rng: np.random.Generator, edge_px: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom in pixels of what a duplicate shows of its photo; the first draw of its ``photo_key``."""
+    left, top, right, bottom = rng.uniform(0.01, 0.05, 4) * edge_px
+    return float(left), float(top), float(edge_px - right), float(edge_px - bottom)

@@ -17,6 +17,7 @@ from grasp_psonet.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from grasp_psonet.cohort.outcome import Outcome
+    from grasp_psonet.explain.figures import Resampling
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,17 @@ class PaperAuditNeeds(TrainNeeds):
 
 @dataclass(frozen=True)
 class ExplainNeeds(RankingNeeds):
-    """Settings of the maps; those of pruning say which photos leave first."""
+    """Settings of the maps; those of pruning say which photos leave first, the seed draws patients and orders of patches."""
 
     explain: ExplainSettings = at("explain")
+    replicates: int = at("evaluate.replicates")
+    confidence: float = at("evaluate.confidence")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
+
+    @property
+    def resampling(self) -> "Resampling":
+        """How intervals over the explained photos are made."""
+        from grasp_psonet.explain.figures import Resampling  # loads pandas, which a look at a finished study spares
+
+        return Resampling(self.replicates, self.confidence, self.seed)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.device import resolved_device
 from grasp_psonet.proof import digest
-from grasp_psonet.pruning.settings import PATTERN
+from grasp_psonet.pruning.settings import PATTERN, PATTERN_OF_WORST
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.declared.declaring import declared, needs_of
-from grasp_psonet.stages.drawn import is_synthetic, refuse_damaged_truth
+from grasp_psonet.stages.drawn import drawn_identity, is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
-from grasp_psonet.stages.kind import refuse_settings_of_photos
+from grasp_psonet.stages.kind import refuse_maps_of_photos, refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, FIRST, KeepList, Training
 from grasp_psonet.stages.photo_digests import photo_files_digest
 
@@ -74,6 +74,7 @@ def _read_task(job: "Job") -> Task:
 
     job.refuse_without_tables()
     refuse_settings_of_photos(job.settings.network, job.settings.train.augmentation)
+    refuse_maps_of_photos(job.settings.explain)
     inputs = {"feature files": photo_files_digest(job), "features.csv": digest(job.bags_file)}
     return declared("features", job.study.features, NoNeeds(), inputs, make)
 
@@ -193,7 +194,7 @@ def _pruning_task(job: "Job", one: KeepList) -> Task:
         make_pruning(folder, own, one.k, PruneInputs(trace, cohort, job.study.features))
 
     inputs: dict[str, Path | str] = {"trace": trace, "tables": job.tables_digest}
-    inputs |= {"features": job.study.features} if one.k == PATTERN else {}
+    inputs |= {"features": job.study.features} if one.k in (PATTERN, PATTERN_OF_WORST) else {}
     return declared(f"prune {one.name}", job.study.pruning(one.name), needs_of(PruneNeeds, job.settings), inputs, make)
 
 
@@ -279,18 +280,25 @@ def audit_task(job: "Job") -> Task:
 
 
 def explain_task(job: "Job") -> Task:
-    """Maps of the kept baseline: of photos that pruning takes first, and of its own errors."""
+    """Maps of photos that pruning takes first and of the baseline's own errors, by the kept baseline and by the chosen run.
 
-    trace = job.study.trace(job.trace_name())
+    Which run is chosen stands in the evaluation, so the task waits for every run that may be.
+    """
+    study = job.study
+    trace = study.trace(job.trace_name())
 
     def make(folder: Path, own: ExplainNeeds) -> None:
         from grasp_psonet.stages.makers.explain import make_maps
         from grasp_psonet.stages.run import TrainedRun
 
-        make_maps(folder, own, TrainedRun(job), trace)
+        make_maps(folder, own, TrainedRun(job), trace, study.evaluation)
 
-    inputs = job.baseline_inputs() | _store_of(job) | {"trace": trace}
-    return declared("explain", job.study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
+    pruned = [one.name for one in made_keep_lists(job).retrained if not one.control]
+    inputs = job.baseline_inputs() | _store_of(job) | {"trace": trace, "evaluation": study.evaluation}
+    inputs |= {f"run {name}": study.run(name) for name in pruned}
+    inputs |= {f"pruning {name}": study.pruning(name) for name in pruned}
+    inputs |= {"drawn cohort": drawn_identity(job)} if is_synthetic(job) else {}
+    return declared("explain", study.explanations, needs_of(ExplainNeeds, job.settings), inputs, make)
 
 
 def _store_of(job: "Job") -> dict[str, Path | str]:

@@ -20,7 +20,8 @@ from grasp_psonet.pruning.pattern import Photos, carries_pattern, pattern_eviden
 from grasp_psonet.pruning.ranking import Ranked, rank, units_of
 from grasp_psonet.pruning.selection import select, select_named
 from grasp_psonet.pruning.settings import (
-    PATTERN,
+    PATTERN_OF_WORST,
+    STAND_OUT,
     FromData,
     K,
     PruneSettings,
@@ -29,7 +30,7 @@ from grasp_psonet.pruning.settings import (
     num_rankings,
     refuse_same_counts,
 )
-from grasp_psonet.pruning.stand_out import stands_out
+from grasp_psonet.pruning.stand_out import stands_out, worst_of_most_harmful
 from grasp_psonet.stages.declared.needs import PruneNeeds, RankingNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import OVERLAP
@@ -40,6 +41,7 @@ from grasp_psonet.tables.traces import KEEP_LIST, NAMED_PHOTOS, PHOTO_LOSSES, SC
 log = logging.getLogger("grasp_psonet")
 
 KEEP = "keep.parquet"
+WORST = 0.05  # of the photos of the most harmful class, which are taken as examples of what is wrong with it
 
 
 def read_keep(job: Job, name: str) -> pd.DataFrame:
@@ -81,21 +83,27 @@ def make_pruning(folder: Path, own: PruneNeeds, k: K, inputs: PruneInputs) -> No
 def _named_by_scores(
     ranked: Ranked, visits: pd.DataFrame, own: PruneNeeds, k: FromData, features: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The keep list of the photos that stand out, or of those that look like them too; and what named each photo."""
+    """The keep list of the photos that stand out, or of those that look like such examples too; and what named each photo."""
     score_P = ranked.score_RU.sum(axis=0)
-    stands_P = stands_out(score_P, ranked.group_P, own.false_discovery)
-    evidence_P, carries_P, strength_P = np.full(len(score_P), np.nan), stands_P, -score_P
-    if k == PATTERN:
-        evidence_P = pattern_evidence(_with_features(ranked, visits, features), stands_P)
-        carries_P = carries_pattern(evidence_P, ranked.group_P, stands_P) | stands_P
+    if k == PATTERN_OF_WORST:
+        example_P = worst_of_most_harmful(ranked.score_QP.sum(axis=0), ranked.group_P, WORST)
+    else:
+        example_P = stands_out(score_P, ranked.group_P, own.false_discovery)
+    evidence_P, named_P, strength_P = np.full(len(score_P), np.nan), example_P, -score_P
+    if k != STAND_OUT:
+        evidence_P = pattern_evidence(_with_features(ranked, visits, features), example_P)
+        named_P = carries_pattern(evidence_P, ranked.group_P, example_P) | example_P
         strength_P = strength_P if np.isnan(evidence_P).any() else evidence_P
-    keep = select_named(ranked, np.where(carries_P, strength_P, -np.inf), visits, own.rules)
-    named = ranked.photos[[PHOTO_ID, VISIT_ID, GROUP]].assign(
-        score=score_P, stands_out=stands_P, evidence=evidence_P, is_named=carries_P
+    keep = select_named(ranked, np.where(named_P, strength_P, -np.inf), visits, own.rules)
+    named = ranked.photos[[PHOTO_ID, VISIT_ID]].assign(
+        group=ranked.photos.get(GROUP, "all"),
+        score=score_P,
+        is_example=example_P,
+        evidence=evidence_P,
+        is_named=named_P,
     )
-    log.info(
-        "  %d photos stand out%s", stands_P.sum(), f"; {carries_P.sum()} carry the pattern" if k == PATTERN else ""
-    )
+    what = "of the most harmful class are examples" if k == PATTERN_OF_WORST else "stand out"
+    log.info("  %d photos %s%s", example_P.sum(), what, "" if k == STAND_OUT else f"; {named_P.sum()} look like them")
     return keep, named
 
 

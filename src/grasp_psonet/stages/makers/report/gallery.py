@@ -1,7 +1,6 @@
 """The pictures of the report: flagged photos and the photos that errors looked at, with their Grad-CAM and captions."""
 
 import io
-from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -23,14 +22,17 @@ from grasp_psonet.tables.columns import (
     KEPT,
     LABEL,
     LOSS,
+    METHOD,
     NEAR_CUTOFF,
     NUM_QUERIES,
     PATH,
     PHOTO_ID,
+    PLAQUE_SHARE,
     PREDICTED,
     QUERY_ID,
     READERS_DISAGREE,
     REASON,
+    RUN,
     USED,
     VIEW,
     VISIT_ID,
@@ -45,8 +47,7 @@ _THUMBNAIL_PX = 160
 def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto, ...]:
     """The most harmful training photos, worst first; ``keep_name`` is the list that removed photos, if any."""
     study = job.study
-    maps = MAPS.read(study.explanations / "index.parquet")
-    maps = maps[maps[REASON] == "flagged"].set_index(PHOTO_ID)
+    maps = _shown_maps(job, "flagged", PHOTO_ID)
     attention = PHOTO_ATTENTION.read(study.run(BASELINE) / "attention.parquet").set_index(PHOTO_ID)[ATTENTION]
     keep = None if keep_name is None else read_keep(job, keep_name).set_index(PHOTO_ID)
     photos = job.cohort.photos.set_index(PHOTO_ID)
@@ -60,8 +61,8 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
             photo_id=photo_id,
             visit_id=visit_id,
             photo=thumbnails.get(photo_id),
-            cam=_map_at(job, maps.loc[photo_id, FILE]),
-            cam_largest=number_or_none(maps.loc[photo_id, CAM_LARGEST]),
+            cam=maps[photo_id][0].picture,
+            cam_largest=maps[photo_id][0].largest,
             score=float(score),
             attention=number_or_none(attention.get(photo_id)),
             view=None if pd.isna(photos.loc[photo_id, VIEW]) else str(photos.loc[photo_id, VIEW]),
@@ -69,6 +70,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
             num_errors=_num_errors(job, keep, photo_id),
             is_removed=keep is not None and not bool(keep.loc[photo_id, KEPT]),
             fault=None if faults is None else str(faults[photo_id]),
+            further=tuple(maps[photo_id][1:]),
         )
         for photo_id, visit_id, score in flagged.itertuples(index=False, name=None)
     )
@@ -83,12 +85,11 @@ def _num_errors(job: Job, keep: pd.DataFrame | None, photo_id: str) -> int | Non
 def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...]:
     """The errors of the kept baseline with the highest loss, each with its most-attended photo."""
     study = job.study
-    maps = MAPS.read(study.explanations / "index.parquet")
-    maps = maps[maps[REASON] == "error"].set_index(VISIT_ID)
+    maps = _shown_maps(job, "error", VISIT_ID)
     attention = PHOTO_ATTENTION.read(study.run(BASELINE) / "attention.parquet").set_index(PHOTO_ID)[ATTENTION]
     visits, score_columns = job.cohort.visits.set_index(VISIT_ID), job.outcome.score_columns
     thumbnails = _thumbnails(job)
-    shown = queries[queries[QUERY_ID].isin(maps.index)].sort_values([LOSS, QUERY_ID], ascending=[False, True])
+    shown = queries[queries[QUERY_ID].isin(list(maps))].sort_values([LOSS, QUERY_ID], ascending=[False, True])
     errors = []
     for row in shown.to_dict("records"):
         doubts = ["the readers disagree"] if row[READERS_DISAGREE] else []
@@ -98,14 +99,15 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
                 visit_id=row[QUERY_ID],
                 photo_id=row[PHOTO_ID],
                 photo=thumbnails.get(row[PHOTO_ID]),
-                cam=_map_at(job, maps.loc[row[QUERY_ID], FILE]),
-                cam_largest=number_or_none(maps.loc[row[QUERY_ID], CAM_LARGEST]),
+                cam=maps[row[QUERY_ID]][0].picture,
+                cam_largest=maps[row[QUERY_ID]][0].largest,
                 label=row[LABEL],
                 predicted=row[PREDICTED],
                 reading=number_or_none(visits[score_columns[0]][row[QUERY_ID]]) if score_columns else None,
                 attention=number_or_none(attention[row[PHOTO_ID]]),
                 doubts=tuple(doubts),
                 used=bool(row[USED]),
+                further=tuple(maps[row[QUERY_ID]][1:]),
             )
         )
     return tuple(errors)
@@ -116,9 +118,24 @@ def number_or_none(value: float | None) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
-def _map_at(job: Job, name: Any) -> bytes | None:
-    """The picture of a map; None where there was no photo to map."""
-    return None if pd.isna(name) else (job.study.explanations / str(name)).read_bytes()
+def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[data.ShownMap]]:
+    """The maps of the photos that have them for this reason, by a column of the index: first the baseline's by the first
+    method, then the others, method by method."""
+    folder, methods = job.study.explanations, ["", *job.settings.explain.methods]
+    index = MAPS.read(folder / "index.parquet")
+    rows = index[index[REASON] == reason].assign(**{METHOD: index[METHOD].fillna("")})  # empty: of precomputed features
+    rows = rows.sort_values(METHOD, key=lambda names: names.map(methods.index), kind="stable")
+    found: dict[str, list[data.ShownMap]] = {}
+    for row in rows.to_dict("records"):
+        shown = data.ShownMap(
+            run=row[RUN],
+            method=row[METHOD],
+            picture=None if pd.isna(row[FILE]) else (folder / row[FILE]).read_bytes(),
+            largest=number_or_none(row[CAM_LARGEST]),
+            plaque_share=number_or_none(row[PLAQUE_SHARE]),
+        )
+        found.setdefault(row[by], []).append(shown)
+    return found
 
 
 def _thumbnails(job: Job) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ from grasp_psonet.stages.makers.report.arms import (
 )
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
+from grasp_psonet.stages.makers.report.maps import maps_of
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
@@ -99,6 +100,7 @@ def gather(job: Job) -> data.ReportData:
         flagged=flagged_gallery(job, removed_by),
         removal=() if removed_by is None else removal_of(job, removed_by),
         errors=error_gallery(job, errors),
+        maps=maps_of(job, chosen),
         audit=audit_of(job),
         subgroups=subgroups_of(evaluation["figures"], chosen, readers, told.choosing),
         truth=truth_of(job, removed_by),
