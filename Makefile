@@ -50,11 +50,11 @@ bench-head: $(READY)     ## a head on frozen features beside a linear probe, on 
 bench-small: $(READY)    ## how long a small study takes once its features stand, with five training seeds
 	$(BIN)/python -m benchmarks.small_study
 
+bench-evidence: $(READY) ## whether intervals cover, warnings warn, findings name the cause, diagnoses are right; resumes
+	$(BIN)/python -m benchmarks.evidence
+
 bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on a study of yours: STUDY=folder TUNED_ON=file
 	$(BIN)/python -m benchmarks.audit $(STUDY) $(if $(TUNED_ON),--tuned-on $(TUNED_ON))
-
-bench-evidence: $(READY) ## whether findings name the planted cause, and whether the diagnosis is right: drawn cohorts, resumes
-	$(BIN)/python -m benchmarks.evidence
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset

@@ -1,7 +1,7 @@
 """What the evidence is worth: whether intervals cover, whether findings name the cause.
 
 make bench-evidence                                 every part
-python -m benchmarks.evidence --parts enrichment    one part; the others keep the figures that stand in the folder
+python -m benchmarks.evidence --parts coverage      one part; the others keep the figures that stand in the folder
 python -m benchmarks.evidence --quick               a few small cases: shows that everything runs, its figures mean nothing
 """
 
@@ -13,14 +13,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.evidence.coverage import coverage
 from benchmarks.evidence.diagnosis import diagnosis
 from benchmarks.evidence.enrichment import enrichment
+from benchmarks.evidence.removals import removals
 from benchmarks.evidence.scope import Scope
 from benchmarks.record import write_result
 
 log = logging.getLogger("benchmarks")
 
-PARTS: Mapping[str, Callable[[Scope], dict[str, Any]]] = {"enrichment": enrichment, "diagnosis": diagnosis}
+PARTS: Mapping[str, Callable[[Scope], dict[str, Any]]] = {
+    "coverage": coverage,
+    "removals": removals,
+    "enrichment": enrichment,
+    "diagnosis": diagnosis,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -51,7 +51,6 @@ class Plan:
     controlled: str = "default"
     encoder: str = "demo_convnext"
     gross_errors: float | None = None  # of each reader's visits, where more than usual
-    ks: tuple[int, ...] = ()  # photos removed, one training each; none: as many as the preset has
 
 
 def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
@@ -61,8 +60,6 @@ def planted_table(folder: Path, plan: Plan) -> pd.DataFrame:
         overrides: dict[str, Any] = {"network": {"encoder": plan.encoder}}
         if plan.gross_errors is not None:
             overrides["cohort"] = {"gross_errors": plan.gross_errors}
-        if plan.ks:
-            overrides["prune"] = {"k": list(plan.ks)}
         cohorts = Cohorts(folder / plan.encoder, fault, overrides)
         for seed in seeds:
             make_baseline(cohorts, seed)

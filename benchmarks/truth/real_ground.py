@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pandas as pd
+from numpy.random import Generator
 from PIL import Image
 
 from benchmarks.truth.planted_files import features_with, store_with
@@ -36,11 +37,11 @@ AS_IS, PLANTED = (
     "as-is",
     "planted",
 )  # where a planted copy's photos lie: a link to the study's, and those with the fault
-_VAL, _TEST = (
-    0.2,
-    0.3,
-)  # of the patients of a tuning ground: with fewer in the test split the oracle itself lost by chance
-_VAL_OF_OTHERS = 0.45  # of the patients that were not tuned on; the rest is the test split
+_SPLITS: dict[Use, tuple[str, ...]] = {  # of each handful of patients of like classes
+    "tuning": (*["train"] * 5, *["val"] * 2, *["test"] * 3),
+    "reporting": ("val", "test"),
+}
+_FEWEST = 10  # patients of a ground
 
 
 @dataclass(frozen=True)
@@ -98,18 +99,26 @@ class RealGround:
         visits = self.source.cohort.visits.copy()
         is_tuned = visits["patient_id"].isin(self.tuned_on).to_numpy(bool)
         dealt = sorted(set(visits.loc[is_tuned if use == "tuning" else ~is_tuned, "patient_id"]))
-        if len(dealt) < 5 or not is_tuned.any():
+        if len(dealt) < _FEWEST or not is_tuned.any():
             raise StudyError(
                 f"{len(dealt)} patients of {self.study} are for {use}, {len(self.tuned_on)} are named as tuned on"
-                "\n  next: name patients of this study, one a line; at least 5 named and 5 others"
+                f"\n  next: name patients of this study, one a line; at least {_FEWEST} named and {_FEWEST} others"
             )
-        order = [dealt[i] for i in generator("planted study splits", seed, use).permutation(len(dealt))]
-        shares = (_VAL, _TEST) if use == "tuning" else (_VAL_OF_OTHERS, 1.0)
-        first = max(1, round(shares[0] * len(order)))
-        second = first + max(1, round(shares[1] * len(order)))
-        val, test = set(order[:first]), set(order[first:second])
-        visits["split"] = ["val" if p in val else "test" if p in test else "train" for p in visits["patient_id"]]
+        split_of = self._dealt(visits, dealt, generator("planted study splits", seed, use), _SPLITS[use])
+        visits["split"] = [split_of.get(patient, "train") for patient in visits["patient_id"]]
         return visits[is_tuned] if use == "tuning" else visits
+
+    def _dealt(
+        self, visits: pd.DataFrame, patients: list[str], rng: Generator, splits: tuple[str, ...]
+    ) -> dict[str, str]:
+        """The split of each patient: those of like classes are dealt together, so that every split has some of each class."""
+        label_of = visits.groupby("patient_id")[self.source.outcome.label_column].mean().astype(float)
+        shuffled = [patients[i] for i in rng.permutation(len(patients))]
+        ordered = sorted(shuffled, key=lambda patient: float(label_of[patient]))
+        found: dict[str, str] = {}
+        for start in range(0, len(ordered), len(splits)):
+            found |= dict(zip(ordered[start : start + len(splits)], rng.permutation(splits).tolist(), strict=False))
+        return found
 
     def _plant(self, place: Path, edge_px: int, planting: "Planting") -> None:
         """Tables, planted photos and truth of one planting; the truth is written last, so that it says that all stands."""

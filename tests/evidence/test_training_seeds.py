@@ -9,7 +9,7 @@ import pytest
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.choose import gain_standard_error
 from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split, mean_figure_of_split
-from grasp_psonet.evidence.intervals import mean_over_seeds, resample_patients
+from grasp_psonet.evidence.intervals import replicated, resample_patients
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.stages.names import BASELINE, FIRST, Training, training_of
 
@@ -54,7 +54,7 @@ def test_figures_are_means_and_the_intervals_of_alike_seeds_those_of_one() -> No
 def test_replicates_draw_seeds_as_often_as_there_are() -> None:
     resamples = resample_patients([f"p{n}" for n in range(10)], 2000, 0)
     constant = [lambda weight_RV, at=at: np.full(len(weight_RV), at) for at in (0.0, 1.0)]
-    mean_R = mean_over_seeds(constant, resamples)
+    mean_R = replicated(constant, resamples).value_R
     assert set(mean_R) == {0.0, 0.5, 1.0}
     assert mean_R.mean() == pytest.approx(0.5, abs=0.03)
     assert (mean_R == 0.5).mean() == pytest.approx(0.5, abs=0.05)

@@ -16,13 +16,15 @@ import pytest
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.errors import GraspError
-from grasp_psonet.evidence.figures import Metric
+from grasp_psonet.evidence.evaluate import evaluate_runs
+from grasp_psonet.evidence.figures import Metric, figures_of
+from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.report.data import Estimate, ReportData
 from grasp_psonet.report.page import data_address, render
 from grasp_psonet.report.results import PAPER_AUDIT, results, verdict
 from grasp_psonet.report.shown import FORMATS, MISSING, bound, percent, score, signed, two
 from grasp_psonet.report.svg import even_ticks, widened
-from grasp_psonet.stages.makers.report.arms import improvement_of
+from grasp_psonet.stages.makers.report.arms import improvement_of, subgroups_of
 from tests.report.fake import around, fake_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -247,6 +249,56 @@ def test_the_baseline_may_be_chosen(report):
     words = Page(render(chosen)).words()
     assert "Nothing was removed" in words
     assert "No photo was removed, so there is none to show." in words
+
+
+def test_warnings_of_removal_stand_at_the_head(report, page):
+    words = page.words().partition("Key figures")[0]
+    assert "Whom this removal takes from: class severe loses 93 of 750 training photos" in words
+    assert "A removal that was not chosen, cosine-k10: 71 of the 79 removed photos (90 %) are severe." in words
+    told = [(entry["run"], entry["is_chosen"]) for entry in results(report)["removal_warnings"]]
+    assert told == [("cosine-k30", True), ("cosine-k10", False)]
+    quiet = Page(render(dataclasses.replace(report, removal_warnings={}))).words()
+    assert "takes from:" not in quiet
+    unchosen = Page(render(dataclasses.replace(report, chosen="baseline", removal=(), against_random=()))).words()
+    assert "A removal that was not chosen, cosine-k30: class severe" in unchosen
+
+
+def test_several_looks_are_counted(report, page):
+    compared = results(report)["comparisons"]
+    assert (compared["removals"], compared["differences"]) == (3, 7 * 2 * 2)
+    assert compared["beside_zero_by_chance"] == pytest.approx(0.05 * 28)
+    assert "3 removals were compared, on validation alone." in page.words()
+    assert "28 paired differences on the same test visits: where none were real, about 1.4 of their" in page.words()
+    one = tuple(arm for arm in report.arms if arm.k in (0, 30))
+    assert "removals were compared" not in Page(render(dataclasses.replace(report, arms=one))).words()
+
+
+def test_a_group_too_small_for_auc_is_shown_by_its_accuracy():
+    """Ten visits of ten patients, all but one of the same class: AUC is in too few replicates, or in none."""
+    label = np.array([0, 1, 2] * 10 + [0] * 9 + [1])
+    p = 0.2 + 0.4 * np.eye(3)[np.where(np.arange(40) % 4 == 0, (label + 1) % 3, label)]
+    visits = pd.DataFrame({"visit_id": [f"v{n}" for n in range(40)], "patient_id": [f"p{n}" for n in range(40)]})
+    visits = visits.assign(
+        split="test", site=["big"] * 30 + ["small"] * 10, severity_reader1=label, severity_reader2=label
+    )
+    table = pd.DataFrame(p, columns=Outcome().probability_columns).assign(
+        visit_id=visits["visit_id"], split="test", label=label, predicted=p.argmax(axis=1)
+    )
+    settings = EvaluateSettings(replicates=100, subgroups=("site",))
+    figures = evaluate_runs({"baseline": table, "other": table}, visits, Outcome(), settings, 0).figures
+    rows = {s.group: s for s in subgroups_of(figures, "other", ("Reader 1",), figures_of(Outcome()))}
+    assert [rows[group].metric for group in ("all", "big", "small")] == ["auc", "auc", "accuracy"]
+    small = rows["small"]
+    assert small.baseline.value == np.mean(p.argmax(axis=1)[30:] == label[30:])
+    assert small.baseline.low is not None
+    assert rows["big"].baseline.value == pytest.approx(
+        figures[(figures["group"] == "big") & (figures["metric"] == "auc")]["value"].iloc[0]
+    )
+
+
+def test_the_figure_of_a_small_group_is_named_beside_it(page):
+    assert "Davosaccuracy" in page.words()
+    assert "is too small for AUC and is shown by its accuracy" in page.words()
 
 
 def one_reader(report: ReportData) -> ReportData:

@@ -77,7 +77,14 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
         OutOfFoldNeeds: {"out_of_fold", "seed", "severity", "split"},
         LearningNeeds: {"evaluate", "seed", "severity", "split"},
         DiagnoseNeeds: {"diagnose", "seed", "severity", "split"},
-        ExplainNeeds: {"explain", "seed", "evaluate.replicates", "evaluate.confidence", "trace.sum_queries"}
+        ExplainNeeds: {
+            "explain",
+            "seed",
+            "evaluate.replicates",
+            "evaluate.confidence",
+            "evaluate.interval",
+            "trace.sum_queries",
+        }
         | {"prune.rule", "prune.end", "prune.remove", "prune.within", "severity", "split"}
         | machine,
     }
@@ -85,12 +92,14 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
 
 
 def test_the_rules_of_a_keep_list_are_those_of_the_study() -> None:
-    settings = parse({"prune": {"rule": "each", "end": "largest", "remove": "visit", "keep_at_least": 2}}, "the test")
+    settings = parse(
+        {"prune": {"rule": "each", "end": "largest", "remove": "visit", "keep_at_least": 2, "k": [5]}}, "the test"
+    )
     for kind in (PruneNeeds, ExplainNeeds):
         rules = needs_of(kind, settings).rules
         assert (rules.rule, rules.end, rules.remove) == ("each", "largest", "visit")
     assert needs_of(PruneNeeds, settings).rules.keep_at_least == 2
-    as_one = parse({"prune": {"rule": "each"}, "trace": {"sum_queries": True}}, "the test")
+    as_one = parse({"prune": {"rule": "each", "k": [5]}, "trace": {"sum_queries": True}}, "the test")
     assert needs_of(PruneNeeds, as_one).rules.rule == "together", "errors traced as one have one ranking"
 
 

@@ -86,8 +86,9 @@ def test_errors_traced_are_those_off_by_more_than_the_tolerance(study: Path) -> 
 
 def test_k_is_chosen_by_the_least_error_and_improvements_are_positive(study: Path, results: dict[str, Any]) -> None:
     choice = json.loads((study / "evaluation/choice.json").read_text(encoding="utf-8"))
-    by_k = choice["val_mae_by_k"]
-    assert choice["k"] == int(min(by_k, key=lambda k: (by_k[k], int(k))))
+    by_run, k_of = choice["val_mae_by_run"], choice["k_by_run"]
+    assert choice["run"] == min(by_run, key=lambda run: (by_run[run], k_of[run]))
+    assert choice["k"] == k_of[choice["run"]]
     figures = pd.read_parquet(study / "evaluation/figures.parquet")
     whole = figures[(figures["group"] == "all") & (figures["reader"] == "reader1") & (figures["metric"] == "mae")]
     mae = whole.set_index("run")["value"]

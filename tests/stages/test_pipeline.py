@@ -71,6 +71,7 @@ def test_every_stage_leaves_its_tables(tiny_demo: Path) -> None:
         "runs/cosine-k3/metrics.json",
         "runs/cosine-k3-random/metrics.json",
         "evaluation/figures.parquet",
+        "evaluation/removal.parquet",
         "audit/visits.parquet",
         "audit/curve.parquet",
         "explain/index.parquet",
@@ -88,6 +89,30 @@ def test_every_stage_leaves_its_tables(tiny_demo: Path) -> None:
 @pytest.mark.process
 def test_every_table_is_as_stated(tiny_demo: Path) -> None:
     assert table_faults(tiny_demo) == []
+
+
+@pytest.mark.process
+def test_what_each_keep_list_took_from_whom_stands_in_the_evaluation(tiny_demo: Path) -> None:
+    removal = pd.read_parquet(tiny_demo / "evaluation/removal.parquet")
+    results = json.loads((tiny_demo / "report/results.json").read_text(encoding="utf-8"))
+    runs = [arm["name"] for arm in results["arms"] if arm["removed"]]
+    assert sorted(set(removal["run"])) == sorted(runs)
+    for run, rows in removal.groupby("run"):
+        keep = pd.read_parquet(tiny_demo / f"prunings/{run}/keep.parquet")
+        of_class = rows[rows["group_column"] == "severity_reader1"]
+        assert of_class["num_photos"].sum() == len(keep)
+        assert of_class["num_removed"].sum() == (~keep["kept"]).sum() > 0
+        assert {"fitzpatrick", "sex", "age", "site", "view", "device"} <= set(rows["group_column"])
+    assert results["comparisons"]["removals"] == sum(arm["kind"] == "pruned" for arm in results["arms"])
+    shown = {(rate["column"], rate["group"]): rate["removed"] for rate in results["removal"]}
+    of_chosen = removal[removal["run"] == results["chosen"]]
+    assert shown == {(row.group_column, row.group): row.num_removed for row in of_chosen.itertuples()}
+    warned = {entry["run"]: entry["warnings"] for entry in results["removal_warnings"]}
+    assert warned == {
+        run: rows["warning"].tolist()
+        for run, rows in removal[removal["warning"] != ""].groupby("run")
+        if "random" not in run
+    }
 
 
 @pytest.mark.process

@@ -14,8 +14,15 @@ from grasp_psonet.audit.rankings import KNOWS_SECOND_READING, RANKINGS
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.audit.simple_rivals import within_class
 from grasp_psonet.evidence.calibration import calibration_error
-from grasp_psonet.evidence.intervals import Estimate, Resamples, estimate_of, resample_patients
-from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.evidence.intervals import (
+    Estimate,
+    Replicated,
+    Resamples,
+    estimate_of,
+    replicated_of,
+    resample_patients,
+)
+from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule
 from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_DIFFERENCES, AUDIT_SUMMARY
 from grasp_psonet.tables.columns import (
     AGAINST,
@@ -103,17 +110,6 @@ def average_precision(inspection: Inspection) -> Floats:
     return _ratio((gained_RK * np.nan_to_num(precision_RK)).sum(axis=1), inspection.found[:, -1])
 
 
-@dataclass(frozen=True)
-class _Replicated:
-    """A figure of the visits themselves, and of every replicate [R]."""
-
-    value: float
-    value_R: Floats
-
-    def __sub__(self, other: "_Replicated") -> "_Replicated":
-        return _Replicated(self.value - other.value, self.value_R - other.value_R)
-
-
 def audit_curves(table: pd.DataFrame, audit: AuditSettings, evaluate: EvaluateSettings, seed: int) -> AuditCurves:
     """Curves, summary and paired differences of every ranking of an audit table, over its audited visits read twice.
 
@@ -133,19 +129,14 @@ def audit_curves(table: pd.DataFrame, audit: AuditSettings, evaluate: EvaluateSe
     names = [name for name in RANKINGS if name in twice and name not in KNOWS_SECOND_READING]
     curves, figures = [], {}
     for name in names:
-        itself, drawn = _inspected(twice[name], disagree_V, resamples)
-        curves.append(_curve(name, itself, drawn, evaluate.confidence))
+        inspection = _inspected(twice[name], disagree_V, resamples)
+        curves.append(_curve(name, inspection, resamples, evaluate.confidence))
         of_class = _inspected(within_class(twice[name], twice[LABEL_READER1]), disagree_V, resamples)
         for metric, statistic in _metrics(audit.inspected).items():
-            figures[name, metric] = tuple(
-                _Replicated(float(statistic(plain)[0]), statistic(replicates))
-                for plain, replicates in ((itself, drawn), of_class)
-            )
+            figures[name, metric] = tuple(replicated_of(statistic(of), resamples) for of in (inspection, of_class))
 
-    def estimate(figure: _Replicated) -> Estimate:
-        return estimate_of(
-            figure.value, figure.value_R, resamples, evaluate.confidence, "the readers agree on no visit"
-        )
+    def estimate(figure: Replicated) -> Estimate:
+        return estimate_of(figure, resamples, evaluate.interval_rule, "the readers agree on no visit")
 
     counts = {NUM_DISAGREEMENTS: int(disagree_V.sum())}
     summaries: list[dict[str, object]] = []
@@ -166,15 +157,9 @@ def audit_curves(table: pd.DataFrame, audit: AuditSettings, evaluate: EvaluateSe
     )
 
 
-def _inspected(
-    ranking: "pd.Series[float]", disagree_V: NDArray[np.bool], resamples: Resamples
-) -> tuple[Inspection, Inspection]:
-    """Of the visits themselves, and of every replicate."""
-    suspicion_V: Floats = np.asarray(ranking, dtype=np.float64)
-    return (
-        inspect(suspicion_V, disagree_V, np.ones((1, len(suspicion_V)))),
-        inspect(suspicion_V, disagree_V, resamples.weight),
-    )
+def _inspected(ranking: "pd.Series[float]", disagree_V: NDArray[np.bool], resamples: Resamples) -> Inspection:
+    """Under all weightings of the resamples."""
+    return inspect(np.asarray(ranking, dtype=np.float64), disagree_V, resamples.weightings)
 
 
 def _within(inside: Estimate) -> dict[str, object]:
@@ -185,7 +170,7 @@ def _calibration(twice: pd.DataFrame, disagree_V: NDArray[np.bool], resamples: R
     """How far expected disagreement is from how often readers disagreed; a row of the summary."""
     error = calibration_error(twice[EXPECTED_DISAGREEMENT].to_numpy(np.float64), disagree_V)
     none = np.full(len(resamples.weight), np.nan)
-    found = estimate_of(error, none, resamples, 0.95, "no visit")
+    found = estimate_of(Replicated(error, none, none[:0]), resamples, IntervalRule(0.95, "percentile"), "no visit")
     return (
         {RANKING: EXPECTED_DISAGREEMENT, METRIC: "calibration_error"}
         | asdict(found)
@@ -201,15 +186,15 @@ def _metrics(inspected: float) -> dict[str, Callable[[Inspection], Floats]]:
     return {"found_at_inspected": found_at_inspected, "auroc": auroc, "average_precision": average_precision}
 
 
-def _curve(ranking: str, itself: Inspection, drawn: Inspection, confidence: float) -> pd.DataFrame:
-    num_inspected = np.arange(int(itself.inspected[0, -1]) + 1)
+def _curve(ranking: str, inspection: Inspection, resamples: Resamples, confidence: float) -> pd.DataFrame:
+    num_inspected = np.arange(int(inspection.inspected[0, -1]) + 1)
     fraction_F = num_inspected / num_inspected[-1]
-    drawn_RF = found_at(drawn, fraction_F)
+    found_NF = found_at(inspection, fraction_F)
+    drawn_RF = found_NF[1 : 1 + len(resamples.weight)]
     drawn_RF = drawn_RF[np.isfinite(drawn_RF).all(axis=1)]
     edges = [(1 - confidence) / 2, (1 + confidence) / 2]
     low_F, high_F = np.quantile(drawn_RF, edges, axis=0) if len(drawn_RF) else (np.nan, np.nan)
-    found_F = found_at(itself, fraction_F)[0]
-    columns = (ranking, num_inspected, fraction_F, found_F, low_F, high_F)
+    columns = (ranking, num_inspected, fraction_F, found_NF[0], low_F, high_F)
     return pd.DataFrame(dict(zip(AUDIT_CURVE.names, columns, strict=True)))
 
 

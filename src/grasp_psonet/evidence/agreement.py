@@ -50,6 +50,6 @@ def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateS
             why_not = reported.why_not_between if len(twice) else "no visit was read twice"
             for name, metric in reported.between_readers.items():
                 statistic = partial(reported.metrics[metric].value, answers)
-                found = figure(statistic, resamples, settings.confidence, why_not)
+                found = figure(statistic, resamples, settings.interval_rule, why_not)
                 rows.append(common | {METRIC: name} | asdict(found))
     return pd.DataFrame(rows, columns=AGREEMENT.names)

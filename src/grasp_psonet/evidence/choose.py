@@ -11,7 +11,7 @@ from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.evaluate import OfSeeds, aligned_to, answers_of
 from grasp_psonet.evidence.figures import figures_of
-from grasp_psonet.evidence.intervals import mean_over_seeds, resample_patients, why_no_spread
+from grasp_psonet.evidence.intervals import replicated, resample_patients, why_no_spread
 from grasp_psonet.tables.columns import LABEL, PATIENT_ID, SPLIT
 
 
@@ -69,12 +69,12 @@ def gain_standard_error(
         return None
     resamples = resample_patients(visits[PATIENT_ID].tolist(), replicates, seed, "choice of k")
     metric = figures_of(outcome).chooser
-    run_R, base_R = (
-        mean_over_seeds(
+    run, base = (
+        replicated(
             [partial(metric.value, answers_of(one, one[LABEL], outcome)) for one in aligned_to(visits, tables, name)],
             resamples,
         )
         for name, tables in (("pruned", predictions), ("baseline", baseline))
     )
-    gain_R = run_R - base_R
+    gain_R = (run - base).value_R
     return None if why_no_spread(gain_R, resamples) else float(gain_R[np.isfinite(gain_R)].std(ddof=1))

@@ -13,16 +13,8 @@ from grasp_psonet.cohort.outcome import READERS, Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.figures import Metric, figures_of
 from grasp_psonet.evidence.groups import groups_of
-from grasp_psonet.evidence.intervals import (
-    Estimate,
-    Floats,
-    Resamples,
-    estimate_of,
-    mean_over_seeds,
-    plain,
-    resample_patients,
-)
-from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.evidence.intervals import Estimate, Resamples, estimate_of, replicated, resample_patients
+from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule
 from grasp_psonet.tables import evaluation as tables
 from grasp_psonet.tables.columns import (
     BASELINE_RUN,
@@ -114,7 +106,7 @@ def evaluate_runs(
         for cell in cells:
             confusions += _confusion_rows(cell)
         for name, metric in figures_of(outcome).metrics.items():
-            table_rows = _metric_rows(name, metric, cells, resamples, settings.confidence, baseline)
+            table_rows = _metric_rows(name, metric, cells, resamples, settings.interval_rule, baseline)
             figures += table_rows[0]
             differences += table_rows[1]
     return Evaluation(
@@ -180,21 +172,19 @@ def mean_figure_of_split(predictions: OfSeeds, outcome: Outcome, split: str = "v
 
 
 def _metric_rows(
-    name: str, metric: Metric, cells: list[_Cell], resamples: Resamples, confidence: float, baseline: str
+    name: str, metric: Metric, cells: list[_Cell], resamples: Resamples, rule: IntervalRule, baseline: str
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    values: dict[str, tuple[float, Floats]] = {}
-    for cell in cells:
-        of_seed = [partial(metric.value, answers) for answers in cell.answers]
-        value = float(np.mean([plain(statistic, resamples) for statistic in of_seed]))
-        values[cell.place[RUN]] = value, mean_over_seeds(of_seed, resamples)
+    found_of = {
+        cell.place[RUN]: replicated([partial(metric.value, answers) for answers in cell.answers], resamples)
+        for cell in cells
+    }
     figures, differences = [], []
     for cell in cells:
         run, why_not = cell.place[RUN], _why_not(name, cell)
-        found = estimate_of(*values[run], resamples, confidence, why_not)
+        found = estimate_of(found_of[run], resamples, rule, why_not)
         figures.append(cell.place | {METRIC: name, NUM_LEFT_OUT: cell.num_left_out} | asdict(found))
-        if run != baseline and baseline in values:
-            (value, value_R), (base, base_R) = values[run], values[baseline]
-            paired = estimate_of(value - base, value_R - base_R, resamples, confidence, why_not)
+        if run != baseline and baseline in found_of:
+            paired = estimate_of(found_of[run] - found_of[baseline], resamples, rule, why_not)
             differences.append(cell.place | {METRIC: name, BASELINE_RUN: baseline} | _as_difference(paired, cell))
     return figures, differences
 

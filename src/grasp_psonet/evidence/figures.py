@@ -58,6 +58,7 @@ class Figures:
     same of readers. ``lacks``: what is wrong with a validation split on which ``choosing`` does not exist. ``confusions``:
     visits by (label, predicted), none where labels cannot be told apart by name. ``prior``: predictions of so many visits from
     the training labels alone, which is what can be said without a look at a photo; ``prior_word`` names it.
+    ``for_small_groups``: the metric of a group of visits that is too small for ``choosing``; empty where there is none.
     """
 
     metrics: Mapping[str, Metric]
@@ -73,6 +74,7 @@ class Figures:
     confusions: Callable[[Outcome, Any], Mapping[tuple[str, str], int]]
     prior: Callable[[Outcome, "pd.Series[Any]", int], pd.DataFrame]
     prior_word: str
+    for_small_groups: str = ""
 
     @property
     def chooser(self) -> Metric:
@@ -142,5 +144,6 @@ FIGURES: dict[str, Figures] = {
         confusions=_confusions_of_classes,
         prior=_class_frequencies,
         prior_word="class frequencies",
+        for_small_groups="accuracy",
     )
 }

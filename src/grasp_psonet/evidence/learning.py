@@ -4,14 +4,14 @@ look at a photo (of a scale: class frequencies) and against the probe.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.evaluate import aligned_to, answers_of
 from grasp_psonet.evidence.figures import Figures, figures_of
-from grasp_psonet.evidence.intervals import Estimate, estimate_of, plain, resample_patients
-from grasp_psonet.evidence.metrics import Floats
+from grasp_psonet.evidence.intervals import Estimate, Replicated, estimate_of, replicated, resample_patients
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.tables.columns import AGAINST, PATIENT_ID, RUN, SPLIT
 
@@ -81,25 +81,17 @@ def learning(
     answers[PRIOR] = answers_of(told.prior(outcome, trained, len(val)), label, outcome)
     why_not = told.why_not(outcome, told.choosing, answers[PROBE], "Reader 1") + " in validation"
     resamples = resample_patients(val[PATIENT_ID].tolist(), settings.replicates, seed, "learning")
+    found = {name: replicated([partial(told.chooser.value, answers[name])], resamples) for name in answers}
 
-    def replicates_of(name: str) -> tuple[float, Floats]:
-        def statistic(weight_RV: Floats) -> Floats:
-            return told.chooser.value(answers[name], weight_RV)
+    def estimate(of: Replicated) -> Estimate:
+        return estimate_of(of, resamples, settings.interval_rule, why_not)
 
-        return plain(statistic, resamples), statistic(resamples.weight)
+    def gain_over(other: Replicated) -> Replicated:
+        own = found[BASELINE]
+        return own - other if told.chooser.sign == 1 else other - own
 
-    found = {name: replicates_of(name) for name in answers}
-    values = {
-        name: estimate_of(value, value_R, resamples, settings.confidence, why_not)
-        for name, (value, value_R) in found.items()
-    }
-    own, own_R = found[BASELINE]
-    sign = told.chooser.sign
-    gain = {
-        name: estimate_of(sign * (own - value), sign * (own_R - value_R), resamples, settings.confidence, why_not)
-        for name, (value, value_R) in found.items()
-        if name != BASELINE
-    }
+    values = {name: estimate(of) for name, of in found.items()}
+    gain = {name: estimate(gain_over(of)) for name, of in found.items() if name != BASELINE}
     return Learning(told, values, gain)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.evidence.intervals import Floats, figure, resample_patients
+from grasp_psonet.evidence.settings import IntervalRule
 from grasp_psonet.tables.columns import (
     AGAINST,
     BACKGROUND_AREA,
@@ -46,10 +47,10 @@ _HAS_MASK = "has_mask"
 
 @dataclass(frozen=True)
 class Resampling:
-    """How the intervals are made: bootstrap replicates, coverage, and the seed that draws patients."""
+    """How the intervals are made: bootstrap replicates, rule, and the seed that draws patients."""
 
     replicates: int
-    confidence: float
+    rule: IntervalRule
     seed: int
 
 
@@ -109,7 +110,7 @@ def _estimate(
 
     patients = [patient_of[visit_id] for visit_id in known_V.index.get_level_values(VISIT_ID)]
     resamples = resample_patients(patients, how.replicates, "maps", how.seed)
-    numbers = asdict(figure(mean, resamples, how.confidence, why_not))
+    numbers = asdict(figure(mean, resamples, how.rule, why_not))
     return numbers | {NUM_PHOTOS: numbers.pop(NUM_VISITS), NUM_LEFT_OUT: len(value_V) - len(known_V)}
 
 

@@ -128,12 +128,20 @@ class FlaggedPhoto:
 
 @dataclass(frozen=True)
 class RemovalRate:
-    """Removed training photos of one group, e.g. column "fitzpatrick", group "IV"."""
+    """Removed training photos of one group, e.g. column "fitzpatrick", group "IV".
+
+    ``share`` of its photos, ``ratio`` of that to the share of all others, ``of_removed``: part of the removed photos that is
+    of this group. ``warning`` says why the group is to be looked at; empty where nothing is to be said.
+    """
 
     column: str
     group: str
     removed: int
     photos: int
+    share: Estimate = Estimate(None)
+    ratio: Estimate = Estimate(None)
+    of_removed: float | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -238,13 +246,17 @@ class Audit:
 
 @dataclass(frozen=True)
 class Subgroup:
-    """The figure that chooses in a group of test visits, baseline and chosen run, against the reader named."""
+    """A figure in a group of test visits, baseline and chosen run, against the reader named.
+
+    ``metric`` names the figure: the one that chooses, or the one for groups too small for that.
+    """
 
     column: str
     group: str
     reader: str
     visits: int
     patients: int
+    metric: str
     baseline: Estimate
     chosen: Estimate
 
@@ -282,6 +294,7 @@ class ReportData:
     ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
     means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos.
+    ``removal`` is of the chosen run, ``removal_warnings`` of every pruned run by its name, those without any left out.
     """
 
     study: str
@@ -316,6 +329,7 @@ class ReportData:
     probe: Probe | None = None
     learning: str = ""
     training_seeds: int = 1
+    removal_warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
 
     def __post_init__(self) -> None:

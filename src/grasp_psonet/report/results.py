@@ -62,6 +62,11 @@ def results(report: ReportData) -> dict[str, Any]:
         report.maps.tests if report.maps else (), (tree["maps"] or {}).get("tests", ()), strict=True
     ):
         plain |= {"deletion_verdict": verdict(test.deletion), "insertion_verdict": verdict(test.insertion)}
+    tree["comparisons"] = _comparisons(report)
+    tree["removal_warnings"] = [
+        {"run": run, "is_chosen": run == report.chosen, "warnings": list(warnings)}
+        for run, warnings in sorted(report.removal_warnings.items(), key=lambda item: item[0] != report.chosen)
+    ]
     for rate in tree["removal"]:
         rate["rate"] = _ratio(rate["removed"], rate["photos"])
     if report.truth is not None:
@@ -72,6 +77,25 @@ def results(report: ReportData) -> dict[str, Any]:
             for fault, plain in zip(report.truth, tree["truth"], strict=True)
         ]
     return tree
+
+
+def _comparisons(report: ReportData) -> dict[str, Any]:
+    """How many removals were compared on validation, and how many paired differences to the baseline are shown.
+
+    ``beside_zero_by_chance``: of these differences, how many intervals are expected to lie beside 0 where none differs.
+    """
+    differences = [
+        difference
+        for arm in report.arms
+        for of_reader in arm.figures
+        for difference in of_reader.differences.values()
+        if difference.low is not None
+    ]
+    return {
+        "removals": sum(arm.kind == "pruned" for arm in report.arms),
+        "differences": len(differences),
+        "beside_zero_by_chance": (1 - report.confidence) * len(differences),
+    }
 
 
 def verdict(difference: Estimate | None) -> str:

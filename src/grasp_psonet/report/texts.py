@@ -50,7 +50,7 @@ def _of_classes(outcome: Outcome) -> Texts:
         evidence="raises the logit of its visit's class",
         no_evidence="no place of this photo speaks for the class",
         stratum="class",
-        absent="a group that lacks a class has no AUC and is said to be not estimable",
+        absent="a group that lacks a class, or in which most resamples do, is too small for AUC and is shown by its accuracy",
         limit="Classes are the readers' judgement; many disagreements between readers are visits between two classes."
         if word is None
         else f"Severity classes come from {word} cut-offs; "

@@ -16,6 +16,7 @@ TABLES: tuple[Table, ...] = (
         evaluation.AGAINST_RANDOM,
         evaluation.CONFUSIONS,
         evaluation.AGREEMENT,
+        evaluation.REMOVAL,
     ),
     *(audit.PAPER_AUDIT_VISITS, audit.AUDIT_VISITS, audit.REVIEW, audit.SELF_INFLUENCES),
     *(audit.AUDIT_CURVE, audit.AUDIT_SUMMARY, audit.AUDIT_DIFFERENCES),

@@ -40,7 +40,8 @@ NUM_DISAGREEMENTS = Column(c.NUM_DISAGREEMENTS, INT, "visits on which the reader
 NUM_LEFT_OUT = Column(c.NUM_LEFT_OUT, INT, "visits of the group left out because a reader did not read them", "from 0")
 REPLICATES = (
     Column(c.NUM_REPLICATES, INT, "bootstrap replicates in which the figure exists", "from 0"),
-    Column(c.WHY_NOT, TEXT, "why there is no figure or no interval; empty where there is"),
+    Column(c.INTERVAL, TEXT, "how the interval was made; empty where there is none", "percentile, bca"),
+    Column(c.WHY_NOT, TEXT, "why there is no figure, no interval, or not the one of `evaluate.interval`; else empty"),
 )
 _NUMBERS = (*INTERVAL, NUM_VISITS, NUM_PATIENTS, NUM_LEFT_OUT, *REPLICATES)
 
@@ -95,5 +96,57 @@ AGREEMENT = Table(
         NUM_DISAGREEMENTS,
         NUM_LEFT_OUT,
         *REPLICATES,
+    ),
+)
+
+_SHARES = "0 to 1"
+_RATIOS = "from 0"
+REMOVAL = Table(
+    title="what pruning took from whom",
+    pattern="evaluation/removal.parquet",
+    row="group of training photos and keep list that removes something",
+    made_by="grasp evaluate",
+    columns=(
+        Column(c.RUN, TEXT, "the run of the keep list"),
+        Column(
+            c.GROUP_COLUMN,
+            TEXT,
+            "the column of photos.csv or visits.csv that makes the group; the class by Reader 1 comes first",
+        ),
+        Column(c.GROUP, TEXT, "the group of training photos", "a value of that column"),
+        Column(c.NUM_PHOTOS, INT, "training photos of the group", "from 1"),
+        Column(c.NUM_REMOVED, INT, "of these, removed", "from 0"),
+        Column(c.SHARE, FLOAT64, "removed part of the group", _SHARES),
+        Column(c.LOW, FLOAT64, "lower end of its interval; missing where there is none", _SHARES, nullable=True),
+        Column(c.HIGH, FLOAT64, "its upper end; missing where there is none", _SHARES, nullable=True),
+        Column(c.OF_REMOVED, FLOAT64, "part of the removed photos that is of this group", _SHARES),
+        Column(
+            c.RATIO,
+            FLOAT64,
+            "share of the group over that of all photos beside it; missing where these lost none",
+            _RATIOS,
+            nullable=True,
+        ),
+        Column(
+            c.RATIO_LOW,
+            FLOAT64,
+            "lower end of the ratio's interval, widened for the number of groups of the column (Bonferroni); missing where "
+            "there is none or it has no bound",
+            _RATIOS,
+            nullable=True,
+        ),
+        Column(
+            c.RATIO_HIGH,
+            FLOAT64,
+            "its upper end, likewise; missing where there is none or it has no bound",
+            _RATIOS,
+            nullable=True,
+        ),
+        Column(c.NUM_PATIENTS, INT, "patients of the group", "from 1"),
+        Column(c.INTERVAL, TEXT, "how the ratio's interval was made; empty where there is none", "percentile, bca"),
+        Column(
+            c.WHY_NOT, TEXT, "why there is no ratio, no interval, or not the one of `evaluate.interval`; else empty"
+        ),
+        Column(c.WARNING, TEXT, "what is to be warned of; mostly empty"),
     ),
 )

@@ -237,7 +237,7 @@ def test_a_cell_of_each_ground_is_made_and_resumed(
     monkeypatch.setitem(grid_cells.SETTINGS, "demo_convnext", QUICK)
     grid = Grid(tmp_path, study, real.tuned_on)
     cells = cells_of((Block("drawn", ("demo_convnext",), ("colour_cast", "none"), (3,)),))
-    cells += cells_of((Block("study", ("demo_convnext",), ("blur",), (3,)),))
+    cells += cells_of((Block("study", ("demo_convnext",), ("blur",), (5,)),))
     assert make_grid(grid, cells, processes=1) == []
     assert not any(grid.missing(cell) for cell in cells)
     assert not any((tmp_path / "studies").iterdir()), "finished studies are removed"

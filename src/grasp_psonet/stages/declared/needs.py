@@ -7,7 +7,7 @@ from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.diagnosis.settings import DiagnoseSettings
-from grasp_psonet.evidence.settings import EvaluateSettings
+from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule, Method
 from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
@@ -181,6 +181,7 @@ class ExplainNeeds(RankingNeeds):
     explain: ExplainSettings = at("explain")
     replicates: int = at("evaluate.replicates")
     confidence: float = at("evaluate.confidence")
+    interval: Method = at("evaluate.interval")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
 
@@ -189,7 +190,7 @@ class ExplainNeeds(RankingNeeds):
         """How intervals over the explained photos are made."""
         from grasp_psonet.explain.figures import Resampling  # loads pandas, which a look at a finished study spares
 
-        return Resampling(self.replicates, self.confidence, self.seed)
+        return Resampling(self.replicates, IntervalRule(self.confidence, self.interval), self.seed)
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,8 @@ def trainings(job: "Job") -> list[Training]:
 
 
 def evaluate_task(job: "Job") -> Task:
-    """Figures, differences, confusion matrices and reader agreement of the test split; the choice of k on validation."""
+    """Figures, differences, confusion matrices and reader agreement of the test split; what each keep list took from whom;
+    the choice of k on validation."""
     made = made_keep_lists(job)
     runs: dict[str, list[Path]] = {}
     for one in trainings(job):
@@ -233,10 +234,13 @@ def evaluate_task(job: "Job") -> Task:
 
     def make(folder: Path, own: EvaluateNeeds) -> None:
         from grasp_psonet.stages.makers.evaluate import make_evaluation
+        from grasp_psonet.stages.makers.prune import read_keep
 
-        make_evaluation(folder, own, runs, made.lists, job.cohort_for(own).visits, job.study.out_of_fold)
+        keep = {one.name: read_keep(job, one.name) for one in made.retrained}
+        make_evaluation(folder, own, runs, made.lists, keep, job.cohort_for(own), job.study.out_of_fold)
 
     inputs: dict[str, Path | str] = {f"run {folder.name}": folder for folders in runs.values() for folder in folders}
+    inputs |= {f"keep list {one.name}": job.study.pruning(one.name) for one in made.retrained}
     inputs["out of fold"] = job.study.out_of_fold
     inputs["tables"] = job.tables_digest
     counted = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}

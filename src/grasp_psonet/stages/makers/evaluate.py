@@ -7,15 +7,17 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import evaluate_runs, mean_figure_of_split
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import write_json
+from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.stages.declared.needs import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
-from grasp_psonet.tables.columns import val_column
-from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
+from grasp_psonet.tables.columns import RUN, SPLIT, VISIT_ID, val_column
+from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
 from grasp_psonet.tables.out_of_fold import PROBE_PREDICTIONS
 from grasp_psonet.tables.runs import PREDICTIONS
 
@@ -25,17 +27,20 @@ def make_evaluation(
     own: EvaluateNeeds,
     runs: Mapping[str, Sequence[Path]],
     keep_lists: Sequence[KeepList],
-    visits: pd.DataFrame,
+    keep: Mapping[str, pd.DataFrame],
+    cohort: Cohort,
     out_of_fold: Path,
 ) -> None:
     """The tables of the evaluation of these runs (of every training seed) by name and of the probe, and the choice among the
-    keep lists (all made)."""
+    keep lists (all made); ``keep`` holds those that remove something, by name."""
+    visits = cohort.visits
     predictions = {name: [_predictions(run) for run in of_seed] for name, of_seed in runs.items()}
     predictions[PROBE] = [PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")]
     evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
     DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")
     CONFUSIONS.write(evaluation.confusions, folder / "confusions.parquet")
+    REMOVAL.write(_removal(own, keep, cohort), folder / "removal.parquet")
     agreement = reader_agreement(visits, own.outcome, own.evaluate, own.seed)
     AGREEMENT.write(agreement, folder / "agreement.parquet")
     choice = choice_of_run(own, keep_lists, predictions, visits)
@@ -84,6 +89,17 @@ def choice_of_run(
         f"{val_column(figures.choosing)}_by_run": {name: one.val for name, one in candidates.items()},
         "gain_se_by_run": {name: one.gain_se for name, one in candidates.items()},
     }
+
+
+def _removal(own: EvaluateNeeds, keep: Mapping[str, pd.DataFrame], cohort: Cohort) -> pd.DataFrame:
+    """What every keep list takes from whom."""
+    visits = cohort.visits[cohort.visits[SPLIT] == "train"]
+    photos = cohort.photos[cohort.photos[VISIT_ID].isin(visits[VISIT_ID])]
+    found = [
+        removal_by_group(table, photos, visits, own.outcome, own.evaluate, own.seed).assign(**{RUN: name})
+        for name, table in keep.items()
+    ]
+    return pd.concat(found, ignore_index=True)[REMOVAL.names] if found else pd.DataFrame(columns=REMOVAL.names)
 
 
 def _predictions(run: Path) -> pd.DataFrame:

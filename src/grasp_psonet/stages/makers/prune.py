@@ -11,10 +11,12 @@ import pandas as pd
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import StageError
+from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.features.store import open_features
 from grasp_psonet.files import read_json, write_json
 from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.pruning.controls import class_control, loss_control, random_control
+from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
 from grasp_psonet.pruning.pattern import Photos, carries_pattern, pattern_evidence
 from grasp_psonet.pruning.ranking import Ranked, rank, units_of
@@ -35,7 +37,18 @@ from grasp_psonet.stages.declared.needs import PruneNeeds, RankingNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import OVERLAP
 from grasp_psonet.stages.names import KeepList
-from grasp_psonet.tables.columns import GROUP, NUM_QUERIES, PATIENT_ID, PHOTO_ID, QUERY_ID, ROW, SPLIT, VIEW, VISIT_ID
+from grasp_psonet.tables.columns import (
+    GROUP,
+    NUM_QUERIES,
+    PATIENT_ID,
+    PHOTO_ID,
+    QUERY_ID,
+    ROW,
+    SPLIT,
+    VIEW,
+    VISIT_ID,
+    WARNING,
+)
 from grasp_psonet.tables.traces import KEEP_LIST, NAMED_PHOTOS, PHOTO_LOSSES, SCORES
 
 log = logging.getLogger("grasp_psonet")
@@ -78,6 +91,9 @@ def make_pruning(folder: Path, own: PruneNeeds, k: K, inputs: PruneInputs) -> No
         keep = select(scores, photos, visits, count, own.rules)
     overlap = overlap_table({count: keep}, num_rankings(own.rules.rule, scores[QUERY_ID].nunique()))
     _write(folder, keep, overlap.assign(fraction=_fraction(k)), cohort, own.outcome)
+    by_group = removal_by_group(keep, *_training_tables(cohort), own.outcome, EvaluateSettings(), own.seed)
+    for warning in by_group.loc[by_group[WARNING] != "", WARNING]:
+        log.warning("  %s", warning)
 
 
 def _named_by_scores(

@@ -119,24 +119,34 @@ def confusion_of(table: pd.DataFrame, run: str, reader: str) -> data.Confusion:
 
 
 def subgroups_of(
-    figures: pd.DataFrame, chosen: str, readers: tuple[str, ...], metric: str
+    figures: pd.DataFrame, chosen: str, readers: tuple[str, ...], told: Figures
 ) -> tuple[data.Subgroup, ...]:
-    """One metric of the baseline and the chosen run in every group, against each reader."""
+    """The figure that chooses of the baseline and the chosen run in every group, against each reader.
+
+    Where one of the two has no interval of it, both have the figure for small groups.
+    """
     found = []
     for reader in readers:
-        rows = figures[(figures[READER] == READERS[reader]) & (figures[METRIC] == metric)]
+        rows = figures[figures[READER] == READERS[reader]]
         for column, group in rows[[GROUP_COLUMN, GROUP]].drop_duplicates().itertuples(index=False, name=None):
-            where = {READER: READERS[reader], METRIC: metric, GROUP_COLUMN: column, GROUP: group}
-            at = rows[(rows[GROUP_COLUMN] == column) & (rows[GROUP] == group) & (rows[RUN] == BASELINE)].iloc[0]
-            found.append(
-                data.Subgroup(
-                    str(column),
-                    str(group),
-                    reader,
-                    int(at[NUM_VISITS]),
-                    int(at[NUM_PATIENTS]),
-                    estimate_of(rows, "value", run=BASELINE, **where),
-                    estimate_of(rows, "value", run=chosen, **where),
-                )
-            )
+            of_group = rows[(rows[GROUP_COLUMN] == column) & (rows[GROUP] == group)]
+            metric, pair = _figure_of_group(of_group, chosen, told)
+            at = of_group[of_group[RUN] == BASELINE].iloc[0]
+            visits, patients = int(at[NUM_VISITS]), int(at[NUM_PATIENTS])
+            found.append(data.Subgroup(str(column), str(group), reader, visits, patients, metric, *pair))
     return tuple(found)
+
+
+def _figure_of_group(
+    of_group: pd.DataFrame, chosen: str, told: Figures
+) -> tuple[str, tuple[data.Estimate, data.Estimate]]:
+    """The metric that a group is shown by, and its estimates of the baseline and the chosen run."""
+
+    def pair_of(metric: str) -> tuple[data.Estimate, data.Estimate]:
+        base, other = (estimate_of(of_group, VALUE, **{RUN: run, METRIC: metric}) for run in (BASELINE, chosen))
+        return base, other
+
+    pair = pair_of(told.choosing)
+    if told.for_small_groups and any(estimate.low is None for estimate in pair):
+        return told.for_small_groups, pair_of(told.for_small_groups)
+    return told.choosing, pair

@@ -1,11 +1,11 @@
 """What else the report shows: rates of removal, the audit, and the faults that were planted in a synthetic cohort."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.pruning.overlap import removal_rates
 from grasp_psonet.report import data
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
@@ -18,18 +18,32 @@ from grasp_psonet.tables.columns import (
     FAULT,
     FRACTION_FOUND,
     FRACTION_INSPECTED,
+    GROUP,
+    GROUP_COLUMN,
+    HIGH,
     IS_AUDITED,
     IS_SHORTCUT,
     KEPT,
     LABEL_READER1,
     LABEL_READER2,
+    LOW,
     METRIC,
+    NUM_PHOTOS,
+    NUM_REMOVED,
+    OF_REMOVED,
     PHOTO_ID,
     RANDOM,
     RANKING,
+    RATIO,
+    RATIO_HIGH,
+    RATIO_LOW,
     READERS_DISAGREE,
+    RUN,
+    SHARE,
     VALUE,
     VISIT_ID,
+    WARNING,
+    WHY_NOT,
     WITHIN_CLASS,
     WITHIN_CLASS_HIGH,
     WITHIN_CLASS_LOW,
@@ -39,15 +53,32 @@ from grasp_psonet.tables.truth import TRUTH
 _NUM_REVIEW = 20
 
 
-def removal_of(job: Job, keep_name: str) -> tuple[data.RemovalRate, ...]:
-    rates = removal_rates(read_keep(job, keep_name), job.cohort.photos, job.cohort.visits, job.outcome)
-    rates = rates[rates["column"] != "all"]
-    return tuple(
-        data.RemovalRate(str(column), str(group), int(removed), int(photos))
-        for column, group, photos, removed in rates[["column", "group", "num_photos", "num_removed"]].itertuples(
-            index=False, name=None
-        )
+def removal_of(removal: pd.DataFrame, run: str) -> tuple[data.RemovalRate, ...]:
+    """What a run's keep list took from whom, from ``evaluation/removal.parquet``."""
+    return tuple(_removal_rate(row) for row in removal[removal[RUN] == run].to_dict("records"))
+
+
+def _removal_rate(row: dict[Any, Any]) -> data.RemovalRate:
+    share, low, high, of_removed, ratio, ratio_low, ratio_high = (
+        number_or_none(row[column]) for column in (SHARE, LOW, HIGH, OF_REMOVED, RATIO, RATIO_LOW, RATIO_HIGH)
     )
+    return data.RemovalRate(
+        row[GROUP_COLUMN],
+        row[GROUP],
+        int(row[NUM_REMOVED]),
+        int(row[NUM_PHOTOS]),
+        data.Estimate(share, low, high),
+        data.Estimate(ratio, ratio_low, ratio_high, row[WHY_NOT]),
+        of_removed,
+        row[WARNING],
+    )
+
+
+def removal_warnings_of(removal: pd.DataFrame, runs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """What is to be warned of, by run; runs without a warning are left out."""
+    warned = removal[removal[WARNING] != ""]
+    found = {run: tuple(warned.loc[warned[RUN] == run, WARNING]) for run in runs}
+    return {run: warnings for run, warnings in found.items() if warnings}
 
 
 def audit_of(job: Job) -> data.Audit:

@@ -21,7 +21,7 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
-from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, truth_of
+from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
 from grasp_psonet.stages.makers.report.shared import diagnosis_of
@@ -29,12 +29,15 @@ from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID, val_column
-from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES
+from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
 from grasp_psonet.tables.traces import QUERIES
 
+_SEED_LIMIT = {
+    False: "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
+    True: "Intervals resample patients and the training seeds that were trained: with few seeds their spread is a guess.",
+}
 _LIMITS = (
     "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
-    "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
     "Influence scores are first-order estimates; only the retraining shows what removal does.",
 )
 
@@ -50,6 +53,7 @@ def gather(job: Job) -> data.ReportData:
             ("confusions", CONFUSIONS),
             ("agreement", AGREEMENT),
             ("against_random", AGAINST_RANDOM),
+            ("removal", REMOVAL),
         )
     }
     choice = read_json(study.evaluation / "choice.json")
@@ -99,11 +103,14 @@ def gather(job: Job) -> data.ReportData:
             for reader in (readers if len(evaluation["confusions"]) else ())
         ),
         flagged=flagged_gallery(job, removed_by),
-        removal=() if removed_by is None else removal_of(job, removed_by),
+        removal=() if removed_by is None else removal_of(evaluation["removal"], removed_by),
+        removal_warnings=removal_warnings_of(
+            evaluation["removal"], [one.name for one in made_keep_lists(job).retrained if not one.control]
+        ),
         errors=error_gallery(job, errors),
         maps=maps_of(job, chosen),
         audit=audit_of(job),
-        subgroups=subgroups_of(evaluation["figures"], chosen, readers, told.choosing),
+        subgroups=subgroups_of(evaluation["figures"], chosen, readers, told),
         truth=truth_of(job, removed_by),
         probe=probe_of(job, evaluation, readers, told),
         training_seeds=job.settings.evaluate.training_seeds,
@@ -143,7 +150,7 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
             sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
         ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
-        limits=(texts_of(job.outcome).limit, *_LIMITS),
+        limits=(texts_of(job.outcome).limit, _SEED_LIMIT[settings.evaluate.training_seeds > 1], *_LIMITS),
         warnings=tuple(_warnings(job, metrics)),
     )
 

@@ -33,6 +33,9 @@ def summary(job: Job) -> str:
         lines.append(
             f"chosen k = {chosen['k']}: {chosen['removed']} of {numbers['train_photos']} photos removed ({share:.1f} %)"
         )
+    for entry in numbers["removal_warnings"]:
+        of = "what was removed" if entry["is_chosen"] else f"{entry['run']}, not chosen"
+        lines += [f"warning of {of}: {text}" for text in entry["warnings"]]
     for arm in numbers["arms"]:
         words = [
             f"{arm['name']:>24}  removed {arm['removed']:>5}  validation {_word(main)} {_shown(arm[val_column(main)])}"
