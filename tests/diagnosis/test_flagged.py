@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.diagnosis.flagged import flagged_photos, num_standing_out, within_class_and_view
+from grasp_psonet.diagnosis.flagged import flagged_photos, within_class_and_view
 
 
 def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -37,7 +37,7 @@ def test_harm_is_summed_over_queries_and_centred_within_class_and_view() -> None
 def test_removed_photos_and_as_many_within_their_class_are_flagged() -> None:
     photos, scores = _tables()
     keep = photos[["photo_id"]].assign(kept=~photos["photo_id"].isin(["a25", "a30"]))
-    flagged = flagged_photos(keep, scores, photos)
+    flagged = flagged_photos(keep, scores, photos, is_within_class=False)
     assert flagged.set_index("photo_id")["reason"].to_dict() == {
         "a25": "removed",
         "a30": "removed",
@@ -45,25 +45,10 @@ def test_removed_photos_and_as_many_within_their_class_are_flagged() -> None:
         "a07": "within class",
     }
     assert flagged["score"].is_monotonic_increasing
-    assert len(flagged_photos(None, scores, photos)) == 0
+    assert set(flagged_photos(keep, scores, photos, is_within_class=True)["photo_id"]) == {"a25", "a30"}
+    assert len(flagged_photos(None, scores, photos, is_within_class=False)) == 0
 
 
-def test_photos_stand_out_against_the_mirror_image_of_their_class() -> None:
+def test_without_queries_no_photo_is_harmful() -> None:
     photos, scores = _tables()
-    assert num_standing_out(within_class_and_view(scores, photos)) == {0: 0, 1: 0}, "two are too few to tell"
-    many = pd.concat([photos.assign(photo_id=photos["photo_id"] + letter) for letter in "xyzuvw"], ignore_index=True)
-    rng = np.random.default_rng(1)
-    score = rng.normal(size=len(many)) - 6.0 * ((many["stratum"] == 1) & (rng.random(len(many)) < 0.25))
-    harm = within_class_and_view(many.assign(query_id="all", score=score), many)
-    value = harm.loc[harm["stratum"] == 1, "centred"].to_numpy()
-    cuts = [cut for cut in value if cut < 0 and 1 + (value >= -cut).sum() <= 0.1 * (value <= cut).sum()]
-    wanted = max((value <= cut).sum() for cut in cuts)
-    assert 20 < wanted < 45
-    assert num_standing_out(harm) == {0: 0, 1: wanted}
-
-
-def test_without_queries_nothing_stands_out() -> None:
-    photos, scores = _tables()
-    harm = within_class_and_view(scores.iloc[:0], photos)
-    assert harm["centred"].eq(0).all()
-    assert num_standing_out(harm) == {0: 0, 1: 0}
+    assert within_class_and_view(scores.iloc[:0], photos)["centred"].eq(0).all()

@@ -31,7 +31,7 @@ def test_flagged_are_the_removed_photos_and_as_many_within_their_class(tiny_demo
     assert 0 < len(removed) <= 3
     assert set(flagged.loc[flagged["reason"] == "removed", "photo_id"]) == removed
     assert len(flagged) <= 2 * len(removed)
-    smallest = made_keep_lists(_job(tiny_demo)).smallest_pruning
+    smallest = made_keep_lists(_job(tiny_demo)).flagged
     assert smallest is not None
     assert smallest.name == "cosine-k3"
 

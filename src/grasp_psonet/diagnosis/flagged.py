@@ -1,4 +1,4 @@
-"""Which training photos are flagged: those that a keep list removes, and those most harmful within their class and view."""
+"""Which training photos are flagged: those that a keep list removes, or those most harmful within their class and view."""
 
 import numpy as np
 import pandas as pd
@@ -7,21 +7,22 @@ from grasp_psonet.diagnosis.described import STRATUM
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, REASON, SCORE, VIEW, VISIT_ID
 
 REMOVED, WITHIN_CLASS = "removed", "within class"
-FALSE_DISCOVERIES = 0.1
-"""Expected part of the photos that stand out by chance."""
 
 
-def flagged_photos(keep: pd.DataFrame | None, scores: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFrame:
-    """photo_id, visit_id, score, reason, the most harmful first: the photos that the keep list removes, and as many that are
-    most harmful within class and view.
+def flagged_photos(
+    keep: pd.DataFrame | None, scores: pd.DataFrame, photos: pd.DataFrame, is_within_class: bool
+) -> pd.DataFrame:
+    """photo_id, visit_id, score, reason, the most harmful first: the photos that the keep list removes, and, where it does not
+    compare photos within their class, as many that are most harmful within class and view.
 
-    ``keep``: the list (photo_id, kept) that removes fewest, None where none removes any; ``scores``: those of the trace;
-    ``photos``: photo_id, visit_id, stratum and view of the training photos. ``score``: the sum over the queries. Nothing is
-    flagged without a list that removes something.
+    ``keep``: the list (photo_id, kept), None where there is none; ``scores``: those of the trace; ``photos``: photo_id,
+    visit_id, stratum and view of the training photos. ``score``: the sum over the queries. Nothing is flagged without a list
+    that removes something.
     """
     harm = within_class_and_view(scores, photos)
     removed: set[str] = set() if keep is None else set(keep.loc[~keep[KEPT], PHOTO_ID])
-    worst = harm[harm["centred"] < 0].nsmallest(len(removed), "centred")[PHOTO_ID]
+    most = 0 if is_within_class else len(removed)
+    worst = harm[harm["centred"] < 0].nsmallest(most, "centred")[PHOTO_ID]
     flagged = harm[harm[PHOTO_ID].isin(removed | set(worst))].sort_values([SCORE, PHOTO_ID]).reset_index(drop=True)
     reason = np.where(flagged[PHOTO_ID].isin(removed), REMOVED, WITHIN_CLASS)
     return flagged[[PHOTO_ID, VISIT_ID, SCORE]].assign(**{REASON: reason})
@@ -36,19 +37,3 @@ def within_class_and_view(scores: pd.DataFrame, photos: pd.DataFrame) -> pd.Data
     view = table[VIEW].astype("string").fillna("")
     table["centred"] = table[SCORE] - table.groupby([table[STRATUM], view])[SCORE].transform("median")
     return table
-
-
-def num_standing_out(harm: pd.DataFrame) -> dict[int, int]:
-    """By class, how many photos stand out as harmful. ``harm``: as from ``within_class_and_view``.
-
-    Photos below the lowest cut for which (1 + photos beyond its mirror image around the median of class and view) is at most
-    ``FALSE_DISCOVERIES`` of the photos below it (Barber and Candes 2015). So fewer than ten never stand out.
-    """
-    found = {}
-    for stratum, members in harm.groupby(STRATUM):
-        value = np.sort(members["centred"].to_numpy(np.float64))
-        num_below = np.searchsorted(value, value, side="right")
-        num_mirrored = len(value) - np.searchsorted(value, -value, side="left")
-        stands_out = (value < 0) & (num_mirrored + 1 <= FALSE_DISCOVERIES * num_below + 1e-9)
-        found[int(str(stratum))] = int(num_below[stands_out].max(initial=0))
-    return found

@@ -1,11 +1,13 @@
 """The keep lists of a study as they were made: which remove something, and so have a run of their own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from grasp_psonet.errors import StageError
 from grasp_psonet.files import read_json
 from grasp_psonet.proof import is_complete, proven
+from grasp_psonet.pruning.settings import STAND_OUT, K
 from grasp_psonet.stages.names import KeepList
 
 if TYPE_CHECKING:
@@ -16,10 +18,11 @@ OVERLAP = "overlap.json"
 
 @dataclass(frozen=True)
 class MadeKeepLists:
-    """The keep lists with the counts taken as their k, and the names of those that remove something."""
+    """The keep lists with the counts taken as k, the names of those that remove something, and by name k as it was set."""
 
     lists: list[KeepList]
     removing: frozenset[str]
+    as_set: Mapping[str, K]
 
     @property
     def retrained(self) -> list[KeepList]:
@@ -32,17 +35,23 @@ class MadeKeepLists:
         return [one for one in self.lists if one.name not in self.removing]
 
     @property
-    def smallest_pruning(self) -> KeepList | None:
-        """The list of the smallest k, controls apart, that removes something; None where none does."""
+    def flagged(self) -> KeepList | None:
+        """The list whose photos are looked at for what they share: of those that remove something the one of the photos that
+        stand out, else that of the smallest number that was set. What looks like the worst of a class is not flagged: there is
+        a worst where nothing is wrong.
+        """
         pruned = [one for one in self.retrained if not one.control]
-        return min(pruned, key=lambda one: one.k, default=None)
+        by_word = {self.as_set[one.name]: one for one in pruned if isinstance(self.as_set[one.name], str)}
+        numbers = [one for one in pruned if not isinstance(self.as_set[one.name], str)]
+        return by_word.get(STAND_OUT) or min(numbers, key=lambda one: one.k, default=None)
 
 
 def made_keep_lists(job: "Job") -> MadeKeepLists:
     """Which of the study's keep lists have a run. Raises StageError where one is not made yet or damaged."""
     overlaps = {one.name: _overlap(job, one.name) for one in job.keep_lists()}
     lists = [replace(one, k=int(overlaps[one.name]["k"])) for one in job.keep_lists()]
-    return MadeKeepLists(lists, frozenset(name for name, told in overlaps.items() if told["num_removed"]))
+    removing = frozenset(name for name, told in overlaps.items() if told["num_removed"])
+    return MadeKeepLists(lists, removing, {one.name: one.k for one in job.keep_lists()})
 
 
 def _overlap(job: "Job", name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ FLAGGED = Table(
         Column(
             c.REASON,
             TEXT,
-            "whether the smallest keep list that removes something removes it, or it is as harmful within its class and view",
+            "whether a keep list removes it, or it is as harmful within its class and view (`prune.within: none`)",
             "removed, within class",
         ),
     ),

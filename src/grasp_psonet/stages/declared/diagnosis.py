@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def diagnose_task(job: "Job") -> Task:
     """What the flagged photos share, and what is wrong with the study; known once all keep lists are made."""
     study, made = job.study, made_keep_lists(job)
-    trace, smallest = study.trace(job.trace_name()), made.smallest_pruning
+    trace, flagged = study.trace(job.trace_name()), made.flagged
 
     def make(folder: Path, own: DiagnoseNeeds) -> None:
         from grasp_psonet.stages.makers.diagnose import DiagnosisInputs, make_diagnosis
 
-        pruning = None if smallest is None else study.pruning(smallest.name)
+        pruning = None if flagged is None else study.pruning(flagged.name)
         make_diagnosis(folder, own, DiagnosisInputs(study, trace, pruning, job.kind == "photos"), job.cohort_for(own))
 
     inputs: dict[str, Path | str] = {
@@ -32,5 +32,5 @@ def diagnose_task(job: "Job") -> Task:
         "audit": study.audit,
         "tables": job.tables_digest,
     }
-    inputs |= {"number of photos removed": "0"} if smallest is None else {"pruning": study.pruning(smallest.name)}
+    inputs |= {"number of photos removed": "0"} if flagged is None else {"pruning": study.pruning(flagged.name)}
     return declared("diagnose", study.diagnosis, needs_of(DiagnoseNeeds, job.settings), inputs, make)

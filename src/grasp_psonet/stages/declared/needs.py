@@ -195,6 +195,8 @@ class ExplainNeeds(RankingNeeds):
 
 @dataclass(frozen=True)
 class DiagnoseNeeds(CohortNeeds):
-    """Settings of the diagnosis."""
+    """Settings of the diagnosis; those of pruning say what the scores of photos are compared within."""
 
     diagnose: DiagnoseSettings
+    within: Within = at("prune.within")
+    false_discovery: float = at("prune.false_discovery")

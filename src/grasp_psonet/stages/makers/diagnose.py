@@ -12,16 +12,17 @@ from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.diagnosis.described import STRATUM, DescribedPhotos, describe, traits_of
 from grasp_psonet.diagnosis.diagnosis import Diagnosed, Evidence, Figure, diagnose
 from grasp_psonet.diagnosis.findings import ClassShares, Finding, findings, verdict_of
-from grasp_psonet.diagnosis.flagged import flagged_photos, num_standing_out, within_class_and_view
+from grasp_psonet.diagnosis.flagged import flagged_photos, within_class_and_view
 from grasp_psonet.diagnosis.galleries import gallery
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.learning import BASELINE, PRIOR, PROBE
 from grasp_psonet.features.store import open_features
 from grasp_psonet.files import write_json
+from grasp_psonet.pruning.stand_out import stands_out
 from grasp_psonet.stages.declared.needs import DiagnoseNeeds
 from grasp_psonet.study import Study
 from grasp_psonet.tables.audit import AUDIT_VISITS
-from grasp_psonet.tables.columns import AGAINST, FINDING, GROSS_ERROR, HIGH, LOW, PHOTO_ID, RUN, VALUE, VISIT_ID
+from grasp_psonet.tables.columns import AGAINST, FINDING, GROSS_ERROR, HIGH, LOW, PHOTO_ID, RUN, SCORE, VALUE, VISIT_ID
 from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
 from grasp_psonet.tables.out_of_fold import LEARNING
 from grasp_psonet.tables.store import STORE_INDEX
@@ -36,7 +37,7 @@ _MOST_SHOWN = 5  # findings with a gallery
 
 @dataclass(frozen=True)
 class DiagnosisInputs:
-    """What is read: the study's stages, its trace, the keep list that removes fewest (None: none removes any), and whether
+    """What is read: the study's stages, its trace, the keep list whose photos are flagged (None: none), and whether
     there are photos, whose quality was measured."""
 
     study: Study
@@ -53,7 +54,7 @@ def make_diagnosis(folder: Path, own: DiagnoseNeeds, inputs: DiagnosisInputs, co
     described = _described(inputs, own, cohort)
     training = described.table[described.is_train]
     scores = SCORES.read(inputs.trace / "scores.parquet")
-    flagged = flagged_photos(inputs.keep(), scores, training)
+    flagged = flagged_photos(inputs.keep(), scores, training, is_within_class=own.within != "none")
     FLAGGED.write(flagged, folder / "flagged.parquet")
     traits = traits_of(described, own.diagnose.clusters, own.seed)
     ids, test = flagged[PHOTO_ID].tolist(), (own.diagnose.permutations, own.seed)
@@ -140,7 +141,8 @@ def _evidence(
     audit = AUDIT_VISITS.read(study.audit / "visits.parquet")
     visits = training.drop_duplicates(VISIT_ID)
     of_class = visits[STRATUM].value_counts().reindex(range(len(own.outcome.strata)), fill_value=0)
-    standing_out = num_standing_out(within_class_and_view(scores, training))
+    harm = within_class_and_view(scores, training)
+    standing_out = stands_out(harm[SCORE].to_numpy(np.float64), harm[STRATUM].to_numpy(np.int64), own.false_discovery)
     verdict = verdict_of(found)
     return Evidence(
         word=figures_of(own.outcome).chooser.word,
@@ -151,7 +153,7 @@ def _evidence(
         over_probe=_figure(learning, BASELINE, PROBE),
         rarest_class=int(of_class.min()),
         num_flagged=num_flagged,
-        num_standing_out=sum(standing_out.values()),
+        num_standing_out=int(standing_out.sum()),
         num_photos=len(training),
         verdict=verdict,
         first_finding="" if verdict == "none found" else found[0].sentence,
