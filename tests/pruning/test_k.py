@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.pruning.settings import PruneSettings, count_of, out_of_proportion, refuse_same_counts
+from grasp_psonet.pruning.settings import PruneSettings, count_of, in_order, out_of_proportion, refuse_same_counts
 from grasp_psonet.settings import parse
 
 
@@ -23,8 +23,8 @@ def test_a_fraction_is_its_nearest_whole_number_and_at_least_one(k: float, num_u
     assert count == 1 or abs(count - exact) <= Fraction(1, 2) + Fraction(1, 10**9)
 
 
-@pytest.mark.parametrize("k", [[0], [0.0], [1.5], [-0.1], [20.0], [0.05, 0.05]])
-def test_what_is_neither_count_nor_fraction_is_refused(k: list[float]) -> None:
+@pytest.mark.parametrize("k", [[0], [0.0], [1.5], [-0.1], [20.0], [0.05, 0.05], ["patern"]])
+def test_what_is_neither_count_nor_fraction_is_refused(k: list[float | str]) -> None:
     with pytest.raises(SettingsError, match=r"prune\.k"):
         parse({"prune": {"k": k}}, "the test")
 
@@ -36,7 +36,17 @@ def test_no_value_of_k_prunes_nothing() -> None:
 def test_counts_stay_counts_and_fractions_fractions() -> None:
     assert parse({"prune": {"k": [3, 0.05]}}, "the test").prune.k == (3, 0.05)
     assert [type(k) for k in parse({"prune": {"k": [3, 0.05]}}, "the test").prune.k] == [int, float]
-    assert all(isinstance(k, float) for k in PruneSettings().k)
+    assert PruneSettings().k == ("stand_out", "pattern", "pattern_of_worst")
+    mixed = parse({"prune": {"k": ["pattern", 3, "stand_out", 0.05]}}, "the test").prune
+    assert in_order(mixed.k) == [0.05, 3, "stand_out", "pattern"]
+    assert mixed.from_data == ("pattern", "stand_out")
+
+
+@pytest.mark.parametrize(("name", "value"), [("rule", "each"), ("remove", "visit"), ("end", "largest")])
+def test_what_the_scores_name_wants_one_ranking_of_photos_at_the_harmful_end(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"prune\.{name} is '{value}'; wanted: .* where prune\.k has pattern"):
+        parse({"prune": {"k": ["pattern"], name: value}}, "the test")
+    assert parse({"prune": {"k": [4], name: value}}, "the test")
 
 
 def test_two_values_that_take_equally_many_are_refused() -> None:

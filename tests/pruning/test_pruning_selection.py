@@ -15,7 +15,7 @@ from grasp_psonet.pruning.selection import select
 from grasp_psonet.pruning.settings import PruneSettings, Rule
 from grasp_psonet.tables.traces import KEEP_LIST
 
-PLAIN = PruneSettings(rule="each")
+PLAIN = PruneSettings(k=(1,), rule="each")
 
 
 def study(seed: int = 0, num_visits: int = 12, num_queries: int = 4) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -88,7 +88,7 @@ def chosen(keep: pd.DataFrame) -> set[str]:
 @pytest.mark.parametrize("k", [1, 3, 10, 1000])
 def test_all_errors_together_are_one_query_of_summed_scores(seed: int, end: str, k: int) -> None:
     scores, photos, visits = study(seed)
-    keep = select(scores, photos, visits, k, PruneSettings(end=end, rule="together"))
+    keep = select(scores, photos, visits, k, PruneSettings(k=(1,), end=end, rule="together"))
     summed = scores.groupby(["photo_id", "visit_id"])["score"].sum().reset_index().assign(query_id="all")
     assert chosen(keep) >= slow_choice(summed, k, end)
     assert removed(keep) == slow_removal(summed, k, end), "the next in line leaves for one that is kept after all"
@@ -101,7 +101,7 @@ def test_all_errors_together_are_one_query_of_summed_scores(seed: int, end: str,
 @pytest.mark.parametrize("k", [1, 3, 10, 1000])
 def test_union_of_queries_equals_the_slow_one(seed: int, end: str, k: int) -> None:
     scores, photos, visits = study(seed)
-    keep = select(scores, photos, visits, k, PruneSettings(rule="each", end=end))
+    keep = select(scores, photos, visits, k, PruneSettings(k=(1,), rule="each", end=end))
     union = slow_choice(scores, k, end)
     assert chosen(keep) == union
     assert removed(keep) <= union
@@ -129,7 +129,7 @@ def test_keep_list_has_one_row_per_photo_and_its_most_harmful_score() -> None:
 def test_the_score_of_a_keep_list_is_what_photos_leave_by(end: str, rule: str, unit: str) -> None:
     scores, photos, visits = study(8, num_visits=24)
     scores["score"] += 0.25  # as many positive as negative
-    settings = PruneSettings(end=end, rule=rule, remove=unit)
+    settings = PruneSettings(k=(1,), end=end, rule=rule, remove=unit)
     of_unit = scores.groupby(["query_id", f"{unit}_id"])["score"].sum().unstack("query_id")  # noqa: PD010
     if rule == "together":
         of_unit = of_unit.sum(axis=1).to_frame()
@@ -165,7 +165,7 @@ def test_larger_k_removes_a_superset(seed: int) -> None:
 def test_order_of_rows_changes_nothing() -> None:
     scores, photos, visits = study(2)
     assert scores.duplicated(["query_id", "score"]).any(), "no equal scores: the comparison would prove nothing"
-    settings = PruneSettings(rule="each", cap_per_group=0.3, cap_column="fitzpatrick")
+    settings = PruneSettings(k=(1,), rule="each", cap_per_group=0.3, cap_column="fitzpatrick")
     once = select(scores, photos, visits, 4, settings)
     again = select(*(table.sample(frac=1, random_state=5) for table in (scores, photos, visits)), 4, settings)
     pd.testing.assert_frame_equal(once, again)
@@ -179,7 +179,7 @@ def test_every_visit_keeps_its_least_harmful_photos(keep_at_least: int) -> None:
         photos,
         visits,
         1000,
-        PruneSettings(rule="each", keep_at_least=keep_at_least),
+        PruneSettings(k=(1,), rule="each", keep_at_least=keep_at_least),
     )
     for _, members in keep.groupby("visit_id"):
         stay = members.loc[members["kept"], "min_score"]
@@ -200,7 +200,7 @@ def test_nothing_to_remove_keeps_everything() -> None:
 @pytest.mark.parametrize("unit", ["visit", "patient"])
 def test_whole_units_leave_by_their_summed_score(unit: str) -> None:
     scores, photos, visits = study(4)
-    keep = select(scores, photos, visits, 2, PruneSettings(rule="each", remove=unit))
+    keep = select(scores, photos, visits, 2, PruneSettings(k=(1,), rule="each", remove=unit))
     of_unit = scores.merge(visits[["visit_id", "patient_id"]], on="visit_id")
     sums = of_unit.groupby(["query_id", f"{unit}_id"])["score"].sum().reset_index()
     sums = sums.rename(columns={f"{unit}_id": "photo_id"})
@@ -213,15 +213,15 @@ def test_whole_units_leave_by_their_summed_score(unit: str) -> None:
 def test_removing_everything_is_refused() -> None:
     scores, photos, visits = study(0)
     with pytest.raises(SettingsError, match="would remove all"):
-        select(scores.assign(score=-1.0), photos, visits, 1000, PruneSettings(rule="each", remove="visit"))
+        select(scores.assign(score=-1.0), photos, visits, 1000, PruneSettings(k=(1,), rule="each", remove="visit"))
 
 
 @pytest.mark.parametrize("unit", ["photo", "visit"])
 def test_no_group_loses_more_than_its_cap(unit: str) -> None:
     scores, photos, visits = study(5, num_visits=24)
-    settings = PruneSettings(rule="each", remove=unit, cap_per_group=0.25, cap_column="fitzpatrick")
+    settings = PruneSettings(k=(1,), rule="each", remove=unit, cap_per_group=0.25, cap_column="fitzpatrick")
     free = removal_rates(
-        select(scores, photos, visits, 6, PruneSettings(rule="each", remove=unit)),
+        select(scores, photos, visits, 6, PruneSettings(k=(1,), rule="each", remove=unit)),
         photos,
         visits,
         Outcome(),
@@ -246,7 +246,7 @@ def test_no_group_loses_more_than_its_cap(unit: str) -> None:
 def test_what_a_whole_group_has_in_common_ranks_no_photo(rule: Rule) -> None:
     scores, photos, visits = study(7, num_visits=24)
     photos = photos.assign(group=photos["visit_id"].map(visits.set_index("visit_id")["severity_reader1"]).astype(str))
-    settings = PruneSettings(rule=rule, within="class")
+    settings = PruneSettings(k=(1,), rule=rule, within="class")
     once = select(scores, photos, visits, 9, settings)
     of_group = photos.set_index("photo_id")["group"].astype(int)
     moved = scores.assign(score=scores["score"] - scores["photo_id"].map(of_group) * 50.0)
@@ -264,7 +264,7 @@ def test_a_capped_place_goes_to_the_next_in_line() -> None:
     scores, photos, visits = study(5, num_visits=24)
     of_one = scores["visit_id"].map(visits.set_index("visit_id")["fitzpatrick"]) == "I"
     scores["score"] -= np.where(of_one, 10.0, 0.0)
-    settings = PruneSettings(cap_per_group=0.25, cap_column="fitzpatrick")
+    settings = PruneSettings(k=(1,), cap_per_group=0.25, cap_column="fitzpatrick")
     keep = select(scores, photos, visits, 16, settings)
     assert (keep["reason"] == "kept: cap on fitzpatrick").any()
     assert len(removed(keep)) == 16
@@ -283,7 +283,7 @@ def test_broken_scores_are_told() -> None:
     with pytest.raises(StageError, match="1 pairs of query and photo occur twice"):
         select(pd.concat([scores, scores.iloc[:1]]), photos, visits, 1, PLAIN)
     with pytest.raises(SettingsError, match="cap_column"):
-        select(scores, photos, visits, 1, PruneSettings(rule="each", cap_per_group=0.5, cap_column="skin"))
+        select(scores, photos, visits, 1, PruneSettings(k=(1,), rule="each", cap_per_group=0.5, cap_column="skin"))
 
 
 def test_percentages_of_the_paper() -> None:
@@ -334,7 +334,7 @@ def test_removal_rates_cover_every_photo_of_every_column() -> None:
 def test_reasons_say_where_all_errors_were_scored_together() -> None:
     scores, photos, visits = study(num_queries=1)
     rules: tuple[Rule, Rule] = ("each", "together")
-    apart, together = (select(scores, photos, visits, 5, PruneSettings(rule=rule)) for rule in rules)
+    apart, together = (select(scores, photos, visits, 5, PruneSettings(k=(1,), rule=rule)) for rule in rules)
     assert removed(apart) == removed(together)
     assert set(apart.loc[~apart["kept"], "reason"]) == {"harmful for 1 error"}
     assert set(together.loc[~together["kept"], "reason"]) == {"harmful for all errors together"}

@@ -76,7 +76,7 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
         AuditNeeds: {"audit", "evaluate", "severity", "seed"} | machine,
         OutOfFoldNeeds: {"out_of_fold", "seed", "severity", "split"},
         LearningNeeds: {"evaluate", "seed", "severity", "split"},
-        DiagnoseNeeds: {"diagnose", "seed", "severity", "split"},
+        DiagnoseNeeds: {"diagnose", "seed", "severity", "split", "prune.within", "prune.false_discovery"},
         ExplainNeeds: {
             "explain",
             "seed",

@@ -74,6 +74,7 @@ def test_keep_lists_and_maps_depend_on_what_ranks_the_photos(drawn: Path) -> Non
     job = _with(drawn, controls="[random]")
     for task in prune_tasks(job):
         assert {"prune.rule", "prune.end", "prune.remove", "trace.sum_queries"} <= set(task.settings)
+        run_task(task)
     assert {"prune.rule", "prune.end", "prune.remove"} <= set(explain_task(job).settings)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from grasp_psonet.errors import SettingsError, StudyError
 from grasp_psonet.proof import digest
 from grasp_psonet.setting import as_tree
-from grasp_psonet.settings import parse
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -36,6 +35,8 @@ def is_drawn_with(note: dict[str, Any], job: "Job") -> bool:
 
     A setting that the note does not name came into being later than the cohort; at its default it changes nothing.
     """
+    from grasp_psonet.settings import parse  # loads pydantic, which a look at a finished study spares
+
     drawn = note.get("settings")
     if not isinstance(drawn, dict):
         return False

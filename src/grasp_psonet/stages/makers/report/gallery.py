@@ -124,7 +124,8 @@ def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[data.ShownMap]
     method, then the others, method by method."""
     folder, methods = job.study.explanations, ["", *job.settings.explain.methods]
     index = MAPS.read(folder / "index.parquet")
-    rows = index[index[REASON] == reason].assign(**{METHOD: index[METHOD].fillna("")})  # empty: of precomputed features
+    rows = index[index[REASON] == reason]
+    rows = rows.assign(**{METHOD: rows[METHOD].fillna("")})  # empty: of precomputed features
     rows = rows.sort_values(METHOD, key=lambda names: names.map(methods.index), kind="stable")
     found: dict[str, list[data.ShownMap]] = {}
     for row in rows.to_dict("records"):
