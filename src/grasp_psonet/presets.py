@@ -59,6 +59,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "optimizer": {"kind": "adamw", "lr": 6e-3, "weight_decay": 1e-2},
         },
         "evaluate": {"training_seeds": 5},
+        # the only passes of photos after the features: minutes on a laptop
+        "explain": {"random_orders": 0},
     },
     # the paper's study size and recipe (section 3.2): a GPU and days
     "paper": {

@@ -20,7 +20,18 @@ def test_convnext_tiny_at_224_px_runs_through_the_whole_pipeline(tmp_path: Path)
     words = [word for name, size in sizes.items() for word in (f"--cohort.{name}", str(size))]
     words += ["--network.encoder", "convnext_tiny", "--network.weights", "random", "--photos.edge_px", "224"]
     words += ["--train.epochs", "1", "--prune.k", "[]", "--evaluate.replicates", "10"]
-    words += ["--explain.flagged", "0", "--explain.errors", "1", "--machine.processes", "1", "--machine.threads", "1"]
+    words += [
+        "--explain.flagged",
+        "0",
+        "--explain.errors",
+        "1",
+        "--explain.random_orders",
+        "0",
+        "--machine.processes",
+        "1",
+        "--machine.threads",
+        "1",
+    ]
     words += ["--out_of_fold.folds", "2", "--out_of_fold.repeats", "1"]
     assert main(["demo", str(study), "--preset", "tiny", *words]) == 0
     counted = json.loads((study / "traces/cosine/coverage.json").read_text())

@@ -26,7 +26,7 @@ Orders = NDArray[np.int64]
 
 PATCHES_ACROSS = 8
 NUM_PATCHES = PATCHES_ACROSS**2
-NUM_STEPS = 16  # versions between the ends of a curve, one end included: 4 patches a step
+NUM_STEPS = 8  # versions between the ends of a curve, one end included: 8 patches a step
 _BLUR = 1 / 8  # standard deviation as a part of the edge: plaques are gone, the colour of the whole stays
 _TOGETHER = 32  # versions of a photo in one pass of the encoder
 
