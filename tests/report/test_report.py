@@ -136,7 +136,7 @@ def test_errors_scored_together_are_told_as_one_ranking(report, page):
     )
     words = Page(render(together)).words()
     for sentence in (
-        "The 9 validation visits traced, misclassified by the baseline, are taken together, and the k training photos "
+        "The 9 validation visits traced, misclassified by the baseline, are taken together, and the training photos "
         "most harmful to them are removed",
         "One ranking serves all visits traced.",
         "Removed for all 9 visits traced",
