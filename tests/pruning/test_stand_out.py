@@ -54,6 +54,8 @@ def test_the_worst_of_the_most_harmful_group_are_examples() -> None:
     found = worst_of_most_harmful(score, group, 0.05)
     assert set(np.flatnonzero(found)) == set(100 + np.argsort(score[100:200])[:5])
     assert not worst_of_most_harmful(score + 100, group, 0.05).any(), "none that is helpful"
+    rare = np.append(group, 3)
+    assert not worst_of_most_harmful(np.append(score, -99.0), rare, 0.05)[-1], "a group of one photo is no class"
     assert not worst_of_most_harmful(np.zeros(0), np.zeros(0, dtype=np.int64), 0.05).any()
 
 

@@ -158,6 +158,11 @@ def test_the_whole_pipeline_runs_on_vectors(made: Path) -> None:
     assert (scores.groupby("photo_id")["score"].apply(lambda score: score.abs().max()) > 0).mean() > 0.9
     keep = pd.read_parquet(made / "prunings/cosine-k4/keep.parquet")
     assert (~keep["kept"]).sum() == 4
+    like_the_worst = pd.read_parquet(made / "prunings/cosine-pattern_of_worst/keep.parquet").query("not kept")
+    named = pd.read_parquet(made / "prunings/cosine-pattern_of_worst/named.parquet")
+    assert set(like_the_worst["reason"]) <= {"looks like the worst of the most harmful group"}
+    assert set(like_the_worst["photo_id"]) <= set(named.loc[named["is_named"], "photo_id"])
+    assert named.loc[named["is_example"], "group"].nunique() == 1
     assert not (made / "store").exists()
     maps = pd.read_parquet(made / "explain/index.parquet")
     assert len(maps)

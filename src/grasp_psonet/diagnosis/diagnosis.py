@@ -108,8 +108,8 @@ def _of_learning(seen: Evidence) -> str:
 
 def _of_trace(seen: Evidence) -> tuple[str, ...]:
     stand = (
-        f"Trace: {seen.num_standing_out} of {seen.num_photos} training photos stand out as harmful within their class and"
-        f" view; {seen.num_flagged} are flagged."
+        f"Trace: {seen.num_standing_out} of {seen.num_photos} training photos stand out as harmful within their class;"
+        f" {seen.num_flagged} are flagged."
     )
     shared = (
         seen.first_finding

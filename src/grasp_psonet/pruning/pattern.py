@@ -51,14 +51,17 @@ def pattern_evidence(photos: Photos, example_P: Flags) -> Floats:
 
 
 def carries_pattern(evidence_P: Floats, group_P: NDArray[np.int64], example_P: Flags) -> Flags:
-    """Photos [P] above Otsu's threshold of their group, in groups that have examples; none without evidence."""
+    """Photos [P] above Otsu's threshold of their group, in groups that have examples, and the examples; none without evidence.
+
+    The threshold always parts a group in two, also where its evidence is one heap: then about half of the group is named.
+    """
     found_P = np.zeros(len(evidence_P), dtype=np.bool)
     if np.isnan(evidence_P).any():
         return found_P
     for group in np.unique(group_P[example_P]):
         rows = np.flatnonzero(group_P == group)
         found_P[rows] = evidence_P[rows] > otsu_threshold(evidence_P[rows])
-    return found_P
+    return found_P | example_P
 
 
 def otsu_threshold(value_P: Floats) -> float:

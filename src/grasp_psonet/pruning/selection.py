@@ -20,7 +20,7 @@ from grasp_psonet.pruning.ranking import (
     rank,
 )
 from grasp_psonet.pruning.settings import PruneSettings
-from grasp_psonet.tables.columns import VISIT_ID
+from grasp_psonet.tables.columns import KEPT, REASON, VISIT_ID
 from grasp_psonet.tables.traces import KEEP_LIST
 
 _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "of large influence on"}
@@ -61,12 +61,16 @@ def select(
     return _keep_list(ranked, chosen, fate, settings, f"k = {k}")
 
 
-def select_named(ranked: Ranked, strength_P: Floats, visits: pd.DataFrame, settings: PruneSettings) -> pd.DataFrame:
+def select_named(
+    ranked: Ranked, strength_P: Floats, visits: pd.DataFrame, settings: PruneSettings, reason: str
+) -> pd.DataFrame:
     """The keep list, as of ``select``, that takes the photos of finite ``strength`` [P], of which the weakest are kept after
-    all by caps and as the last of their visit. One ranking, units of one photo."""
+    all by caps and as the last of their visit; ``reason``: why the others leave. One ranking, units of one photo."""
     score_P = ranked.score_RU.sum(axis=0)
     chosen = Chosen(np.isfinite(strength_P).astype(np.int64), strength_P, score_P)
-    return _keep_list(ranked, chosen, _fate_of(ranked, visits, chosen, settings), settings, "what stands out")
+    fate = _fate_of(ranked, visits, chosen, settings)
+    keep = _keep_list(ranked, chosen, fate, settings, "what the scores name")
+    return keep.assign(reason=keep[REASON].where(keep[KEPT], reason))
 
 
 def _keep_list(ranked: Ranked, chosen: Chosen, fate: "_Fate", settings: PruneSettings, taken: str) -> pd.DataFrame:

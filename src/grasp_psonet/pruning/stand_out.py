@@ -15,7 +15,7 @@ Flags = NDArray[np.bool]
 
 
 def stands_out(score_P: Floats, group_P: NDArray[np.int64], false_discovery: float) -> Flags:
-    """Photos [P] whose score is harmful (negative) beyond the threshold of their group, which is the smallest one whose
+    """Photos [P] whose score lies below the median of their group by at least its threshold, which is the smallest one whose
     estimated false-discovery rate is at most ``false_discovery``; none of a group where there is no such threshold.
     """
     found_P = np.zeros(len(score_P), dtype=np.bool)
@@ -27,17 +27,19 @@ def stands_out(score_P: Floats, group_P: NDArray[np.int64], false_discovery: flo
 
 
 def worst_of_most_harmful(score_P: Floats, group_P: NDArray[np.int64], share: float) -> Flags:
-    """The most harmful share of photos [P] of one group: the group whose median score is the most harmful (at least one photo).
+    """The most harmful share of photos [P] of one group: the one whose median score is the most harmful, of the groups that are
+    large enough for one photo to be the share.
 
     Where a pattern is so common in its class that its photos do not stand out, the class itself does: errors are mistaken for
     it. ``score_P`` are scores as they are, comparable between groups.
     """
     found_P = np.zeros(len(score_P), dtype=np.bool)
-    if not len(score_P):
+    groups, sizes = np.unique(group_P, return_counts=True)
+    medians = {group: float(np.median(score_P[group_P == group])) for group in groups[sizes * share >= 1]}
+    if not medians:
         return found_P
-    medians = {group: float(np.median(score_P[group_P == group])) for group in np.unique(group_P)}
     rows = np.flatnonzero(group_P == min(medians, key=lambda group: medians[group]))
-    worst = rows[np.argsort(score_P[rows], kind="stable")[: max(1, round(share * len(rows)))]]
+    worst = rows[np.argsort(score_P[rows], kind="stable")[: round(share * len(rows))]]
     found_P[worst] = score_P[worst] < 0
     return found_P
 

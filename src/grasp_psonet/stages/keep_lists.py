@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from grasp_psonet.errors import StageError
 from grasp_psonet.files import read_json
 from grasp_psonet.proof import is_complete, proven
-from grasp_psonet.pruning.settings import STAND_OUT, K
+from grasp_psonet.pruning.settings import PATTERN_OF_WORST, STAND_OUT, K
 from grasp_psonet.stages.names import KeepList
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ class MadeKeepLists:
 
     @property
     def flagged(self) -> KeepList | None:
-        """The list whose photos are looked at for what they share: of those that remove something the one of the photos that
-        stand out, else that of the smallest number that was set. What looks like the worst of a class is not flagged: there is
-        a worst where nothing is wrong.
+        """The list whose photos are looked at for what they share: the photos that stand out (None where none does); where
+        they were not asked for, the smallest that removes something. What looks like the worst of a class is not flagged: there
+        is a worst where nothing is wrong.
         """
-        pruned = [one for one in self.retrained if not one.control]
-        by_word = {self.as_set[one.name]: one for one in pruned if isinstance(self.as_set[one.name], str)}
-        numbers = [one for one in pruned if not isinstance(self.as_set[one.name], str)]
-        return by_word.get(STAND_OUT) or min(numbers, key=lambda one: one.k, default=None)
+        pruned = [one for one in self.retrained if not one.control and self.as_set[one.name] != PATTERN_OF_WORST]
+        if STAND_OUT in self.as_set.values():
+            pruned = [one for one in pruned if self.as_set[one.name] == STAND_OUT]
+        return min(pruned, key=lambda one: one.k, default=None)
 
 
 def made_keep_lists(job: "Job") -> MadeKeepLists:

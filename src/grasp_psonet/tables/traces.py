@@ -104,7 +104,8 @@ KEEP_LIST = Table(
         Column(
             c.SCORE,
             FLOAT64,
-            "what photos leave by: the sum over the queries, or the strongest with `each`; missing without queries",
+            "the sum over the queries less the median of its group, or the strongest with `each`; missing without queries. "
+            "Photos leave by it, but for those that look like a pattern, which leave by the evidence of `named.parquet`",
             "as the scores",
             nullable=True,
         ),

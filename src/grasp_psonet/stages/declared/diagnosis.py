@@ -32,5 +32,5 @@ def diagnose_task(job: "Job") -> Task:
         "audit": study.audit,
         "tables": job.tables_digest,
     }
-    inputs |= {"number of photos removed": "0"} if flagged is None else {"pruning": study.pruning(flagged.name)}
+    inputs |= {"flagged": "none"} if flagged is None else {"pruning": study.pruning(flagged.name)}
     return declared("diagnose", study.diagnosis, needs_of(DiagnoseNeeds, job.settings), inputs, make)

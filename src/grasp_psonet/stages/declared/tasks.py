@@ -243,8 +243,7 @@ def evaluate_task(job: "Job") -> Task:
     inputs |= {f"keep list {one.name}": job.study.pruning(one.name) for one in made.retrained}
     inputs["out of fold"] = job.study.out_of_fold
     inputs["tables"] = job.tables_digest
-    counted = {name for k, name in job.pruned_names().items() if not isinstance(k, int)}
-    inputs |= {f"k of {one.name}": str(one.k) for one in made.lists if one.name in counted}
+    inputs |= {f"k of {one.name}": str(one.k) for one in made.lists if not one.control}
     return declared("evaluate", job.study.evaluation, needs_of(EvaluateNeeds, job.settings), inputs, make)
 
 

@@ -22,6 +22,8 @@ from grasp_psonet.pruning.pattern import Photos, carries_pattern, pattern_eviden
 from grasp_psonet.pruning.ranking import Ranked, rank, units_of
 from grasp_psonet.pruning.selection import select, select_named
 from grasp_psonet.pruning.settings import (
+    MOST_OF_TRAINING,
+    PATTERN,
     PATTERN_OF_WORST,
     STAND_OUT,
     FromData,
@@ -54,6 +56,11 @@ from grasp_psonet.tables.traces import KEEP_LIST, NAMED_PHOTOS, PHOTO_LOSSES, SC
 log = logging.getLogger("grasp_psonet")
 
 KEEP = "keep.parquet"
+REASONS: dict[FromData, str] = {
+    STAND_OUT: "stands out as harmful within its group",
+    PATTERN: "looks like the photos that stand out",
+    PATTERN_OF_WORST: "looks like the worst of the most harmful group",
+}
 WORST = 0.05  # of the photos of the most harmful class, which are taken as examples of what is wrong with it
 
 
@@ -107,10 +114,14 @@ def _named_by_scores(
         example_P = stands_out(score_P, ranked.group_P, own.false_discovery)
     evidence_P, named_P, strength_P = np.full(len(score_P), np.nan), example_P, -score_P
     if k != STAND_OUT:
-        evidence_P = pattern_evidence(_with_features(ranked, visits, features), example_P)
-        named_P = carries_pattern(evidence_P, ranked.group_P, example_P) | example_P
-        strength_P = strength_P if np.isnan(evidence_P).any() else evidence_P
-    keep = select_named(ranked, np.where(named_P, strength_P, -np.inf), visits, own.rules)
+        evidence_P = strength_P = pattern_evidence(_with_features(ranked, visits, features), example_P)
+        named_P = carries_pattern(evidence_P, ranked.group_P, example_P)
+        if example_P.any() and not named_P.any():
+            log.warning(
+                "  no pattern can be learned from %d examples of too few patients: none leaves", example_P.sum()
+            )
+    keep = select_named(ranked, np.where(named_P, strength_P, -np.inf), visits, own.rules, REASONS[k])
+    _warn_of_size(int(named_P.sum()), len(named_P), k)
     named = ranked.photos[[PHOTO_ID, VISIT_ID]].assign(
         group=ranked.photos.get(GROUP, "all"),
         score=score_P,
@@ -121,6 +132,12 @@ def _named_by_scores(
     what = "of the most harmful class are examples" if k == PATTERN_OF_WORST else "stand out"
     log.info("  %d photos %s%s", example_P.sum(), what, "" if k == STAND_OUT else f"; {named_P.sum()} look like them")
     return keep, named
+
+
+def _warn_of_size(num_named: int, num_photos: int, k: FromData) -> None:
+    if num_named > MOST_OF_TRAINING * num_photos:
+        told = "  prune.k %s names %d of %d training photos, more than %.0f %%: what is trained then is another study"
+        log.warning(told, k, num_named, num_photos, 100 * MOST_OF_TRAINING)
 
 
 def _with_features(ranked: Ranked, visits: pd.DataFrame, features: Path) -> Photos:
