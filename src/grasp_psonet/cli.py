@@ -235,18 +235,9 @@ def _refuse_out(out: Path | None) -> None:
 
 
 def _job(study: Path, overrides: dict[str, str]) -> "Job":
-    from grasp_psonet.settings import load
-    from grasp_psonet.stages.job import Job
-    from grasp_psonet.stages.lost_settings import refuse_dangling, refuse_lost
-    from grasp_psonet.study import Study
+    from grasp_psonet.stages.opening import open_job
 
-    if not study.is_dir():
-        raise GraspError(f"{study} is not a folder\n  next: `grasp init {study}` starts a study there")
-    place = Study(study)
-    refuse_dangling(place)
-    settings = load(place.settings_file, overrides)
-    refuse_lost(place, settings)
-    return Job(place, settings)
+    return open_job(study, overrides)
 
 
 def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
