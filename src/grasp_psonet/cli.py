@@ -125,9 +125,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--preset", help="demo (default), tiny or paper")
     predict = command("predict", "severity of new visits by a run", "read the table as research, not as a diagnosis")
-    predict.add_argument("run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline")
-    predict.add_argument("photos", metavar="PHOTOS", type=Path, help="photos of one visit, or one folder per visit")
-    predict.add_argument("--out", type=Path, help="write a CSV here instead of printing it")
+    predict.add_argument(
+        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
+    )
+    predict.add_argument(
+        "photos", metavar="PHOTOS", type=Path, help="one folder per visit, photos of one visit, or a table"
+    )
+    predict.add_argument(
+        "--out", type=Path, help="a folder for tables, JSON and a page; or a .csv in place of printing it"
+    )
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
 
@@ -191,11 +197,9 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
 
             sys.stdout.write("\n".join(doctor()) + "\n")
         case "predict":
-            _refuse_out(known.out)
-            from grasp_psonet.stages.predict import predict_folder
+            from grasp_psonet.stages.commands import predict
 
-            table = predict_folder(known.run, known.photos)
-            table.to_csv(known.out or sys.stdout, index=False, float_format="%.4f")
+            predict(known.run, known.photos, known.out)
         case "init":
             _init(known, overrides)
         case "check":
@@ -225,13 +229,6 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             make_step(job, name)
             _say_next(name)
     return 0
-
-
-def _refuse_out(out: Path | None) -> None:
-    """Raises GraspError where a table cannot be written, before anything is computed for it."""
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        told = f"--out {out} is a folder" if out.is_dir() else f"--out {out}: there is no folder {out.parent}"
-        raise GraspError(f"{told}\n  next: name a file in a folder that is there")
 
 
 def _job(study: Path, overrides: dict[str, str]) -> "Job":

@@ -129,7 +129,7 @@ class OpenStudy:
         return results
 
     def predictions(self, run: str = BASELINE) -> pd.DataFrame:
-        """What the kept network of a run says of every visit: label, predicted, loss, per class ``p_*`` and ``logit_*``, split."""
+        """What the kept network of a run says of every visit: label, predicted, loss, ``p_*``, ``logit_*``, split."""
         return self._read(PREDICTIONS, f"runs/{run}")
 
     def attention(self, run: str = BASELINE) -> pd.DataFrame:

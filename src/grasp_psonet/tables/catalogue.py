@@ -22,5 +22,5 @@ TABLES: tuple[Table, ...] = (
     *(audit.AUDIT_CURVE, audit.AUDIT_SUMMARY, audit.AUDIT_DIFFERENCES),
     *(explain.MAPS, explain.FAITHFULNESS, explain.MAP_FIGURES),
     *(diagnosis.FLAGGED, diagnosis.FINDINGS, diagnosis.FINDING_PHOTOS),
-    *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),
+    *(runs.NEW_VISITS, runs.NEW_PHOTOS, traces.TRACE_RESULT, traces.CHANGES),
 )

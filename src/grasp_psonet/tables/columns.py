@@ -216,6 +216,12 @@ ROLE: Final = "role"
 NEIGHBOUR_OF: Final = "neighbour_of"
 DISTANCE: Final = "distance"
 
+# new visits
+NEARER: Final = "nearer"
+IS_FAR: Final = "is_far"
+QUALITY: Final = "quality"
+WARNINGS: Final = "warnings"
+
 
 def val_column(figure: str) -> str:
     """Column of the figure that chooses, on validation: val_auc of classes."""
@@ -230,3 +236,8 @@ def logit_columns(classes: Iterable[object]) -> list[str]:
 def probability_columns(classes: Iterable[object]) -> list[str]:
     """Columns of the classes' probabilities, one per class in the order given."""
     return [f"p_{name}" for name in classes]
+
+
+def calibrated_columns(classes: Iterable[object]) -> list[str]:
+    """Columns of the classes' calibrated probabilities, one per class in the order given."""
+    return [f"calibrated_{name}" for name in classes]
