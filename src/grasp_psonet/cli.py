@@ -42,7 +42,7 @@ def main(words: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     overrides = _overrides(parser, rest)
-    if overrides and known.command in ("doctor", "predict"):
+    if overrides and known.command in ("doctor", "export", "predict"):
         parser.error(f"{known.command} takes no settings (--{next(iter(overrides))})")
     try:
         return _run(known, overrides)
@@ -134,6 +134,11 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--out", type=Path, help="a folder for tables, JSON and a page; or a .csv in place of printing it"
     )
+    export = command("export", "a run as ONNX and torch.export, with a card", "read card.md before you use it")
+    export.add_argument(
+        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
+    )
+    export.add_argument("--out", type=Path, help="a folder to be made; default: exports/NAME in the study")
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
 
@@ -200,6 +205,10 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             from grasp_psonet.stages.commands import predict
 
             predict(known.run, known.photos, known.out)
+        case "export":
+            from grasp_psonet.stages.commands import export
+
+            export(known.run, known.out)
         case "init":
             _init(known, overrides)
         case "check":

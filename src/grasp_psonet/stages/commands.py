@@ -25,3 +25,11 @@ def predict(run: Path, photos: Path, out: Path | None) -> None:
     else:
         write_new_visits(new, out)
         sys.stderr.write(f"next: open {out / 'predictions.html'}\n")
+
+
+def export(run: Path, out: Path | None) -> None:
+    """``grasp export``: the run's network for other programs, in a folder that is named on standard output."""
+    from grasp_psonet.stages.export.make import export_run
+
+    sys.stdout.write(f"{export_run(run, out)}\n")
+    sys.stderr.write("next: read card.md there before you use it\n")
