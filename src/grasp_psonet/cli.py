@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from grasp_psonet import __version__
 from grasp_psonet.errors import GraspError
 from grasp_psonet.files import is_file_fault
+from grasp_psonet.stages.commands import add_import, run_command
 from grasp_psonet.stages.steps import NAMES, STEPS
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def main(words: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     overrides = _overrides(parser, rest)
-    if overrides and known.command in ("doctor", "export", "predict"):
+    if overrides and known.command in ("doctor", "export", "import", "predict"):
         parser.error(f"{known.command} takes no settings (--{next(iter(overrides))})")
     try:
         return _run(known, overrides)
@@ -139,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
     )
     export.add_argument("--out", type=Path, help="a folder to be made; default: exports/NAME in the study")
+    add_import(command("import", "tables of a study from a folder, REDCap, or a public set", "grasp check STUDY"))
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
 
@@ -201,14 +203,8 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             from grasp_psonet.stages.doctor import doctor
 
             sys.stdout.write("\n".join(doctor()) + "\n")
-        case "predict":
-            from grasp_psonet.stages.commands import predict
-
-            predict(known.run, known.photos, known.out)
-        case "export":
-            from grasp_psonet.stages.commands import export
-
-            export(known.run, known.out)
+        case "export" | "import" | "predict":
+            run_command(known)
         case "init":
             _init(known, overrides)
         case "check":

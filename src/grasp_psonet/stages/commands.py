@@ -1,9 +1,30 @@
 """Commands that are no stage: their words checked, their answer written. What does the work is loaded when they run."""
 
+import argparse
 import sys
 from pathlib import Path
 
 from grasp_psonet.errors import FileError
+
+KINDS = (
+    "folder",
+    "redcap",
+    "isic-traps",
+    "pad-ufes",
+    "scin",
+    "fitzpatrick17k",
+)  # of cohort/importing/kinds.py, named apart so that help loads no pandas
+
+
+def run_command(known: argparse.Namespace) -> None:
+    """Runs the command that these words name."""
+    match known.command:
+        case "export":
+            export(known.run, known.out)
+        case "import":
+            bring(known)
+        case _:
+            predict(known.run, known.photos, known.out)
 
 
 def predict(run: Path, photos: Path, out: Path | None) -> None:
@@ -33,3 +54,42 @@ def export(run: Path, out: Path | None) -> None:
 
     sys.stdout.write(f"{export_run(run, out)}\n")
     sys.stderr.write("next: read card.md there before you use it\n")
+
+
+def bring(known: argparse.Namespace) -> None:
+    """``grasp import``: the tables of a source, written into a study."""
+    from grasp_psonet.cohort.importing.request import Request
+    from grasp_psonet.stages.bring import bring, columns_of
+
+    request = Request(
+        source=known.source,
+        photos=known.photos,
+        pattern=known.pattern,
+        labels=known.labels,
+        columns=columns_of(known.column),
+        label=known.label,
+        classes=tuple(name.strip() for name in known.classes.split(",")) if known.classes else (),
+        trap=known.trap,
+    )
+    bring(known.kind, known.study, request, copies=known.copy)
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp import``."""
+    parser.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study; made if it is not there")
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="what you have: a folder, or a table")
+    parser.add_argument("--photos", type=Path, help="the folder of the photos, where it is not SOURCE")
+    parser.add_argument(
+        "--pattern", help="folder: a regular expression for paths, with named groups such as (?P<visit_id>...)"
+    )
+    parser.add_argument("--labels", type=Path, help="folder: a CSV with visit_id and labels, joined to the visits")
+    parser.add_argument(
+        "--column", action="append", default=[], metavar="OURS=THEIRS", help="redcap: maps a column; repeat it"
+    )
+    parser.add_argument("--label", help="pad-ufes, fitzpatrick17k: the column that is the label")
+    parser.add_argument("--classes", help="scin, fitzpatrick17k: classes to keep, lowest first, with commas")
+    parser.add_argument("--trap", type=int, choices=range(1, 6), help="isic-traps: number of the trap set (default 1)")
+    parser.add_argument(
+        "--copy", action="store_true", help="copy the photos into the study; else they stay where they are"
+    )

@@ -58,7 +58,9 @@ def _data(run: TrainedRun) -> dict[str, Any]:
         own = visits[visits[SPLIT] == split]
         strata = own[run.outcome.label_column].map(run.outcome.stratum_of)
         photos = index[index[VISIT_ID].isin(own[VISIT_ID])]
-        types = own[FITZPATRICK].dropna().value_counts().sort_index() if FITZPATRICK in own else {}
+        types: dict[Any, int] = (
+            own[FITZPATRICK].dropna().value_counts().sort_index().to_dict() if FITZPATRICK in own else {}
+        )
         told[split] = {
             "patients": int(own[PATIENT_ID].nunique()),
             "visits": len(own),
@@ -83,7 +85,7 @@ def _figures(run: TrainedRun) -> list[dict[str, Any]]:
     own = table[(table[RUN] == run.name) & table[VALUE].notna()]
     columns = [READER, GROUP_COLUMN, "group", METRIC, VALUE, LOW, HIGH, NUM_VISITS]
     return [
-        {name: None if value != value else value for name, value in row.items()}
+        {str(name): None if value != value else value for name, value in row.items()}
         for row in own[columns].to_dict("records")
     ]
 
