@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from grasp_psonet import __version__
 from grasp_psonet.errors import GraspError
 from grasp_psonet.files import is_file_fault
-from grasp_psonet.stages.commands import add_import, run_command
+from grasp_psonet.stages.commands import add_import, add_look, run_command
 from grasp_psonet.stages.steps import NAMES, STEPS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main(words: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     overrides = _overrides(parser, rest)
-    if overrides and known.command in ("doctor", "export", "import", "predict"):
+    if overrides and known.command in ("doctor", "export", "import", "look", "predict"):
         parser.error(f"{known.command} takes no settings (--{next(iter(overrides))})")
     try:
         return _run(known, overrides)
@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
     )
     export.add_argument("--out", type=Path, help="a folder to be made; default: exports/NAME in the study")
+    add_look(command("look", "contact sheets, distributions and quality of the photos, one page", "grasp run STUDY"))
     add_import(command("import", "tables of a study from a folder, REDCap, or a public set", "grasp check STUDY"))
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
@@ -203,7 +204,7 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             from grasp_psonet.stages.doctor import doctor
 
             sys.stdout.write("\n".join(doctor()) + "\n")
-        case "export" | "import" | "predict":
+        case "export" | "import" | "look" | "predict":
             run_command(known)
         case "init":
             _init(known, overrides)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from grasp_psonet.errors import FileError
+from grasp_psonet.errors import FileError, SettingsError
 
 KINDS = (
     "folder",
@@ -23,6 +23,8 @@ def run_command(known: argparse.Namespace) -> None:
             export(known.run, known.out)
         case "import":
             bring(known)
+        case "look":
+            look(known.study, known.out, known.visits)
         case _:
             predict(known.run, known.photos, known.out)
 
@@ -93,3 +95,23 @@ def add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--copy", action="store_true", help="copy the photos into the study; else they stay where they are"
     )
+
+
+def look(study: Path, out: Path | None, num_visits: int) -> None:
+    """``grasp look``: the page, whose path is named on standard output."""
+    from grasp_psonet.stages.look import look
+    from grasp_psonet.stages.opening import open_job
+
+    if num_visits < 1:
+        raise SettingsError(f"--visits is {num_visits}\n  next: at least 1")
+    page = look(open_job(study, {}), out, num_visits)
+    sys.stdout.write(f"{page}\n")
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp look``."""
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    parser.add_argument(
+        "--visits", type=int, default=48, help="contact sheets to show (default 48), from every class and split"
+    )
+    parser.add_argument("--out", type=Path, help="the page; default: look/look.html in the study")

@@ -101,7 +101,7 @@ class _Row:
 
 def _plan(table: pd.DataFrame, request: Request, record: str) -> _Plan:
     patterns = request.columns.get(_PHOTOS, "photo*").split(",")
-    fields = tuple(name for name in table if any(fnmatchcase(name, pattern.strip()) for pattern in patterns))
+    fields = tuple(str(name) for name in table if any(fnmatchcase(str(name), one.strip()) for one in patterns))
     if not fields:
         raise TableError(
             f"{request.source.name} has no photo field {', '.join(patterns)}\n  seen: {', '.join(table.columns[:60])}\n"
