@@ -2,12 +2,10 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from benchmarks.planted import ARMS, Arm
 from benchmarks.truth import grid as grid_module
@@ -19,6 +17,7 @@ from benchmarks.truth.grid_summary import grid_figures, grid_table
 from benchmarks.truth.rivals import RIVALS, Ranked
 from benchmarks.truth.rivals_groups import alignment, ask_validation, pseudo_groups
 from benchmarks.truth.rivals_rankings import el2n, outlier_gradients, own_loss, quality, within_group
+from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import StudyError
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged
@@ -56,11 +55,9 @@ def test_el2n_is_the_length_of_the_error_of_each_photo_alone() -> None:
     network, (bags, pixels) = tiny_network(), tiny_bags()
     found = el2n(network, bags.values(), pixels, num_together=3)
     for bag in bags.values():
-        for place, photo_id in enumerate(bag.photo_ids):
-            mean, sd = 0.5, 0.5
-            photo = (torch.as_tensor(pixels[bag.rows[place]]).double().permute(2, 0, 1) / 255 - mean) / sd
-            there = torch.ones(1, 1, dtype=torch.bool)
-            p = network(photo[None, None], there, there).logits_BC[0].softmax(0).tolist()
+        for photo_id in bag.photo_ids:
+            batch = collate([bag.only(photo_id)], pixels)
+            p = network(batch.photos_BNCHW, batch.is_photo_BN).logits_BC[0].softmax(0).tolist()
             wanted = math.sqrt(sum((one - (c == bag.label)) ** 2 for c, one in enumerate(p)))
             assert found[photo_id] == pytest.approx(wanted, abs=1e-6)
     assert found.std() > 1e-3
@@ -87,7 +84,8 @@ QUICK = merged(
     preset("tiny"),
     {
         "cohort": {"num_views": 3},
-        "train": {"epochs": 2},
+        "network": {"train": "head"},
+        "train": {"epochs": 3},
         "prune": {"k": [0.05, 0.1]},
         "out_of_fold": {"folds": 2, "repeats": 1},
         "evaluate": {"replicates": 10, "min_gain_se": 0.0},
@@ -197,9 +195,9 @@ class TestCell:
             assert not (second & ~first).any()
             assert second.sum() < first.sum()
 
-    def test_a_rival_that_fails_is_named_and_others_go_on(
-        self, grid: Grid, job: Job, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_rival_that_fails_is_named_and_others_go_on(self, grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(grid_cells.SETTINGS, "demo_convnext", QUICK)
+
         def fail(_: Job) -> None:
             raise StudyError("no such thing")
 
