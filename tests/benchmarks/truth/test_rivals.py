@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.planted import ARMS, Arm
 from benchmarks.truth import grid as grid_module
-from benchmarks.truth import grid_cells
+from benchmarks.truth import grid_cells, rivals, rivals_rounds
 from benchmarks.truth.grid import Grid, arms_of, make_grid
 from benchmarks.truth.grid_cells import Cell
 from benchmarks.truth.grid_evidence import choice_figures, evidence_figures, rivals_beside
@@ -100,6 +100,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
     """One small drawn cell with every rival, its study kept."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(grid_cells.SETTINGS, "demo_convnext", QUICK)
+        patch.setattr(rivals, "FRACTIONS", (0.02, 0.2))
         patch.setitem(ARMS, "counts", Arm("counts", {"prune": {"within": "none", "k": [2, 5]}}))
         grid = Grid(tmp_path_factory.mktemp("grid"), arms=arms_of(["rivals"]), keeps_studies=True)
         assert make_grid(grid, [CELL], processes=1) == []
@@ -126,7 +127,7 @@ class TestCell:
         for one in ("own_loss", "el2n", "outlier_gradients", "neighbour_ratio", "quality"):
             assert (told[one]["removed"] == told[one]["k"]).all(), "the next in line leaves instead"
             assert told[one]["k"].is_monotonic_increasing
-            assert len(told[one]) == 4
+            assert len(told[one]) == 2
         assert {"d3m-negative"} < set(told["d3m"]["list"])
         assert len(told["rounds"]) == 1
         assert not grid_table(grid, [CELL]).empty
@@ -185,15 +186,58 @@ class TestCell:
             one = keep.loc[photo_id]
             assert one["kept"] == (value <= 0) or num_kept[one["visit_id"]] == 1, "but for the last of a visit"
 
-    def test_a_second_round_keeps_what_left_in_the_first(self, job: Job) -> None:
-        first = pd.read_parquet(job.study.pruning("round-1") / "keep.parquet").set_index("photo_id")["kept"]
-        if first.all():
-            pytest.fail("nothing was chosen in this cell: it proves nothing of rounds")
+    def test_a_second_round_takes_more_and_stands_only_where_it_is_accepted(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def largest(table: pd.DataFrame, arm: str, **_: float) -> pd.DataFrame:
+            rows = table[(table["arm"] == arm) & (table["control"] == "")]
+            return rows[rows["k"] == rows["k"].max()]
+
+        monkeypatch.setattr(rivals_rounds, "chosen_rows", largest)
+        monkeypatch.setattr(rivals_rounds, "_is_accepted", lambda *_: False)
+        (told,) = rivals_rounds.rounds_rows(job)
+        assert told["list"] == "round-1"
+        monkeypatch.setattr(rivals_rounds, "_is_accepted", lambda *_: True)
+        (second_told,) = rivals_rounds.rounds_rows(job)
+        assert second_told["list"].startswith("round-2-")
+        first = kept(job, "round-1")
+        assert (first == kept(job, "cosine-k0.1")).all(), "what validation chose, now so"
         for k in QUICK["prune"]["k"]:
-            second = pd.read_parquet(job.study.pruning(f"round-2-{k}") / "keep.parquet").set_index("photo_id")["kept"]
+            second = kept(job, f"round-2-{k}")
             assert (second.index == first.index).all()
-            assert not (second & ~first).any()
+            assert not (second & ~first).any(), "what left stays away"
             assert second.sum() < first.sum()
+        same, own = (TrainedRun(job, run).predictions for run in ("cosine-k0.1", "round-1"))
+        pd.testing.assert_frame_equal(same, own)
+
+    def test_a_round_is_accepted_by_the_noise_rule_against_the_one_before_and_the_baseline(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ruled = replace(job, settings=replace(job.settings, evaluate=replace(job.settings.evaluate, min_gain_se=1.0)))
+        first, second = {"list": "baseline", "val": 0.7}, {"list": "baseline", "val": 0.8}
+
+        def is_accepted(baseline: float, error: float | None) -> bool:
+            monkeypatch.setattr(rivals_rounds, "auc", lambda *_: baseline)
+            monkeypatch.setattr(rivals_rounds, "gain_standard_error", lambda *_: error)
+            return rivals_rounds._is_accepted(ruled, first, second)
+
+        assert is_accepted(0.6, 0.09)
+        assert not is_accepted(0.6, 0.11), "the gain over the first round is noise"
+        assert not is_accepted(0.75, 0.06), "that over the baseline is"
+        assert not is_accepted(0.6, None)
+
+    def test_query_loss_is_of_the_traced_errors(self, grid: Grid, job: Job) -> None:
+        rows = pd.read_parquet(grid.table(CELL, "qld")).set_index("list")
+        errors = set(pd.read_parquet(job.study.trace(job.trace_name()) / "queries.parquet")["query_id"])
+        assert errors
+        for run, found in (("baseline", "baseline_error_loss"), ("qld-default", "error_loss")):
+            val = TrainedRun(job, run).predictions_of("val")
+            wanted = val.loc[val["visit_id"].isin(errors), "loss"].mean()
+            assert rows.loc["qld-default", found] == pytest.approx(wanted)
+        keep = pd.read_parquet(job.study.pruning("cosine-k0.05") / "keep.parquet").sort_values("score")
+        by_default = kept(job, "qld-default")
+        assert by_default.index[~by_default].tolist() == keep["photo_id"][:1].tolist()
+        assert (~kept(job, "qld-random")).sum() == 1
 
     def test_a_rival_that_fails_is_named_and_others_go_on(self, grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(grid_cells.SETTINGS, "demo_convnext", QUICK)
@@ -220,6 +264,10 @@ class TestCell:
         rows = list(Ranked("known", known).rows(replace(job)))
         assert rows[0]["shortcut_precision"] == 1.0
         assert [row["k"] for row in rows] == sorted(row["k"] for row in rows)
+
+
+def kept(job: Job, name: str) -> pd.Series:
+    return pd.read_parquet(job.study.pruning(name) / "keep.parquet").set_index("photo_id")["kept"].sort_index()
 
 
 def _rows(arm: str, gains: list[float], costs: list[float], **more: object) -> pd.DataFrame:
@@ -251,14 +299,8 @@ def test_flat_figures_by_hand() -> None:
     assert (found["cost_without_shortcut"], found["cost_without_shortcut_real"]) == (None, 0.02)
     assert found["largest_class_share"] == 0.9
     assert found["qld_default"] == -0.1
-    best = {
-        "name": "el2n",
-        "gap_recovered": 0.567,
-        "default_gap_recovered": 0.433,
-        "cells": 2,
-        "cells_ahead_of_default": 1,
-    }
-    assert found["best_rival"] == best
+    best = {"name": "el2n", "is_told_truth": False, "gap_recovered": 0.567, "default_gap_recovered": 0.433}
+    assert found["best_rival"] == best | {"cells": 2, "cells_ahead_of_default": 1}
     assert [row["name"] for row in found["rivals"]] == ["el2n", "random removal"]
     assert found["chance_of_harmful_choice"] == pytest.approx(1 / 3, abs=1e-3)
     assert evidence_figures(rival) == {}
