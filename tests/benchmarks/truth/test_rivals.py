@@ -313,8 +313,8 @@ def test_a_rival_is_compared_over_the_cells_that_it_shares() -> None:
 
 
 def test_a_gain_is_missed_where_a_candidate_helps_and_none_is_chosen() -> None:
-    own = _rows("default", [0.0, 0.15, 0.0], [0.1, 0.2, 0.2], best_gain=[0.06, 0.15, 0.05], k=[0, 20, 0], fault="blur")
+    own = _rows("default", [0.0, 0.05, 0.0], [0.1, 0.2, 0.2], best_gain=[0.06, 0.05, 0.12], k=[0, 20, 0], fault="blur")
     found = choice_figures(own)
     assert found["cells_with_helpful_candidate"] == 2, "a quarter of the gap is no help"
-    assert found["chance_of_missed_gain"] == 0.5
+    assert found["chance_of_missed_gain"] == 1.0
     assert found["chance_of_harmful_choice"] == 0
