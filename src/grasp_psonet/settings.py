@@ -28,6 +28,7 @@ from grasp_psonet.photos.settings import PhotoSettings
 from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.setting import STRICT, group, refuse_unless, setting
 from grasp_psonet.training.settings import TrainSettings
+from grasp_psonet.yaml_tree import read_tree
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,6 @@ class StudySettings:
     diagnose: DiagnoseSettings = group(DiagnoseSettings)
 
 
-_Loader = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # the one in C, ten times as fast, where PyYAML was built with it
 _TREE: TypeAdapter[StudySettings] = TypeAdapter(StudySettings)
 
 
@@ -91,19 +89,7 @@ def parse(tree: dict[str, Any], source: str) -> StudySettings:
 
 def load(path: Path, overrides: dict[str, str] | None = None, preset: dict[str, Any] | None = None) -> StudySettings:
     """Settings of a study.yaml (an empty or missing file means all defaults), then overrides by dotted path."""
-    tree: dict[str, Any] = {}
-    if path.exists():
-        try:
-            read = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{path} is not YAML: {error}\n  next: correct the file, or write it anew with `grasp init`"
-            ) from None
-        if read is not None and not isinstance(read, dict):
-            raise SettingsError(
-                f"{path} holds a {type(read).__name__}; wanted: settings by name, as `grasp init` writes them"
-            )
-        tree = read or {}
+    tree = read_tree(path) if path.exists() else {}
     tree = merged(preset or {}, tree)
     for dotted, text in (overrides or {}).items():
         _put(tree, dotted, text)
