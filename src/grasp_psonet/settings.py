@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
+from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
 from grasp_psonet.diagnosis.settings import DiagnoseSettings
 from grasp_psonet.errors import SettingsError
@@ -57,6 +58,7 @@ class StudySettings:
     machine: MachineSettings = group(MachineSettings)
     cohort: SyntheticSettings = group(SyntheticSettings)
     severity: SeveritySettings = group(SeveritySettings)
+    tables: TablesSettings = group(TablesSettings)
     split: SplitSettings = group(SplitSettings)
     photos: PhotoSettings = group(PhotoSettings)
     network: NetworkSettings = group(NetworkSettings)

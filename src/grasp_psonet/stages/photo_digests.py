@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from grasp_psonet.errors import FileError, PhotoError
 from grasp_psonet.files import write_json
-from grasp_psonet.proof import digest, file_digest
+from grasp_psonet.proof import file_digest
 from grasp_psonet.tables.columns import PATH
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _Photos = dict[str, tuple[int, int, str]]  # by path: size in bytes, time of cha
 def photo_files_digest(job: "Job") -> str:
     """One digest over all files that photos.csv or features.csv names, in its order. Raises PhotoError naming missing ones."""
     note = job.study.folder / NOTE
-    table = f"{digest(job.bags_file)} {job.photo_root}"
+    table = f"{job.bags_digest} {job.photo_root}"
     noted = _read(note, table)
     paths = (
         list(noted) if noted else [str(path) for path in job.cohort.photos[PATH].unique()]

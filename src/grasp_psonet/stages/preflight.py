@@ -79,15 +79,16 @@ def k_notes(job: "Job", cohort: "Cohort") -> list[str]:
     num_units = num_units_of(cohort, prune.remove)
     large = out_of_proportion(prune.k, num_units)
     beyond = [count for count in large if count > num_units]
-    notes = [
-        f"prune.k {', '.join(map(str, beyond))}: there are {num_units} training {prune.remove}s; all that may leave do"
-    ] * bool(beyond)
-    if not large:
-        return []
-    return notes + [
-        f"prune.k takes {', '.join(map(str, large))} of {num_units} training {prune.remove}s, more than "
-        f"{MOST_OF_TRAINING:.0%}; smaller values suit this study, such as the fractions 0.01, 0.05, 0.2"
-    ]
+    notes = []
+    if beyond:
+        counts = ", ".join(map(str, beyond))
+        notes.append(f"prune.k {counts}: there are {num_units} training {prune.remove}s; all that may leave do")
+    if large:
+        notes.append(
+            f"prune.k takes {', '.join(map(str, large))} of {num_units} training {prune.remove}s, more than "
+            f"{MOST_OF_TRAINING:.0%}; smaller values suit this study, such as the fractions 0.01, 0.05, 0.2"
+        )
+    return notes
 
 
 def disk_notes(job: "Job") -> list[str]:

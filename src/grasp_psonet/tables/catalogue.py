@@ -4,7 +4,7 @@ from grasp_psonet.tables import audit, diagnosis, evaluation, explain, out_of_fo
 from grasp_psonet.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
-    *(study.VISITS, study.PHOTOS, study.FEATURES, study.VIEWS),
+    *(study.VISITS, study.READINGS, study.PHOTOS, study.FEATURES, study.VIEWS, study.CHECK),
     *(truth.TRUTH, truth.TRUTH_VISITS),
     *(store.STORE_INDEX, store.FEATURE_INDEX),
     *(out_of_fold.OUT_OF_FOLD, out_of_fold.PROBE_PREDICTIONS, out_of_fold.LEARNING),
