@@ -128,11 +128,10 @@ class Outcome:
         for row, *what in zip(score.index[against], named[against], score[against], derived[against], strict=True):
             rows_of.setdefault((int(what[0]), float(what[1]), int(what[2])), []).append(int(row))
         for (told, points, worked_out), rows in rows_of.items():
-            problem = (
-                f"{table.title(score_name)} {points:g} is {names[worked_out]} by severity.cutoffs and severity.ties"
-            )
+            meant = f"{table.title(score_name)} {points:g} is {names[worked_out]}"
+            problem = f"{meant} by severity.cutoffs and severity.ties; correct one of them"
             where = (table.name, table.title(column), tuple(rows))
-            faults.append(Fault(f"{problem}; correct one of them", *where, seen=repr(names[told])))
+            faults.append(Fault(problem, *where, seen=repr(names[told])))
         return {score_name: score, column: derived.fillna(named)}, messages + faults
 
     def read_score(self, table: TextTable, reader: int) -> tuple["pd.Series[float]", list[Fault]]:
