@@ -15,12 +15,12 @@ import pandas as pd
 from grasp_psonet.cohort.cells import DECIMAL_WORDS, parse_score, parsed
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.settings import SeveritySettings, Side, same_name
+from grasp_psonet.cohort.sources.settings import READERS
 from grasp_psonet.cohort.text_table import TextTable
 from grasp_psonet.errors import TableError
 from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import LABEL, PREDICTED, logit_columns, probability_columns
 
-READERS = ("reader1", "reader2")
 _LONGEST_ABBREVIATION = 5  # PASI, IGA, EASI, DLQI: written in capitals
 _NEAR_SHARE = 0.2  # of the narrowest class: 1 point of PASI, whose classes begin at 0, 5 and 10
 

@@ -11,6 +11,7 @@ from grasp_psonet.cohort.feature_table import read_feature_table
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.photo_table import Read, photos_of_visits, read_photos, read_views
 from grasp_psonet.cohort.settings import SplitSettings
+from grasp_psonet.cohort.sources.mapping import unknown_names
 from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.splits import draw_splits
 from grasp_psonet.cohort.text_table import TextTable, value_faults
@@ -102,11 +103,14 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
     visits = without_columns(visits, list(files.form.photo_columns))
     faults = [*visits.faults, *found, *_between(visits.table, photo_table)]
     notes = [*visits.notes, *photo_table.notes]
-    views = None
+    views, tables = None, [visits.table, photo_table] + ([] if visits.readings is None else [visits.readings.text])
     if files.views is not None and files.views.exists():
         view_table, views, found = read_views(files.views, files.form)
         faults += found + _unknown_views(photo_table, view_table)
         notes += view_table.notes
+        tables.append(view_table)
+    if all(len(table.text) for table in tables):
+        faults += unknown_names(files.form, {str(column) for table in tables for column in table.text})
     frame = visits.frame
     if not faults:
         notes += _view_notes(visits.table, frame, photo_table, photos, views)

@@ -10,7 +10,7 @@ from typing import Any
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.settings import same_name
 from grasp_psonet.cohort.sources.raw import RawTable
-from grasp_psonet.cohort.sources.settings import AUTO, TableName, TablesSettings
+from grasp_psonet.cohort.sources.settings import AUTO, READERS, TableName, TablesSettings, as_cell
 
 _JOINED = "-"  # between the parts of an id that several columns make
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
@@ -170,14 +170,39 @@ def meant(cells: list[str], meaning: dict[str, str]) -> list[str]:
     return [known[cell] for cell in cells]
 
 
-def unused_values(table: RawTable, column: str, title: str, cells: list[str], meaning: dict[str, str]) -> list[Fault]:
-    """A note on values that were given a meaning and stand nowhere: they may be misspelt."""
-    there = {same_name(cell.strip()) for cell in set(cells)}
-    unused = [value for value in meaning if value not in there]
-    if not unused:
-        return []
-    return [
-        Fault(
-            f"no cell holds {', '.join(map(repr, unused[:10]))}, which tables.values.{column} names", table.name, title
-        )
+def unused_values(table: RawTable, titles: Mapping[str, str], form: TablesSettings) -> list[Fault]:
+    """Notes on values that were given a meaning and stand nowhere in their columns: they may be misspelt."""
+    notes = []
+    for name, mapping in form.values.items():
+        columns = [column for column in (name, *(f"{name}_{reader}" for reader in READERS)) if column in table.header]
+        there = {
+            same_name(cell.strip()) for column in columns for cell in set(table.columns[table.header.index(column)])
+        }
+        unused = [as_cell(value) for value in mapping if same_name(as_cell(value)) not in there]
+        if columns and unused:
+            title = " and ".join(titles.get(column, column) for column in columns)
+            listed = ", ".join(map(repr, unused[:10]))
+            notes.append(Fault(f"no cell holds {listed}, which tables.values.{name} names", table.name, title))
+    return notes
+
+
+def unknown_names(form: TablesSettings, columns: set[str]) -> list[Fault]:
+    """Faults of names in ``tables.columns`` and ``tables.values`` that no table has, neither under our name nor under its own.
+
+    ``columns``: those of all tables, under our names.
+    """
+    with_readers = columns | {column.rpartition("_reader")[0] for column in columns}
+    faults = [
+        Fault(f"tables.columns.{name}: no table has a column {_listed(told)}")
+        for name, told in form.columns.items()
+        if not isinstance(told, dict) and name not in columns
     ]
+    return faults + [
+        Fault(f"tables.values.{name}: no table has a column {name!r}")
+        for name in form.values
+        if name not in with_readers
+    ]
+
+
+def _listed(told: str | list[str]) -> str:
+    return repr(told) if isinstance(told, str) else " and ".join(map(repr, told))

@@ -48,8 +48,8 @@ def read_text_table(path: Path, wanted: Wanted, form: TablesSettings, change: Ch
     if not raw.rows:
         faults.append(Fault("no rows below the header", raw.name))
     raw = renamed(raw, names, decimal, form.dates)
-    text, unused = _text(raw, names, wanted, form)
-    return TextTable(raw.name, text, tuple(faults), (*notes, *unused), names.titles, decimal)
+    notes += unused_values(raw, names.titles, form)
+    return TextTable(raw.name, _text(raw, wanted, form), tuple(faults), tuple(notes), names.titles, decimal)
 
 
 def _read(path: Path, wanted: Wanted, form: TablesSettings) -> RawTable:
@@ -80,13 +80,10 @@ def _faults_of_names(raw: RawTable, names: Renaming, wanted: Wanted) -> list[Fau
     return header_faults(raw.name, [*header, *(name for name in names.places if name not in header)], wanted)
 
 
-def _text(raw: RawTable, names: Renaming, wanted: Wanted, form: TablesSettings) -> tuple[pd.DataFrame, list[Fault]]:
-    """The cells, those of known columns stripped, values put as told; and notes on told values that stand nowhere."""
-    columns, notes = {}, []
+def _text(raw: RawTable, wanted: Wanted, form: TablesSettings) -> pd.DataFrame:
+    """The cells, those of known columns stripped, and values put as told."""
+    columns = {}
     for column, cells in zip(raw.header, raw.columns, strict=True):
-        meaning = form.values_of(column)
-        if meaning:
-            notes += unused_values(raw, column, names.titles.get(column, column), cells, meaning)
-        told = meant(cells, meaning)
+        told = meant(cells, form.values_of(column))
         columns[column] = [cell.strip() for cell in told] if column in wanted.known else told
-    return pd.DataFrame(columns, index=list(raw.rows), dtype=object), notes
+    return pd.DataFrame(columns, index=list(raw.rows), dtype=object)

@@ -16,6 +16,7 @@ Cell = str | bool | int | float | None  # as YAML writes a value
 Titles = str | list[str]
 
 AUTO = "auto"
+READERS = ("reader1", "reader2")
 DELIMITERS = (",", ";", "\t", "|")
 _TABLES: tuple[str, ...] = get_args(TableName)
 _LETTERS = (
@@ -114,7 +115,7 @@ class TablesSettings:
 
     def values_of(self, column: str) -> dict[str, str]:
         """By ``same_name`` of what the file writes in one of our columns what it means; "" for missing."""
-        stem = column.removesuffix("_reader1").removesuffix("_reader2")
+        stem = next((column.removesuffix(f"_{reader}") for reader in READERS if column.endswith(f"_{reader}")), column)
         both = self.values.get(stem, {}) | self.values.get(column, {})
         return {same_name(as_cell(told)): as_cell(meant) for told, meant in both.items()}
 
