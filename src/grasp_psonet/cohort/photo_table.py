@@ -1,5 +1,6 @@
 """photos.csv and views.csv: which files show a visit, and the protocol of views they follow."""
 
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,7 @@ from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.text_table import TextTable, duplicate_faults
 from grasp_psonet.tables.columns import BODY_REGION, CODE, PATH, PHOTO_ID, REQUIRED, SIDE, VIEW, VISIT_ID
 
+_ODD = re.compile(r"(^|/)(\.?/|\.$)|.\Z(?<=/)")  # a path that can be written more plainly: ./a, a//b, a/
 _PHOTO_COLUMNS = (PHOTO_ID, VISIT_ID, PATH)
 
 Read = tuple[TextTable, pd.DataFrame, list[Fault]]
@@ -60,7 +62,7 @@ def _parse_photos(table: TextTable) -> Read:
     if PHOTO_ID in photos:
         faults += duplicate_faults(table, PHOTO_ID, "stands in several rows; photo ids are unique in a study")
     if PATH in photos:
-        plain = [cell and str(PurePosixPath(cell)) for cell in table.text[PATH]]
+        plain = [str(PurePosixPath(cell)) if _ODD.search(cell) else cell for cell in table.text[PATH]]
         same_file = table.text.assign(path=pd.Series(plain, index=table.text.index, dtype=object))
         faults += duplicate_faults(replace(table, text=same_file), PATH, "the same file in several rows")
     return table, _ordered(table, photos, (PHOTO_ID, VISIT_ID, VIEW, PATH)), faults

@@ -167,7 +167,7 @@ def _backwards(table: TextTable, frame: pd.DataFrame) -> list[Fault]:
     if PATIENT_ID not in frame or frame[STUDY_DAY].isna().all():
         return []
     days = frame[STUDY_DAY].astype("Float64").astype(float)
-    before = days.groupby(frame[PATIENT_ID]).transform(lambda day: day.ffill().shift())
+    before = days.groupby(frame[PATIENT_ID]).ffill().groupby(frame[PATIENT_ID]).shift()
     problem = "dates go backwards: earlier than the patient's row above"
     return value_faults(table, STUDY_DAY, (days < before) & (frame[PATIENT_ID] != ""), problem, "check the date")
 

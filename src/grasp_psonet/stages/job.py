@@ -16,7 +16,7 @@ from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
-from grasp_psonet.stages.table_files import table_file
+from grasp_psonet.stages.table_files import draws_by_skin_type, table_file
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
 
@@ -140,8 +140,11 @@ class Job:
         """Names the contents of the tables; they are checked where they are read (``cohort``)."""
         self.refuse_without_tables()
         study, form = self.study, self.settings.tables
-        others = [table_file(study, form, table) for table in ("views", "readings")]
-        return self._digest_of([table_file(study, form, "visits"), self.bags_file, *others])
+        visits, views, readings = (table_file(study, form, table) for table in ("visits", "views", "readings"))
+        held = self._digest_of([visits, self.bags_file, views, readings])
+        if not draws_by_skin_type(visits):
+            return held
+        return hashlib.sha256(f"{held} drawn by class and skin type".encode()).hexdigest()[:32]
 
     def _digest_of(self, files: list[Path]) -> str:
         """One digest of what these files hold, as far as they are there, and of how they are read where that is told."""
