@@ -120,8 +120,8 @@ class SplitSettings:
     test: float = setting(0.2, "fraction of patients kept for the final evaluation")
     draw: Literal["exact", "stable"] = newer_setting(
         "exact",
-        "exact: classes and skin types are spread over the splits in proportion; stable: each patient is drawn alone, and keeps "
-        "its split when patients are added",
+        "exact: classes and skin types are spread over the splits in proportion; stable: each patient is drawn alone, and "
+        "keeps its split when patients are added",
     )
     folds: int | None = newer_setting(
         None,

@@ -114,7 +114,7 @@ def _with_readings(table: TextTable, readings: Readings, outcome: Outcome, form:
     """Visits whose readings stand in rows of their own."""
     frame, found, date_of = _parsed(table, form)
     faults = [*table.faults, *found, *readings.faults]
-    notes = [*table.notes, *readings.text.notes] if readings.text.name != table.name else list(table.notes)
+    notes = [*table.notes, *readings.text.notes]
     if table.text.empty:
         return Visits(table, frame, tuple(faults), readings, tuple(notes))
     faults += _id_faults(table, frame) + _split_faults(table, frame)

@@ -64,6 +64,10 @@ def _table(name: str, lines: list[Any]) -> RawTable:
     records = lines[2 + len(odd) :]
     if not records:
         return unreadable(name, f"sheet {about['sheet']!r} is empty; wanted the names of the columns in its first row")
+    notes = []
+    if len(about["sheets"]) > 1:
+        notes.append(Fault(f"sheet {about['sheet']!r} is read, of {len(about['sheets'])} sheets (tables.sheets)", name))
+        name = f"{name} ({about['sheet']})"
     header = [_header_cell(cell) for cell in records[0]]
     if (refused := with_size_of(header, name)) is not None:
         return refused
@@ -72,9 +76,6 @@ def _table(name: str, lines: list[Any]) -> RawTable:
     columns = tuple([_cell(cells[place]) for _, cells in kept] for place in range(len(header)))
     used = [place for place, title in enumerate(header) if title or any(map(_is_told, columns[place]))]
     faults = [_odd_fault(name, line, header, int(about["left"])) for line in odd]
-    notes = []
-    if len(about["sheets"]) > 1:
-        notes.append(Fault(f"sheet {about['sheet']!r} is read, of {len(about['sheets'])} sheets (tables.sheets)", name))
     return RawTable(
         name,
         tuple(header[place] for place in used),
