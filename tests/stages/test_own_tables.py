@@ -1,6 +1,7 @@
 """A study whose tables come from a German workbook, with decimal commas, dates and three readers: from check to report."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -173,3 +174,19 @@ def test_a_file_passed_over_is_noted_and_two_are_refused(
     (study / "visits.tsv").write_text("visit_id\tpatient_id\n")
     assert main(["check", str(study)]) == 1
     assert "holds visits.tsv and visits.xlsx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", ["visits", "photos", "views"])
+def test_a_pipe_in_place_of_a_table_stops_every_command_at_once(
+    drawn: Path, tmp_path: Path, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(drawn, study)
+    for made in ("cohort.json", "truth.parquet", "truth_visits.parquet", f"{table}.csv"):
+        (study / made).unlink()
+    os.mkfifo(study / f"{table}.csv")
+    for command in ("check", "run", "prepare", "train"):
+        assert main([command, str(study)]) == 1, command
+        told = capsys.readouterr()
+        assert f"{table}.csv" in told.out + told.err
+        assert "is a pipe" in told.out + told.err, command

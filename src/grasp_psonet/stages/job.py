@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.sources.settings import TablesSettings
-from grasp_psonet.errors import StudyError
+from grasp_psonet.errors import StudyError, TableError
 from grasp_psonet.proof import NOTE, digest, read_note
 from grasp_psonet.pruning.settings import Control, K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
@@ -150,7 +150,12 @@ class Job:
         """One digest of what these files hold, as far as they are there, and of how they are read where that is told."""
         told = as_tree(self.settings.tables)
         form = "" if told == as_tree(TablesSettings()) else json.dumps(told, sort_keys=True)
-        held = "".join(digest(file) for file in files if file.exists())
+        there = [file for file in files if file.exists()]
+        if odd := [file for file in there if not file.is_file()]:
+            from grasp_psonet.cohort.sources.raw import why_no_file  # loads pandas, which a finished study spares
+
+            raise TableError(f"{odd[0].name} {why_no_file(odd[0])}\n  next: put the table in its place")
+        held = "".join(digest(file) for file in there)
         if len(files) == 1 and not form:
             return held
         return hashlib.sha256((held + form).encode()).hexdigest()[:32]

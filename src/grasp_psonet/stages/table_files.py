@@ -42,7 +42,7 @@ def draws_by_skin_type(visits: Path) -> bool:
     """Whether patients of a plain visits.csv are drawn into splits and have skin types, by which they were not always drawn:
     what was made of the splits of before is not what would be made now.
     """
-    if visits.suffix.lower() != ".csv":
+    if visits.suffix.lower() != ".csv" or not visits.is_file():
         return False
     with suppress(OSError, csv.Error), visits.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.reader(file)

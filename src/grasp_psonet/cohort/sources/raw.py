@@ -57,5 +57,5 @@ def why_no_file(path: Path) -> str:
     if not stat.S_ISREG(about.st_mode):
         return f"is {kinds.get(stat.S_IFMT(about.st_mode), 'no regular file')}; wanted a file that holds a table"
     if about.st_size > _MOST_BYTES:
-        return f"holds {about.st_size / 2**30:.1f} GiB; a table has at most {_MOST_BYTES // 2**30}"
+        return f"holds {about.st_size / 2**30:.1f} GiB; a table has at most {_MOST_BYTES // 2**30} GiB"
     return ""
