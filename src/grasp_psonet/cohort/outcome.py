@@ -14,8 +14,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.cells import DECIMAL_WORDS, parse_score, parsed
 from grasp_psonet.cohort.faults import Fault
-from grasp_psonet.cohort.settings import SeveritySettings, Side, same_name
-from grasp_psonet.cohort.sources.settings import READERS
+from grasp_psonet.cohort.settings import READERS, SeveritySettings, Side, same_name
 from grasp_psonet.cohort.text_table import TextTable
 from grasp_psonet.errors import TableError
 from grasp_psonet.setting import refuse_unless

@@ -9,6 +9,7 @@ from typing import Literal
 from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 Side = Literal["lower", "upper"]
+READERS = ("reader1", "reader2")
 _TAKEN = ("label", "predicted", "attention", "used", "cutoff_distance")  # stand beside scores in audit and report
 MISSING = ("", "na", "n/a", "nan")  # how spreadsheets, R and pandas write a missing value
 

@@ -18,7 +18,7 @@ from grasp_psonet.cohort.cells import (
 from grasp_psonet.cohort.components import components_of, with_total
 from grasp_psonet.cohort.double_entry import split_entries, with_entries
 from grasp_psonet.cohort.faults import Fault
-from grasp_psonet.cohort.outcome import READERS, Outcome
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.readings import (
     Readings,
     faults_between,
@@ -29,6 +29,7 @@ from grasp_psonet.cohort.readings import (
     reading_columns,
     too_early,
 )
+from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.cohort.sources.mapping import Wanted
 from grasp_psonet.cohort.sources.read import read_text_table
 from grasp_psonet.cohort.sources.settings import TablesSettings

@@ -8,9 +8,9 @@ from decimal import Decimal as ExactNumber
 from typing import Any
 
 from grasp_psonet.cohort.faults import Fault
-from grasp_psonet.cohort.settings import same_name
+from grasp_psonet.cohort.settings import READERS, same_name
 from grasp_psonet.cohort.sources.raw import RawTable
-from grasp_psonet.cohort.sources.settings import AUTO, READERS, TableName, TablesSettings, as_cell
+from grasp_psonet.cohort.sources.settings import AUTO, TableName, TablesSettings, as_cell
 
 _JOINED = "-"  # between the parts of an id that several columns make
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)

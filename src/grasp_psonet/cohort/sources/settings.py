@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, get_args
 
-from grasp_psonet.cohort.settings import MISSING, same_name
+from grasp_psonet.cohort.settings import MISSING, READERS, same_name
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.setting import STRICT, refuse_unless, setting
 
@@ -16,7 +16,6 @@ Cell = str | bool | int | float | None  # as YAML writes a value
 Titles = str | list[str]
 
 AUTO = "auto"
-READERS = ("reader1", "reader2")
 DELIMITERS = (",", ";", "\t", "|")
 _TABLES: tuple[str, ...] = get_args(TableName)
 _LETTERS = (
