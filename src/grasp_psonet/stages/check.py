@@ -7,9 +7,10 @@ from grasp_psonet.cohort.check import CheckResult, check_tables, summary_of
 from grasp_psonet.cohort.tables import TableFiles
 from grasp_psonet.errors import FeatureError
 from grasp_psonet.features.instances import vector_faults
-from grasp_psonet.photos.check import photo_faults
+from grasp_psonet.photos.check import duplicate_findings, photo_faults
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.preflight import preflight
+from grasp_psonet.stages.skipped import skipped_warning
 
 
 def check(job: Job) -> int:
@@ -20,7 +21,7 @@ def check(job: Job) -> int:
     if of_features and not result.faults:
         result = _with_instances(result, job)
     elif not of_features:
-        result = replace(result, faults=result.faults + photo_faults(result.photos, job.photo_root))
+        result = _with_photos(result, job)
     faults, notes = result.faults, result.notes
     if not faults:
         outlook = preflight(job, job.cohort)
@@ -33,6 +34,21 @@ def check(job: Job) -> int:
         lines.append("no faults\nnext: grasp run STUDY")
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if faults else 0
+
+
+def _with_photos(result: CheckResult, job: Job) -> CheckResult:
+    """The same with what is wrong with the photos' files. What the settings let pass is noted."""
+    settings = job.settings.photos
+    damaged = photo_faults(result.photos, job.photo_files)
+    whole = result.photos.drop(index=list(damaged))
+    across, within = duplicate_findings(whole, job.photo_files, None if result.faults else job.tables.visits)
+    faults, notes = list(result.faults), list(result.notes)
+    (notes if settings.damaged == "skip" else faults).extend(damaged.values())
+    (notes if settings.duplicates == "accept" else faults).extend(across)
+    notes += within
+    skipped = skipped_warning(job)
+    notes += [] if skipped is None else [skipped]
+    return replace(result, faults=faults, notes=notes)
 
 
 def _with_instances(result: CheckResult, job: Job) -> CheckResult:

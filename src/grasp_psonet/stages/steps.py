@@ -34,9 +34,9 @@ def _one(task_of: "Callable[[Job], Task]") -> "Callable[[Job], list[Task]]":
 STEPS = (
     Step(
         "prepare",
-        "photos -> store: upright, without metadata, one size",
+        "photos -> store: upright, without metadata, one size; their quality, and copies among them",
         ("photos", "machine.processes"),
-        tasks.prepare_tasks,
+        lambda job: [*tasks.prepare_tasks(job), *tasks.quality_tasks(job)],
     ),
     Step(
         "features",

@@ -151,7 +151,8 @@ def thumbnails_of(job: Job, photo_ids: Iterable[str]) -> dict[str, bytes]:
     found = {}
     for photo_id in dict.fromkeys(photo_ids):
         buffer = io.BytesIO()
-        pixels = decode_photo(job.photo_root / paths[photo_id], _THUMBNAIL_PX).pixels
+        file = job.photo_files.file(paths[photo_id])
+        pixels = decode_photo(file, _THUMBNAIL_PX, job.settings.photos.fit).pixels
         Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
         found[photo_id] = buffer.getvalue()
     return found
