@@ -162,8 +162,8 @@ def test_damaged_photos_are_left_out_where_the_setting_says_so(
 
 def test_a_visit_that_loses_every_photo_stops_also_then(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     table, root = photos
+    spoiled = _spoil(root, table, dict.fromkeys((6, 7, 8), "gone.jpg"))
     with pytest.raises(PhotoError, match=r"1 visit\(s\) have no photo that can be read, first v2"):
-        spoiled = _spoil(root, table, dict.fromkeys((6, 7, 8), "gone.jpg"))
         write_store(spoiled, PhotoRoot(root), StoreForm(24, damaged="skip"), tmp_path / "store")
 
 

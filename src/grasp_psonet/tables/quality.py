@@ -28,7 +28,7 @@ PHOTO_QUALITY = Table(
             "brightness less the median of view and skin type",
             "robust standard deviations of the group",
         ),
-        Column(c.IS_BLURRED, BOOL, "whether sharpness_z is below -3"),
+        Column(c.IS_BLURRED, BOOL, "whether sharpness_z is below -3, and the photo is not dark"),
         Column(c.IS_DARK, BOOL, "whether brightness_z is below -3"),
         Column(
             c.CONTENT,
