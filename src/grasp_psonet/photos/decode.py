@@ -40,6 +40,7 @@ _DAMAGE = (
     TypeError,
     KeyError,
     IndexError,
+    AssertionError,
     AttributeError,
     RuntimeError,
     OverflowError,
@@ -76,8 +77,10 @@ def decode_bytes(data: bytes, path: Path, edge_px: int, fit: Fit = "resize") -> 
         opened = open_image(io.BytesIO(data))
         image = opened.image
         refuse_many_scans(image, data)
-        (width_px, height_px), orientation = image.size, 1 if opened.stands else _orientation(image)
+        width_px, height_px = image.size
         image.draft(None, (_DRAFT * edge_px, _DRAFT * edge_px))
+        image.load()  # before its tags are asked for: some formats would load it then, and damage would pass for a missing tag
+        orientation = 1 if opened.stands else _orientation(image)
         profile = image.info.get("icc_profile")
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
         upright = native(upright)

@@ -104,6 +104,6 @@ STEPS = (
         _one(diagnosis.diagnose_task),
         reads_keep_lists=True,
     ),
-    Step("report", "report.html and results.json", (), _one(tasks.report_task), reads_keep_lists=True),
+    Step("report", "report.html and results.json", ("report",), _one(tasks.report_task), reads_keep_lists=True),
 )
 NAMES = tuple(step.name for step in STEPS)
