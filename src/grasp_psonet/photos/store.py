@@ -1,6 +1,7 @@
 """The photo store: every photo of a study as pixels of one size in one memory-mapped file, with an index beside it."""
 
 import math
+import mmap
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ INDEX_FILE = "index.parquet"
 SKIPPED_FILE = "skipped.parquet"
 _MOST_TOLD = 50
 _COPIED = 256  # photos at a time
+_LET_GO = 512  # photos after which the pages of those written are no longer held by this process
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,9 @@ def write_store(
         paths = photos[PATH].astype(str).to_numpy(dtype=object)[todo].tolist()
         faults: dict[int, str] = {}
         results = prepared(paths, root, form.edge_px, form.fit, processes)
-        for row, result in zip(todo, shown(results, "photos", len(paths)), strict=True):
+        for number, (row, result) in enumerate(zip(todo, shown(results, "photos", len(paths)), strict=True)):
+            if number % _LET_GO == 0:
+                _let_go(pixels)
             if isinstance(result, str):
                 faults[row] = result
                 continue
@@ -146,6 +150,13 @@ def _left_there(path: Path) -> "np.memmap[Any, Any] | None":
     except (OSError, ValueError):
         return None
     return found
+
+
+def _let_go(pixels: "np.memmap[Any, Any]") -> None:
+    """Takes the file's pages out of this process, so that its memory does not grow with the study; nothing is lost."""
+    mapped: mmap.mmap | None = getattr(pixels, "_mmap", None)
+    if mapped is not None:
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _write_skipped(photos: pd.DataFrame, root: PhotoRoot, faults: dict[int, str], folder: Path) -> None:
