@@ -7,10 +7,12 @@ from grasp_psonet.cohort.check import CheckResult, check_tables, summary_of
 from grasp_psonet.cohort.faults import Fault, as_table, num_cells, plain, told
 from grasp_psonet.errors import FeatureError, FileError
 from grasp_psonet.features.instances import vector_faults
-from grasp_psonet.photos.check import photo_faults
+from grasp_psonet.photos.check import duplicate_findings, photo_faults
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.preflight import preflight
+from grasp_psonet.stages.skipped import skipped_warning
 from grasp_psonet.stages.table_files import passed_over
+from grasp_psonet.tables.columns import PATH
 from grasp_psonet.tables.safe_csv import write_safe_csv
 
 _MOST_SHOWN = 50
@@ -24,7 +26,7 @@ def check(job: Job) -> int:
     if of_features and not result.faults:
         result = _with_instances(result, job)
     elif not of_features:
-        result = replace(result, faults=[*result.faults, *map(plain, photo_faults(result.photos, job.photo_root))])
+        result = _with_photos(result, job)
     faults, notes = result.faults, [*result.notes, *_passed_over(job)]
     if not faults:
         outlook = preflight(job, job.cohort)
@@ -78,6 +80,41 @@ def _passed_over(job: Job) -> list[Fault]:
         )
         for table in ("visits", "readings", "photos", "views")
         if (others := passed_over(job.study, form, table))
+    ]
+
+
+def _with_photos(result: CheckResult, job: Job) -> CheckResult:
+    """The same with what is wrong with the photos' files. What the settings let pass is noted."""
+    settings = job.settings.photos
+    by_place = result.photos.reset_index(drop=True)  # a row of the visits table may name several photos
+    damaged = photo_faults(by_place, job.photo_files)
+    whole = by_place.drop(index=list(damaged))
+    across, within = duplicate_findings(whole, job.photo_files, None if result.faults else job.tables.visits)
+    faults, notes = list(result.faults), list(result.notes)
+    (notes if settings.damaged == "skip" else faults).extend(_of_files(damaged, result, job))
+    (notes if settings.duplicates == "accept" else faults).extend(map(plain, across))
+    notes += map(plain, within)
+    skipped = skipped_warning(job)
+    notes += [] if skipped is None else [plain(skipped)]
+    return replace(result, faults=faults, notes=notes)
+
+
+def _of_files(damaged: dict[int, str], result: CheckResult, job: Job) -> list[Fault]:
+    """One fault for all photos of which the same is said, without the folder that the photos lie in."""
+    if not damaged:
+        return []
+    folder, paths = str(job.photo_root), result.photos[PATH]
+    found: dict[str, tuple[list[int], list[str]]] = {}
+    for place, message in damaged.items():
+        path, said = str(paths.iloc[place]), message.removeprefix(f"photos.csv row {place}: ")
+        said = said.replace(str(job.photo_root / path), "").replace(path, "").replace(folder, "the folder of photos")
+        rows, values = found.setdefault(said.strip(), ([], []))
+        rows.append(int(result.photos.index[place]))
+        values.append(path)
+    titles, _ = job.settings.tables.titles_of("photos").get(PATH, ([PATH], False))
+    column = " or ".join(job.settings.tables.photo_columns) or " and ".join(titles)
+    return [
+        Fault(said, job.bags_file.name, column, tuple(rows), tuple(values)) for said, (rows, values) in found.items()
     ]
 
 

@@ -16,6 +16,7 @@ from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
+from grasp_psonet.stages.skipped import without_skipped
 from grasp_psonet.stages.table_files import draws_by_skin_type, table_file
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from grasp_psonet.cohort.outcome import Outcome
     from grasp_psonet.cohort.tables import Cohort, TableFiles
+    from grasp_psonet.photos.place import PhotoRoot
     from grasp_psonet.stages.declared.needs import CohortNeeds
 
 
@@ -54,15 +56,21 @@ class Job:
         return outcome_of(self.settings.severity)
 
     @cached_property
-    def cohort(self) -> "Cohort":
+    def tables(self) -> "Cohort":
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
         return self._read_cohort(self.outcome, self.settings.split, self.settings.seed)
+
+    @property
+    def cohort(self) -> "Cohort":
+        """The tables without the photos that could not be read and were left out (``photos.damaged``), once that is known.
+        Raises as ``tables`` does."""
+        return without_skipped(self.tables, self)
 
     def cohort_for(self, own: "CohortNeeds") -> "Cohort":
         """The tables under the labels and splits of a stage's own needs; those of the job where they are the same."""
         settings = self.settings
         is_same = (own.severity, own.split, own.seed) == (settings.severity, settings.split, settings.seed)
-        return self.cohort if is_same else self._read_cohort(own.outcome, own.split, own.seed)
+        return self.cohort if is_same else without_skipped(self._read_cohort(own.outcome, own.split, own.seed), self)
 
     def _read_cohort(self, outcome: "Outcome", split: SplitSettings, seed: int) -> "Cohort":
         self.refuse_without_tables()
@@ -129,6 +137,13 @@ class Job:
         """The folder that the paths of photos.csv or features.csv start from."""
         root = self.settings.photos.root
         return self.study.folder if root is None else (self.study.folder / root)
+
+    @property
+    def photo_files(self) -> "PhotoRoot":
+        """The same for photos, with what a path may not do."""
+        from grasp_psonet.photos.place import PhotoRoot
+
+        return PhotoRoot(self.photo_root, follows_links=self.settings.photos.links == "anywhere")
 
     def visits_of(self, split: str) -> "pd.DataFrame":
         """The visits of a split, in the order of the table."""

@@ -11,6 +11,7 @@ from grasp_psonet.features.files import FILE_ENDINGS, read_vectors
 from grasp_psonet.features.store import FeatureStore
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.formats import ENDINGS, READ
 from grasp_psonet.proof import is_complete
 from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
@@ -20,13 +21,11 @@ from grasp_psonet.tables.columns import NUM_PHOTOS, VISIT_ID
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.machine import use_machine
 
-_ENDINGS = {".jpg", ".jpeg", ".png"}
-
 
 def predict_folder(folder: Path, photos: Path) -> pd.DataFrame:
     """One row per new visit: visit_id, num_photos, and the outcome in words (of classes: p_mild and so on, predicted by name).
 
-    ``photos`` holds one folder of JPEG/PNG photos per visit, or the photos of one visit; for a run on precomputed features
+    ``photos`` holds one folder of photos per visit, or the photos of one visit; for a run on precomputed features
     one file of features per visit. Raises StageError when ``folder`` is not a complete run, PhotoError or FeatureError when
     nothing is found or a file cannot be read.
     """
@@ -46,7 +45,7 @@ def _photos_in(photos: Path, run: TrainedRun) -> tuple[list[Bag], Pixels]:
     bags = []
     for visit_id, paths in _visits_in(photos).items():
         rows = range(len(pixels), len(pixels) + len(paths))
-        pixels += [decode_photo(path, run.settings.edge_px).pixels for path in paths]
+        pixels += [decode_photo(path, run.settings.edge_px, run.settings.fit).pixels for path in paths]
         bags.append(Bag(visit_id, 0, tuple(path.name for path in paths), tuple(rows), (True,) * len(paths)))
     return bags, pixels
 
@@ -74,12 +73,12 @@ def _visits_in(photos: Path) -> dict[str, list[Path]]:
     if not photos.is_dir():
         raise PhotoError(f"{photos} is not a folder\n  next: name a folder of photos, or of one folder per visit")
     folders = sorted(path for path in photos.iterdir() if path.is_dir()) or [photos]
-    visits = {folder.name: sorted(p for p in folder.iterdir() if p.suffix.lower() in _ENDINGS) for folder in folders}
+    visits = {folder.name: sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS) for folder in folders}
     if odd := [name for name in visits if not name.isprintable()]:
         raise PhotoError(
             f"the name of folder {odd[0]!a} under {photos} is no readable text, and names a visit\n  next: rename it"
         )
     empty = [name for name, paths in visits.items() if not paths]
     if empty:
-        raise PhotoError(f"no JPEG or PNG photo in {', '.join(empty[:5])} under {photos}\n  next: put photos there")
+        raise PhotoError(f"no photo ({READ}) in {', '.join(empty[:5])} under {photos}\n  next: put photos there")
     return visits

@@ -75,6 +75,21 @@ CAST_YELLOW_BLUE: Final = "cast_yellow_blue"
 HASH: Final = "hash"
 NEAR_DUPLICATE_OF: Final = "near_duplicate_of"
 
+# quality
+SHARPNESS_Z: Final = "sharpness_z"
+BRIGHTNESS_Z: Final = "brightness_z"
+IS_BLURRED: Final = "is_blurred"
+IS_DARK: Final = "is_dark"
+NUM_BLURRED: Final = "num_blurred"
+NUM_DARK: Final = "num_dark"
+CONTENT: Final = "content"
+OTHER_VISIT_ID: Final = "other_visit_id"
+ACROSS: Final = "across"
+HASH_BITS: Final = "hash_bits"
+CORRELATION: Final = "correlation"
+MEASURE: Final = "measure"
+USUAL: Final = "usual"
+
 # runs
 STEP: Final = "step"
 EPOCH: Final = "epoch"
