@@ -1,4 +1,4 @@
-"""A study whose tables come from a German workbook, with decimal commas, dates and three readers: from check to report."""
+"""A study from a German clinic, its tables in a workbook, with decimal commas and three readers, and photos in HEIC."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import yaml
 
 from grasp_psonet.cli import _job, main
 from tests.cohort.made_tables import Rows, write_xlsx
+from tests.photos.scene import HEIC
 
 pytestmark = pytest.mark.long
 
@@ -63,8 +64,12 @@ def workbook(visits: pd.DataFrame) -> dict[str, Rows]:
 
 
 def as_photographed(study: Path, photos: pd.DataFrame) -> pd.DataFrame:
-    """Where the photos of a German clinic would be turned into the format of its phones."""
-    del study
+    """The photos of the first visit as a phone takes them: HEIC, one of them lying on its side."""
+    taken = photos.index[photos["visit_id"] == photos["visit_id"].iloc[0]]
+    for place, orientation in zip(taken, (1, 6), strict=True):
+        name = f"photos/IMG_{orientation}.HEIC"
+        shutil.copy(HEIC / f"orientation-{orientation}.heic", study / name)
+        photos.loc[place, "path"] = name
     return photos
 
 
@@ -106,7 +111,8 @@ def test_the_same_cohort_comes_out(drawn: Path, german: Path) -> None:
     wanted, found = _job(drawn, {}).cohort, _job(german, {}).cohort
     columns = ["visit_id", "patient_id", "pasi_reader1", "pasi_reader2", "fitzpatrick", "split", "severity_reader1"]
     pd.testing.assert_frame_equal(found.visits[columns], wanted.visits[columns])
-    pd.testing.assert_frame_equal(found.photos[["photo_id", "visit_id", "view", "path"]], wanted.photos.iloc[:, :4])
+    pd.testing.assert_frame_equal(found.photos[["photo_id", "visit_id", "view"]], wanted.photos.iloc[:, :3])
+    assert found.photos["path"].str.endswith(".HEIC").sum() == 2
     assert set(found.visits["reader1_id"]) == {"A. Müller"}
     assert found.readings is not None
     assert found.readings["reader_id"].nunique() == 3
