@@ -14,7 +14,7 @@ from grasp_psonet.features.extract import Extraction, write_features
 from grasp_psonet.features.store import CARD_FILE, VECTORS_FILE, open_features
 from grasp_psonet.features.store import INDEX_FILE as FEATURES_INDEX
 from grasp_psonet.photos.quality import Quality, near_duplicates
-from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE, open_store, write_store
+from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE, StoreForm, open_store, write_store
 from grasp_psonet.stages.job import Job
 from grasp_psonet.tables.columns import NEAR_DUPLICATE_OF, PHOTO_ID, ROW
 from grasp_psonet.tables.store import FEATURE_INDEX, STORE_INDEX
@@ -37,7 +37,7 @@ def store_with(plain: Path, faulty: frozenset[str], job: Job) -> Make:
         pixels = np.array(from_plain.pixels[rows])
         index = from_plain.index.iloc[rows].reset_index(drop=True)
         if len(anew):
-            write_store(anew, job.photo_root, job.settings.photos.edge_px, own)
+            write_store(anew, job.photo_files, StoreForm(job.settings.photos.edge_px), own)
             made = open_store(own)
             places = _rows_of(index, anew)
             pixels[places] = made.pixels

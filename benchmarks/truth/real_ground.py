@@ -64,7 +64,11 @@ class RealGround:
 
     def job(self, place: Path, settings: dict[str, Any]) -> Job:
         """A copy in ``place`` under these settings and the study's own scale."""
-        tree = merged({"severity": as_tree(self.source.settings.severity)}, settings)
+        as_the_study = {
+            "severity": as_tree(self.source.settings.severity),
+            "photos": {"links": "anywhere", "duplicates": "accept"},  # its photos are linked, and taken as they are
+        }
+        tree = merged(as_the_study, settings)
         return Job(Study(place), parse(tree, "the benchmark"))
 
     def plain(self, settings: dict[str, Any]) -> Job:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # the parts of the settings tree that a command which is no stage reads first
 _SHOWN = {
     "cohort": ("cohort", "cohort_seed", "severity"),
-    "check": ("seed", "severity", "split", "photos.root"),
+    "check": ("seed", "severity", "split", "photos"),
 }
 _OVERVIEW = """\
 start here:
@@ -105,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     cohort.add_argument("--preset", help="demo, tiny or paper, where the study has no study.yaml yet")
     check = command("check", "every fault of the tables and photos at once; exit code 1 if any", "grasp run STUDY")
     check.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    check.add_argument(
+        "--privacy",
+        action="store_true",
+        help="read every file that was made here, and say what of the originals is in it beside pixels",
+    )
     for step in STEPS:
         following = _following(step.name)
         stage = command(
@@ -209,6 +214,10 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
         case "init":
             _init(known, overrides)
         case "check":
+            if known.privacy:
+                from grasp_psonet.stages.privacy import check_privacy
+
+                return check_privacy(_job(known.study, overrides))
             from grasp_psonet.stages.check import check
 
             return check(_job(known.study, overrides))

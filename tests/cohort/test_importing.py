@@ -1,6 +1,7 @@
 """``grasp import``: every kind on a look-alike of the true layout, then `grasp check` on what was written."""
 
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ from PIL import Image
 
 from grasp_psonet.cli import main
 from grasp_psonet.cohort.importing.kinds import KINDS
-from grasp_psonet.cohort.importing.request import skin_type
+from grasp_psonet.cohort.importing.request import PHOTO_ENDINGS, skin_type
 from grasp_psonet.errors import TableError
+from grasp_psonet.photos.formats import ENDINGS
 from grasp_psonet.stages import commands
 
 
 def _photo(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    seed = sum(path.as_posix().encode())
+    seed = zlib.crc32(path.as_posix().encode())
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (24, 24, 3)).astype(np.uint8)).save(path)
 
 
@@ -51,6 +53,10 @@ def _files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_photos_are_those_that_are_read() -> None:
+    assert PHOTO_ENDINGS == ENDINGS
+
+
 def test_the_kinds_of_the_help_are_those_that_are_read() -> None:
     assert tuple(KINDS) == commands.KINDS
 
@@ -78,6 +84,9 @@ def test_one_folder_per_visit(folders: Path, tmp_path: Path, capsys: pytest.Capt
     visits, photos = _tables(study)
     assert visits.loc["v3", ["patient_id", "pasi_reader1"]].tolist() == ["p1", "7.5"]
     assert photos["path"].tolist()[:2] == ["v0/back.png", "v0/front.png"]
+    assert photos["photo_id"].tolist()[:3] == ["v0-01", "v0-02", "v1-01"], (
+        "ids stand in every output: no names of files"
+    )
     assert _files(folders) == before
     assert _files(study) == {"visits.csv", "photos.csv", "study.yaml"}
     assert "root: ../source" in (study / "study.yaml").read_text(encoding="utf-8")

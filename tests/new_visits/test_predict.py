@@ -85,7 +85,7 @@ def test_noise_is_far_and_of_unusual_quality(written: Path) -> None:
 
 
 def test_what_a_spreadsheet_would_run_is_disarmed(written: Path) -> None:
-    assert "\n'=1+1," in (written / "visits.csv").read_text(encoding="utf-8")
+    assert "\n'=1+1," in (written / "visits.csv").read_text(encoding="utf-8-sig")
     assert "=1+1" in set(NEW_VISITS.read(written / "visits.parquet")["visit_id"]), (
         "the parquet file holds the id as it is"
     )
@@ -134,7 +134,7 @@ def test_the_same_photos_have_the_stored_features(tiny_demo: Path) -> None:
     table = tiny_demo.parent / "head.csv"
     photos.to_csv(table, index=False)
     found, _ = photos_in(_moved(table, tiny_demo))
-    new = decoded(found, run.settings.edge_px)
+    new = decoded(found, run.settings.edge_px, run.settings.fit)
     stored = open_features(tiny_demo / "features").vectors[:40, 0]
     space = _Space(run)
     np.testing.assert_allclose(space.vectors_of(new), space.whiten(stored), atol=1e-3)
@@ -176,7 +176,7 @@ def test_every_unreadable_photo_is_named_and_a_pipe_is_not_opened(tiny_demo: Pat
     os.mkfifo(tmp_path / "v" / "pipe.png")
     with pytest.raises(GraspError, match=r"3 of 4 photos cannot be read") as error:
         predict_visits_in(tiny_demo / "runs/baseline", tmp_path)
-    assert all(name in str(error.value) for name in ("torn.jpg", "empty.png", "pipe.png is no regular file"))
+    assert all(name in str(error.value) for name in ("torn.jpg", "empty.png", "it is a pipe, not a regular file"))
 
 
 def test_places_that_are_refused(

@@ -133,7 +133,8 @@ def test_without_a_store_the_shown_photos_are_read_and_damage_is_named(own_copy:
     text = (own_copy / "look/look.html").read_text(encoding="utf-8")
     first = photos["photo_id"][0]
     assert dict(stored.pictures).keys() - dict(page.pictures).keys() == {f"Photo {first}"}
-    assert re.search(rf"<figcaption>{first}<br>{re.escape(photos['path'][0])} is ", text)
+    assert f"<figcaption>{first}<br>cannot be read: it is" in text
+    assert photos["path"][0] not in text, "the page names a file of the originals"
     assert "1 photos cannot be read" in text
     assert str(own_copy) not in text
     assert (
@@ -160,6 +161,23 @@ def test_the_page_is_offline_and_everything_is_escaped(own_copy: Path) -> None:
     assert "default-src 'none'" in text
     assert "&lt;script&gt;alert(1)" in text
     assert not re.search(r"<script|src=\"(?!data:)|url\(", text)
+
+
+def test_faces_are_blurred_or_left_out_as_the_report_leaves_them_out(own_copy: Path) -> None:
+    faces = {f"Photo {name}" for name in pd.read_csv(own_copy / "photos.csv").query("view == 'face'")["photo_id"]}
+    everything = dict(_look(own_copy).pictures)
+    settings = own_copy / "study.yaml"
+    as_it_was = settings.read_text()
+    shown: dict[str, dict[str, bytes]] = {}
+    for mode in ("faces_blurred", "faces_off", "none"):
+        settings.write_text(re.sub(r"(?m)^report:.*\n  photos: all", f"report:\n  photos: {mode}", as_it_was))
+        shown[mode] = dict(_look(own_copy).pictures)
+        assert "(report.photos)" in (own_copy / "look/look.html").read_text(encoding="utf-8")
+    assert shown["none"] == {}
+    assert everything.keys() - shown["faces_off"].keys() == faces
+    changed = {name for name, picture in shown["faces_blurred"].items() if picture != everything[name]}
+    assert changed == faces
+    assert faces
 
 
 def test_what_is_refused(tmp_path: Path, own_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from grasp_psonet.cohort.cells import SPLITS
+from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.tables import Cohort, TableFiles, examine
@@ -17,8 +18,8 @@ class CheckResult:
     """``faults`` stop every other command, ``notes`` do not; ``summary`` is empty where there are faults. ``photos`` is
     photos.csv as far as it could be read, indexed by row number of the file, for looking at the files themselves."""
 
-    faults: list[str]
-    notes: list[str]
+    faults: list[Fault]
+    notes: list[Fault]
     photos: pd.DataFrame
     summary: dict[str, Any] = field(default_factory=dict)
 

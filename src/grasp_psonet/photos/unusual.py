@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from grasp_psonet.photos.quality import Quality
+from grasp_psonet.photos.measures import Quality
 
 _LOW, _HIGH = 0.005, 0.995  # shares of the study's photos beyond which a photo is called unusual, per side
 

@@ -16,12 +16,15 @@ from grasp_psonet.chance import seed_of
 from grasp_psonet.errors import FileError, PhotoError, StageError, StudyError
 from grasp_psonet.files import write_whole
 from grasp_psonet.photos.decode import decode_photo
-from grasp_psonet.photos.quality import measure_quality, near_duplicates
+from grasp_psonet.photos.measures import measure_quality
+from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.quality import near_duplicates
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.progress import track
 from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.report.look import Distribution, LookPage, Measured, Sheet, Thumbnail, render
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers.report.faces import Shown, blurred, hidden_note, ways_to_show
 from grasp_psonet.tables.columns import (
     FITZPATRICK,
     HASH,
@@ -76,12 +79,15 @@ class _Album:
     measures: pd.DataFrame
     unreadable: dict[str, str]
     is_whole: bool
+    ways: dict[str, Shown]
 
     def thumbnail(self, photo_id: str, words: str) -> Thumbnail:
         """A photo small, or why it cannot be shown."""
         if photo_id not in self.pixels:
             return Thumbnail(photo_id, None, self.unreadable.get(photo_id, "not read"))
-        return Thumbnail(photo_id, _small(self.pixels[photo_id]), words)
+        if self.ways[photo_id] == "not":
+            return Thumbnail(photo_id, None, words)
+        return Thumbnail(photo_id, _small(self.pixels[photo_id], self.ways[photo_id] == "blurred"), words)
 
     @cached_property
     def alike(self) -> pd.DataFrame:
@@ -110,7 +116,7 @@ def _page(job: Job, num_visits: int) -> LookPage:
     visits, photos = job.cohort.visits, job.cohort.photos
     shown = _drawn(job, visits, num_visits)
     album = _album(job, photos, photos[photos[VISIT_ID].isin(shown[VISIT_ID])])
-    notes = []
+    notes = [words] if (words := hidden_note(job)) else []
     if not album.is_whole:
         notes.append(
             f"Quality is that of the {len(album.measures)} photos shown; after `grasp prepare` it is that of all {len(photos)}."
@@ -142,23 +148,25 @@ def _drawn(job: Job, visits: pd.DataFrame, num_visits: int) -> pd.DataFrame:
 
 
 def _album(job: Job, photos: pd.DataFrame, shown: pd.DataFrame) -> _Album:
+    ways = ways_to_show(job, photos[PHOTO_ID])
     if is_complete(job.study.store):
         try:
             store = open_store(proven(job.study.store))
         except StageError:  # damaged: the photos themselves are looked at
             store = None
         if store is not None and list(store.index[PHOTO_ID]) == list(photos[PHOTO_ID]):
-            return _Album(_Stored(store), store.index, {}, is_whole=True)
+            return _Album(_Stored(store), store.index, {}, is_whole=True, ways=ways)
     pixels, rows, unreadable = {}, [], {}
+    settings = job.settings.photos
+    root = PhotoRoot(job.photo_root, settings.links == "anywhere")
     pairs = list(zip(shown[PHOTO_ID], shown[VISIT_ID], shown[PATH], strict=True))
     for photo_id, visit_id, path in track(pairs, "look", len(pairs)):
         place = job.photo_root / path
         try:
-            if place.exists() and not place.is_file():
-                raise PhotoError(f"{place} is no regular file")
-            pixels[photo_id] = decode_photo(place, job.settings.photos.edge_px).pixels
+            pixels[photo_id] = decode_photo(root.file(path), settings.edge_px, settings.fit).pixels
         except PhotoError as error:
-            unreadable[photo_id] = str(error).replace(str(place), str(path)).partition("\n")[0]
+            reason = str(error).replace(str(place), "").replace(str(path), "").partition("\n")[0].strip()
+            unreadable[photo_id] = f"cannot be read: it {reason}"
             continue
         rows.append({PHOTO_ID: photo_id, VISIT_ID: visit_id} | vars(measure_quality(pixels[photo_id])))
     return _Album(
@@ -166,6 +174,7 @@ def _album(job: Job, photos: pd.DataFrame, shown: pd.DataFrame) -> _Album:
         pd.DataFrame(rows, columns=[PHOTO_ID, VISIT_ID, *_MEASURES, HASH]),
         unreadable,
         len(shown) == len(photos),
+        ways,
     )
 
 
@@ -258,8 +267,9 @@ def _sheets(job: Job, shown: pd.DataFrame, photos: pd.DataFrame, album: _Album) 
         )
 
 
-def _small(pixels: NDArray[np.uint8]) -> bytes:
+def _small(pixels: NDArray[np.uint8], is_blurred: bool) -> bytes:
     image = Image.fromarray(pixels)
+    image = blurred(image) if is_blurred else image
     image.thumbnail((_PICTURE_PX, _PICTURE_PX))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=75)

@@ -36,6 +36,7 @@ log = logging.getLogger("grasp_psonet")
 # which step makes the folders that begin so; runs other than the baseline are made by retrain
 STEP_OF = {
     "store": "prepare",
+    "quality": "prepare",
     "features": "features",
     "out_of_fold": "folds",
     "runs": "train",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.cohort.importing.request import Imported, Request, photo_files, read_text_table, refuse_faults
+from grasp_psonet.cohort.importing.request import Imported, Request, photo_files, read_source, refuse_faults
 from grasp_psonet.errors import PhotoError, SettingsError
 from grasp_psonet.tables.columns import PATH, PATIENT_ID, PHOTO_ID, STUDY_DAY, VIEW, VISIT_ID
 
@@ -34,7 +34,11 @@ def read_folder(request: Request) -> Imported:
         notes.append(
             "no patient is told: every visit counts as a patient of its own; correct patient_id where that is wrong"
         )
-    photos = pd.DataFrame({PHOTO_ID: table[PATH], VISIT_ID: table[VISIT_ID]})
+    numbers = table.groupby(VISIT_ID).cumcount() + 1
+    names = (
+        table[VISIT_ID] + "-" + numbers.map("{:02d}".format)
+    )  # no name of a file in ids, which stand in every output
+    photos = pd.DataFrame({PHOTO_ID: names, VISIT_ID: table[VISIT_ID]})
     for name in _OF_PHOTOS:
         if name in table:
             photos[name] = table[name]
@@ -89,7 +93,7 @@ def _visits(table: pd.DataFrame) -> pd.DataFrame:
 
 def _labelled(visits: pd.DataFrame, labels: Path) -> tuple[pd.DataFrame, list[str]]:
     """The visits with the columns of a table of labels, which names them by visit_id."""
-    told = read_text_table(labels, (VISIT_ID,))
+    told = read_source(labels, (VISIT_ID,))
     faults = [f"{labels.name} row {row}, visit_id {name!r} stands twice" for row, name in _doubled(told)]
     absent = visits.loc[~visits[VISIT_ID].isin(told[VISIT_ID]), VISIT_ID]
     faults += [f"visit {name} has photos and no row in {labels.name}" for name in absent]

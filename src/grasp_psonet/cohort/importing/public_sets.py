@@ -10,7 +10,7 @@ from grasp_psonet.cohort.importing.request import (
     Request,
     by_stem,
     classes_settings,
-    read_text_table,
+    read_source,
     refuse_faults,
     skin_type,
     the_file,
@@ -39,7 +39,7 @@ def read_isic_traps(request: Request) -> Imported:
         if request.source.is_file():
             raise TableError(f"{request.source} is a file\n  next: name the folder that holds {name}")
         path = the_file(request.source, (f"trap-sets/{name}", f"isic-trap-csv/{name}", name))
-        tables.append(read_text_table(path, ("image", *_ARTEFACTS, "label_string")).assign(split=split))
+        tables.append(read_source(path, ("image", *_ARTEFACTS, "label_string")).assign(split=split))
     table = pd.concat(tables, ignore_index=True)
     table[VISIT_ID] = table["image"].map(lambda name: name.rpartition(".")[0] or name)
     twice = table.loc[table[VISIT_ID].duplicated(), VISIT_ID]
@@ -73,7 +73,7 @@ def read_pad_ufes(request: Request) -> Imported:
     """
     label = _label_of(request, ("cancer", "diagnostic"))
     wanted = ("patient_id", "lesion_id", "img_id", "diagnostic", "fitspatrick", "age", "gender", "region")
-    table = read_text_table(the_file(request.source, ("metadata.csv",)), wanted)
+    table = read_source(the_file(request.source, ("metadata.csv",)), wanted)
     cancer = {"NEV": "benign", "SEK": "benign", "ACK": "benign", "BCC": "cancer", "SCC": "cancer", "MEL": "cancer"}
     unknown = table[~table["diagnostic"].isin(cancer)]
     refuse_faults(
@@ -120,10 +120,10 @@ def read_scin(request: Request) -> Imported:
     cases_file = the_file(request.source, names)
     numbers = (1, 2, 3)
     images = [f"image_{n}_{kind}" for n in numbers for kind in ("path", "shot_type")]
-    cases = read_text_table(cases_file, ("case_id", *images, "age_group", "sex_at_birth", "fitzpatrick_skin_type"))
+    cases = read_source(cases_file, ("case_id", *images, "age_group", "sex_at_birth", "fitzpatrick_skin_type"))
     type_column = "dermatologist_fitzpatrick_skin_type_label_1"
     labels_file = cases_file.with_name(cases_file.name.replace("cases", "labels"))
-    labels = read_text_table(labels_file, ("case_id", "weighted_skin_condition_label", type_column))
+    labels = read_source(labels_file, ("case_id", "weighted_skin_condition_label", type_column))
     for name, one in ((cases_file.name, cases), (labels_file.name, labels)):
         twice = one.loc[one["case_id"].duplicated(), "case_id"]
         refuse_faults([f"{name} row {row}: case_id {case} stands twice" for row, case in twice.items()], name)
@@ -179,7 +179,7 @@ def read_fitzpatrick17k(request: Request) -> Imported:
     label = _label_of(request, ("three_partition_label", "nine_partition_label", "label"))
     wanted = ("md5hash", "fitzpatrick_scale", "label", "nine_partition_label", "three_partition_label")
     path = the_file(request.source, ("fitzpatrick17k.csv",))
-    table = read_text_table(path, wanted)
+    table = read_source(path, wanted)
     twice = table.loc[table["md5hash"].duplicated(), "md5hash"]
     refuse_faults([f"{path.name} row {row}: md5hash {name} stands twice" for row, name in twice.items()], path.name)
     three = ("non-neoplastic", "benign", "malignant")

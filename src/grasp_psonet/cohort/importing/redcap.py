@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.cohort.importing.request import Imported, Request, photo_files, read_text_table, refuse_faults
+from grasp_psonet.cohort.importing.request import Imported, Request, photo_files, read_source, refuse_faults
 from grasp_psonet.errors import SettingsError, TableError
 from grasp_psonet.tables.columns import PATH, PATIENT_ID, PHOTO_ID, VIEW, VISIT_ID
 
@@ -46,7 +46,7 @@ def read_redcap(request: Request) -> Imported:
         raise TableError(f"{request.source} is no file\n  next: name the CSV of the export")
     record = request.columns.get(PATIENT_ID, "record_id")
     theirs = [name for ours, name in request.columns.items() if ours != _PHOTOS]
-    table = read_text_table(request.source, list(dict.fromkeys([record, *theirs])))
+    table = read_source(request.source, list(dict.fromkeys([record, *theirs])))
     plan = _plan(table, request, record)
     folder = request.photos or request.source.parent
     files = {path.relative_to(folder).as_posix() for path in photo_files(folder)}
@@ -65,7 +65,7 @@ def read_redcap(request: Request) -> Imported:
             if cell := one.cells[field]:
                 found = _file_of(cell, field, one, files)
                 faults += [f"{where}, {field} {cell!r}: {found.why}"] if found.why else []
-                photos.append({PHOTO_ID: found.path, VISIT_ID: one.visit_id, VIEW: field, PATH: found.path})
+                photos.append({PHOTO_ID: "", VISIT_ID: one.visit_id, VIEW: field, PATH: found.path})
     refuse_faults(faults, request.source.name)
     return _imported(visits, photos, folder, plan)
 
@@ -144,6 +144,7 @@ def _imported(visits: dict[str, dict[str, str]], photos: list[dict[str, str]], f
     """The tables, less visits without a photo; a visit without a reading by Reader 1 stays for `grasp check` to name."""
     table = pd.DataFrame(list(visits.values())).fillna("")
     frame = pd.DataFrame(photos, columns=[PHOTO_ID, VISIT_ID, VIEW, PATH])
+    frame[PHOTO_ID] = frame[VISIT_ID] + "-" + (frame.groupby(VISIT_ID).cumcount() + 1).map("{:02d}".format)
     bare = table.loc[~table[VISIT_ID].isin(frame[VISIT_ID]), VISIT_ID]
     notes = []
     if len(bare):

@@ -1,7 +1,5 @@
 """What is imported, and what comes of it; and the reading that every kind of source shares."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.faults import told
+from grasp_psonet.cohort.sources.mapping import Wanted
+from grasp_psonet.cohort.sources.read import read_text_table
+from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.errors import PhotoError, TableError
 from grasp_psonet.tables.columns import VISIT_ID
 
-PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".dcm")
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".dcm")
 FITZPATRICK_TYPES = ("I", "II", "III", "IV", "V", "VI")
 NOT_TOLD = ("", "none", "nan", "na", "unk", "unknown", "none_selected", "none_identified")
-_DELIMITERS = (",", ";", "\t")
 _MOST_TOLD = 20
 
 
@@ -50,44 +51,22 @@ class Imported:
     citation: str = ""
 
 
-def read_text_table(path: Path, wanted: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as stripped text (an empty cell is ""); its delimiter (comma, semicolon, tab)
-    is the one that gives these columns.
+def read_source(path: Path, wanted: Sequence[str]) -> pd.DataFrame:
+    """A table of any form (CSV of any delimiter and encoding, Excel, ODS, Parquet) as stripped text (an empty cell is "").
 
-    The index is the row of the file, the header being row 1. Raises TableError naming the columns wanted and those seen, or the
-    rows of another length.
+    The index is the row of the file, the header being row 1. Raises TableError with its faults, or naming
+    the columns wanted and those seen.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror}\n  next: check the path") from None
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise TableError(f"{path.name} line {line} is not UTF-8\n  next: save the table as CSV UTF-8") from None
-    header = text.partition("\n")[0]
-    seen = {mark: [cell.strip().strip('"') for cell in header.split(mark)] for mark in _DELIMITERS}
-    mark = max(_DELIMITERS, key=lambda one: (sum(name in seen[one] for name in wanted), len(seen[one])))
-    missing = [name for name in wanted if name not in seen[mark]]
-    if missing:
+    table = read_text_table(path, Wanted("visits", tuple((name,) for name in wanted)), TablesSettings())
+    missing = [name for name in wanted if name not in table.text]
+    if missing and len(table.text.columns):
         raise TableError(
             f"{path.name} has no column {', '.join(missing)}\n  wanted: {', '.join(wanted)}\n"
-            f"  seen: {', '.join(seen[mark][:60])}\n"
-            "  next: name the file of the layout that `grasp import --help` tells, or map its columns"
+            f"  seen: {', '.join(map(str, table.text.columns[:60]))}\n"
+            "  next: name the file of the layout that docs/your-study.md tells, or map its columns"
         )
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True))
-    except csv.Error as error:
-        raise TableError(f"{path.name} is not CSV: {error}\n  next: save it anew as CSV UTF-8") from None
-    names = [cell.strip() or f"column {number}" for number, cell in enumerate(rows[0], start=1)]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise TableError(f"{path.name}: column {doubled[0]!r} stands twice\n  next: rename one of the two")
-    body = {number: row for number, row in enumerate(rows[1:], start=2) if any(cell.strip() for cell in row)}
-    if ragged := [number for number, row in body.items() if len(row) != len(names)]:
-        raise TableError(f"{path.name} row {ragged[0]} has {len(body[ragged[0]])} cells, the header {len(names)}")
-    if not body:
-        raise TableError(f"{path.name} has no rows below the header")
-    cells = [[cell.strip() for cell in row] for row in body.values()]
-    return pd.DataFrame(cells, index=list(body), columns=names, dtype=object)
+    refuse_faults(told(table.faults), path.name)
+    return pd.DataFrame({name: cells.str.strip() for name, cells in table.text.items()})
 
 
 def the_file(source: Path, names: Sequence[str]) -> Path:

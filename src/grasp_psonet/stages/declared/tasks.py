@@ -19,7 +19,8 @@ from grasp_psonet.stages.drawn import drawn_identity, is_synthetic, refuse_damag
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.kind import refuse_maps_of_photos, refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, FIRST, KeepList, Training
-from grasp_psonet.stages.photo_digests import photo_files_digest
+from grasp_psonet.stages.photo_digests import digests_of_photos, photo_files_digest
+from grasp_psonet.stages.skipped import skipped_photos
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -34,6 +35,7 @@ from grasp_psonet.stages.declared.needs import (
     PaperAuditNeeds,
     PrepareNeeds,
     PruneNeeds,
+    QualityNeeds,
     RetrainNeeds,
     TraceNeeds,
     TrainedFoldNeeds,
@@ -50,13 +52,32 @@ def _prepare_task(job: "Job") -> Task:
     """The store of every photo in photos.csv; made anew when a photo's bytes or the edge change."""
 
     def make(folder: Path, own: PrepareNeeds) -> None:
-        from grasp_psonet.photos.store import write_store
+        from grasp_psonet.photos.store import StoreForm, write_store
 
-        write_store(job.cohort.photos, job.photo_root, own.edge_px, folder, job.settings.machine.processes)
+        form = StoreForm(own.edge_px, own.fit, own.damaged)
+        write_store(job.tables.photos, job.photo_files, form, folder, job.settings.machine.processes)
 
     job.refuse_without_tables()
-    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.bags_file)}
-    return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make)
+    inputs = {"photo files": photo_files_digest(job), "photos.csv": job.bags_digest}
+    return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make, resumable=True)
+
+
+def quality_tasks(job: "Job") -> list[Task]:
+    """What is told of the photos once they are prepared; nothing in a study of precomputed features."""
+    return [_quality_task(job)] if job.kind == "photos" else []
+
+
+def _quality_task(job: "Job") -> Task:
+    """Quality of the photos, those to take again, and those that look almost the same."""
+
+    def make(folder: Path, own: QualityNeeds) -> None:
+        from grasp_psonet.stages.makers.quality import make_quality
+
+        content_of = digests_of_photos(job)
+        make_quality(folder, own, job.study.store, job.cohort_for(own), content_of, skipped_photos(job))
+
+    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest}
+    return declared("quality", job.study.quality, needs_of(QualityNeeds, job.settings), inputs, make)
 
 
 def features_task(job: "Job") -> Task:
@@ -75,7 +96,7 @@ def _read_task(job: "Job") -> Task:
     job.refuse_without_tables()
     refuse_settings_of_photos(job.settings.network, job.settings.train.augmentation)
     refuse_maps_of_photos(job.settings.explain)
-    inputs = {"feature files": photo_files_digest(job), "features.csv": digest(job.bags_file)}
+    inputs = {"feature files": photo_files_digest(job), "features.csv": job.bags_digest}
     return declared("features", job.study.features, NoNeeds(), inputs, make)
 
 

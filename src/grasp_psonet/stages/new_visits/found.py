@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grasp_psonet.bags.bag import Bag
-from grasp_psonet.cohort.csv_table import CsvTable, duplicate_faults, read_csv_table, value_faults
+from grasp_psonet.cohort.faults import Fault, told
+from grasp_psonet.cohort.sources.mapping import Wanted
+from grasp_psonet.cohort.sources.read import read_text_table
+from grasp_psonet.cohort.sources.settings import TablesSettings
+from grasp_psonet.cohort.text_table import TextTable, duplicate_faults, value_faults
 from grasp_psonet.errors import FeatureError, PhotoError, TableError
 from grasp_psonet.features.files import FILE_ENDINGS, read_vectors
 from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.formats import ENDINGS, READ
+from grasp_psonet.photos.settings import Fit
 from grasp_psonet.tables.columns import PATH, PHOTO_ID, VIEW, VISIT_ID
 
-PHOTO_ENDINGS = (".jpg", ".jpeg", ".png")
 _MOST_TOLD = 50
 
 
@@ -48,18 +53,20 @@ def photos_in(place: Path) -> tuple[list[NewPhoto], list[str]]:
     if place.is_dir():
         return _in_folders(place)
     if not place.is_file():
-        raise PhotoError(f"{place} is neither a folder nor a table\n  next: name a folder of photos, or a CSV of them")
-    if place.suffix.lower() in PHOTO_ENDINGS:
+        raise PhotoError(
+            f"{place} is neither a folder nor a table\n  next: name a folder of photos, or a table of them"
+        )
+    if place.suffix.lower() in ENDINGS:
         raise PhotoError(f"{place} is a photo\n  next: name the folder that it lies in, or a table of photos")
     return _in_table(place), []
 
 
-def decoded(photos: Sequence[NewPhoto], edge_px: int, notes: Sequence[str] = ()) -> NewBags:
+def decoded(photos: Sequence[NewPhoto], edge_px: int, fit: Fit, notes: Sequence[str] = ()) -> NewBags:
     """The photos as bags of pixels. Raises PhotoError listing every one that cannot be read."""
     pixels, faults = np.zeros((len(photos), edge_px, edge_px, 3), np.uint8), []
     for row, photo in enumerate(photos):
         try:
-            pixels[row] = _decoded(photo.path, edge_px)
+            pixels[row] = decode_photo(photo.path, edge_px, fit).pixels
         except PhotoError as error:
             faults.append(str(error))
     if faults:
@@ -97,12 +104,6 @@ def vectors_in(folder: Path, length: int) -> NewBags:
     return NewBags(bags, np.concatenate(found))
 
 
-def _decoded(path: Path, edge_px: int) -> NDArray[np.uint8]:
-    if path.exists() and not path.is_file():  # opening a pipe or a device would wait for ever
-        raise PhotoError(f"{path} is no regular file")
-    return decode_photo(path, edge_px).pixels
-
-
 def _in_folders(place: Path) -> tuple[list[NewPhoto], list[str]]:
     folders = sorted(path for path in place.iterdir() if path.is_dir()) or [place]
     if odd := [folder.name for folder in folders if not folder.name.isprintable()]:
@@ -123,12 +124,12 @@ def _in_folders(place: Path) -> tuple[list[NewPhoto], list[str]]:
             empty.append(visit_id)
         photos += [NewPhoto(visit_id, path.name, path) for path in found]
     if empty:
-        raise PhotoError(f"no JPEG or PNG photo in {', '.join(empty[:5])} under {place}\n  next: put photos there")
+        raise PhotoError(f"no photo ({READ}) in {', '.join(empty[:5])} under {place}\n  next: put photos there")
     return photos, notes
 
 
 def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in PHOTO_ENDINGS and not path.name.startswith(".") and not path.is_dir()
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and not path.is_dir()
 
 
 def _few(paths: list[Path]) -> str:
@@ -137,14 +138,15 @@ def _few(paths: list[Path]) -> str:
 
 
 def _in_table(place: Path) -> list[NewPhoto]:
-    table = read_csv_table(place, ((VISIT_ID,), (PATH,)), (PHOTO_ID, VIEW))
+    table = read_text_table(place, Wanted("photos", ((VISIT_ID,), (PATH,)), (PHOTO_ID, VIEW)), TablesSettings())
     faults = list(table.faults)
     if VISIT_ID in table.text and PATH in table.text:
         faults += _faults_of_rows(table)
     if faults:
+        lines = told(faults)
         raise TableError(
-            f"{len(faults)} fault(s) in the table of photos (the header is row 1):\n  "
-            + "\n  ".join(faults[:_MOST_TOLD])
+            f"{len(lines)} fault(s) in the table of photos (the header is row 1):\n  "
+            + "\n  ".join(lines[:_MOST_TOLD])
             + "\n  next: correct it; it is read as photos.csv is, without a photo_id where there is none"
         )
     text = table.text
@@ -155,16 +157,14 @@ def _in_table(place: Path) -> list[NewPhoto]:
     ]
 
 
-def _faults_of_rows(table: CsvTable) -> list[str]:
-    faults: list[str] = []
+def _faults_of_rows(table: TextTable) -> list[Fault]:
+    faults: list[Fault] = []
     for column in (VISIT_ID, PATH):
         cells = table.text[column]
-        faults += value_faults(table, column, cells.index[cells == ""], "wanted a value")
-        odd = cells.index[~cells.map(str.isprintable)]
-        faults += value_faults(table, column, odd, "holds letters that cannot be shown")
-    paths = table.text[PATH]
-    leaves = paths.map(lambda path: Path(path).is_absolute() or ".." in Path(path).parts)
-    faults += value_faults(table, PATH, paths.index[leaves], "leaves the folder of the table; wanted a path below it")
+        faults += value_faults(table, column, cells == "", "wanted a value")
+        faults += value_faults(table, column, ~cells.map(str.isprintable), "holds letters that cannot be shown")
+    leaves = table.text[PATH].map(lambda path: Path(path).is_absolute() or ".." in Path(path).parts)
+    faults += value_faults(table, PATH, leaves, "leaves the folder of the table; wanted a path below it")
     faults += duplicate_faults(table, PATH, "each file once")
     if PHOTO_ID in table.text:
         faults += duplicate_faults(table, PHOTO_ID, "must be unique")

@@ -85,7 +85,7 @@ def predict_visits_in(place: Path, photos: Path) -> NewVisits:
         new = vectors_in(photos, run.inputs.features.feature_length)
     else:
         found, notes = photos_in(photos)
-        new = decoded(found, run.settings.edge_px, notes)
+        new = decoded(found, run.settings.edge_px, run.settings.fit, notes)
     network = run.photo_network(use_machine("auto", run.settings.threads))
     pixels: Pixels = new.instances if new.instances.ndim == 4 else FeatureStore(new.instances[:, None], pd.DataFrame())
     told, attention = predict_bags(network, new.bags, pixels)

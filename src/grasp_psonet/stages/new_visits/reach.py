@@ -13,7 +13,7 @@ from grasp_psonet.errors import GraspError
 from grasp_psonet.features.distance import FAR, TrainingCloud, Whitening, share_nearer, whitening
 from grasp_psonet.features.extract import BATCH, Extraction, Extractor
 from grasp_psonet.features.store import FeatureStore, open_features
-from grasp_psonet.photos.quality import measure_quality
+from grasp_psonet.photos.measures import measure_quality
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.photos.unusual import UsualQuality, usual_quality
 from grasp_psonet.proof import is_complete, proven, read_note

@@ -29,7 +29,7 @@ from grasp_psonet.tables.columns import (
     probability_columns,
 )
 from grasp_psonet.tables.runs import NEW_PHOTOS, NEW_VISITS
-from grasp_psonet.tables.spreadsheet import harmless, write_csv
+from grasp_psonet.tables.safe_csv import safe_frame, write_safe_csv
 
 _JSON = "predictions.json"
 _PICTURE_PX = 112
@@ -47,7 +47,7 @@ def refuse_taken(folder: Path) -> None:
 
 def write_answers(new: NewVisits, file: Path | None) -> None:
     """The visits with their answer alone as CSV, to a file or to standard output."""
-    frame = harmless(new.answers)
+    frame = safe_frame(new.answers)
     if file is None:
         frame.to_csv(sys.stdout, index=False, float_format="%.4f")
     else:
@@ -60,7 +60,7 @@ def write_new_visits(new: NewVisits, folder: Path) -> None:
     visits = new.visits.astype({PREDICTED: str})  # of an outcome that is no scale of classes it is a number
     for name, table, frame in (("visits", NEW_VISITS, visits), ("photos", NEW_PHOTOS, new.photos)):
         table.write(frame, folder / f"{name}.parquet")
-        write_csv(frame, folder / f"{name}.csv")
+        write_safe_csv(frame, folder / f"{name}.csv")
     page = render(_page(new))
     write_whole(folder / "predictions.html", lambda beside: beside.write_text(page, encoding="utf-8"))
     photos_of = dict(list(new.photos.groupby(VISIT_ID, sort=False)))
