@@ -93,6 +93,21 @@ def test_one_folder_per_visit(folders: Path, tmp_path: Path, capsys: pytest.Capt
     _checks(study, capsys)
 
 
+def test_labels_of_a_workbook_and_decimal_commas(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(f"v{n}", f"p{n}", f"{n},5") for n in range(9)]
+    labels = pd.DataFrame(rows, columns=["visit_id", "patient_id", "pasi_reader1"])
+    labels.to_excel(tmp_path / "labels.xlsx", index=False)
+    _import(capsys, "folder", tmp_path / "study", folders, "--labels", tmp_path / "labels.xlsx")
+    assert _tables(tmp_path / "study")[0].loc["v3", "pasi_reader1"] == "3,5"
+    _checks(tmp_path / "study", capsys)
+    labels.assign(pasi_reader1=[n + 0.5 for n in range(9)]).to_excel(tmp_path / "numbers.xlsx", index=False)
+    _import(capsys, "folder", tmp_path / "other", folders, "--labels", tmp_path / "numbers.xlsx")
+    assert _tables(tmp_path / "other")[0].loc["v3", "pasi_reader1"] == "3.5"
+    _checks(tmp_path / "other", capsys)
+
+
 def test_photos_inside_the_study_need_no_root_and_copies_stand_in_it(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -150,6 +150,20 @@ def test_faults_of_the_tables_are_all_told(tmp_path: Path) -> None:
         _ = grasp_psonet.open_study(tmp_path).visits
 
 
+def test_the_check_is_a_table(tiny_demo: Path, tmp_path: Path) -> None:
+    assert "fault" not in set(grasp_psonet.open_study(tiny_demo).check()["kind"])
+    main(["init", str(tmp_path)])
+    (tmp_path / "visits.csv").write_text("visit_id,patient_id,pasi_reader1\nv1,p1,99\nv2,p1,3\n")
+    (tmp_path / "photos.csv").write_text("photo_id,visit_id,path\na,v1,a.jpg\nb,v2,b.jpg\n")
+    found = grasp_psonet.open_study(tmp_path).check()
+    faults = found[found["kind"] == "fault"]
+    assert faults.loc[faults["value"] == "99", ["file", "row", "column"]].to_numpy().tolist() == [
+        ["visits.csv", 2, "pasi_reader1"]
+    ]
+    assert set(faults.loc[faults["file"] == "photos.csv", "row"]) == {2, 3}
+    assert not (tmp_path / "check.csv").exists()
+
+
 def test_the_notebook_runs(
     tiny_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

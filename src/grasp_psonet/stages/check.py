@@ -20,6 +20,16 @@ _MOST_SHOWN = 50
 
 def check(job: Job) -> int:
     """Prints faults, notes and a summary, and writes all faults and notes to check.csv; 1 if there is any fault, else 0."""
+    result = examined(job)
+    lines = _shown("fault", result.faults) + _shown("note", result.notes)
+    lines += [f"{name}: {value}" for name, value in result.summary.items()]
+    lines += _ending(job, result.faults, result.notes)
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 1 if result.faults else 0
+
+
+def examined(job: Job) -> CheckResult:
+    """Every fault and note of tables, photos and, where those have no fault, of the settings beside them."""
     job.refuse_without_tables()
     settings, of_features = job.settings, job.kind == "features"
     result = check_tables(job.table_files, job.outcome, settings.split, settings.seed)
@@ -31,11 +41,7 @@ def check(job: Job) -> int:
     if not faults:
         outlook = preflight(job, job.cohort)
         faults, notes = [*faults, *map(plain, outlook.faults)], [*notes, *map(plain, outlook.notes)]
-    lines = _shown("fault", faults) + _shown("note", notes)
-    lines += [f"{name}: {value}" for name, value in result.summary.items()]
-    lines += _ending(job, faults, notes)
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 1 if faults else 0
+    return replace(result, faults=faults, notes=notes)
 
 
 def _shown(kind: str, found: list[Fault]) -> list[str]:

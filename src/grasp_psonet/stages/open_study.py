@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from grasp_psonet.cohort.faults import as_table
 from grasp_psonet.errors import GraspError, StageError, StudyError
 from grasp_psonet.files import read_json
 from grasp_psonet.photos.store import PhotoStore, open_store
@@ -19,6 +20,7 @@ from grasp_psonet.progress import OnProgress
 from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.settings import StudySettings
 from grasp_psonet.stage import Task, judge
+from grasp_psonet.stages.check import examined
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.names import BASELINE
@@ -106,6 +108,13 @@ class OpenStudy:
         """views.csv, the protocol of views; None where there is none."""
         views = self.job.cohort.views
         return None if views is None else views.copy()
+
+    def check(self) -> pd.DataFrame:
+        """Every fault and note of tables and photos, one row per cell: kind (fault, note), file, row, column, value, problem,
+        remedy; as ``grasp check`` writes them to check.csv. Photos are read by their headers.
+        """
+        result = examined(self.job)
+        return as_table(result.faults, result.notes)
 
     @property
     def runs(self) -> list[str]:
