@@ -107,6 +107,7 @@ def _add_grid_words(parser: argparse.ArgumentParser) -> None:
     told = "ways of pruning and rivals of them; rivals: default, counts and every rival; all: whatever there is"
     grid.add_argument("--arms", nargs="*", choices=arms, default=["default"], help=told)
     grid.add_argument("--processes", type=int, default=1, help="cells at the same time")
+    grid.add_argument("--make-nothing", action="store_true", help="figures of the cells that stand in the folder")
     grid.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where networks run")
     grid.add_argument("--keep-studies", action="store_true", help="leave the studies of finished cells (100 MB each)")
 
@@ -131,7 +132,7 @@ def _grid(scale: Scale) -> dict[str, Any]:
         cells = [cell for cell in cells if cell.ground == "drawn"]
     tuned_on = read_patients(words.tuned_on)
     grid = Grid(scale.folder / "grid", words.study, tuned_on, arms_of(words.arms), words.keep_studies, words.device)
-    failed = make_grid(grid, cells, words.processes)
+    failed = [] if words.make_nothing else make_grid(grid, cells, words.processes)
     table = grid_table(grid, cells)
     _write(table, scale, f"grid-{words.cells}")
     return {"grid": grid_figures(table) | {"failed": failed}} | evidence_figures(table)
