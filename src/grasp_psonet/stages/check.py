@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 
-from grasp_psonet.cohort.check import CheckResult, check_tables, summary_of
+from grasp_psonet.cohort.check import CheckResult, result_of, summary_of
 from grasp_psonet.cohort.faults import Fault, as_table, num_cells, plain, told
 from grasp_psonet.errors import FeatureError, FileError
 from grasp_psonet.features.instances import vector_faults
@@ -21,8 +21,8 @@ _MOST_SHOWN = 50
 def check(job: Job) -> int:
     """Prints faults, notes and a summary, and writes all faults and notes to check.csv; 1 if there is any fault, else 0."""
     job.refuse_without_tables()
-    settings, of_features = job.settings, job.kind == "features"
-    result = check_tables(job.table_files, job.outcome, settings.split, settings.seed)
+    of_features = job.kind == "features"
+    result = result_of(job.examination, job.outcome)
     if of_features and not result.faults:
         result = _with_instances(result, job)
     elif not of_features:
@@ -103,13 +103,13 @@ def _of_files(damaged: dict[int, str], result: CheckResult, job: Job) -> list[Fa
     """One fault for all photos of which the same is said, without the folder that the photos lie in."""
     if not damaged:
         return []
-    folder, paths = str(job.photo_root), result.photos[PATH]
+    folder, paths, row_of = str(job.photo_root), result.photos[PATH].tolist(), result.photos.index.tolist()
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, message in damaged.items():
-        path, said = str(paths.iloc[place]), message.removeprefix(f"photos.csv row {place}: ")
-        said = said.replace(str(job.photo_root / path), "").replace(path, "").replace(folder, "the folder of photos")
+        path, said = paths[place], message.removeprefix(f"photos.csv row {place}: ")
+        said = said.replace(f"{folder}/{path}", "").replace(path, "").replace(folder, "the folder of photos")
         rows, values = found.setdefault(said.strip(), ([], []))
-        rows.append(int(result.photos.index[place]))
+        rows.append(row_of[place])
         values.append(path)
     titles, _ = job.settings.tables.titles_of("photos").get(PATH, ([PATH], False))
     column = " or ".join(job.settings.tables.photo_columns) or " and ".join(titles)
