@@ -3,11 +3,14 @@
 import sys
 from dataclasses import replace
 
+import pandas as pd
+
 from grasp_psonet.cohort.check import CheckResult, result_of, summary_of
 from grasp_psonet.cohort.faults import Fault, as_table, num_cells, plain, told
 from grasp_psonet.errors import FeatureError, FileError
 from grasp_psonet.features.instances import vector_faults
 from grasp_psonet.photos.check import duplicate_findings, photo_faults
+from grasp_psonet.photos.unlisted import unlisted_photos
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.preflight import preflight
 from grasp_psonet.stages.skipped import skipped_warning
@@ -94,6 +97,7 @@ def _with_photos(result: CheckResult, job: Job) -> CheckResult:
     (notes if settings.damaged == "skip" else faults).extend(_of_files(damaged, result, job))
     (notes if settings.duplicates == "accept" else faults).extend(map(plain, across))
     notes += map(plain, within)
+    notes += _of_unlisted(by_place, job)
     skipped = skipped_warning(job)
     notes += [] if skipped is None else [plain(skipped)]
     return replace(result, faults=faults, notes=notes)
@@ -116,6 +120,15 @@ def _of_files(damaged: dict[int, str], result: CheckResult, job: Job) -> list[Fa
     return [
         Fault(said, job.bags_file.name, column, tuple(rows), tuple(values)) for said, (rows, values) in found.items()
     ]
+
+
+def _of_unlisted(photos: pd.DataFrame, job: Job) -> list[Fault]:
+    """A note on files that lie among the photos and that no row names."""
+    left_over = unlisted_photos(photos[PATH], job.photo_root) if PATH in photos else []
+    if not left_over:
+        return []
+    problem = "lies among the photos, and no row names it"
+    return [Fault(problem, job.bags_file.name, values=tuple(left_over), remedy="add a row, or take the file away")]
 
 
 def _with_instances(result: CheckResult, job: Job) -> CheckResult:
