@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from grasp_psonet.cohort.faults import told
 from grasp_psonet.cohort.outcome import Outcome
@@ -293,3 +294,13 @@ def test_a_german_workbook_with_three_readers(tmp_path: Path) -> None:
     assert found.cohort.visits["pasi_reader2"].tolist() == [n * 2 + 0.5 for n in range(6)]
     assert found.cohort.readings is not None
     assert found.cohort.readings["reader_id"].nunique() == 3
+
+
+def test_the_settings_of_the_documentation_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs/your-study.md").read_text(encoding="utf-8")
+    blocks = [block for block in page.split("```") if block.startswith("\ntables:")]
+    assert len(blocks) == 2
+    forms = [parse(yaml.safe_load(block), "the page").tables for block in blocks]
+    assert forms[0].titles_of("photos")["visit_id"] == (["Besuchsnummer"], True)
+    assert forms[0].values_of("fitzpatrick") == {"typ 1": "I", "typ 2": "II", "unbekannt": ""}
+    assert forms[1].double_entry == "record_id"

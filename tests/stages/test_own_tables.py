@@ -174,8 +174,12 @@ def test_a_file_passed_over_is_noted_and_two_are_refused(
     study = tmp_path / "study"
     shutil.copytree(drawn, study)
     write_xlsx(study / "visits.xlsx", {"visits": [["visit_id"]]})
+    one = Path(pd.read_csv(study / "photos.csv")["path"][0])
+    shutil.copy(study / one, study / one.with_name("forgotten.jpg"))
     assert main(["check", str(study)]) == 0
-    assert "note: visits.csv: is read; visits.xlsx beside it is not" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "note: visits.csv: is read; visits.xlsx beside it is not" in told
+    assert f"note: photos.csv '{one.parent}/forgotten.jpg': lies among the photos, and no row names it" in told
     (study / "visits.csv").unlink()
     (study / "visits.tsv").write_text("visit_id\tpatient_id\n")
     assert main(["check", str(study)]) == 1

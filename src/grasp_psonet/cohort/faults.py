@@ -18,8 +18,8 @@ _LONGEST = 80  # letters of a value that are shown
 class Fault:
     """One problem of one table, with all of its rows.
 
-    ``problem`` says what is wrong or wanted. ``values`` are the cells of ``column`` in ``rows``, one a row; ``seen`` stands in
-    their place where it is no single cell. ``remedy``: what to do, where ``problem`` does not say it.
+    ``problem`` says what is wrong or wanted. ``values`` are the cells of ``column`` in ``rows``, one a row, or what stands in
+    no row; ``seen`` stands in their place where it is no single cell. ``remedy``: what to do, where ``problem`` does not say.
     """
 
     problem: str
@@ -34,21 +34,19 @@ class Fault:
     @property
     def num_cells(self) -> int:
         """How many rows are at fault; 1 of the whole table."""
-        return max(1, len(self.rows))
+        return max(1, len(self.rows), len(self.values))
 
     def messages(self) -> list[str]:
         """One line per distinct value, or one for all of them where they are many."""
         if not self.values:
             return [self._message(self.rows, self.seen)]
-        cells = pd.Series(self.values, index=list(self.rows), dtype=object)
-        distinct = list(dict.fromkeys(self.values))
-        if len(distinct) > _MOST_VALUES:
-            shown = ", ".join(map(_shown, distinct[:_EXAMPLES]))
-            return [self._message(self.rows, f"{shown} and {len(distinct) - _EXAMPLES} more values")]
-        return [
-            self._message(tuple(same.index), _shown(str(value)) if value else "is empty")
-            for value, same in cells.groupby(cells, sort=False)
-        ]
+        rows_of: dict[str, list[int]] = {value: [] for value in self.values}
+        if len(rows_of) > _MOST_VALUES:
+            shown = ", ".join(_shown(value) for value in list(rows_of)[:_EXAMPLES])
+            return [self._message(self.rows, f"{shown} and {len(rows_of) - _EXAMPLES} more values")]
+        for row, value in zip(self.rows, self.values, strict=False):  # what stands in no row has no rows
+            rows_of[value].append(row)
+        return [self._message(rows, _shown(value) if value else "is empty") for value, rows in rows_of.items()]
 
     def _message(self, rows: Sequence[int], seen: str) -> str:
         where = f"{self.file} {rows_text(rows)}" if rows else self.file + f" line {self.line}" * bool(self.line)
@@ -79,7 +77,7 @@ def as_table(faults: Sequence[Fault], notes: Sequence[Fault]) -> pd.DataFrame:
 
 def _frame(kind: str, fault: Fault) -> pd.DataFrame:
     problem, _, following = fault.problem.partition("\n  next: ")
-    rows: list[int | None] = list(fault.rows) or [fault.line or None]
+    rows: list[int | None] = list(fault.rows) or [fault.line or None] * max(1, len(fault.values))
     seen: list[str] = list(fault.values) or [fault.seen] * len(rows)
     columns = (
         *([kind] * len(rows), [fault.file] * len(rows), pd.array(rows, dtype="Int64"), [fault.column] * len(rows)),

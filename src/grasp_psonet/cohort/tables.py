@@ -72,16 +72,19 @@ class Examination:
     photos: pd.DataFrame
     cohort: Cohort | None
 
+    def faultless(self) -> Cohort:
+        """The cohort. Raises TableError listing every fault with its rows."""
+        if self.cohort is None:
+            raise TableError(message_of(self.faults))
+        return self.cohort
+
 
 def read_cohort(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> Cohort:
     """The cohort of a study; patients are split by (split, seed) where the visits table has no split column.
 
     Raises TableError listing every fault with its rows.
     """
-    examination = examine(files, outcome, split, seed)
-    if examination.cohort is None:
-        raise TableError(message_of(examination.faults))
-    return examination.cohort
+    return examine(files, outcome, split, seed).faultless()
 
 
 def message_of(faults: tuple[Fault, ...]) -> str:

@@ -3,11 +3,14 @@
 import sys
 from dataclasses import replace
 
-from grasp_psonet.cohort.check import CheckResult, check_tables, summary_of
+import pandas as pd
+
+from grasp_psonet.cohort.check import CheckResult, result_of, summary_of
 from grasp_psonet.cohort.faults import Fault, as_table, num_cells, plain, told
 from grasp_psonet.errors import FeatureError, FileError
 from grasp_psonet.features.instances import vector_faults
 from grasp_psonet.photos.check import duplicate_findings, photo_faults
+from grasp_psonet.photos.unlisted import unlisted_photos
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.preflight import preflight
 from grasp_psonet.stages.skipped import skipped_warning
@@ -31,8 +34,8 @@ def check(job: Job) -> int:
 def examined(job: Job) -> CheckResult:
     """Every fault and note of tables, photos and, where those have no fault, of the settings beside them."""
     job.refuse_without_tables()
-    settings, of_features = job.settings, job.kind == "features"
-    result = check_tables(job.table_files, job.outcome, settings.split, settings.seed)
+    of_features = job.kind == "features"
+    result = result_of(job.examination, job.outcome)
     if of_features and not result.faults:
         result = _with_instances(result, job)
     elif not of_features:
@@ -100,6 +103,7 @@ def _with_photos(result: CheckResult, job: Job) -> CheckResult:
     (notes if settings.damaged == "skip" else faults).extend(_of_files(damaged, result, job))
     (notes if settings.duplicates == "accept" else faults).extend(map(plain, across))
     notes += map(plain, within)
+    notes += _of_unlisted(by_place, job)
     skipped = skipped_warning(job)
     notes += [] if skipped is None else [plain(skipped)]
     return replace(result, faults=faults, notes=notes)
@@ -109,19 +113,28 @@ def _of_files(damaged: dict[int, str], result: CheckResult, job: Job) -> list[Fa
     """One fault for all photos of which the same is said, without the folder that the photos lie in."""
     if not damaged:
         return []
-    folder, paths = str(job.photo_root), result.photos[PATH]
+    folder, paths, row_of = str(job.photo_root), result.photos[PATH].tolist(), result.photos.index.tolist()
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, message in damaged.items():
-        path, said = str(paths.iloc[place]), message.removeprefix(f"photos.csv row {place}: ")
-        said = said.replace(str(job.photo_root / path), "").replace(path, "").replace(folder, "the folder of photos")
+        path, said = paths[place], message.removeprefix(f"photos.csv row {place}: ")
+        said = said.replace(f"{folder}/{path}", "").replace(path, "").replace(folder, "the folder of photos")
         rows, values = found.setdefault(said.strip(), ([], []))
-        rows.append(int(result.photos.index[place]))
+        rows.append(row_of[place])
         values.append(path)
     titles, _ = job.settings.tables.titles_of("photos").get(PATH, ([PATH], False))
     column = " or ".join(job.settings.tables.photo_columns) or " and ".join(titles)
     return [
         Fault(said, job.bags_file.name, column, tuple(rows), tuple(values)) for said, (rows, values) in found.items()
     ]
+
+
+def _of_unlisted(photos: pd.DataFrame, job: Job) -> list[Fault]:
+    """A note on files that lie among the photos and that no row names."""
+    left_over = unlisted_photos(photos[PATH], job.photo_root) if PATH in photos else []
+    if not left_over:
+        return []
+    problem = "lies among the photos, and no row names it"
+    return [Fault(problem, job.bags_file.name, values=tuple(left_over), remedy="add a row, or take the file away")]
 
 
 def _with_instances(result: CheckResult, job: Job) -> CheckResult:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grasp_psonet.cohort.outcome import Outcome
-    from grasp_psonet.cohort.tables import Cohort, TableFiles
+    from grasp_psonet.cohort.tables import Cohort, Examination, TableFiles
     from grasp_psonet.photos.place import PhotoRoot
     from grasp_psonet.stages.declared.needs import CohortNeeds
 
@@ -58,7 +58,15 @@ class Job:
     @cached_property
     def tables(self) -> "Cohort":
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
-        return self._read_cohort(self.outcome, self.settings.split, self.settings.seed)
+        self.refuse_without_tables()
+        return self._with_instances(self.examination.faultless())
+
+    @cached_property
+    def examination(self) -> "Examination":
+        """What the tables hold under the study's settings: read once, whoever asks."""
+        from grasp_psonet.cohort.tables import examine  # loads pandas, which a look at a finished study spares
+
+        return examine(self.table_files, self.outcome, self.settings.split, self.settings.seed)
 
     @property
     def cohort(self) -> "Cohort":
@@ -76,7 +84,9 @@ class Job:
         self.refuse_without_tables()
         from grasp_psonet.cohort.tables import read_cohort  # loads pandas, which a look at a finished study spares
 
-        cohort = read_cohort(self.table_files, outcome, split, seed)
+        return self._with_instances(read_cohort(self.table_files, outcome, split, seed))
+
+    def _with_instances(self, cohort: "Cohort") -> "Cohort":
         if self.kind != "features":
             return cohort
         from grasp_psonet.features.instances import instance_table  # loads pyarrow

@@ -23,7 +23,9 @@ def safe_frame(frame: pd.DataFrame) -> pd.DataFrame:
     safe = frame.rename(columns={title: safe_cell(str(title)) for title in frame.columns})
     for title, values in safe.items():
         if not pd.api.types.is_numeric_dtype(values):
-            safe[title] = [safe_cell(value) if isinstance(value, str) else value for value in values]
+            codes, distinct = pd.factorize(values.astype(object))
+            told = [safe_cell(value) if isinstance(value, str) else value for value in distinct]
+            safe[title] = pd.Series([*told, None], dtype=object).take(codes).to_numpy()  # -1, the last, is missing
     return safe
 
 
