@@ -64,7 +64,8 @@ bench-paper: $(READY)    ## the paper's study at its size, within a budget of ti
 
 bench-truth: $(READY)    ## every score against real retraining; FULL=1: all seeds, hours, resumes; PARTS=grid: see docs/experiments.md
 	$(BIN)/python -m benchmarks.truth $(if $(FULL),--full) $(if $(PARTS),--parts $(PARTS)) $(if $(CELLS),--cells $(CELLS)) \
-		$(if $(STUDY),--study $(STUDY)) $(if $(TUNED_ON),--tuned-on $(TUNED_ON)) $(if $(PROCESSES),--processes $(PROCESSES))
+		$(if $(STUDY),--study $(STUDY)) $(if $(TUNED_ON),--tuned-on $(TUNED_ON)) $(if $(PROCESSES),--processes $(PROCESSES)) \
+		$(if $(ARMS),--arms $(ARMS))
 
 lock: $(UV)              ## pins the versions; no index address is written
 	$(UV) pip compile pyproject.toml --group dev --universal --no-header --no-annotate \

@@ -36,9 +36,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("work-bench-evidence"))
     parser.add_argument("--quick", action="store_true", help="a few small cases: shows that everything runs")
     parser.add_argument("--cohorts", type=int, help="so many of the drawn cohorts, the first ones (default: all)")
+    parser.add_argument("--processes", type=int, default=1, help="cohorts made at the same time")
     words = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    scope = Scope(words.folder / ("quick" if words.quick else "full"), words.quick, words.cohorts)
+    scope = Scope(words.folder / ("quick" if words.quick else "full"), words.quick, words.cohorts, words.processes)
     scope.folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}
     for part, make in PARTS.items():

@@ -5,8 +5,10 @@ Thresholds of the diagnosis (``diagnosis/findings.py``, ``diagnosis/diagnosis.py
 from ``HELD_OUT``, which chose nothing. A study folder stands as long as the code that made it writes the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,22 @@ def made(folder: Path, cohort: PlantedCohort, steps: tuple[str, ...] = DIAGNOSIS
         for task in step.tasks(job) if step.name in steps else ():
             run_task(task)
     return job
+
+
+def make_together(
+    folder: Path, cohorts: Sequence[PlantedCohort], processes: int, steps: tuple[str, ...] = DIAGNOSIS
+) -> None:
+    """Makes the studies of these cohorts, some at a time; with one process they are made where they are read."""
+    if processes == 1:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for waiting in [pool.submit(_make_one, folder, cohort, steps) for cohort in cohorts]:
+            waiting.result()
+
+
+def _make_one(folder: Path, cohort: PlantedCohort, steps: tuple[str, ...]) -> None:
+    made(folder, cohort, steps)
 
 
 def job_of(folder: Path, cohort: PlantedCohort) -> Job:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, get_args
 
-from benchmarks.evidence.cohorts import HELD_OUT, made
+from benchmarks.evidence.cohorts import HELD_OUT, made, make_together
 from benchmarks.evidence.enrichment import chosen
 from benchmarks.evidence.scope import Scope
 from grasp_psonet.diagnosis.diagnosis import Diagnosis
@@ -15,8 +15,10 @@ def diagnosis(scope: Scope) -> dict[str, Any]:
     """``diagnosis_accuracy``: share of the cohorts that are diagnosed rightly; ``diagnosis_confusion``: cohorts by what is
     planted and what is said."""
     rows = []
-    for cohort in chosen(scope, HELD_OUT):
-        job = made(scope.folder / "cohorts", cohort)
+    folder, cohorts = scope.folder / "cohorts", chosen(scope, HELD_OUT)
+    make_together(folder, cohorts, scope.processes)
+    for cohort in cohorts:
+        job = made(folder, cohort)
         told = read_json(job.study.diagnosis / DIAGNOSIS)
         rows.append({"cohort": cohort.name, "planted": cohort.kind, "said": told["diagnosis"], "seen": told["figures"]})
     counts = Counter((row["planted"], row["said"]) for row in rows)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.evidence.cohorts import FEATURES, HELD_OUT, SIMULATED_ON, PlantedCohort, made
+from benchmarks.evidence.cohorts import FEATURES, HELD_OUT, SIMULATED_ON, PlantedCohort, made, make_together
 from benchmarks.evidence.scope import Scope
 from grasp_psonet.chance import generator
 from grasp_psonet.diagnosis.described import DescribedPhotos, describe, traits_of
@@ -73,11 +73,13 @@ def enrichment(scope: Scope) -> dict[str, Any]:
     """
     folder = scope.folder / "cohorts"
     traced, simulated = [], []
-    for cohort in chosen(scope, HELD_OUT):
-        if cohort.kind in ("shortcut", "both", "none"):
-            one = known(made(folder, cohort))
-            flagged = FLAGGED.read(one.job.study.diagnosis / "flagged.parquet")["photo_id"]
-            traced.append(row_of(one, cohort, flagged))
+    cohorts = [cohort for cohort in chosen(scope, HELD_OUT) if cohort.kind in ("shortcut", "both", "none")]
+    make_together(folder, cohorts, scope.processes)
+    make_together(folder, chosen(scope, SIMULATED_ON), scope.processes, FEATURES)
+    for cohort in cohorts:
+        one = known(made(folder, cohort))
+        flagged = FLAGGED.read(one.job.study.diagnosis / "flagged.parquet")["photo_id"]
+        traced.append(row_of(one, cohort, flagged))
     for cohort in chosen(scope, SIMULATED_ON):
         one = known(made(folder, cohort, FEATURES))
         without = replace(cohort, kind="none", fault="none")

@@ -7,8 +7,10 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Scope:
     """``folder`` keeps what a part wants to read again. ``is_quick``: a few small cases, which show that everything runs.
-    ``num_cohorts``: so many of the drawn cohorts, the first ones (None: all)."""
+    ``num_cohorts``: so many of the drawn cohorts, the first ones (None: all). ``processes``: cohorts
+    made at the same time."""
 
     folder: Path
     is_quick: bool = False
     num_cohorts: int | None = None
+    processes: int = 1

@@ -24,12 +24,13 @@ import pandas as pd
 
 from benchmarks.audit.second_readings import read_patients
 from benchmarks.gains import gains
-from benchmarks.planted import ARMS, Cohorts, make_baseline
+from benchmarks.planted import Cohorts, make_baseline
 from benchmarks.record import write_result
-from benchmarks.truth.grid import Grid, make_grid
+from benchmarks.truth.grid import ALL_ARMS, ARM_WORDS, Grid, arms_of, make_grid
 from benchmarks.truth.grid_cells import HELD_OUT as HELD_OUT_CELLS
 from benchmarks.truth.grid_cells import TUNED_ON as TUNED_CELLS
 from benchmarks.truth.grid_cells import cells_of
+from benchmarks.truth.grid_evidence import evidence_figures
 from benchmarks.truth.grid_summary import grid_figures, grid_table
 from benchmarks.truth.lds import lds_rows
 from benchmarks.truth.micro import MAIN_LR, MAIN_STEPS, micro_truth
@@ -102,8 +103,11 @@ def _add_grid_words(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--tuned-on", nargs="*", default=[], help="its patients that were tuned on, or a file of them")
     grid.add_argument("--cells", choices=CELLS, default="tuned-on", help="those of grid_cells.py to make")
     grid.add_argument("--match", default="", help="only cells whose name has this in it (a regular expression)")
-    grid.add_argument("--arms", nargs="*", choices=ARMS, default=["default"], help="ways of pruning")
+    arms = (*ALL_ARMS, *ARM_WORDS)
+    told = "ways of pruning and rivals of them; rivals: default, counts and every rival; all: whatever there is"
+    grid.add_argument("--arms", nargs="*", choices=arms, default=["default"], help=told)
     grid.add_argument("--processes", type=int, default=1, help="cells at the same time")
+    grid.add_argument("--make-nothing", action="store_true", help="figures of the cells that stand in the folder")
     grid.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where networks run")
     grid.add_argument("--keep-studies", action="store_true", help="leave the studies of finished cells (100 MB each)")
 
@@ -127,11 +131,11 @@ def _grid(scale: Scale) -> dict[str, Any]:
         log.info("skipped: cells planted on a study, for none was given (--study)")
         cells = [cell for cell in cells if cell.ground == "drawn"]
     tuned_on = read_patients(words.tuned_on)
-    grid = Grid(scale.folder / "grid", words.study, tuned_on, tuple(words.arms), words.keep_studies, words.device)
-    failed = make_grid(grid, cells, words.processes)
+    grid = Grid(scale.folder / "grid", words.study, tuned_on, arms_of(words.arms), words.keep_studies, words.device)
+    failed = [] if words.make_nothing else make_grid(grid, cells, words.processes)
     table = grid_table(grid, cells)
     _write(table, scale, f"grid-{words.cells}")
-    return {"grid": grid_figures(table) | {"failed": failed}}
+    return {"grid": grid_figures(table) | {"failed": failed}} | evidence_figures(table)
 
 
 def _micro(scale: Scale) -> dict[str, Any]:

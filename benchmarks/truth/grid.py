@@ -7,7 +7,7 @@ interrupted benchmark goes on, and a new way of pruning is added to cells that s
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,8 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.planted import ARMS, ORACLE, Arm, auc, make_arm, oracle_task, rows_of_lists, train_lists
 from benchmarks.truth.grid_cells import GROSS_ERRORS, SETTINGS, Cell
 from benchmarks.truth.real_ground import Planting, RealGround
+from benchmarks.truth.rivals import RIVALS
+from grasp_psonet.errors import StudyError
 from grasp_psonet.files import write_whole
 from grasp_psonet.progress import show_plainly
 from grasp_psonet.setting import as_tree
@@ -38,6 +40,15 @@ from grasp_psonet.study import Study
 log = logging.getLogger("benchmarks")
 BASE = "base"  # the file of baseline and oracle
 CONTROLS = ("random", "class")  # random removals: as many photos of each visit, and of each class
+ALL_ARMS = (*ARMS, *RIVALS)
+ARM_WORDS = {"all": ALL_ARMS, "rivals": ("default", "counts", *RIVALS)}
+
+
+def arms_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The ways of pruning that these words name, each once: their own names, ``all``, or ``rivals`` with what they compete
+    with. The default comes first, for others go on from it."""
+    named = [name for word in words for name in ARM_WORDS.get(word, (word,))]
+    return tuple(sorted(dict.fromkeys(named), key=lambda name: name != "default"))
 
 
 @dataclass(frozen=True)
@@ -130,12 +141,27 @@ def make_cell(grid: Grid, cell: Cell) -> None:
     _make_base(grid, cell, job)
     if BASE in missing:
         _write(pd.DataFrame(list(_base_rows(cell, job))), grid.table(cell, BASE))
+    failed: list[str] = []
     for name in (arm for arm in missing if arm != BASE):
-        of_arm = grid.job(cell, ARMS[name])
-        make_arm(of_arm)
-        _write(pd.DataFrame(list(arm_rows(of_arm, name))), grid.table(cell, name))
+        try:
+            _write(_arm_table(grid, cell, name), grid.table(cell, name))
+        except Exception as error:
+            log.exception("%s of %s failed", name, cell.name)
+            failed.append(f"{name}: {error}")
     if not grid.keeps_studies:
         shutil.rmtree(grid.place(cell))
+    if failed:
+        raise StudyError("\n".join(failed))
+
+
+def _arm_table(grid: Grid, cell: Cell, name: str) -> pd.DataFrame:
+    """Makes one way of pruning, or a rival of it on the same baseline; a row per list."""
+    if name in RIVALS:
+        job = grid.job(cell)
+        return pd.DataFrame(list(with_class_figures(job, RIVALS[name](job))))
+    job = grid.job(cell, ARMS[name])
+    make_arm(job)
+    return pd.DataFrame(list(arm_rows(job, name)))
 
 
 def _make_base(grid: Grid, cell: Cell, job: Job) -> None:
@@ -161,8 +187,17 @@ def arm_rows(job: Job, arm: str) -> Iterator[dict[str, Any]]:
     """The rows of every list of one way of pruning, with the classes of what was removed and how the ranking does."""
     lists = made_keep_lists(job).lists
     for one, row in zip(lists, rows_of_lists(job, arm, lists), strict=True):
-        keep = pd.read_parquet(job.study.pruning(one.name) / "keep.parquet")
-        yield row | class_figures(with_truth(keep, job))
+        yield row | _figures_of(job, one.name)
+
+
+def with_class_figures(job: Job, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows of lists that are no control, each with the same of its list."""
+    for row in rows:
+        yield row | _figures_of(job, row["list"])
+
+
+def _figures_of(job: Job, keep_list: str) -> dict[str, Any]:
+    return class_figures(with_truth(pd.read_parquet(job.study.pruning(keep_list) / "keep.parquet"), job))
 
 
 def with_truth(keep: pd.DataFrame, job: Job) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def lds_rows(cohorts: Cohorts, seed: int, num_lists: int) -> Iterator[dict[str, 
     )
     loss_QL = pd.concat({name: _val_losses(job, name) for name in names}, axis=1)
     run = TrainedRun(job)
-    queries = _all_of_validation(run)
+    queries = all_of_validation(run)
     for settings, formulas in combinations(whole_grid=False, errors=("kept",)):
         found = trace_queries(run, queries, formulas, settings)
         for formula, scores in found.tables.items():
@@ -81,7 +81,7 @@ def _val_losses(job: Job, run: str) -> "pd.Series[float]":
     return TrainedRun(job, run).predictions_of("val").set_index("visit_id")["loss"].sort_index()
 
 
-def _all_of_validation(run: TrainedRun) -> pd.DataFrame:
+def all_of_validation(run: TrainedRun) -> pd.DataFrame:
     """Every validation visit as a query, right or wrong."""
     rows = run.predictions_of("val").sort_values("visit_id")
     return pd.DataFrame({"query_id": rows["visit_id"], "photo_id": rows["attended_photo_id"], "used": True})

@@ -9,7 +9,7 @@ stay, with a tenth of their attention.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.trace import run_queries, trace_queries
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.run import RunInputs, TrainedRun, removed_photos
@@ -59,7 +60,7 @@ def class_rows(job: Job) -> Rows:
     run_task(_class_trace(job))
     for one in lists:
         inputs = {"trace": job.study.trace(CLASS_TRACE)}
-        run_task(_list_task(job, one.name, inputs, partial(_class_list, job, int(one.k))))
+        run_task(list_task(job, one.name, inputs, partial(_class_list, job, int(one.k))))
     train_lists(job, [one.name for one in lists])
     yield from rows_of_lists(job, "class", lists)
 
@@ -90,17 +91,17 @@ def _class_list(job: Job, k: int) -> pd.DataFrame:
 
 def rounds_rows(job: Job) -> Rows:
     """``PER_ROUND`` photos leave, the network is trained without them, its own errors are traced, and so on."""
-    job = _keeping_anchors(job)
+    job = keeping_anchors(job)
     lists = [KeepList(f"rounds-k{place * PER_ROUND}", place * PER_ROUND, "") for place in range(1, NUM_ROUNDS + 1)]
     run = BASELINE
     for one in lists:
-        run_task(_list_task(job, one.name, {"run": job.study.run(run)}, partial(_next_round, job, run)))
+        run_task(list_task(job, one.name, {"run": job.study.run(run)}, partial(_next_round, job, run)))
         train_lists(job, [one.name])
         run = one.name
     yield from rows_of_lists(job, "rounds", lists)
 
 
-def _keeping_anchors(job: Job) -> Job:
+def keeping_anchors(job: Job) -> Job:
     """The job whose retrained runs keep what it takes to trace them."""
     prune = replace(job.settings.prune, retrained_anchors="all")
     return Job(job.study, replace(job.settings, prune=prune))
@@ -122,12 +123,12 @@ def weights_rows(job: Job) -> Rows:
     """The default's keep lists; what they remove keeps ``WEIGHT`` of its attention."""
     make_arm(job)
     lists = []
-    for one in job.keep_lists():
+    for one in made_keep_lists(job).retrained:
         if one.control:
             continue
         source = job.study.pruning(one.name)
-        lists.append(KeepList(f"weights-k{one.k}", one.k, ""))
-        run_task(_list_task(job, lists[-1].name, {"list": source}, partial(pd.read_parquet, source / "keep.parquet")))
+        lists.append(KeepList(f"weights-{one.name}", one.k, ""))
+        run_task(list_task(job, lists[-1].name, {"list": source}, partial(pd.read_parquet, source / "keep.parquet")))
         make = partial(_train_weighed, job, dict.fromkeys(removed_photos(source), WEIGHT))
         title, run = f"train {lists[-1].name}", job.study.run(lists[-1].name)
         inputs: dict[str, Path | str] = {"pruning": source, "weight": str(WEIGHT), "tables": job.tables_digest}
@@ -143,6 +144,7 @@ class WeighedSource(BatchSource):
     waiting: list[Tensor] = field(default_factory=list)
 
     def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
+        assert not self.waiting, "the network passed without the weights of the last batch"
         bags = [self.bags[visit_id] for visit_id in draws["visit_id"]]
         log_weight = [math.log(self.weight.get(photo_id, 1.0)) for bag in bags for photo_id in bag.photo_ids]
         self.waiting[:] = [torch.tensor(log_weight, device=device)]
@@ -157,7 +159,7 @@ def _train_weighed(job: Job, weight: Mapping[str, float], folder: Path, own: Tra
     device = use_machine(own.device, own.threads)
     inputs = RunInputs(job.study, own, job.cohort)
     usual = inputs.source
-    source = WeighedSource(usual.bags, usual.pixels, usual.augmentation, usual.seed, usual.reads_removed, weight=weight)
+    source = WeighedSource(**{one.name: getattr(usual, one.name) for one in fields(usual)}, weight=weight)
     network = inputs.start_network().to(device)
     network.attention.register_forward_hook(source.weigh)
     planned = PlannedTraining(inputs.plan, source, inputs.bags("val"))
@@ -173,7 +175,7 @@ def _training_photos(job: Job) -> pd.DataFrame:
     return photos[photos["visit_id"].isin(job.visits_of("train")["visit_id"])].reset_index(drop=True)
 
 
-def _list_task(job: Job, name: str, inputs: Mapping[str, Path | str], make: Callable[[], pd.DataFrame]) -> Task:
+def list_task(job: Job, name: str, inputs: Mapping[str, Path | str], make: Callable[[], pd.DataFrame]) -> Task:
     def write(folder: Path, _: _ListNeeds) -> None:
         make().to_parquet(folder / "keep.parquet", index=False)
 

@@ -94,7 +94,7 @@ def test_a_photo_of_weight_one_is_a_photo_and_of_no_weight_is_removed(
         found, wanted = (
             table[table["split"] == "test"].set_index("visit_id")[logits].sort_index()
             for table in (
-                pd.read_parquet(job.study.run(run) / "predictions.parquet") for run in (f"weights-k{k}", same)
+                pd.read_parquet(job.study.run(run) / "predictions.parquet") for run in (f"weights-cosine-k{k}", same)
             )
         )
         pd.testing.assert_frame_equal(found, wanted, rtol=0, atol=0 if weight == 1 else 2e-3)
