@@ -64,7 +64,7 @@ def ours(folder: Path, num_photos: int, store: Path) -> None:
     """The store of the same photos."""
     names = [f"{number:04d}" for number in range(num_photos)]
     photos = pd.DataFrame({"photo_id": names, "visit_id": names, "path": [f"{name}.jpg" for name in names]})
-    photos = photos.assign(view=pd.NA).astype("string")
+    photos = photos.assign(view=None).astype("string")
     write_store(photos, PhotoRoot(folder), StoreForm(EDGE_PX), store, PROCESSES)
 
 
@@ -135,7 +135,7 @@ def figures_of(folder: Path, num_photos: int, rounds: int) -> dict[str, float | 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=96)
+    parser.add_argument("--photos", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--one", choices=("draw", "plain", "ours"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
