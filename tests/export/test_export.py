@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,13 @@ def _photos(study: Path, visit_id: str) -> np.ndarray:
     return np.asarray(store.pixels)[rows].astype(np.float32).transpose(0, 3, 1, 2) / 255
 
 
-def _said(folder: Path, file: str, photos: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
-    """Logits, attention and probabilities by one of the two files."""
+def _reader(folder: Path, file: str) -> Callable[[np.ndarray, np.ndarray], list[np.ndarray]]:
+    """Photos and mask to logits, attention and probabilities, by one of the two files."""
     if file == "network.onnx":
         session = onnxruntime.InferenceSession(str(folder / file), providers=["CPUExecutionProvider"])
-        return list(session.run(None, {"photos": photos, "is_photo": mask}))
+        return lambda photos, mask: list(session.run(None, {"photos": photos, "is_photo": mask}))
     module = torch.export.load(folder / file).module()
-    return [one.detach().numpy() for one in module(torch.from_numpy(photos), torch.from_numpy(mask))]
+    return lambda photos, mask: [one.detach().numpy() for one in module(*map(torch.from_numpy, (photos, mask)))]
 
 
 @pytest.mark.parametrize("file", ["network.onnx", "network.pt2"])
@@ -50,13 +51,14 @@ def test_held_out_visits_have_the_runs_own_numbers(tiny_demo: Path, exported: Pa
     recorded = recorded[recorded["split"] != "train"].set_index("visit_id").head(4)
     attention = pd.read_parquet(tiny_demo / "runs/baseline/attention.parquet")
     assert len(recorded) == 4
+    said = _reader(exported, file)
     for visit_id, row in recorded.iterrows():
         photos = _photos(tiny_demo, str(visit_id))
         junk = np.full((1, 2, *photos.shape[1:]), 0.7, np.float32)
         padded = np.concatenate([photos[None], junk], axis=1)
         mask = np.arange(padded.shape[1])[None] < len(photos)
         for given, present in ((photos[None], np.ones((1, len(photos)), bool)), (padded, mask)):
-            logits, weights, probabilities = _said(exported, file, given, present)
+            logits, weights, probabilities = said(given, present)
             np.testing.assert_allclose(
                 logits[0], row[["logit_mild", "logit_moderate", "logit_severe"]].tolist(), atol=1e-4
             )
