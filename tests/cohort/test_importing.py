@@ -230,6 +230,15 @@ def test_redcap_events_repeats_and_double_entry(tmp_path: Path, capsys: pytest.C
     _checks(tmp_path / "study", capsys)
 
 
+def test_redcap_double_entry_of_another_scale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = _redcap(tmp_path, "record_id,iga,photo_1\n5--1,3,a.png\n5--2,4,\n")
+    _photo(tmp_path / "photos" / "a.png")
+    _import(
+        capsys, "redcap", tmp_path / "study", export, "--photos", tmp_path / "photos", "--column", "iga_reader*=iga"
+    )
+    assert _tables(tmp_path / "study")[0].loc["5", ["iga_reader1", "iga_reader2"]].tolist() == ["3", "4"]
+
+
 def test_redcap_faults_are_all_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export = _redcap(
         tmp_path,

@@ -163,12 +163,13 @@ def _album(job: Job, photos: pd.DataFrame, shown: pd.DataFrame) -> _Album:
     for photo_id, visit_id, path in track(pairs, "look", len(pairs)):
         place = job.photo_root / path
         try:
-            pixels[photo_id] = decode_photo(root.file(path), settings.edge_px, settings.fit).pixels
+            whole = decode_photo(root.file(path), settings.edge_px, settings.fit).pixels
         except PhotoError as error:
             reason = str(error).replace(str(place), "").replace(str(path), "").partition("\n")[0].strip()
             unreadable[photo_id] = f"cannot be read: it {reason}"
             continue
-        rows.append({PHOTO_ID: photo_id, VISIT_ID: visit_id} | vars(measure_quality(pixels[photo_id])))
+        pixels[photo_id] = np.asarray(_shrunk(whole))
+        rows.append({PHOTO_ID: photo_id, VISIT_ID: visit_id} | vars(measure_quality(whole)))
     return _Album(
         pixels,
         pd.DataFrame(rows, columns=[PHOTO_ID, VISIT_ID, *_MEASURES, HASH]),
@@ -268,9 +269,13 @@ def _sheets(job: Job, shown: pd.DataFrame, photos: pd.DataFrame, album: _Album) 
 
 
 def _small(pixels: NDArray[np.uint8], is_blurred: bool) -> bytes:
-    image = Image.fromarray(pixels)
-    image = blurred(image) if is_blurred else image
-    image.thumbnail((_PICTURE_PX, _PICTURE_PX))
+    image = blurred(_shrunk(pixels)) if is_blurred else _shrunk(pixels)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=75)
     return buffer.getvalue()
+
+
+def _shrunk(pixels: NDArray[np.uint8]) -> Image.Image:
+    image = Image.fromarray(pixels)
+    image.thumbnail((_PICTURE_PX, _PICTURE_PX))
+    return image

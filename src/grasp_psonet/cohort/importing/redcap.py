@@ -4,12 +4,11 @@ Layout assumed: one row per record and event with ``record_id`` and, in longitud
 ``redcap_repeat_instrument``, ``redcap_repeat_instance``. Rows of one visit (repeated instruments) are put together; a repeated
 event makes a visit per instance. Of double entry, records ``ID--1`` and ``ID--2`` are Reader 1's and Reader 2's.
 
-``--column OURS=THEIRS`` maps columns: ``patient_id`` (default record_id), a reading for both readers (``pasi_reader1=a
-pasi_reader2=b``) or, for double entry, ``pasi=a``; any other column of visits.csv; ``photos=a,b,photo_*`` (default
-``photo*``) names the
-file fields. A cell of them is a file below ``--photos``, or ``[document]``: then the file of the documents' ZIP whose name
-begins with
-the record and holds the field (and the event where several events have one).
+``--column OURS=THEIRS`` maps columns: ``patient_id`` (default record_id); a reading for both readers (``pasi_reader1=a``,
+``pasi_reader2=b``) or, for double entry, ``pasi=a`` (of another scale ``iga_reader*=a``); any other column of visits.csv.
+``photos=a,b,photo_*`` (default ``photo*``) names the file fields. A cell of them is a file below ``--photos``, or ``[document]``:
+then the file of the documents' ZIP whose name begins with the record and holds the field (and the event where several events
+have one).
 """
 
 import re
@@ -28,6 +27,7 @@ EVENT, INSTRUMENT, INSTANCE = "redcap_event_name", "redcap_repeat_instrument", "
 _DOUBLE_ENTRY = re.compile(r"(.+)--([12])")
 _STORED = "[document]"
 _PHOTOS = "photos"
+_ANY_READER = "_reader*"
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,14 @@ def _plan(table: pd.DataFrame, request: Request, record: str) -> _Plan:
         raise SettingsError(
             "no reading is named\n  next: --column pasi_reader1=FIELD, or --column pasi=FIELD where readers entered it twice"
         )
-    stems = {"pasi", "severity"}
-    readings = {ours: theirs for ours, theirs in mapped.items() if ours in stems}
-    columns = {ours: theirs for ours, theirs in mapped.items() if ours not in stems}
+    readings = {ours.removesuffix(_ANY_READER): theirs for ours, theirs in mapped.items() if _is_reading(ours)}
+    columns = {ours: theirs for ours, theirs in mapped.items() if not _is_reading(ours)}
     return _Plan(record, columns, readings, fields)
+
+
+def _is_reading(ours: str) -> bool:
+    """Whether a column stands for that of whichever reader entered the row."""
+    return ours in ("pasi", "severity") or ours.endswith(_ANY_READER)
 
 
 def _file_of(cell: str, field: str, row: _Row, files: set[str]) -> _Found:
