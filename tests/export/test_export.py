@@ -108,6 +108,7 @@ def test_the_card_tells_data_figures_limits_and_proof(tiny_demo: Path, exported:
         "## Limits",
         "not calibrated",
         "values divided by 255",
+        "the whole photo resized to this square",
         "licence of its weights: Apache-2.0",
     ):
         assert words in page

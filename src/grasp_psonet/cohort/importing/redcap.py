@@ -6,7 +6,7 @@ event makes a visit per instance. Of double entry, records ``ID--1`` and ``ID--2
 
 ``--column OURS=THEIRS`` maps columns: ``patient_id`` (default record_id); a reading for both readers (``pasi_reader1=a``,
 ``pasi_reader2=b``) or, for double entry, ``pasi=a`` (of another scale ``iga_reader*=a``); any other column of visits.csv.
-``photos=a,b,photo_*`` (default ``photo*``) names the file fields. A cell of them is a file below ``--photos``, or ``[document]``:
+``photos=a,b,photo_*`` (default ``photo*``) names file fields. A cell of them is a file below ``--photos`` or ``[document]``:
 then the file of the documents' ZIP whose name begins with the record and holds the field (and the event where several events
 have one).
 """

@@ -28,6 +28,11 @@ from grasp_psonet.tables.columns import (
 from grasp_psonet.tables.evaluation import FIGURES
 
 _SPLITS = ("train", "val", "test")
+_FITS = {
+    "resize": "the whole photo resized to this square",
+    "crop": "the largest square from the middle resized to this one",
+    "pad": "the whole photo in its shape resized into this square, filled up with black",
+}
 
 
 def card_of(
@@ -40,6 +45,7 @@ def card_of(
         "classes": list(run.outcome.strata),
         "encoder": {name: encoder.get(name) for name in ("name", "source", "licence", "mean", "std")},
         "photo_shape": list(photo_shape),
+        "fit": run.settings.fit,
         "outputs": list(output_names(network)),
         "kept_epoch": run.metrics["kept_epoch"],
         "num_parameters": run.metrics["num_parameters"],
@@ -119,8 +125,8 @@ def _contract(card: dict[str, Any], of_photos: bool) -> str:
         "probabilities": "`probabilities` [visits, classes]: softmax of the logits, not calibrated",
     }
     made = (
-        "Photos: turned upright, the whole photo resized to this square (antialiased, bicubic), RGB, values divided by 255. "
-        "The network itself subtracts mean and divides by standard deviation."
+        f"Photos: turned upright, {_FITS[card['fit']]} (antialiased, bicubic), sRGB, values divided by 255. The network itself "
+        "subtracts mean and divides by standard deviation."
         if of_photos
         else "Vectors: as the study's files hold them."
     )
