@@ -6,10 +6,10 @@ for all workers. What is marked ``long`` goes first, the encoder of real size an
 all, so that no worker is left with it at the end.
 """
 
+import contextlib
 import fcntl
+import io
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,10 +26,10 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished tiny demo, as the real command makes it. A test that changes anything in it works on a copy.
+    """The finished tiny demo. A test that changes anything in it works on a copy.
 
-    All in one process, which changes no byte (the killed pipeline retrains in others) and spares loading torch in each. The
-    worker that comes first makes it, in a folder that all workers see; the others wait.
+    Made in the test's process, which changes no byte (the killed pipeline runs and retrains in others) and spares loading
+    torch again. The worker that comes first makes it, in a folder that all workers see; the others wait.
     """
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
@@ -43,10 +43,10 @@ def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _make_demo(study: Path) -> None:
     made = study.parent.with_name("tiny-demo.being-made") / study.name
-    command = [sys.executable, "-m", "grasp_psonet", "demo", str(made), "--preset", "tiny", "--machine.processes", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "report.html" in done.stdout
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        assert main(["demo", str(made), "--preset", "tiny", "--machine.processes", "1"]) == 0
+    assert "report.html" in told.getvalue()
     made.parent.rename(study.parent)
     assert (
         main(["run", str(study)]) == 0

@@ -1,6 +1,6 @@
 """Scores against the truth: retraining without a photo or a visit, planted shortcuts, and trainings on random halves.
 
-    python -m benchmarks.truth           the short form: the micro study, one seed with a shortcut and one without (minutes)
+    python -m benchmarks.truth           the short form: the micro study, and two drawn cells of the grid (minutes)
     python -m benchmarks.truth --full    everything (hours; whatever stands in the folder is not made again)
     python -m benchmarks.truth --full --whole-grid    the rankings in every defined combination (hours more)
     python -m benchmarks.truth --parts grid --cells tuned-on --study STUDY --tuned-on FILE --processes 2
@@ -26,15 +26,15 @@ from benchmarks.audit.second_readings import read_patients
 from benchmarks.gains import gains
 from benchmarks.planted import Cohorts, make_baseline
 from benchmarks.record import write_result
-from benchmarks.truth.grid import ALL_ARMS, ARM_WORDS, Grid, arms_of, make_grid
-from benchmarks.truth.grid_cells import HELD_OUT as HELD_OUT_CELLS
-from benchmarks.truth.grid_cells import TUNED_ON as TUNED_CELLS
-from benchmarks.truth.grid_cells import cells_of
-from benchmarks.truth.grid_evidence import evidence_figures
-from benchmarks.truth.grid_summary import grid_figures, grid_table
+from benchmarks.truth.grid.cells import HELD_OUT as HELD_OUT_CELLS
+from benchmarks.truth.grid.cells import SHORT as SHORT_CELLS
+from benchmarks.truth.grid.cells import TUNED_ON as TUNED_CELLS
+from benchmarks.truth.grid.cells import cells_of
+from benchmarks.truth.grid.evidence import evidence_figures
+from benchmarks.truth.grid.making import ALL_ARMS, ARM_WORDS, Grid, arms_of, make_grid
+from benchmarks.truth.grid.summary import grid_figures, grid_table
 from benchmarks.truth.lds import lds_rows
-from benchmarks.truth.micro import MAIN_LR, MAIN_STEPS, micro_truth
-from benchmarks.truth.other_rules import OTHER_RULES
+from benchmarks.truth.micro.truth import MAIN_LR, MAIN_STEPS, micro_truth
 from benchmarks.truth.planted_truth import (
     COMPARED,
     HELD_OUT,
@@ -46,12 +46,13 @@ from benchmarks.truth.planted_truth import (
 )
 from benchmarks.truth.rankings import ranking_rows
 from benchmarks.truth.reader_errors import GROSS_ERRORS, reader_error_rows
+from benchmarks.truth.rivals.other_rules import OTHER_RULES
 from grasp_psonet.progress import show_plainly
 
 log = logging.getLogger("grasp_psonet")
 
 PARTS = ("micro", "held-out", "arms", "rankings", "readers", "mixture", "vit", "lds", "grid")
-CELLS = {"tuned-on": TUNED_CELLS, "held-out": HELD_OUT_CELLS, "all": TUNED_CELLS + HELD_OUT_CELLS}
+CELLS = {"short": SHORT_CELLS, "tuned-on": TUNED_CELLS, "held-out": HELD_OUT_CELLS, "all": TUNED_CELLS + HELD_OUT_CELLS}
 RANKED = {"colour_cast": 25}
 LOST = {"colour_cast": (25,)}  # where the default gained nothing while it traced the errors of the kept epoch
 MICRO_SEEDS = range(5)
@@ -86,7 +87,8 @@ def main() -> None:
     if words.study is not None and not words.tuned_on:
         parser.error("--study wants --tuned-on: patients on whom anything was tuned, or a file of them, one a line")
     show_plainly()
-    parts = words.parts or (PARTS[:-1] if words.full else ("micro", "held-out"))  # the grid is asked for by its name
+    parts = words.parts or (PARTS[:-1] if words.full else ("micro", "grid"))  # the whole grid is asked for by its name
+    words.cells = words.cells or ("tuned-on" if words.parts else "short")
     figures: dict[str, Any] = {}
     for part in parts:
         log.info("part %s", part)
@@ -101,12 +103,12 @@ def _add_grid_words(parser: argparse.ArgumentParser) -> None:
     grid = parser.add_argument_group("part grid")
     grid.add_argument("--study", type=Path, help="a study with photos and two readers, to plant faults on a copy of")
     grid.add_argument("--tuned-on", nargs="*", default=[], help="its patients that were tuned on, or a file of them")
-    grid.add_argument("--cells", choices=CELLS, default="tuned-on", help="those of grid_cells.py to make")
+    grid.add_argument("--cells", choices=CELLS, help="those of grid/cells.py to make (tuned-on)")
     grid.add_argument("--match", default="", help="only cells whose name has this in it (a regular expression)")
     arms = (*ALL_ARMS, *ARM_WORDS)
     told = "ways of pruning and rivals of them; rivals: default, counts and every rival; all: whatever there is"
     grid.add_argument("--arms", nargs="*", choices=arms, default=["default"], help=told)
-    grid.add_argument("--processes", type=int, default=1, help="cells at the same time")
+    grid.add_argument("--processes", type=int, default=2, help="cells at the same time")
     grid.add_argument("--make-nothing", action="store_true", help="figures of the cells that stand in the folder")
     grid.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where networks run")
     grid.add_argument("--keep-studies", action="store_true", help="leave the studies of finished cells (100 MB each)")

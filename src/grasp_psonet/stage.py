@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,6 +176,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: _version(name) for name in _VERSIONS}
 
 
+@cache  # each is read from the package's description, which takes longer than closing a stage
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)

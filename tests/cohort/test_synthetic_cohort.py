@@ -19,6 +19,8 @@ from grasp_psonet.cohort.synthetic.skin import FITZPATRICK
 from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
 from grasp_psonet.errors import TableError
 
+pytestmark = pytest.mark.long
+
 PAPER_FITZPATRICK = (60, 163, 85, 22, 12, 2)  # patients of types I to VI, section 3.1 of the paper
 TINY = SyntheticSettings(num_patients=12, num_visits=24, num_views=4, edge_px=64, val_visits=6, test_visits=6)
 LARGE = SyntheticSettings(num_patients=344, num_visits=844, num_views=8, val_visits=64, test_visits=170)

@@ -158,9 +158,9 @@ def test_the_gain_asked_for_is_told_in_plain_words(report, errors, wanted):
 
 
 def test_photos_shown_are_named_by_the_end_of_the_ranking_they_stand_at(report):
-    assert "Most harmful photos by score" in Page(render(report)).words()
+    assert "Most harmful photos" in Page(render(report)).words()
     words = Page(render(dataclasses.replace(report, end="helpful"))).words()
-    assert "Most helpful photos by score" in words
+    assert "Most helpful photos" in words
     assert "Most harmful photos" not in words
 
 
@@ -252,15 +252,48 @@ def test_the_baseline_may_be_chosen(report):
 
 
 def test_warnings_of_removal_stand_at_the_head(report, page):
-    words = page.words().partition("Key figures")[0]
+    words = page.words().partition("Training photos removed")[0]
     assert "Whom this removal takes from: class severe loses 93 of 750 training photos" in words
-    assert "A removal that was not chosen, cosine-k10: 71 of the 79 removed photos (90 %) are severe." in words
+    assert "Also warned of, not chosen: cosine-k10. See what was removed" in words
+    assert "71 of the 79" not in words, "one banner, with what was chosen"
+    below = page.words().partition("What was removed, and why")[2]
+    assert "A removal that was not chosen, cosine-k10: 71 of the 79 removed photos (90 %) are severe." in below
+    assert "Whom this removal takes from: class severe" in below
     told = [(entry["run"], entry["is_chosen"]) for entry in results(report)["removal_warnings"]]
     assert told == [("cosine-k30", True), ("cosine-k10", False)]
     quiet = Page(render(dataclasses.replace(report, removal_warnings={}))).words()
     assert "takes from:" not in quiet
     unchosen = Page(render(dataclasses.replace(report, chosen="baseline", removal=(), against_random=()))).words()
     assert "A removal that was not chosen, cosine-k30: class severe" in unchosen
+
+
+def test_where_a_shortcut_was_learned_the_diagnosis_leads_and_says_why_the_learning_check_fails(report):
+    unlearned = dataclasses.replace(report, learning="The baseline has not learned: .41 does not beat .44.")
+    head = Page(render(unlearned)).words().partition("Training photos removed")[0]
+    diagnosis, _, rest = head.partition("Diagnosis: a shortcut")[2].partition("The learning check says: ")
+    assert "has not learned" not in head.partition("Diagnosis:")[0] + diagnosis
+    assert rest.startswith("The baseline has not learned: .41 does not beat .44. Both can be true: a network")
+    assert head.count("has not learned") == 1
+
+    noise = dataclasses.replace(unlearned.diagnosis, diagnosis="label noise", in_words="label noise")
+    for other in (noise, None):
+        head = (
+            Page(render(dataclasses.replace(unlearned, diagnosis=other)))
+            .words()
+            .partition("Training photos removed")[0]
+        )
+        assert head.count("The baseline has not learned: .41 does not beat .44.") == 1
+        assert "Both can be true" not in head
+    assert "learning check" not in Page(render(report)).words().partition("Training photos removed")[0]
+
+
+def test_a_control_that_is_smaller_than_its_list_is_said_to_be(report, page):
+    told = "fewer than its list: the cap allowed no more"
+    assert told not in page.words()
+    lists = [arm for arm in report.arms if arm.kind != "baseline"]
+    control = next(arm for arm in lists if arm.kind != "pruned")
+    arms = [dataclasses.replace(arm, removed=arm.removed - 1) if arm is control else arm for arm in report.arms]
+    assert Page(render(dataclasses.replace(report, arms=tuple(arms)))).words().count(told) == 1
 
 
 def test_several_looks_are_counted(report, page):

@@ -28,7 +28,7 @@ from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 
-LENGTH, CROWD = 6, 3000
+LENGTH, CROWD = 6, 1000
 SETTINGS: dict[str, Any] = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},
     "train": {"epochs": 2, "optimizer": {"lr": 1e-2}},
@@ -66,7 +66,7 @@ def _write(folder: Path, name: str, vectors: np.ndarray, kind: int) -> str:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 visits of 2 to 5 vectors and one of several thousand; the class shows in the vectors."""
+    """24 visits of 2 to 5 vectors and one of a thousand; the class shows in the vectors."""
     folder = tmp_path_factory.mktemp("bags") / "study"
     (folder / "files").mkdir(parents=True)
     rng = np.random.default_rng(3)

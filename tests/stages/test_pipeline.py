@@ -216,22 +216,22 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(transformer: Path, t
     shutil.copytree(transformer, study)
     for stage in ("store", "runs", "traces", "prunings", "evaluation", "audit", "explain", "diagnosis", "report"):
         shutil.rmtree(study / stage)
-    for there in (
-        "store.partial",
-        "runs/baseline.partial/anchors/*.safetensors",  # the first epoch, from which the next goes on
-        "runs/cosine-k2.partial/steps/*",
-        "evaluation.partial",
+    for there, processes in (
+        ("store.partial", 1),  # a stage that begins afresh
+        ("runs/baseline.partial/anchors/*.safetensors", 1),  # the first epoch, from which the next goes on
+        ("runs/cosine-k2.partial/steps/*", 2),  # a retraining in a process of its own, finished by the one of the next
+        ("evaluation.partial", 1),  # a stage that reads what was killed before
     ):
-        _kill_once_there(study, there, tmp_path / "told")
+        _kill_once_there(study, there, processes, tmp_path / "told")
     assert main(["run", str(study)]) == 0
     ended, whole = _content(study), _content(transformer)
     assert ended.keys() == whole.keys()
     assert [name for name in whole if ended[name] != whole[name]] == []
 
 
-def _kill_once_there(study: Path, there: str, told: Path) -> None:
-    """Runs the pipeline until something of the study matches this, and kills it with its children, which retrain."""
-    process = start_command(["run", str(study), "--machine.processes", "2"], told)
+def _kill_once_there(study: Path, there: str, processes: int, told: Path) -> None:
+    """Runs the pipeline until something of the study matches this, and kills it with its children, if any retrain."""
+    process = start_command(["run", str(study), "--machine.processes", str(processes)], told)
     while not any(study.glob(there)):
         assert process.is_alive(), f"ended with {process.exitcode}, {there} was never seen: {told.read_text()}"
         time.sleep(0.005)

@@ -1,6 +1,7 @@
 """What pruning ranks by is what is shown first; keep lists know their rule; the baseline is no gain over itself."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from grasp_psonet.cli import _job, main
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.stage import Task, run_task
 from grasp_psonet.stages.declared.declaring import needs_of
-from grasp_psonet.stages.declared.needs import EvaluateNeeds, ExplainNeeds
+from grasp_psonet.stages.declared.needs import EvaluateNeeds, ExplainNeeds, PruneNeeds
 from grasp_psonet.stages.declared.tasks import explain_task, prune_tasks
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers import evaluate
-from grasp_psonet.stages.makers.explain import flagged_photos
-from grasp_psonet.stages.makers.prune import read_keep
+from grasp_psonet.stages.makers.explain import flagged_photos, followed_list
+from grasp_psonet.stages.makers.prune import make_control, read_keep
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.tables.traces import SCORES
 
@@ -57,7 +58,7 @@ def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remo
     name = job.pruned_names()[2]
     keep = read_keep(job, name).set_index("photo_id")
     trace = job.study.trace(job.trace_name())
-    flagged = flagged_photos(needs_of(ExplainNeeds, job.settings), trace, job.cohort)
+    flagged = flagged_photos(needs_of(ExplainNeeds, job.settings), trace, job.cohort, None)
     assert (flagged["score"].to_numpy() == keep.loc[flagged["photo_id"], "score"]).all()
     first = flagged.head(2)["photo_id"]
     assert (keep.loc[first, "num_queries"] > 0).all()
@@ -68,6 +69,55 @@ def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remo
     assert control["num_removed"] == own["num_removed"] > 0
     told = ("num_queries", "maximum", "num_choices", "num_chosen", "num_kept_back")
     assert [control[column] for column in told] == [None] * len(told)
+
+
+def test_the_photos_of_the_list_that_is_followed_are_shown_first(drawn: Path, tmp_path: Path) -> None:
+    job = _with(drawn, k="[2, 4]", controls="[random]")
+    for task in prune_tasks(job):
+        run_task(task)
+    own, trace = needs_of(ExplainNeeds, job.settings), job.study.trace(job.trace_name())
+    own = replace(own, explain=replace(own.explain, flagged=8))
+    ranking = flagged_photos(own, trace, job.cohort, None)
+    named, longest = job.pruned_names()[2], job.pruned_names()[4]
+    for chosen, followed in ((named, named), (longest, longest), (BASELINE, longest)):
+        (tmp_path / "choice.json").write_text(json.dumps({"run": chosen}))
+        pd.testing.assert_frame_equal(followed_list(job, tmp_path), read_keep(job, followed))
+
+    keep = read_keep(job, longest).set_index("photo_id")
+    beyond = keep.index[keep["score"] > 0][0]  # of no list that is taken by the ranking
+    own_list = [ranking["photo_id"][6], ranking["photo_id"][4], beyond]
+    keep["kept"] = ~keep.index.isin(own_list)
+    shown = flagged_photos(own, trace, job.cohort, keep.reset_index())
+    assert shown["photo_id"].tolist() == [
+        own_list[1],
+        own_list[0],
+        beyond,
+        *[photo_id for photo_id in ranking["photo_id"] if photo_id not in own_list][:5],
+    ]
+    assert (shown["score"].to_numpy() == keep.loc[shown["photo_id"], "score"]).all()
+    assert shown["visit_id"].tolist() == keep.loc[shown["photo_id"], "visit_id"].tolist()
+
+
+@pytest.mark.parametrize(("keep_at_least", "is_short"), [(1, False), (2, True)])
+def test_a_control_that_may_not_take_as_many_as_its_list_says_so(
+    drawn: Path, tmp_path: Path, keep_at_least: int, is_short: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Visits of three photos: a list that leaves one of each, and a control that must leave two."""
+    job = _with(drawn, k="[200]", controls="[class]", end="largest")
+    pruned_task, _ = prune_tasks(job)
+    run_task(pruned_task)
+    (control,) = [one for one in job.keep_lists() if one.control]
+    bound = _with(drawn, k="[200]", controls="[class]", end="largest", keep_at_least=keep_at_least)
+    with caplog.at_level("WARNING", "grasp_psonet"):
+        make_control(tmp_path, needs_of(PruneNeeds, bound.settings), control, pruned_task.folder, Path(), bound.cohort)
+    taken = [
+        int((~pd.read_parquet(folder / "keep.parquet")["kept"]).sum()) for folder in (pruned_task.folder, tmp_path)
+    ]
+    assert taken[0] > 0
+    assert taken[1] == taken[0] // (2 if is_short else 1)
+    said = f"{control.name} takes {taken[0] - taken[1]} photos fewer than {control.pruning}: prune.cap_per_group"
+    assert (said in caplog.text) == is_short
+    assert ("photos fewer than" in caplog.text) == is_short
 
 
 def test_keep_lists_and_maps_depend_on_what_ranks_the_photos(drawn: Path) -> None:

@@ -18,7 +18,9 @@ class ExplainSettings:
 
     __pydantic_config__ = STRICT
 
-    flagged: int = setting(12, "training photos to map, those that pruning takes first")
+    flagged: int = setting(
+        12, "training photos to map: those of the chosen keep list, then those that pruning takes next"
+    )
     errors: int = setting(12, "validation errors of the kept epoch whose most-attended photo is mapped")
     methods: tuple[Method, ...] = setting(
         ("gradcam",), "maps of each photo: gradcam; integrated_gradients and occlusion need the extra explain"

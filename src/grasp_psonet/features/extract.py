@@ -23,6 +23,7 @@ from grasp_psonet.files import read_json, write_json
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import build_start_encoder, normalised
 from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.network.undrawn import Undrawn
 from grasp_psonet.photos.store import PhotoStore, map_for_writing, open_store
 from grasp_psonet.progress import Track, track
 from grasp_psonet.tables.columns import PHOTO_ID, ROW, VIEW, VISIT_ID
@@ -60,7 +61,8 @@ def write_features(
     room, NetworkError where the encoder cannot be had.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _, card = build_start_encoder(extraction.network, extraction.edge_px, extraction.seed)
+    with Undrawn():  # for its card alone
+        _, card = build_start_encoder(extraction.network, extraction.edge_px, extraction.seed)
     photos = open_store(store)
     index, num_photos = photos.index[[ROW, PHOTO_ID, VISIT_ID, VIEW]], len(photos.index)
     starts = range(0, num_photos, BATCH)

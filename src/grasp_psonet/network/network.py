@@ -9,6 +9,7 @@ With a frozen encoder the network reads features that were computed once, and th
 # Axes: B bags (visits), N photos per bag (padded), M photos of the whole batch, F encoder feature length, D feature length,
 # C outputs (of classes: logits).
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -17,9 +18,11 @@ from torch.nn import functional
 
 from grasp_psonet.chance import seed_of
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.attention import attention_scorer, pool_read
 from grasp_psonet.network.encoder import EncoderCard, build_encoder, freeze
 from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.network.undrawn import Undrawn, left_undrawn
 
 
 class BagOutput(NamedTuple):
@@ -115,8 +118,10 @@ def build_network_on_features(card: EncoderCard, settings: NetworkSettings, seed
 
 def with_encoder(network: BagNetwork, settings: NetworkSettings, edge_px: int, seed: int) -> BagNetwork:
     """A network of its own that reads photos: the encoder that the features came from, all else as in ``network``."""
-    whole = build_network(settings, edge_px, seed, network.outcome)
+    with _undrawn_unless_random(settings):
+        whole = build_network(settings, edge_px, seed, network.outcome)
     whole.load_state_dict(whole.state_dict() | network.state_dict())
+    _refuse_undrawn(whole, settings)
     return whole.to(next(network.parameters()).device)
 
 
@@ -124,7 +129,23 @@ def build_start_encoder(settings: NetworkSettings, edge_px: int, seed: int) -> t
     """The encoder of ``build_network`` alone, and its card; the seed counts where its weights are random."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", seed) % 2**63)
-        return build_encoder(settings.encoder, settings.weights, edge_px)
+        with _undrawn_unless_random(settings):
+            encoder, card = build_encoder(settings.encoder, settings.weights, edge_px)
+    _refuse_undrawn(encoder, settings)
+    return encoder, card
+
+
+def _refuse_undrawn(network: nn.Module, settings: NetworkSettings) -> None:
+    if settings.weights != "random" and (names := left_undrawn(network)):
+        raise NetworkError(
+            f"the weights {settings.weights!r} give {len(names)} parameters of {settings.encoder} no value, or NaN, "
+            f"first {names[0]}\n  next: set network.weights to weights of this encoder"
+        )
+
+
+def _undrawn_unless_random(settings: NetworkSettings) -> AbstractContextManager[object]:
+    """Where an encoder is built that is given weights at once, and nothing beside it is drawn that stays."""
+    return nullcontext() if settings.weights == "random" else Undrawn()
 
 
 def normalised(photos_MCHW: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def class_control(
 
     It keeps the class mix of the pruning and no other likeness to it: where a pruning gains by thinning out a class, this one
     gains too. ``photos`` has photo_id and group, the class. ``remove: photo`` leaves every visit ``keep_at_least``; no group
-    of the cap column loses more than the cap.
+    of the cap column loses more than the cap, so that fewer may leave of a class than the list takes.
     """
     keep = keep.sort_values(PHOTO_ID).reset_index(drop=True)
     group = keep[PHOTO_ID].map(photos.set_index(PHOTO_ID)[GROUP])

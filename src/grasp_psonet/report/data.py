@@ -102,7 +102,9 @@ class ShownMap:
 
 @dataclass(frozen=True)
 class FlaggedPhoto:
-    """One of the training photos that pruning takes first. ``photo`` is None where it is a vector alone.
+    """A training photo of the list that is followed, or one that pruning would take next.
+
+    ``photo`` is None where it is a vector alone.
 
     ``cam`` is the baseline's map by the first method and ``cam_largest`` its largest value: None without a map and 0 where no
     place speaks for the label; ``further`` are the maps of the chosen run and of other methods.

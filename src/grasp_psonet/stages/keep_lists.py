@@ -45,6 +45,12 @@ class MadeKeepLists:
             pruned = [one for one in pruned if self.as_set[one.name] == STAND_OUT]
         return min(pruned, key=lambda one: one.k, default=None)
 
+    def followed(self, chosen: str) -> KeepList | None:
+        """The list of the chosen run; where that is the baseline, the longest that is no control, if one removes any."""
+        pruned = [one for one in self.retrained if not one.control]
+        by_name = {one.name: one for one in pruned}
+        return by_name.get(chosen) or max(pruned, key=lambda one: one.k, default=None)
+
 
 def made_keep_lists(job: "Job") -> MadeKeepLists:
     """Which of the study's keep lists have a run. Raises StageError where one is not made yet or damaged."""

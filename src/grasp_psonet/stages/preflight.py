@@ -111,12 +111,13 @@ def num_parameters(job: "Job") -> int:
     import torch
 
     from grasp_psonet.network.network import build_network
+    from grasp_psonet.network.undrawn import Undrawn
     from grasp_psonet.trajectory.step import trained_parameters
 
     if job.kind == "features":
         return 0
     settings = replace(job.settings.network, weights="random")
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         network = build_network(settings, job.settings.photos.edge_px, job.settings.seed, job.outcome)
     held = network.parameters() if not settings.is_frozen else trained_parameters(network).values()
     return sum(parameter.numel() for parameter in held)

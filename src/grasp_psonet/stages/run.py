@@ -20,6 +20,7 @@ from grasp_psonet.files import read_json
 from grasp_psonet.network.encoder import NAMED_WEIGHTS
 from grasp_psonet.network.network import BagNetwork, build_network, build_network_on_features, with_encoder
 from grasp_psonet.network.settings import NetworkSettings
+from grasp_psonet.network.undrawn import Undrawn
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
 from grasp_psonet.stages.declared.declaring import needs_of
@@ -223,8 +224,8 @@ class TrainedRun:
     def network_at(self, step: int, device: torch.device | None = None) -> BagNetwork:
         """A network of its own with the weights after this step, which has an anchor; on the run's device unless told."""
         device = device or self.device
-        # the anchor holds every weight
-        network = self.inputs.build(replace(self.settings.network, weights="random")).to(device)
+        with Undrawn():  # the anchor holds every weight
+            network = self.inputs.build(replace(self.settings.network, weights="random")).to(device)
         load_weights(network, self.trajectory.read(step, device))
         return network
 

@@ -72,7 +72,8 @@ def cover(
     truth = _gradients_of_each(network, loss_of, {name: parameters[name] for name in sorted(wanted)}, num_examples)
     unused = frozenset(name for name, gradient in truth.items() if gradient is None)
     sites = sites_of(network, wanted - unused)
-    ways = {name: _ways_around(network, name) for name in sorted(wanted - unused)}
+    holders = _holders(network)
+    ways = {name: _ways_around(holders[parameters[name]]) for name in sorted(wanted - unused)}
     for site in sites:
         if site.rule is None:
             for name in site.parameters.values():
@@ -129,14 +130,17 @@ def _gradients_of_each(
     }
 
 
-def _ways_around(network: nn.Module, name: str) -> list[str]:
+def _holders(network: nn.Module) -> dict[nn.Parameter, list[list[str]]]:
+    """The modules that hold each parameter itself, each by the parts of its name; a module with two names stands twice."""
+    holders: dict[nn.Parameter, list[list[str]]] = {}
+    for name, module in network.named_modules(remove_duplicate=False):
+        for parameter in module.parameters(recurse=False):
+            holders.setdefault(parameter, []).append(name.split(".") if name else [])
+    return holders
+
+
+def _ways_around(holders: list[list[str]]) -> list[str]:
     """The modules around every holder of a parameter, from the innermost to the network itself ("")."""
-    parameter = network.get_parameter(name)
-    holders = [
-        holder.split(".") if holder else []
-        for holder, module in network.named_modules(remove_duplicate=False)
-        if any(own is parameter for own in module.parameters(recurse=False))
-    ]
     levels = zip(*holders, strict=False)
     depth = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
     return [".".join(holders[0][:length]) for length in range(depth, -1, -1)]

@@ -284,7 +284,7 @@ def audit_task(job: "Job") -> Task:
 
 
 def explain_task(job: "Job") -> Task:
-    """Maps of photos that pruning takes first and of the baseline's own errors, by the kept baseline and by the chosen run.
+    """Maps of photos of the followed keep list and of the baseline's own errors, by the kept baseline and by the chosen run.
 
     Which run is chosen stands in the evaluation, so the task waits for every run that may be.
     """

@@ -28,12 +28,14 @@ from grasp_psonet.files import read_json
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.stages.declared.needs import ExplainNeeds
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.drawn_masks import drawn_masks
-from grasp_psonet.stages.makers.prune import compared_photos
+from grasp_psonet.stages.makers.prune import compared_photos, read_keep
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.tables.columns import LOSS, PATIENT_ID, PHOTO_ID, PREDICTED, QUERY_ID, SPLIT, VISIT_ID
+from grasp_psonet.tables.columns import KEPT, LOSS, PATIENT_ID, PHOTO_ID, PREDICTED, QUERY_ID, SCORE, SPLIT, VISIT_ID
 from grasp_psonet.tables.dtypes import TEXT
 from grasp_psonet.tables.explain import FAITHFULNESS, MAP_FIGURES, MAPS
 from grasp_psonet.tables.table import Table
@@ -58,15 +60,32 @@ class Wanted:
         return self.photo_id, self.bag.visit_id, self.reason
 
 
-def flagged_photos(own: ExplainNeeds, trace: Path, cohort: Cohort) -> pd.DataFrame:
-    """The training photos that pruning takes first, the first ones first: photo_id, visit_id, score (what it ranks by).
+def flagged_photos(own: ExplainNeeds, trace: Path, cohort: Cohort, keep: pd.DataFrame | None) -> pd.DataFrame:
+    """The training photos that are shown, the first ones first: photo_id, visit_id, score (what pruning ranks by).
 
-    At the end of the ranking that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so.
-    ``trace``: the folder of the scores.
+    First those that the keep list removes (None: there is none), then those that pruning would take next: both in the order of
+    the ranking, at the end that ``prune.end`` names, and by whole visits or patients where ``prune.remove`` says so. What a
+    list removes beyond the ranking, for it looks like the others, comes last of its photos. ``trace``: the scores' folder.
     """
     scores = SCORES.read(trace / "scores.parquet")
     visits = cohort.visits[cohort.visits[SPLIT] == "train"]
-    return ranked_photos(scores, compared_photos(cohort, own), visits, own.rules).head(own.explain.flagged)
+    ranked = ranked_photos(scores, compared_photos(cohort, own), visits, own.rules)
+    if keep is not None:
+        removed = keep.loc[~keep[KEPT], [PHOTO_ID, VISIT_ID, SCORE]]
+        is_removed, is_ranked = ranked[PHOTO_ID].isin(removed[PHOTO_ID]), removed[PHOTO_ID].isin(ranked[PHOTO_ID])
+        beyond = removed[~is_ranked].sort_values(PHOTO_ID)
+        parts = [part for part in (ranked[is_removed], beyond, ranked[~is_removed]) if len(part)]
+        ranked = pd.concat(parts, ignore_index=True) if parts else ranked
+    return ranked.head(own.explain.flagged)
+
+
+def followed_list(job: Job, evaluation: Path) -> pd.DataFrame | None:
+    """The keep list that the study follows: that of the chosen run, else the longest; None where none removes a photo.
+
+    ``evaluation``: the folder of the choice. Raises StageError where a list is not made or not whole.
+    """
+    one = made_keep_lists(job).followed(read_json(evaluation / "choice.json")["run"])
+    return None if one is None else read_keep(job, one.name)
 
 
 def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path, evaluation: Path) -> None:
@@ -75,7 +94,7 @@ def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path, eva
     ``run``: the baseline; ``trace`` and ``evaluation``: the folders of its trace and of the choice of k. Where a pruning was
     chosen, its network is shown the same bags as the baseline's, photos that it was trained without included.
     """
-    wanted = wanted_photos(own, run, trace)
+    wanted = wanted_photos(own, run, trace, followed_list(run.job, evaluation))
     maps: list[Row] = []
     areas: list[Row] = []
     if run.job.kind == "photos":
@@ -96,13 +115,14 @@ def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path, eva
     MAP_FIGURES.write(map_figures(index, faithfulness, patient_of, own.resampling), folder / "figures.parquet")
 
 
-def wanted_photos(own: ExplainNeeds, run: TrainedRun, trace: Path) -> list[Wanted]:
-    """The photos that pruning takes first, then the most-attended photos of the kept epoch's errors of highest loss."""
+def wanted_photos(own: ExplainNeeds, run: TrainedRun, trace: Path, keep: pd.DataFrame | None) -> list[Wanted]:
+    """The flagged photos (``keep``: the list that is followed), then the most-attended photos of the kept epoch's errors of
+    highest loss."""
     predicted = run.predictions.set_index(VISIT_ID)[PREDICTED]
     bags = {bag.visit_id: bag for split in ("train", "val") for bag in run.inputs.bags(split)}
     by_loss = kept_queries(run, trace).sort_values([LOSS, QUERY_ID], ascending=[False, True])
     worst_errors = by_loss.head(own.explain.errors)
-    flagged = flagged_photos(own, trace, run.job.cohort)
+    flagged = flagged_photos(own, trace, run.job.cohort, keep)
     # a flagged photo: what in it speaks for the label it trains; an error: what speaks for the wrong answer
     wanted = [
         ("flagged", photo_id, bags[visit_id], bags[visit_id].label)

@@ -41,6 +41,7 @@ from grasp_psonet.stages.keep_lists import OVERLAP
 from grasp_psonet.stages.names import KeepList
 from grasp_psonet.tables.columns import (
     GROUP,
+    KEPT,
     NUM_QUERIES,
     PATIENT_ID,
     PHOTO_ID,
@@ -186,6 +187,10 @@ def make_control(folder: Path, own: PruneNeeds, one: KeepList, pruning: Path, tr
         visits = _training_visits(cohort)
         keep = loss_control(pruned, PHOTO_LOSSES.read(trace / "photo_losses.parquet"), visits, own.rules)
     _write(folder, keep, overlap_table({count: keep}, None).assign(fraction=_fraction(one.k)), cohort, own.outcome)
+    num_short = int((~pruned[KEPT]).sum()) - int((~keep[KEPT]).sum())
+    if num_short:
+        told = "  %s takes %d photos fewer than %s: prune.cap_per_group and prune.keep_at_least allow no more"
+        log.warning(told, one.name, num_short, one.pruning)
 
 
 def _fraction(k: K) -> float | None:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from grasp_psonet.evidence.figures import Figures, Metric, figures_of
@@ -102,10 +103,9 @@ def improvement_of(differences: pd.DataFrame, of: Metric, **where: str) -> data.
 
 def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:
     """The one row of an evaluation table as an estimate."""
-    for name, value in where.items():
-        table = table[table[name] == value]
-    assert len(table) == 1, f"{len(table)} rows for {where}"
-    row = table.iloc[0]
+    is_it = np.logical_and.reduce([(table[name] == value).to_numpy(dtype=bool) for name, value in where.items()])
+    assert is_it.sum() == 1, f"{is_it.sum()} rows for {where}"
+    row = table.iloc[int(is_it.argmax())]
     return data.Estimate(
         number_or_none(row[column]), number_or_none(row[LOW]), number_or_none(row[HIGH]), str(row[WHY_NOT])
     )

@@ -12,7 +12,7 @@ from grasp_psonet.stages.declared.declaring import needs_of
 from grasp_psonet.stages.declared.needs import ExplainNeeds
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.makers.explain import flagged_photos
+from grasp_psonet.stages.makers.explain import flagged_photos, followed_list
 from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.makers.report.faces import blurred, ways_to_show
 from grasp_psonet.stages.names import BASELINE
@@ -47,7 +47,8 @@ _THUMBNAIL_PX = 160
 
 
 def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto, ...]:
-    """The most harmful training photos, worst first; ``keep_name`` is the list that removed photos, if any."""
+    """The photos of the list that is followed, then those that pruning would take next; ``keep_name`` is the list of the chosen
+    run, if photos were removed."""
     study = job.study
     maps = _shown_maps(job, "flagged", PHOTO_ID)
     attention = PHOTO_ATTENTION.read(study.run(BASELINE) / "attention.parquet").set_index(PHOTO_ID)[ATTENTION]
@@ -57,7 +58,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     faults = TRUTH.read(study.truth_file).set_index(PHOTO_ID)[FAULT] if is_synthetic(job) else None
     thumbnails = thumbnails_of(job, maps)
     own, trace = needs_of(ExplainNeeds, job.settings), study.trace(job.trace_name())
-    flagged = flagged_photos(own, trace, job.cohort)
+    flagged = flagged_photos(own, trace, job.cohort, followed_list(job, study.evaluation))
     return tuple(
         data.FlaggedPhoto(
             photo_id=photo_id,

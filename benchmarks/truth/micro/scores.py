@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.truth.micro_training import MicroRun
+from benchmarks.truth.micro.training import MicroRun
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.influence.choices import Curvature, UnitName

@@ -8,10 +8,10 @@ import pandas as pd
 
 from benchmarks.gains import interval
 from benchmarks.planted import ORACLE, chosen_rows
-from benchmarks.truth.grid import BASE, CONTROLS, Grid
-from benchmarks.truth.grid_cells import Cell
+from benchmarks.truth.grid.cells import Cell
+from benchmarks.truth.grid.making import BASE, CONTROLS, Grid
 from benchmarks.truth.planted_truth import COSTLY
-from benchmarks.truth.rivals_rounds import QLD
+from benchmarks.truth.rivals.rounds import QLD
 from grasp_psonet.stages.names import BASELINE
 
 NETWORK = ("is_held_out", "ground", "encoder", "arm")

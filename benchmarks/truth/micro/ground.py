@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.truth.micro_training import ByName, MicroRun, as_float64, masked_logits
+from benchmarks.truth.micro.training import ByName, MicroRun, as_float64, masked_logits
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.network.network import BagNetwork
 

@@ -1,6 +1,6 @@
 """Leave-one-out truth on a micro study: every photo and every visit is really left out and the network trained again.
 
-    python -m benchmarks.truth.micro [--short] [--folder DIR] [--seeds 5] [--whole-grid]
+    python -m benchmarks.truth.micro.truth [--short] [--folder DIR] [--seeds 5] [--whole-grid]
 
 One cell is one seed, learning rate and length of training; finished cells are files and are not computed again. The truth
 is full removal (``full``) and the derivative at weight 0 (``infinitesimal``), both with the sign of scores. Main figures:
@@ -32,10 +32,10 @@ from benchmarks.truth.counterfactual import (
     mean_over_seeds,
     spearman,
 )
-from benchmarks.truth.micro_neighbours import missing, neighbour_scores
-from benchmarks.truth.micro_scores import Scores, our_scores, queries_of, refusals
-from benchmarks.truth.micro_study import draw_study
-from benchmarks.truth.micro_training import MicroRun, joined, keep_lists, leave_one_out, losses_after, retrain, train
+from benchmarks.truth.micro.neighbours import missing, neighbour_scores
+from benchmarks.truth.micro.scores import Scores, our_scores, queries_of, refusals
+from benchmarks.truth.micro.study import draw_study
+from benchmarks.truth.micro.training import MicroRun, joined, keep_lists, leave_one_out, losses_after, retrain, train
 from grasp_psonet.chance import generator
 from grasp_psonet.files import write_whole
 

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks.truth.micro_study import MicroStudy, micro_network
+from benchmarks.truth.micro.study import MicroStudy, micro_network
 from grasp_psonet.bags.bag import Bag, BagBatch
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.network.network import BagNetwork, visit_loss

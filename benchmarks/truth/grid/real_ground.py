@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.random import Generator
 from PIL import Image
 
-from benchmarks.truth.planted_files import features_with, store_with
+from benchmarks.truth.grid.planted_files import features_with, store_with
 from grasp_psonet.chance import generator
 from grasp_psonet.cohort.synthetic.fault_looks import LOOKS
 from grasp_psonet.cohort.synthetic.faults import Place, planted_photos, shortcut_visits

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.truth.micro_baselines import at_random, attention_of, margin_of, minus_loss, nearest
-from benchmarks.truth.micro_ground import LAST, Examples, Ground, ground_of, loss_of_one
-from benchmarks.truth.micro_scores import Scores
-from benchmarks.truth.micro_training import ByName, MicroRun
+from benchmarks.truth.micro.baselines import at_random, attention_of, margin_of, minus_loss, nearest
+from benchmarks.truth.micro.ground import LAST, Examples, Ground, ground_of, loss_of_one
+from benchmarks.truth.micro.scores import Scores
+from benchmarks.truth.micro.training import ByName, MicroRun
 from grasp_psonet.bags.bag import Bag
 
 

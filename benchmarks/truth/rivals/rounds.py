@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.planted import auc, chosen_rows, make_arm, rows_of_arm, rows_of_lists, train_lists
-from benchmarks.truth.other_rules import keeping_anchors, list_task
-from benchmarks.truth.rivals_rankings import groups, training_photos
+from benchmarks.truth.rivals.other_rules import keeping_anchors, list_task
+from benchmarks.truth.rivals.rankings import groups, training_photos
 from grasp_psonet.chance import generator
 from grasp_psonet.evidence.choose import gain_standard_error
 from grasp_psonet.influence.settings import TraceSettings

@@ -150,6 +150,8 @@ HELD_OUT = (
     Block("drawn", ("demo_vit", "packaged_fine_tuned"), (*ALL_FAULTS, "none"), (400, 402)),
 )
 
+SHORT = (Block("drawn", _FROZEN, ("colour_cast", "none"), (400,)),)  # minutes: shows that it works
+
 
 def cells_of(blocks: tuple[Block, ...]) -> list[Cell]:
     """Every cell of the blocks once, in their order."""

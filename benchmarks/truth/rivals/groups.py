@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from benchmarks.truth.lds import all_of_validation
-from benchmarks.truth.rivals_rankings import Ranking
+from benchmarks.truth.rivals.rankings import Ranking
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.pruning.ranking import score_matrix
 from grasp_psonet.stage import run_task

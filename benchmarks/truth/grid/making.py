@@ -21,9 +21,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.planted import ARMS, ORACLE, Arm, auc, make_arm, oracle_task, rows_of_lists, train_lists
-from benchmarks.truth.grid_cells import GROSS_ERRORS, SETTINGS, Cell
-from benchmarks.truth.real_ground import Planting, RealGround
-from benchmarks.truth.rivals import RIVALS
+from benchmarks.truth.grid.cells import GROSS_ERRORS, SETTINGS, Cell
+from benchmarks.truth.grid.real_ground import Planting, RealGround
+from benchmarks.truth.rivals.rivals import RIVALS
 from grasp_psonet.errors import StudyError
 from grasp_psonet.files import write_whole
 from grasp_psonet.progress import show_plainly

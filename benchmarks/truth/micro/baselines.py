@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.truth.micro_ground import Ground
-from benchmarks.truth.micro_training import MicroRun
+from benchmarks.truth.micro.ground import Ground
+from benchmarks.truth.micro.training import MicroRun
 from grasp_psonet.chance import generator
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.truth.grid import CONTROLS
-from benchmarks.truth.grid_cells import Cell
+from benchmarks.truth.grid.cells import Cell
+from benchmarks.truth.grid.making import CONTROLS
 from benchmarks.truth.planted_truth import COSTLY
 
 WON = 0.75  # of the gap to the oracle

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.planted import rows_of_lists, train_lists
-from benchmarks.truth.other_rules import list_task, weights_rows
-from benchmarks.truth.rivals_groups import auto_d3m, d3m
-from benchmarks.truth.rivals_rankings import (
+from benchmarks.truth.rivals.groups import auto_d3m, d3m
+from benchmarks.truth.rivals.other_rules import list_task, weights_rows
+from benchmarks.truth.rivals.rankings import (
     Ranking,
     early_error,
     neighbours,
@@ -24,7 +24,7 @@ from benchmarks.truth.rivals_rankings import (
     quality,
     training_photos,
 )
-from benchmarks.truth.rivals_rounds import QLD, qld_rows, rounds_rows
+from benchmarks.truth.rivals.rounds import QLD, qld_rows, rounds_rows
 from grasp_psonet.pruning.selection import select
 from grasp_psonet.pruning.settings import PruneSettings, count_of
 from grasp_psonet.stage import run_task
