@@ -64,16 +64,15 @@ def ours(folder: Path, num_photos: int, store: Path) -> None:
     """The store of the same photos."""
     names = [f"{number:04d}" for number in range(num_photos)]
     photos = pd.DataFrame({"photo_id": names, "visit_id": names, "path": [f"{name}.jpg" for name in names]})
-    photos = photos.assign(view=pd.NA).astype("string")
+    photos = photos.assign(view=None).astype("string")
     write_store(photos, PhotoRoot(folder), StoreForm(EDGE_PX), store, PROCESSES)
 
 
 def measure(what: str, folder: Path, num_photos: int) -> dict[str, float]:
     """Seconds, CPU seconds and peak memory in MiB of one way over this many photos, in a process of its own."""
-    words = ["--one", what, "--folder", str(folder), "--photos", str(num_photos)]
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks.prepare", *words], check=True, capture_output=True, text=True
-    )
+    # not as a main module, which each process of ours would load again; that of the command line is a light one
+    program = f"from benchmarks.prepare import print_one; print_one({what!r}, {str(folder)!r}, {num_photos})"
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
     return found
 
@@ -90,6 +89,11 @@ def one(what: str, folder: Path, num_photos: int) -> dict[str, float]:
             case _:
                 ours(folder, num_photos, Path(store))
         return {"seconds": time.monotonic() - started, "cpu_s": _cpu_s() - before, "peak_mib": _peak_mib()}
+
+
+def print_one(what: str, folder: str, num_photos: int) -> None:
+    """The same, on the last line of the output."""
+    print(json.dumps(one(what, Path(folder), num_photos)))
 
 
 def _cpu_s() -> float:
@@ -135,14 +139,9 @@ def figures_of(folder: Path, num_photos: int, rounds: int) -> dict[str, float | 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=96)
+    parser.add_argument("--photos", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one", choices=("draw", "plain", "ours"), help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.one:
-        print(json.dumps(one(asked.one, asked.folder, asked.photos)))
-        return
     with tempfile.TemporaryDirectory() as folder:
         write_result("prepare", figures_of(Path(folder), asked.photos, asked.rounds))
 

@@ -153,3 +153,18 @@ def test_a_pipe_that_takes_the_place_of_a_photo_holds_nobody_up(
     monkeypatch.setattr("grasp_psonet.photos.place.refuse_irregular", lambda _: None)
     with pytest.raises(PhotoError, match="it is a pipe"):
         decode_photo(tmp_path / "p.jpg", EDGE)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Foto um 3\u202fPM.jpg",
+        "a\xa0b.jpg",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.jpg",
+        "日本 ü.jpg",
+        "a'b, (2).jpg",
+    ],
+)
+def test_names_in_any_script_are_fine(name: str, tmp_path: Path) -> None:
+    """Narrow spaces of screenshots, joiners of Persian, letters written from right to left."""
+    assert decode_photo(PhotoRoot(tmp_path).file(_named(name)(tmp_path)), EDGE).width_px == 120

@@ -2,16 +2,17 @@
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from grasp_psonet.errors import PhotoError
 
 _MOST_BYTES = 512 * 2**20
+_TURNING = ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -27,12 +28,13 @@ class PhotoRoot:
 
     folder: Path
     follows_links: bool = False
+    _seen: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)  # folders and where they really lie
 
     def file(self, path: str) -> Path:
         """The photo's file. Raises PhotoError for a path that leaves the folder (absolute, by ``..`` or by a link), and for
         what is no regular file or too large; nothing is opened."""
         found = self.folder / path
-        if not path.isprintable():
+        if any(map(_is_odd, path)):
             raise PhotoError(f"{path!a} holds characters that no file's name should; rename the file, correct `path`")
         try:
             self._refuse_outside(path, found)
@@ -51,7 +53,7 @@ class PhotoRoot:
             raise PhotoError(
                 f"{path} is an absolute path; wanted one that starts at the study folder, or at photos.root"
             )
-        root = _real(self.folder)
+        root = self._real(self.folder)
         if not _is_below(os.path.normpath(self.folder), os.path.normpath(found)):
             raise PhotoError(
                 f"{path} leads out of {self.folder}; wanted a path inside it: set photos.root to the folder that holds all "
@@ -59,13 +61,18 @@ class PhotoRoot:
             )
         if self.follows_links:
             return
-        parent = _real(found.parent)
+        parent = self._real(found.parent)
         real = os.path.realpath(found) if found.is_symlink() else str(Path(parent, found.name))
         if not _is_below(root, real):
             raise PhotoError(
                 f"{path} is reached by a link that leads out of {self.folder}; set photos.root to the folder that holds the "
                 "photos, or photos.links to anywhere"
             )
+
+    def _real(self, folder: Path) -> str:
+        if folder not in self._seen:
+            self._seen[folder] = os.path.realpath(folder)
+        return self._seen[folder]
 
 
 def missing(path: Path | str) -> str:
@@ -121,9 +128,10 @@ def read_bytes(path: Path) -> bytes:
             raise PhotoError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-@lru_cache(4096)
-def _real(folder: Path) -> str:
-    return os.path.realpath(folder)
+def _is_odd(letter: str) -> bool:
+    """Control characters, ends of lines, halves of characters, and what turns the direction of writing: a name that holds
+    them does not read as what it is. Spaces and joiners of any script are no such thing."""
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(letter) in _TURNING
 
 
 def _is_below(folder: str, path: str) -> bool:

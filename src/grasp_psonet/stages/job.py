@@ -148,7 +148,7 @@ class Job:
         root = self.settings.photos.root
         return self.study.folder if root is None else (self.study.folder / root)
 
-    @property
+    @cached_property
     def photo_files(self) -> "PhotoRoot":
         """The same for photos, with what a path may not do."""
         from grasp_psonet.photos.place import PhotoRoot

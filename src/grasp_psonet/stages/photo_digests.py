@@ -62,9 +62,9 @@ def _look(job: "Job", paths: list[str], noted: _Photos) -> _Photos:
         try:
             file = _file(job, path)
             about = file.stat()
-        except (OSError, PhotoError) as error:
+        except (OSError, PhotoError):
             if job.settings.photos.damaged == "skip" and job.kind == "photos":
-                found[path] = ("", _short(str(error)))
+                found[path] = ("", _short(f"{path} is no file"))
             else:
                 faults.append(path)
             continue

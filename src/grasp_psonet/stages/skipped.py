@@ -1,10 +1,12 @@
-"""Photos that could not be read and were left out of the store, where the settings allow it (``photos.damaged: skip``)."""
+"""What the settings let pass and every output has to say: photos left out (``photos.damaged: skip``), and leaks between splits
+(``photos.duplicates: accept``).
+"""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grasp_psonet.proof import is_complete
-from grasp_psonet.tables.columns import PHOTO_ID
+from grasp_psonet.tables.columns import ACROSS, PHOTO_ID
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,3 +45,20 @@ def skipped_warning(job: "Job") -> str | None:
     shown = ", ".join(skipped[PHOTO_ID].head(5))
     more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     return f"{len(skipped)} photo(s) could not be read and were left out: {shown}{more} (store/{_FILE} has all)."
+
+
+def leak_warning(job: "Job") -> str | None:
+    """What the report says of photos that look almost the same in two splits; None where there are none, as there cannot be
+    unless the settings accept them."""
+    file = job.study.quality / "near_duplicates.parquet"
+    if job.settings.photos.duplicates != "accept" or not file.exists():
+        return None
+    from grasp_psonet.tables.quality import NEAR_PAIRS  # loads pandas
+
+    num_leaks = int((NEAR_PAIRS.read(file)[ACROSS] == "splits").sum())
+    if not num_leaks:
+        return None
+    return (
+        f"{num_leaks} pair(s) of photos look almost the same in two splits, as accepted (photos.duplicates): figures may be "
+        "better than those of new patients."
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.declared import diagnosis, tasks
+from grasp_psonet.stages.declared import diagnosis, quality, tasks
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -36,7 +36,7 @@ STEPS = (
         "prepare",
         "photos -> store: upright, without metadata, one size; their quality, and copies among them",
         ("photos", "machine.processes"),
-        lambda job: [*tasks.prepare_tasks(job), *tasks.quality_tasks(job)],
+        lambda job: [*tasks.prepare_tasks(job), *quality.quality_tasks(job)],
     ),
     Step(
         "features",

@@ -19,8 +19,7 @@ from grasp_psonet.stages.drawn import drawn_identity, is_synthetic, refuse_damag
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.kind import refuse_maps_of_photos, refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, FIRST, KeepList, Training
-from grasp_psonet.stages.photo_digests import digests_of_photos, photo_files_digest
-from grasp_psonet.stages.skipped import skipped_photos
+from grasp_psonet.stages.photo_digests import photo_files_digest
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -35,7 +34,6 @@ from grasp_psonet.stages.declared.needs import (
     PaperAuditNeeds,
     PrepareNeeds,
     PruneNeeds,
-    QualityNeeds,
     RetrainNeeds,
     TraceNeeds,
     TrainedFoldNeeds,
@@ -60,24 +58,6 @@ def _prepare_task(job: "Job") -> Task:
     job.refuse_without_tables()
     inputs = {"photo files": photo_files_digest(job), "photos.csv": job.bags_digest}
     return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make, resumable=True)
-
-
-def quality_tasks(job: "Job") -> list[Task]:
-    """What is told of the photos once they are prepared; nothing in a study of precomputed features."""
-    return [_quality_task(job)] if job.kind == "photos" else []
-
-
-def _quality_task(job: "Job") -> Task:
-    """Quality of the photos, those to take again, and those that look almost the same."""
-
-    def make(folder: Path, own: QualityNeeds) -> None:
-        from grasp_psonet.stages.makers.quality import make_quality
-
-        content_of = digests_of_photos(job)
-        make_quality(folder, own, job.study.store, job.cohort_for(own), content_of, skipped_photos(job))
-
-    inputs: dict[str, Path | str] = {"store": job.study.store, "tables": job.tables_digest}
-    return declared("quality", job.study.quality, needs_of(QualityNeeds, job.settings), inputs, make)
 
 
 def features_task(job: "Job") -> Task:
@@ -352,6 +332,8 @@ def report_task(job: "Job") -> Task:
         "tables": job.tables_digest,
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
+    if job.settings.photos.duplicates == "accept" and job.kind == "photos":
+        inputs["quality"] = study.quality  # the page says what was accepted
     if is_synthetic(job):
         refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file

@@ -30,7 +30,7 @@ from grasp_psonet.stages.makers.report.shared import diagnosis_of
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.skipped import skipped_warning
+from grasp_psonet.stages.skipped import leak_warning, skipped_warning
 from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID, val_column
 from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
 from grasp_psonet.tables.traces import QUERIES
@@ -170,7 +170,7 @@ def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
     if metrics[val_column(told.choosing)] is None:
         found.append(f"{told.lacks.capitalize()}: epochs were chosen by validation loss, and k cannot be chosen.")
     empty = [one.name for one in made_keep_lists(job).empty]
-    found += [told for told in (skipped_warning(job), hidden_note(job)) if told is not None]
+    found += [words for words in (skipped_warning(job), leak_warning(job), hidden_note(job)) if words is not None]
     if empty:
         found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")
     return found
