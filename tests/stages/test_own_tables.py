@@ -200,3 +200,22 @@ def test_a_pipe_in_place_of_a_table_stops_every_command_at_once(
         told = capsys.readouterr()
         assert f"{table}.csv" in told.out + told.err
         assert "is a pipe" in told.out + told.err, command
+
+
+def test_only_studies_whose_patients_are_drawn_by_skin_type_are_made_anew(drawn: Path, tmp_path: Path) -> None:
+    """The digest of the tables is that of before where a split is told, or no skin type is."""
+    study = tmp_path / "study"
+    study.mkdir()
+    for name in ("photos.csv", "study.yaml"):
+        shutil.copy(drawn / name, study / name)
+    visits = pd.read_csv(drawn / "visits.csv", dtype=str, keep_default_na=False)
+
+    def is_marked(table: pd.DataFrame) -> bool:
+        table.to_csv(study / "visits.csv", index=False)
+        job = _job(study, {})
+        return job.tables_digest != job._digest_of([study / "visits.csv", study / "photos.csv", study / "views.csv"])
+
+    assert not is_marked(visits)
+    assert is_marked(visits.drop(columns="split"))
+    assert is_marked(visits.assign(split=""))
+    assert not is_marked(visits.drop(columns=["split", "fitzpatrick"]))
