@@ -181,6 +181,8 @@ def test_a_file_passed_over_is_noted_and_two_are_refused(
     assert "note: visits.csv: is read; visits.xlsx beside it is not" in told
     assert f"note: photos.csv '{one.parent}/forgotten.jpg': lies among the photos, and no row names it" in told
     (study / "visits.csv").unlink()
+    assert main(["cohort", str(study), "--cohort_seed", "3"]) == 1
+    assert "holds visits.xlsx, which was not drawn here" in capsys.readouterr().err
     (study / "visits.tsv").write_text("visit_id\tpatient_id\n")
     assert main(["check", str(study)]) == 1
     assert "holds visits.tsv and visits.xlsx" in capsys.readouterr().err
