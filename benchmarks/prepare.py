@@ -70,10 +70,9 @@ def ours(folder: Path, num_photos: int, store: Path) -> None:
 
 def measure(what: str, folder: Path, num_photos: int) -> dict[str, float]:
     """Seconds, CPU seconds and peak memory in MiB of one way over this many photos, in a process of its own."""
-    words = ["--one", what, "--folder", str(folder), "--photos", str(num_photos)]
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks.prepare", *words], check=True, capture_output=True, text=True
-    )
+    # not as a main module, which each process of ours would load again; that of the command line is a light one
+    program = f"from benchmarks.prepare import print_one; print_one({what!r}, {str(folder)!r}, {num_photos})"
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
     return found
 
@@ -90,6 +89,11 @@ def one(what: str, folder: Path, num_photos: int) -> dict[str, float]:
             case _:
                 ours(folder, num_photos, Path(store))
         return {"seconds": time.monotonic() - started, "cpu_s": _cpu_s() - before, "peak_mib": _peak_mib()}
+
+
+def print_one(what: str, folder: str, num_photos: int) -> None:
+    """The same, on the last line of the output."""
+    print(json.dumps(one(what, Path(folder), num_photos)))
 
 
 def _cpu_s() -> float:
@@ -137,12 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one", choices=("draw", "plain", "ours"), help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.one:
-        print(json.dumps(one(asked.one, asked.folder, asked.photos)))
-        return
     with tempfile.TemporaryDirectory() as folder:
         write_result("prepare", figures_of(Path(folder), asked.photos, asked.rounds))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # the parts of the settings tree that a command which is no stage reads first
 _SHOWN = {
     "cohort": ("cohort", "cohort_seed", "severity"),
-    "check": ("seed", "severity", "split", "photos"),
+    "check": ("seed", "severity", "tables", "split", "photos"),
 }
 _OVERVIEW = """\
 start here:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -24,8 +25,7 @@ SMALL = {
     "out_of_fold": {"folds": 2, "repeats": 1},
     "explain": {"flagged": 2, "errors": 2},
 }
-GERMAN = {
-    "files": {"visits": "Studie.xlsx", "readings": "Studie.xlsx", "photos": "Fotos.csv"},
+GERMAN: dict[str, Any] = {
     "sheets": {"visits": "Besuche", "readings": "Befunde"},
     "dates": "%d.%m.%Y",
     "columns": {
@@ -45,6 +45,11 @@ GERMAN = {
     "readers": ["A. Müller", "B. Jäger", "C. Groß"],
 }
 PARTS = {"train": "Üben", "val": "Wahl", "test": "Prüfung"}
+
+
+def german_tables(photos: Path) -> dict[str, Any]:
+    """Settings of the tables, with the photos' one lying here."""
+    return GERMAN | {"files": {"visits": "Studie.xlsx", "readings": "Studie.xlsx", "photos": str(photos)}}
 
 
 def workbook(visits: pd.DataFrame) -> dict[str, Rows]:
@@ -97,12 +102,11 @@ def german(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (study / name).unlink()
     write_xlsx(study / "Studie.xlsx", workbook(visits))
     names = {"photo_id": "Foto", "visit_id": "Besuch", "view": "Ansicht", "path": "Datei"}
-    as_photographed(study, photos).rename(columns=names).to_csv(
-        study / "Fotos.csv", sep=";", index=False, encoding="utf-16"
-    )
+    outside = study.with_name("Fotoliste.csv")  # a table may lie elsewhere, and the page does not say where
+    as_photographed(study, photos).rename(columns=names).to_csv(outside, sep=";", index=False, encoding="utf-16")
     settings = yaml.safe_load((study / "study.yaml").read_text())
     (study / "study.yaml").write_text(
-        yaml.safe_dump(settings | {"tables": GERMAN}, allow_unicode=True), encoding="utf-8"
+        yaml.safe_dump(settings | {"tables": german_tables(outside)}, allow_unicode=True), encoding="utf-8"
     )
     return study
 
@@ -121,14 +125,16 @@ def test_the_same_cohort_comes_out(drawn: Path, german: Path) -> None:
 def test_from_check_to_report(german: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(german)]) == 0
     told = capsys.readouterr().out
-    assert "note: Fotos.csv: read with cells separated by ';' (tables.delimiter)" in told
-    assert "note: Fotos.csv: read as utf-16, which its byte order mark says (tables.encoding)" in told
+    assert "note: Fotoliste.csv: read with cells separated by ';' (tables.delimiter)" in told
+    assert "note: Fotoliste.csv: read as utf-16, which its byte order mark says (tables.encoding)" in told
     assert "note: Studie.xlsx (Befunde): fractions have a decimal comma (tables.decimal)" in told
     table = pd.read_csv(german / "check.csv")
     assert set(table["kind"]) == {"note"}
     assert main(["run", str(german)]) == 0
     assert json.loads((german / "report/results.json").read_text())["readers"] == ["Reader 1", "Reader 2"]
-    assert (german / "report/report.html").exists()
+    page = (german / "report/report.html").read_text()
+    assert ".../Fotoliste.csv" in page
+    assert str(german.parent) not in page
     capsys.readouterr()
     assert main(["run", str(german), "--dry-run"]) == 0
     assert "make" not in capsys.readouterr().out
@@ -181,6 +187,8 @@ def test_a_file_passed_over_is_noted_and_two_are_refused(
     assert "note: visits.csv: is read; visits.xlsx beside it is not" in told
     assert f"note: photos.csv '{one.parent}/forgotten.jpg': lies among the photos, and no row names it" in told
     (study / "visits.csv").unlink()
+    assert main(["cohort", str(study), "--cohort_seed", "3"]) == 1
+    assert "holds visits.xlsx, which was not drawn here" in capsys.readouterr().err
     (study / "visits.tsv").write_text("visit_id\tpatient_id\n")
     assert main(["check", str(study)]) == 1
     assert "holds visits.tsv and visits.xlsx" in capsys.readouterr().err
@@ -200,3 +208,22 @@ def test_a_pipe_in_place_of_a_table_stops_every_command_at_once(
         told = capsys.readouterr()
         assert f"{table}.csv" in told.out + told.err
         assert "is a pipe" in told.out + told.err, command
+
+
+def test_only_studies_whose_patients_are_drawn_by_skin_type_are_made_anew(drawn: Path, tmp_path: Path) -> None:
+    """The digest of the tables is that of before where a split is told, or no skin type is."""
+    study = tmp_path / "study"
+    study.mkdir()
+    for name in ("photos.csv", "study.yaml"):
+        shutil.copy(drawn / name, study / name)
+    visits = pd.read_csv(drawn / "visits.csv", dtype=str, keep_default_na=False)
+
+    def is_marked(table: pd.DataFrame) -> bool:
+        table.to_csv(study / "visits.csv", index=False)
+        job = _job(study, {})
+        return job.tables_digest != job._digest_of([study / "visits.csv", study / "photos.csv", study / "views.csv"])
+
+    assert not is_marked(visits)
+    assert is_marked(visits.drop(columns="split"))
+    assert is_marked(visits.assign(split=""))
+    assert not is_marked(visits.drop(columns=["split", "fitzpatrick"]))

@@ -46,7 +46,15 @@ class PhotoRoot:
     def lacks(self, path: str) -> bool:
         """Whether a plain path below the folder leads to nothing: what a table of a million photos that lie elsewhere needs."""
         is_plain = path.isprintable() and not path.startswith("/") and ".." not in path
-        return is_plain and not os.path.lexists(f"{self.folder}/{path}")
+        if not is_plain:
+            return False
+        try:
+            os.lstat(f"{self.folder}/{path}")
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError):
+            return False  # said in other words
+        return False
 
     def _refuse_outside(self, path: str, found: Path) -> None:
         if Path(path).is_absolute():

@@ -36,7 +36,7 @@ INDEX_FILE = "index.parquet"
 SKIPPED_FILE = "skipped.parquet"
 _MOST_TOLD = 50
 _COPIED = 256  # photos at a time
-_LET_GO = 512  # photos after which the pages of those written are no longer held by this process
+_LET_GO = 64  # photos after which the pages of those written are no longer held by this process
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from grasp_psonet.photos.measures import Quality, measure_quality
 from grasp_psonet.photos.place import PhotoRoot
 from grasp_psonet.photos.settings import Fit
 
-_CHUNK = 16  # photos handed to a process at a time
+_CHUNK = 8  # photos handed to a process at a time
+_FEW = 32  # photos for which no process is started: that takes about a second
 _AHEAD = 3  # chunks that a process may be ahead, so that memory does not grow with the study
 
 _Result = tuple[Photo, Quality] | str
@@ -21,7 +22,7 @@ _Result = tuple[Photo, Quality] | str
 def prepared(paths: list[str], root: PhotoRoot, edge_px: int, fit: Fit, processes: int) -> Iterator[_Result]:
     """Each photo with its measures, or why there is none, in the order of the paths. Raises PhotoError where a decoder takes
     its whole process down."""
-    if processes == 1 or len(paths) <= _CHUNK:
+    if processes == 1 or len(paths) <= _FEW:
         for path in paths:
             yield _prepare(path, root, edge_px, fit)
         return

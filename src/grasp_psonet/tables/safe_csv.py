@@ -31,7 +31,8 @@ def safe_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 def safe_cell(text: str) -> str:
     """Text as a cell. Numbers stay as they are, also negative ones."""
-    return f"'{text}" if text.startswith(_BEGINS_FORMULA) and not _is_number(text) else text
+    is_formula = text.startswith(_BEGINS_FORMULA) or text.lstrip().startswith(_BEGINS_FORMULA)
+    return f"'{text}" if is_formula and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:
