@@ -138,13 +138,10 @@ def test_the_list_of_photos_to_take_again() -> None:
 
 def test_dark_skin_is_not_called_dark() -> None:
     """Photos of type VI among many of type I: darker than all of them, and usual for their skin type."""
-    pixels = [blotches(seed) for seed in range(60)]
-    for n in range(30, 60):
-        pixels[n] = (pixels[n] * 0.45).astype(np.uint8)
-    visits = visits_of(60)
-    visits["fitzpatrick"] = pd.Series(["I"] * 30 + ["VI"] * 30, dtype="string")
-    assert not judged(store_of(pixels).index, visits)["is_dark"].any()
+    pixels = [blotches(seed) for seed in range(124)]
+    pixels[100:] = [(one * 0.45).astype(np.uint8) for one in pixels[100:]]
+    store, visits = store_of(pixels), visits_of(124)
+    visits["fitzpatrick"] = pd.Series(["I"] * 100 + ["VI"] * 24, dtype="string")
+    assert not judged(store.index, visits)["is_dark"].any()
     visits["fitzpatrick"] = "I"
-    pixels = pixels[:30] * 4 + pixels[30:33]
-    visits = pd.concat([visits] * 3, ignore_index=True).head(len(pixels)).assign(visit_id=[f"v{n}" for n in range(123)])
-    assert judged(store_of(pixels).index, visits)["is_dark"].sum() == 3, "without the skin type they are: it decides"
+    assert judged(store.index, visits)["is_dark"].sum() == 24, "they are dark otherwise: the skin type decides"
