@@ -11,8 +11,9 @@ from PIL import Image, ImageEnhance
 from grasp_psonet.photos.duplicates import digests_of_equal_sizes, same_bytes
 from grasp_psonet.photos.measures import measure_quality
 from grasp_psonet.photos.near import near_pairs
-from grasp_psonet.photos.reshoot import judged, reshoot_list, safe_cells
+from grasp_psonet.photos.reshoot import judged, reshoot_list
 from grasp_psonet.photos.store import PhotoStore
+from grasp_psonet.tables.safe_csv import safe_frame
 
 EDGE = 64
 
@@ -130,7 +131,7 @@ def test_the_list_of_photos_to_take_again() -> None:
         ("v4", "blurred"),
         ("v9", "dark"),
     ]
-    assert safe_cells(again)["photo_id"].dropna().tolist() == ["'=p99", "p4", "p9"]
+    assert safe_frame(again)["photo_id"].dropna().tolist() == ["'=p99", "p4", "p9"]
     blurred = again.set_index("reason").loc["blurred"]
     assert blurred["value"] < blurred["usual"] / 3
 

@@ -5,7 +5,7 @@ import pandas as pd
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.decode import read_size
 from grasp_psonet.photos.duplicates import digests_of_equal_sizes, same_bytes
-from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.place import PhotoRoot, missing
 from grasp_psonet.tables.columns import PATH, PHOTO_ID, VISIT_ID
 
 
@@ -18,6 +18,9 @@ def photo_faults(photos: pd.DataFrame, root: PhotoRoot) -> dict[int, str]:
     faults = {}
     for row, path in photos[PATH].items():
         if path == "":  # a fault of the table
+            continue
+        if root.lacks(path):
+            faults[int(str(row))] = f"photos.csv row {row}: {missing(f'{root.folder}/{path}')}"
             continue
         try:
             read_size(root.file(path))

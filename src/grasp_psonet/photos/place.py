@@ -43,6 +43,19 @@ class PhotoRoot:
             raise PhotoError(f"{found} cannot be looked for: {error.strerror or error}") from None
         return found
 
+    def lacks(self, path: str) -> bool:
+        """Whether a plain path below the folder leads to nothing: what a table of a million photos that lie elsewhere needs."""
+        is_plain = path.isprintable() and not path.startswith("/") and ".." not in path
+        if not is_plain:
+            return False
+        try:
+            os.lstat(f"{self.folder}/{path}")
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError):
+            return False  # said in other words
+        return False
+
     def _refuse_outside(self, path: str, found: Path) -> None:
         if Path(path).is_absolute():
             raise PhotoError(
@@ -70,12 +83,17 @@ class PhotoRoot:
         return self._seen[folder]
 
 
+def missing(path: Path | str) -> str:
+    """What is said of a photo whose file is not there."""
+    return f"{path} does not exist; check `path` in photos.csv and the setting photos.root"
+
+
 def refuse_irregular(path: Path) -> None:
     """Raises PhotoError where there is no file, or one that cannot be read as a photo: a pipe, a device, a folder, none."""
     try:
         about = path.stat()
     except FileNotFoundError:
-        raise PhotoError(f"{path} does not exist; check `path` in photos.csv and the setting photos.root") from None
+        raise PhotoError(missing(path)) from None
     except (OSError, ValueError) as error:
         raise PhotoError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
     refuse_mode(path, about)

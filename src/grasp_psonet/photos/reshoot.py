@@ -4,8 +4,6 @@ A photo is compared with photos of the same view, and in brightness of the same 
 dark skin dark. What it names of planted faults: `make bench-photos`, docs/experiments.md.
 """
 
-import re
-
 import numpy as np
 import pandas as pd
 
@@ -34,7 +32,6 @@ from grasp_psonet.tables.columns import (
 LOW_Z = -3.0  # robust standard deviations below what is usual
 _FEWEST = 20  # photos that say what is usual
 _TO_SIGMA = 1.4826  # a median absolute deviation to the standard deviation of a normal distribution
-_FORMULA = re.compile(r"^[\s]*[=+\-@]")  # a cell that a spreadsheet would run
 
 
 def judged(index: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
@@ -99,11 +96,6 @@ def by_skin_type(photos: pd.DataFrame) -> pd.DataFrame:
             for skin, rows in groups
         ]
     )
-
-
-def safe_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before every text that a spreadsheet would run as a formula."""
-    return table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell)
 
 
 def _robust_z(values: "pd.Series[float]", groupings: "list[pd.Series[str]]") -> "pd.Series[float]":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from grasp_psonet.errors import FileError, PhotoError
 from grasp_psonet.files import write_json
-from grasp_psonet.proof import digest, file_digest
+from grasp_psonet.proof import file_digest
 from grasp_psonet.stages.same_bytes import refuse_same_bytes
 from grasp_psonet.tables.columns import PATH
 
@@ -43,7 +43,7 @@ def digests_of_photos(job: "Job") -> dict[str, str]:
     """The digest of the bytes of every file that photos.csv or features.csv names, by its path there. Raises PhotoError
     naming missing ones."""
     note = job.study.folder / NOTE
-    table = _short(f"{digest(job.bags_file)} {job.photo_root.resolve()}")
+    table = _short(f"{job.bags_digest} {job.photo_root.resolve()}")
     noted = _read(note, table)
     paths = (
         list(noted) if noted else [str(path) for path in job.tables.photos[PATH].unique()]

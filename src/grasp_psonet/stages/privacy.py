@@ -22,9 +22,10 @@ from grasp_psonet.tables.columns import PATH
 
 _FOLDERS = (
     *("store", "quality", "features", "out_of_fold", "learning", "runs", "traces", "prunings", "evaluation"),
-    *("audit", "paper_audit", "explain", "diagnosis", "report", "revisions", "predictions"),
+    *("audit", "paper_audit", "explain", "diagnosis", "report", "revisions", "predictions", "look", "exports"),
 )
-_FILES = ("check.csv", "truth.parquet", "truth_visits.parquet")
+_FILES = ("truth.parquet", "truth_visits.parquet")
+_REPEATING = (".photo-digests.json", "check.csv")  # of the user's own tables, for the user
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _TEXTS = (".html", ".svg", ".json", ".jsonl", ".csv", ".txt", ".md", ".yaml", ".log")
 _MOST_SECRETS = 2000
@@ -71,9 +72,10 @@ def check_privacy(job: Job) -> int:
     ]
     size = sum(file.stat().st_size for file in files)
     lines.append(f"looked at: {len(files)} files, {size / 2**20:.1f} MiB")
-    if (job.study.folder / ".photo-digests.json").exists():
+    if repeating := [name for name in _REPEATING if (job.study.folder / name).exists()]:
+        told = " and ".join(repeating)
         lines.append(
-            "not looked at: your tables and photos, and .photo-digests.json, which repeats the paths of photos.csv"
+            f"not looked at: your tables and photos, and {told}, with paths of photos.csv; delete before handing on"
         )
     lines += found
     lines.append(f"{len(found)} finding(s); do not hand these files on" if found else "nothing found")

@@ -16,7 +16,7 @@ from grasp_psonet.tables import (
 from grasp_psonet.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
-    *(study.VISITS, study.PHOTOS, study.FEATURES, study.VIEWS),
+    *(study.VISITS, study.READINGS, study.PHOTOS, study.FEATURES, study.VIEWS, study.CHECK),
     *(truth.TRUTH, truth.TRUTH_VISITS),
     *(store.STORE_INDEX, store.SKIPPED, store.FEATURE_INDEX),
     *(quality.PHOTO_QUALITY, quality.NEAR_PAIRS, quality.QUALITY_BY_SKIN_TYPE),
@@ -35,5 +35,5 @@ TABLES: tuple[Table, ...] = (
     *(audit.AUDIT_CURVE, audit.AUDIT_SUMMARY, audit.AUDIT_DIFFERENCES),
     *(explain.MAPS, explain.FAITHFULNESS, explain.MAP_FIGURES),
     *(diagnosis.FLAGGED, diagnosis.FINDINGS, diagnosis.FINDING_PHOTOS),
-    *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),
+    *(runs.NEW_VISITS, runs.NEW_PHOTOS, traces.TRACE_RESULT, traces.CHANGES),
 )

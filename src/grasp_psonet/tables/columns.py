@@ -39,6 +39,8 @@ VIEW: Final = "view"
 PATH: Final = "path"
 KEY: Final = "key"
 CODE: Final = "code"
+READER_ID: Final = "reader_id"
+DATE: Final = "date"
 BODY_REGION: Final = "body_region"
 SIDE: Final = "side"
 REQUIRED: Final = "required"
@@ -210,6 +212,9 @@ INSERTION_GAIN: Final = "insertion_gain"
 
 # diagnosis
 KIND: Final = "kind"
+COLUMN: Final = "column"
+PROBLEM: Final = "problem"
+REMEDY: Final = "remedy"
 TRAIT: Final = "trait"
 TRAIT_VALUE: Final = "trait_value"
 STRENGTH: Final = "strength"
@@ -231,6 +236,12 @@ ROLE: Final = "role"
 NEIGHBOUR_OF: Final = "neighbour_of"
 DISTANCE: Final = "distance"
 
+# new visits
+NEARER: Final = "nearer"
+IS_FAR: Final = "is_far"
+QUALITY: Final = "quality"
+WARNINGS: Final = "warnings"
+
 
 def val_column(figure: str) -> str:
     """Column of the figure that chooses, on validation: val_auc of classes."""
@@ -245,3 +256,8 @@ def logit_columns(classes: Iterable[object]) -> list[str]:
 def probability_columns(classes: Iterable[object]) -> list[str]:
     """Columns of the classes' probabilities, one per class in the order given."""
     return [f"p_{name}" for name in classes]
+
+
+def calibrated_columns(classes: Iterable[object]) -> list[str]:
+    """Columns of the classes' calibrated probabilities, one per class in the order given."""
+    return [f"calibrated_{name}" for name in classes]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from grasp_psonet.setting import as_tree
+from grasp_psonet.setting import recorded_tree
 from grasp_psonet.stage import Task
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def needs_of(kind: type[N], settings: "StudySettings") -> N:
 
 def recorded(own: "DataclassInstance") -> dict[str, Any]:
     """The needs as they stand in the note of a stage: plain values by their path in the settings tree."""
-    tree = as_tree(own)
+    tree = recorded_tree(own)
     return {
         _path(field): tree[field.name]
         for field in dataclasses.fields(own)

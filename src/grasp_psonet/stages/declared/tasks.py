@@ -56,7 +56,7 @@ def _prepare_task(job: "Job") -> Task:
         write_store(job.tables.photos, job.photo_files, form, folder, job.settings.machine.processes)
 
     job.refuse_without_tables()
-    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.bags_file)}
+    inputs = {"photo files": photo_files_digest(job), "photos.csv": job.bags_digest}
     return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make, resumable=True)
 
 
@@ -76,7 +76,7 @@ def _read_task(job: "Job") -> Task:
     job.refuse_without_tables()
     refuse_settings_of_photos(job.settings.network, job.settings.train.augmentation)
     refuse_maps_of_photos(job.settings.explain)
-    inputs = {"feature files": photo_files_digest(job), "features.csv": digest(job.bags_file)}
+    inputs = {"feature files": photo_files_digest(job), "features.csv": job.bags_digest}
     return declared("features", job.study.features, NoNeeds(), inputs, make)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.near import near_pairs
-from grasp_psonet.photos.reshoot import by_skin_type, judged, reshoot_list, safe_cells
+from grasp_psonet.photos.reshoot import by_skin_type, judged, reshoot_list
 from grasp_psonet.photos.store import open_store
 from grasp_psonet.stages.declared.needs import QualityNeeds
 from grasp_psonet.tables.columns import (
@@ -24,6 +24,7 @@ from grasp_psonet.tables.columns import (
     VISIT_ID,
 )
 from grasp_psonet.tables.quality import NEAR_PAIRS, PHOTO_QUALITY, QUALITY_BY_SKIN_TYPE
+from grasp_psonet.tables.safe_csv import safe_frame
 
 log = logging.getLogger("grasp_psonet")
 
@@ -55,7 +56,7 @@ def make_quality(
     NEAR_PAIRS.write(pairs, folder / "near_duplicates.parquet")
     QUALITY_BY_SKIN_TYPE.write(by_skin_type(photos), folder / "by_skin_type.parquet")
     again = reshoot_list(photos, cohort.visits, cohort.views, skipped)
-    safe_cells(again).to_csv(folder / RESHOOT_FILE, index=False)
+    safe_frame(again).to_csv(folder / RESHOOT_FILE, index=False)
     _tell(again, pairs)
 
 

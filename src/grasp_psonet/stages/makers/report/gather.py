@@ -144,6 +144,8 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
         value = settings
         for name in dotted.split("."):
             value = getattr(value, name)
+        if isinstance(value, dict):
+            value = {name: _without_place(told) if isinstance(told, str) else told for name, told in value.items()}
         rows.append((dotted, _without_place(str(list(value) if isinstance(value, tuple) else value))))
     encoder = metrics["encoder"]
     return data.Making(
