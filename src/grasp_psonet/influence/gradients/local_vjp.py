@@ -34,7 +34,7 @@ def local_vjp(
     where an output did not reach the loss.
     """
     leaves, structure = pytree.tree_flatten(arguments)
-    rows = next((leaf.shape[0] for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), 0)
+    rows = num_rows(arguments)
     if not rows or rows % num_examples:
         raise TraceError(
             f"module {type(module).__name__} was called with {rows} rows for {num_examples} examples; its parameters "
@@ -75,6 +75,11 @@ def local_vjp(
     if not torch.equal(rng, _chance_state(device)):
         raise TraceError(f"{type(module).__name__} draws anew (dropout) when it is run again; trace it in eval mode")
     return {name: torch.stack([gradients[name] for gradients in each]) for name in values}
+
+
+def num_rows(arguments: Any) -> int:
+    """Rows of the first tensor that has any."""
+    return next((leaf.shape[0] for leaf in pytree.tree_leaves(arguments) if isinstance(leaf, Tensor) and leaf.ndim), 0)
 
 
 def _chance_state(device: torch.device) -> Tensor:
