@@ -152,6 +152,8 @@ class Recorder:
         self._rows.append(self._rows_of_step(lr, _norm_of(optimizer)))
         self._drawn, self._returned = [], []
         self._versions = {name: weight._version for name, weight in self.network.named_parameters()}
+        if self.num_steps == 1:
+            self._write_anchor(lr, START)  # what shows which loss was followed
         if self.num_steps % self.anchor_every == 0:
             self._write_anchor(lr)
 
@@ -199,9 +201,9 @@ class Recorder:
             )
         self._write_anchor(float(self._rows[-1][LR].iloc[0]))
 
-    def _write_anchor(self, lr: float) -> None:
+    def _write_anchor(self, lr: float, folder: str = ANCHORS) -> None:
         state = moments_of(self.network, self.optimizer, self.num_steps)
-        write_anchor(self.folder / ANCHORS, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
+        write_anchor(self.folder / folder, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
 
 
 def _norm_of(optimizer: torch.optim.Optimizer) -> float:

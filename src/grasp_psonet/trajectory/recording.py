@@ -74,6 +74,12 @@ def read_start(trajectory: Trajectory, device: torch.device) -> Anchor:
     return replace(start, state=AdamState.at_start({name: start.weights[name] for name in moved}))
 
 
+def read_after_first_step(trajectory: Trajectory, device: torch.device) -> Anchor | None:
+    """The anchor after step 1, which every recording keeps beside its start; None in older ones."""
+    path = anchor_path(trajectory.anchors.parent / START, 1)
+    return read_anchor(path, device) if path.is_file() else None
+
+
 def with_losses(trajectory: Trajectory, labels: Mapping[str, int | float]) -> Trajectory:
     """The trajectory up to its kept step with the cross-entropy of each draw, from its recorded logits and these labels.
 

@@ -75,11 +75,12 @@ def backward_pass(
         if loss_B.ndim != 1:
             raise TraceError(f"losses have shape {tuple(loss_B.shape)}; wanted: one loss per example, [B]")
         watch.num_examples = loss_B.shape[0] if num_examples is None else num_examples
-        inputs, found = [*watch.sources, *leaves.values()], ()
+        inputs: list[Tensor] = [*watch.sources, *leaves.values()]
+        found: tuple[Tensor | None, ...] = (None,) * len(leaves)
         if inputs and loss_B.requires_grad and loss_B.shape[0]:
             found = torch.autograd.grad(loss_B.sum(), inputs, allow_unused=True)[len(watch.sources) :]
     rows = tuple(tuple(calls) for calls in watch.rows)
-    return Passed(loss_B.detach(), rows, dict(zip(leaves, found or [None] * len(leaves), strict=True)))
+    return Passed(loss_B.detach(), rows, dict(zip(leaves, found, strict=True)))
 
 
 def _detached(network: nn.Module, modules: Mapping[str, nn.Module], leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ Axes: B examples, Q directions, M preconditioners.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -117,4 +118,4 @@ def _prove_sample(
 
 
 def _norm(gradients: Iterable[Tensor]) -> float:
-    return float(sum(float(gradient.square().sum()) for gradient in gradients)) ** 0.5
+    return math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
