@@ -179,8 +179,11 @@ def test_a_layer_that_was_dead_in_the_proof_is_compared_when_it_lives() -> None:
         else:
             found = products(network, losses, coverage, ones).dot_BQ[:, 0]
             truth = [
-                sum(gradient.sum() for gradient in torch.autograd.grad(loss, list(network.parameters())))
+                sum(
+                    gradient.sum()
+                    for gradient in torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
+                )
                 for loss in losses(network)
             ]
             torch.testing.assert_close(found, torch.stack(truth))  # type: ignore[arg-type]
-            assert found.abs().min() > 1e-6
+            assert found.abs().max() > 1e-2

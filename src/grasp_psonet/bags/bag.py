@@ -94,6 +94,12 @@ class BagBatch:
         """Bag b alone, still a batch."""
         return BagBatch(*(getattr(self, name)[b : b + 1] for name in self.__dataclass_fields__))
 
+    def beside(self, other: "BagBatch") -> "BagBatch":
+        """Both batches, of bags padded alike, in one."""
+        return BagBatch(
+            *(torch.cat([getattr(one, name) for one in (self, other)]) for name in self.__dataclass_fields__)
+        )
+
 
 @dataclass(frozen=True)
 class AugmentationKey:

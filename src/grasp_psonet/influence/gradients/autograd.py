@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.influence.gradients.backward_pass import LossModule, LossOf
+from grasp_psonet.influence.gradients.batch_norm import exact_batch_norm
 
 
 def gradients_of_each(
@@ -16,7 +17,7 @@ def gradients_of_each(
 ) -> dict[str, Tensor | None]:
     """Gradient of each loss [B, W] by parameter (``summed``: of their sum, [1, W]); None where no loss reaches it."""
     leaves = {f"network.{name}": p.detach().requires_grad_() for name, p in parameters.items()}
-    with torch.enable_grad():
+    with torch.enable_grad(), exact_batch_norm(network):
         loss_B = torch.func.functional_call(LossModule(network, loss_of), leaves, ())
         terms = [loss_B.sum()] if summed else list(loss_B)
         rows = [_row(term, list(leaves.values())) for term in terms]

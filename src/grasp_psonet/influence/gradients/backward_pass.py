@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.gradients.batch_norm import exact_batch_norm
 from grasp_psonet.influence.gradients.local_vjp import local_vjp, num_rows
 from grasp_psonet.influence.gradients.rules import Gradient, LayerUse
 from grasp_psonet.influence.gradients.sites import Site, Tap
@@ -68,7 +69,7 @@ def backward_pass(
     leaves = {name: p.detach().requires_grad_() for name, p in network.named_parameters() if name in watched}
     watch = _Watch(modules, sites, sink, num_examples)
     whole = LossModule(network, loss_of)
-    with ExitStack() as hooks, torch.enable_grad():
+    with ExitStack() as hooks, torch.enable_grad(), exact_batch_norm(network):
         watch.attach(hooks)
         loss_B: Tensor = torch.func.functional_call(whole, _detached(network, modules, leaves), (), tie_weights=False)
         watch.is_forward = False

@@ -24,6 +24,8 @@ def window_scores(trained: TrainedNetwork, before: int, until: int, request: Req
     """
     scores = request.zeros()
     for step in trained.replay(before, until):
+        if step.step == before + 1:
+            request.prove_gradients(trained.network)
         _add_step(scores, trained, step, request)
     return scores
 
