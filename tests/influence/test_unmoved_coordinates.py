@@ -1,4 +1,4 @@
-"""Coordinates that no draw has had a gradient in: their second moment is 0, and they have no part in ``adam`` and ``cosine``."""
+"""Coordinates in which no draw has a gradient: their second moment is 0, so that ``adam`` and ``cosine`` leave them out."""
 
 from pathlib import Path
 

@@ -77,6 +77,11 @@ class Request:
         """Scores [rows, Z] before anything counted."""
         return {formula.name: np.zeros((self.num_rows, len(self.photo_ids))) for formula in self.formulas}
 
+    @property
+    def num_copies(self) -> int:
+        """Copies of a query's gradient that its directions are: one a formula, twice where several are joined."""
+        return len(self.formulas) * (1 if len(self.formulas) == 1 else 2)
+
     def blocks(self, network: nn.Module, copies: int) -> list[slice]:
         """Slices of the rows whose gradients fit the memory when ``copies`` of each are held."""
         weights = [weight for name, weight in network.named_parameters() if name in self.coverage.names]
