@@ -1,11 +1,13 @@
 """Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, tables of scores."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import nn
 
 from grasp_psonet.bags.source import BatchSource
@@ -31,6 +33,18 @@ log = logging.getLogger("grasp_psonet")
 # choice with a default and a name of its own; a settings value would only hide them. They hand on values.
 
 
+@contextmanager
+def _ordinary_transformers() -> Iterator[None]:
+    """Without the shortcut of ``nn.TransformerEncoder`` in evaluation mode, whose nested tensors nothing else can read."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@_ordinary_transformers()
 def trace(
     network: nn.Module,
     trajectory: Trajectory,
@@ -109,6 +123,7 @@ def trace(
     return table
 
 
+@_ordinary_transformers()
 def what_if(
     network: nn.Module,
     trajectory: Trajectory,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from grasp_psonet.influence.gradients.backward_pass import LossModule, LossOf
+from grasp_psonet.influence.gradients.backward_pass import LossOf, loss_with
 from grasp_psonet.influence.gradients.batch_norm import exact_batch_norm
 
 
@@ -16,9 +16,9 @@ def gradients_of_each(
     network: nn.Module, loss_of: LossOf, parameters: Mapping[str, Tensor], *, summed: bool = False
 ) -> dict[str, Tensor | None]:
     """Gradient of each loss [B, W] by parameter (``summed``: of their sum, [1, W]); None where no loss reaches it."""
-    leaves = {f"network.{name}": p.detach().requires_grad_() for name, p in parameters.items()}
+    leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     with torch.enable_grad(), exact_batch_norm(network):
-        loss_B = torch.func.functional_call(LossModule(network, loss_of), leaves, ())
+        loss_B = loss_with(network, loss_of, leaves)
         terms = [loss_B.sum()] if summed else list(loss_B)
         rows = [_row(term, list(leaves.values())) for term in terms]
     columns = zip(*rows, strict=True) if rows else [()] * len(parameters)
@@ -50,7 +50,7 @@ def products_of_gradient(
         first = next(iter(by_name.values()))
         found = first.new_zeros(len(first))
         for name, gradient_W in reached.items():
-            found = found + by_name[name].flatten(1) @ gradient_W**power
+            found = found + by_name[name].reshape(len(first), -1) @ gradient_W**power
         return found
 
     return total(directions, 1), total(preconditioners, 2)

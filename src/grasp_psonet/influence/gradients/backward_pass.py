@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients.batch_norm import exact_batch_norm
-from grasp_psonet.influence.gradients.local_vjp import local_vjp, num_rows
+from grasp_psonet.influence.gradients.local_vjp import called_with, local_vjp, num_rows
 from grasp_psonet.influence.gradients.rules import Gradient, LayerUse
 from grasp_psonet.influence.gradients.sites import Site, Tap
 
@@ -68,10 +68,9 @@ def backward_pass(
     modules = dict(network.named_modules(remove_duplicate=False))
     leaves = {name: p.detach().requires_grad_() for name, p in network.named_parameters() if name in watched}
     watch = _Watch(modules, sites, sink, num_examples)
-    whole = LossModule(network, loss_of)
     with ExitStack() as hooks, torch.enable_grad(), exact_batch_norm(network):
         watch.attach(hooks)
-        loss_B: Tensor = torch.func.functional_call(whole, _detached(network, modules, leaves), (), tie_weights=False)
+        loss_B = loss_with(network, loss_of, _detached(network, leaves))
         watch.is_forward = False
         if loss_B.ndim != 1:
             raise TraceError(f"losses have shape {tuple(loss_B.shape)}; wanted: one loss per example, [B]")
@@ -84,16 +83,16 @@ def backward_pass(
     return Passed(loss_B.detach(), rows, dict(zip(leaves, found, strict=True)))
 
 
-def _detached(network: nn.Module, modules: Mapping[str, nn.Module], leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parameters under every name they have within a ``LossModule``, cut from autograd but for the ``leaves``; tied ones
-    stay one tensor."""
-    cut = {id(parameter): leaves[name] for name, parameter in network.named_parameters() if name in leaves}
-    return {
-        ".".join(filter(None, ("network", name, local))): cut.setdefault(id(parameter), parameter.detach())
-        for name, module in modules.items()
-        for local, parameter in module._parameters.items()
-        if parameter is not None
-    }
+def _detached(network: nn.Module, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's parameters cut from autograd, but for the ``leaves``."""
+    return {name: leaves.get(name, parameter.detach()) for name, parameter in network.named_parameters()}
+
+
+def loss_with(network: nn.Module, loss_of: LossOf, values: Mapping[str, Tensor]) -> Tensor:
+    """``loss_of(network)`` with these values in place of the parameters named, wherever they are held."""
+    whole = LossModule(network, loss_of)
+    loss_B: Tensor = called_with(whole, {f"network.{name}": value for name, value in values.items()}, ())
+    return loss_B
 
 
 class LossModule(nn.Module):
@@ -252,5 +251,5 @@ def _named(site: Site) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, TraceError) as fault:
+    except Exception as fault:  # whatever a module raises when it is run by itself: a way further out may do
         raise NoExactWayError(site, fault) from fault

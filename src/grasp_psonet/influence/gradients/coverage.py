@@ -136,7 +136,8 @@ class _Gradients:
         pass
 
     def add(self, name: str, gradient: Gradient) -> None:
-        dense = (gradient.dense() if isinstance(gradient, Outer) else gradient).flatten(1)
+        dense = gradient.dense() if isinstance(gradient, Outer) else gradient
+        dense = dense.reshape(len(dense), -1)
         self.of[name] = self.of[name] + dense if name in self.of else dense
 
 

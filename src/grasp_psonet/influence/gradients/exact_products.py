@@ -102,7 +102,9 @@ def _prove_sample(
     norm = _norm(value for value in gradient.values() if value is not None)
     pairs = []
     if dot_Q is not None:
-        direction_norm_Q = torch.stack([value.flatten(1).square().sum(1) for value in asked[0].values()]).sum(0).sqrt()
+        direction_norm_Q = (
+            torch.stack([value.reshape(len(value), -1).square().sum(1) for value in asked[0].values()]).sum(0).sqrt()
+        )
         pairs.append((found.dot_BQ[b], dot_Q, norm * direction_norm_Q))
     if squared_M is not None:
         pairs.append((found.squared_BM[b], squared_M, squared_M))

@@ -103,7 +103,10 @@ class AdamPoint:
     @staticmethod
     def unit_length(diagonal_W: ByName, query_QW: ByName) -> ByName:
         """``g' / |sqrt(D) g'|`` [Q, ...] by parameter, 0 where the norm is 0."""
-        parts = [(diagonal_W[name] * gradient**2).flatten(1).sum(dim=1) for name, gradient in query_QW.items()]
+        parts = [
+            (diagonal_W[name] * gradient**2).reshape(len(gradient), -1).sum(dim=1)
+            for name, gradient in query_QW.items()
+        ]
         norm_Q = torch.stack(parts).sum(dim=0).sqrt()
         scale_Q = torch.where(norm_Q > 0, 1 / norm_Q, 0.0)
         return {name: torch.einsum("q,q...->q...", scale_Q, gradient_QW) for name, gradient_QW in query_QW.items()}

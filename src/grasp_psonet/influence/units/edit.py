@@ -64,7 +64,9 @@ def edit_squares(network: nn.Module, batch: BagBatch, names: Collection[str], pr
             square_M = loss.new_zeros(num_preconditioners)
             for name, gradient in zip(parameters, found, strict=True):
                 if gradient is not None:
-                    square_M = square_M + preconditioners[name].flatten(1) @ gradient.flatten().square()
+                    square_M = (
+                        square_M + preconditioners[name].reshape(num_preconditioners, -1) @ gradient.flatten().square()
+                    )
             rows.append(square_M.detach())
     return torch.stack(rows)
 
