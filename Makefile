@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence lock clean
+.PHONY: demo test tests test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -46,6 +46,15 @@ bench-features: $(READY) ## how fast features are extracted, beside a plain timm
 
 bench-head: $(READY)     ## a head on frozen features beside a linear probe, on a study of yours: STUDY=folder
 	$(BIN)/python -m benchmarks.frozen_head $(STUDY)
+
+bench-check: $(READY)    ## how long a table of a million photos takes to check, and how much memory
+	$(BIN)/python -m benchmarks.check_tables
+
+bench-prepare: $(READY)  ## how fast photos are prepared, beside a plain Pillow loop
+	$(BIN)/python -m benchmarks.prepare
+
+bench-photos: $(READY)   ## which photos to take again are named, and which copies are found, where both are known
+	$(BIN)/python -m benchmarks.photo_findings
 
 bench-small: $(READY)    ## how long a small study takes once its features stand, with five training seeds
 	$(BIN)/python -m benchmarks.small_study

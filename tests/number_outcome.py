@@ -15,8 +15,9 @@ from torch import Tensor
 
 from grasp_psonet.audit.doubts import DOUBTS, Doubts
 from grasp_psonet.audit.out_of_fold_rankings import OUT_OF_FOLD_RANKINGS
-from grasp_psonet.cohort.csv_table import CsvTable
+from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import OUTCOMES, Outcome
+from grasp_psonet.cohort.text_table import TextTable
 from grasp_psonet.evidence.figures import FIGURES, Figures, Metric
 from grasp_psonet.network.loss import ANSWERS, EVIDENCE, LOSSES
 from grasp_psonet.out_of_fold.predict import PREDICTORS, Predictor, ProbeInputs
@@ -54,7 +55,7 @@ class Number(Outcome):
     def columns_of_reader(self, reader: int) -> tuple[str, ...]:
         return (self.score_columns[reader],)
 
-    def read(self, table: CsvTable, reader: int) -> tuple[dict[str, pd.Series], list[str]]:
+    def read(self, table: TextTable, reader: int) -> tuple[dict[str, pd.Series], list[Fault]]:
         score, faults = self.read_score(table, reader)
         return {self.score_columns[reader]: score}, faults
 

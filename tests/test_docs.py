@@ -16,7 +16,21 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 STUDY_PAGE = ROOT / "docs" / "your-study.md"
 GROUPS = {path.partition(".")[0] for path in dotted_paths() if "." in path}
-FILE_ENDINGS = ("csv", "json", "parquet", "yaml", "npy", "html", "py", "md", "safetensors", "png", "partial")
+FILE_ENDINGS = (
+    "csv",
+    "json",
+    "parquet",
+    "yaml",
+    "npy",
+    "html",
+    "py",
+    "md",
+    "safetensors",
+    "png",
+    "partial",
+    "onnx",
+    "pt2",
+)
 FORBIDDEN = (
     r"(?<![\w.~])/(work|root|home|tmp|opt|usr|mnt)\b",
     r"\b(pypi\.org|pythonhosted\.org|download\.pytorch\.org|conda\.anaconda\.org|test\.pypi)",

@@ -144,3 +144,40 @@ def test_letters_of_a_setting_survive_a_plain_locale(utf8_mode: str, tmp_path: P
     broken = grasp("check", tmp_path, b"--severity.class_column=Schwere\xe4")
     assert broken.returncode == 1
     assert b"severity.class_column is 'Schwere\\udce4', which is no text in UTF-8" in broken.stderr
+
+
+def test_keys_that_stand_twice_are_told_with_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("seed: 1\ntrain:\n  epochs: 3\n  epochs: 5\nphotos: {edge_px: 64}\nseed: 2\n'seed': 3\ntrain: {}\n")
+    with pytest.raises(SettingsError) as raised:
+        load(file)
+    told = str(raised.value)
+    assert "3 key(s)" in told
+    assert "\n  seed stands in lines 1, 6 and 7\n" in told
+    assert "\n  train stands in lines 2 and 8\n" in told
+    assert "\n  train.epochs stands in lines 3 and 4\n" in told
+    file.write_text("train: &rest\n  epochs: 3\n")
+    assert load(file).train.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "a: &a [x, x]\n"
+            + "".join(f"b{n}: &b{n} [{'*a, ' if n == 0 else f'*b{n - 1}, ' * 9}*a]\n" for n in range(9)),
+            "alias",
+        ),
+        ("a: &a [*a]\n", "alias"),
+        ("[" * 5000, "not YAML"),
+        ("seed: 2024-99-99\n", "not YAML"),
+        ("seed: 1\n--- \nseed: 2\n", "not YAML"),
+        ("- 1\n", "wanted: settings by name"),
+        ("{seed: 1", "not YAML"),
+    ],
+)
+def test_files_that_are_no_settings_are_told_in_bounded_time(text: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=told):
+        load(file)

@@ -28,7 +28,8 @@ from grasp_psonet.cohort.synthetic.tables import draw_tables
 from grasp_psonet.features.extract import Extraction, write_features
 from grasp_psonet.features.store import open_features
 from grasp_psonet.network.settings import NetworkSettings
-from grasp_psonet.photos.store import write_store
+from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.store import StoreForm, write_store
 
 Vectors = dict[str, NDArray[np.float32]]  # features [N, F] of the photos of each visit
 FAULT: Literal["colour_cast"] = "colour_cast"
@@ -131,7 +132,7 @@ class DrawnGround:
             return
         photos = self._draw_photos()
         shutil.rmtree(store, ignore_errors=True)
-        write_store(photos, self.folder, edge_px, store)
+        write_store(photos, PhotoRoot(self.folder), StoreForm(edge_px), store)
 
     def _draw_photos(self) -> pd.DataFrame:
         """Draws what does not lie there yet; a row per photo, those with the fault after those without."""

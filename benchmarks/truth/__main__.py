@@ -26,16 +26,15 @@ from benchmarks.audit.second_readings import read_patients
 from benchmarks.gains import gains
 from benchmarks.planted import Cohorts, make_baseline
 from benchmarks.record import write_result
-from benchmarks.truth.grid import ALL_ARMS, ARM_WORDS, Grid, arms_of, make_grid
-from benchmarks.truth.grid_cells import HELD_OUT as HELD_OUT_CELLS
-from benchmarks.truth.grid_cells import SHORT as SHORT_CELLS
-from benchmarks.truth.grid_cells import TUNED_ON as TUNED_CELLS
-from benchmarks.truth.grid_cells import cells_of
-from benchmarks.truth.grid_evidence import evidence_figures
-from benchmarks.truth.grid_summary import grid_figures, grid_table
+from benchmarks.truth.grid.cells import HELD_OUT as HELD_OUT_CELLS
+from benchmarks.truth.grid.cells import SHORT as SHORT_CELLS
+from benchmarks.truth.grid.cells import TUNED_ON as TUNED_CELLS
+from benchmarks.truth.grid.cells import cells_of
+from benchmarks.truth.grid.evidence import evidence_figures
+from benchmarks.truth.grid.making import ALL_ARMS, ARM_WORDS, Grid, arms_of, make_grid
+from benchmarks.truth.grid.summary import grid_figures, grid_table
 from benchmarks.truth.lds import lds_rows
-from benchmarks.truth.micro import MAIN_LR, MAIN_STEPS, micro_truth
-from benchmarks.truth.other_rules import OTHER_RULES
+from benchmarks.truth.micro.truth import MAIN_LR, MAIN_STEPS, micro_truth
 from benchmarks.truth.planted_truth import (
     COMPARED,
     HELD_OUT,
@@ -47,6 +46,7 @@ from benchmarks.truth.planted_truth import (
 )
 from benchmarks.truth.rankings import ranking_rows
 from benchmarks.truth.reader_errors import GROSS_ERRORS, reader_error_rows
+from benchmarks.truth.rivals.other_rules import OTHER_RULES
 from grasp_psonet.progress import show_plainly
 
 log = logging.getLogger("grasp_psonet")
@@ -103,7 +103,7 @@ def _add_grid_words(parser: argparse.ArgumentParser) -> None:
     grid = parser.add_argument_group("part grid")
     grid.add_argument("--study", type=Path, help="a study with photos and two readers, to plant faults on a copy of")
     grid.add_argument("--tuned-on", nargs="*", default=[], help="its patients that were tuned on, or a file of them")
-    grid.add_argument("--cells", choices=CELLS, help="those of grid_cells.py to make (tuned-on)")
+    grid.add_argument("--cells", choices=CELLS, help="those of grid/cells.py to make (tuned-on)")
     grid.add_argument("--match", default="", help="only cells whose name has this in it (a regular expression)")
     arms = (*ALL_ARMS, *ARM_WORDS)
     told = "ways of pruning and rivals of them; rivals: default, counts and every rival; all: whatever there is"

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.planted import ORACLE, by_seed, chosen_rows
-from benchmarks.truth.micro import CASE, FIGURES, MAIN_LR, MAIN_STEPS, UNIT_OF
+from benchmarks.truth.micro.truth import CASE, FIGURES, MAIN_LR, MAIN_STEPS, UNIT_OF
 from grasp_psonet.stages.names import BASELINE
 
 GREY, BLUE, ORANGE, GREEN = "#8a8f98", "#2f6f9f", "#c46a1b", "#3b7d4f"

@@ -25,7 +25,7 @@ from benchmarks.planted import (
     rows_of_arm,
     rows_of_baseline,
 )
-from benchmarks.truth.other_rules import OTHER_RULES
+from benchmarks.truth.rivals.other_rules import OTHER_RULES
 from grasp_psonet.stages.names import BASELINE
 
 TUNED_ON = {"background": (102,), "under_exposure": (104,)}

@@ -2,6 +2,8 @@
 
 From Python, for any network: ``record`` a training loop, ``trace`` its trajectory, and ask ``what_if`` a photo had not
 been there or a bag had borne another label (see ``examples/``).
+
+A study folder: ``open_study`` gives its tables, photos, scores and keep lists, and runs its stages.
 """
 
 from importlib import import_module
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grasp_psonet.influence.any_network.library import trace, what_if
     from grasp_psonet.influence.gradients.rules import LayerUse, Outer, register_layer_rule
+    from grasp_psonet.stages.open_study import OpenStudy, open_study
     from grasp_psonet.trajectory.recorder import record
     from grasp_psonet.trajectory.recording import read_recording
     from grasp_psonet.trajectory.trajectory import Trajectory
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "LayerUse",
+    "OpenStudy",
     "Outer",
     "Trajectory",
     "__version__",
+    "open_study",
     "read_recording",
     "record",
     "register_layer_rule",
@@ -29,6 +34,8 @@ __all__ = [
 
 _HOME = {
     "Trajectory": "grasp_psonet.trajectory.trajectory",
+    "OpenStudy": "grasp_psonet.stages.open_study",
+    "open_study": "grasp_psonet.stages.open_study",
     "LayerUse": "grasp_psonet.influence.gradients.rules",
     "Outer": "grasp_psonet.influence.gradients.rules",
     "register_layer_rule": "grasp_psonet.influence.gradients.rules",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from grasp_psonet import __version__
 from grasp_psonet.errors import GraspError
 from grasp_psonet.files import is_file_fault
+from grasp_psonet.stages.commands import add_import, add_look, run_command
 from grasp_psonet.stages.steps import NAMES, STEPS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # the parts of the settings tree that a command which is no stage reads first
 _SHOWN = {
     "cohort": ("cohort", "cohort_seed", "severity"),
-    "check": ("seed", "severity", "split", "photos.root"),
+    "check": ("seed", "severity", "tables", "split", "photos"),
 }
 _OVERVIEW = """\
 start here:
@@ -42,7 +43,7 @@ def main(words: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     overrides = _overrides(parser, rest)
-    if overrides and known.command in ("doctor", "predict"):
+    if overrides and known.command in ("doctor", "export", "import", "look", "predict"):
         parser.error(f"{known.command} takes no settings (--{next(iter(overrides))})")
     try:
         return _run(known, overrides)
@@ -104,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     cohort.add_argument("--preset", help="demo, tiny or paper, where the study has no study.yaml yet")
     check = command("check", "every fault of the tables and photos at once; exit code 1 if any", "grasp run STUDY")
     check.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    check.add_argument(
+        "--privacy",
+        action="store_true",
+        help="read every file that was made here, and say what of the originals is in it beside pixels",
+    )
     for step in STEPS:
         following = _following(step.name)
         stage = command(
@@ -125,9 +131,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--preset", help="demo (default), tiny or paper")
     predict = command("predict", "severity of new visits by a run", "read the table as research, not as a diagnosis")
-    predict.add_argument("run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline")
-    predict.add_argument("photos", metavar="PHOTOS", type=Path, help="photos of one visit, or one folder per visit")
-    predict.add_argument("--out", type=Path, help="write a CSV here instead of printing it")
+    predict.add_argument(
+        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
+    )
+    predict.add_argument(
+        "photos", metavar="PHOTOS", type=Path, help="one folder per visit, photos of one visit, or a table"
+    )
+    predict.add_argument(
+        "--out", type=Path, help="a folder for tables, JSON and a page; or a .csv in place of printing it"
+    )
+    export = command("export", "a run as ONNX and torch.export, with a card", "read card.md before you use it")
+    export.add_argument(
+        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
+    )
+    export.add_argument("--out", type=Path, help="a folder to be made; default: exports/NAME in the study")
+    add_look(command("look", "contact sheets, distributions and quality of the photos, one page", "grasp run STUDY"))
+    add_import(command("import", "tables of a study from a folder, REDCap, or a public set", "grasp check STUDY"))
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
 
@@ -190,15 +209,15 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             from grasp_psonet.stages.doctor import doctor
 
             sys.stdout.write("\n".join(doctor()) + "\n")
-        case "predict":
-            _refuse_out(known.out)
-            from grasp_psonet.stages.predict import predict_folder
-
-            table = predict_folder(known.run, known.photos)
-            table.to_csv(known.out or sys.stdout, index=False, float_format="%.4f")
+        case "export" | "import" | "look" | "predict":
+            run_command(known)
         case "init":
             _init(known, overrides)
         case "check":
+            if known.privacy:
+                from grasp_psonet.stages.privacy import check_privacy
+
+                return check_privacy(_job(known.study, overrides))
             from grasp_psonet.stages.check import check
 
             return check(_job(known.study, overrides))
@@ -227,26 +246,10 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
     return 0
 
 
-def _refuse_out(out: Path | None) -> None:
-    """Raises GraspError where a table cannot be written, before anything is computed for it."""
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        told = f"--out {out} is a folder" if out.is_dir() else f"--out {out}: there is no folder {out.parent}"
-        raise GraspError(f"{told}\n  next: name a file in a folder that is there")
-
-
 def _job(study: Path, overrides: dict[str, str]) -> "Job":
-    from grasp_psonet.settings import load
-    from grasp_psonet.stages.job import Job
-    from grasp_psonet.stages.lost_settings import refuse_dangling, refuse_lost
-    from grasp_psonet.study import Study
+    from grasp_psonet.stages.opening import open_job
 
-    if not study.is_dir():
-        raise GraspError(f"{study} is not a folder\n  next: `grasp init {study}` starts a study there")
-    place = Study(study)
-    refuse_dangling(place)
-    settings = load(place.settings_file, overrides)
-    refuse_lost(place, settings)
-    return Job(place, settings)
+    return open_job(study, overrides)
 
 
 def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:

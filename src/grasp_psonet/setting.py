@@ -10,12 +10,18 @@ from typing import Any
 
 from grasp_psonet.errors import SettingsError
 
+_NEWER = "newer"
 STRICT = {"extra": "forbid"}  # read by pydantic from ``__pydantic_config__``: unknown keys are errors
 
 
 def setting(default: Any, help: str) -> Any:  # noqa: A002  the word users know it by
     """A dataclass field with its default (a mutable default is copied through its type) and one line of help."""
     return field(default=default, metadata={"help": help})
+
+
+def newer_setting(default: Any, text: str) -> Any:
+    """The same of a setting that stages were made before: at its default it is not recorded, and what stands stays valid."""
+    return field(default=default, metadata={"help": text, _NEWER: True})
 
 
 def group(kind: type) -> Any:
@@ -27,6 +33,18 @@ def refuse_unless(condition: bool, path: str, value: object, wanted: str) -> Non
     """Raises SettingsError naming the setting, the value seen and what is wanted."""
     if not condition:
         raise SettingsError(f"setting {path} is {value!r}; wanted: {wanted}")
+
+
+def recorded_tree(settings: Any) -> dict[str, Any]:
+    """The same as ``as_tree``, without newer settings that are at their default: for the notes of stages."""
+    tree = as_tree(settings)
+    for one in dataclasses.fields(settings):
+        value = getattr(settings, one.name)
+        if dataclasses.is_dataclass(value):
+            tree[one.name] = recorded_tree(value)
+        elif one.metadata.get(_NEWER) and value == one.default:
+            del tree[one.name]
+    return tree
 
 
 def as_tree(settings: Any) -> dict[str, Any]:

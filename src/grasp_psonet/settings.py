@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
+from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
 from grasp_psonet.diagnosis.settings import DiagnoseSettings
 from grasp_psonet.errors import SettingsError
@@ -26,8 +27,10 @@ from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
 from grasp_psonet.photos.settings import PhotoSettings
 from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.report.settings import ReportSettings
 from grasp_psonet.setting import STRICT, group, refuse_unless, setting
 from grasp_psonet.training.settings import TrainSettings
+from grasp_psonet.yaml_tree import read_tree
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class StudySettings:
     machine: MachineSettings = group(MachineSettings)
     cohort: SyntheticSettings = group(SyntheticSettings)
     severity: SeveritySettings = group(SeveritySettings)
+    tables: TablesSettings = group(TablesSettings)
     split: SplitSettings = group(SplitSettings)
     photos: PhotoSettings = group(PhotoSettings)
     network: NetworkSettings = group(NetworkSettings)
@@ -67,11 +71,9 @@ class StudySettings:
     audit: AuditSettings = group(AuditSettings)
     explain: ExplainSettings = group(ExplainSettings)
     diagnose: DiagnoseSettings = group(DiagnoseSettings)
+    report: ReportSettings = group(ReportSettings)
 
 
-_Loader = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # the one in C, ten times as fast, where PyYAML was built with it
 _TREE: TypeAdapter[StudySettings] = TypeAdapter(StudySettings)
 
 
@@ -91,19 +93,7 @@ def parse(tree: dict[str, Any], source: str) -> StudySettings:
 
 def load(path: Path, overrides: dict[str, str] | None = None, preset: dict[str, Any] | None = None) -> StudySettings:
     """Settings of a study.yaml (an empty or missing file means all defaults), then overrides by dotted path."""
-    tree: dict[str, Any] = {}
-    if path.exists():
-        try:
-            read = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{path} is not YAML: {error}\n  next: correct the file, or write it anew with `grasp init`"
-            ) from None
-        if read is not None and not isinstance(read, dict):
-            raise SettingsError(
-                f"{path} holds a {type(read).__name__}; wanted: settings by name, as `grasp init` writes them"
-            )
-        tree = read or {}
+    tree = read_tree(path) if path.exists() else {}
     tree = merged(preset or {}, tree)
     for dotted, text in (overrides or {}).items():
         _put(tree, dotted, text)

@@ -41,6 +41,11 @@ class Study:
         return self.folder / "store"
 
     @property
+    def quality(self) -> Path:
+        """What is told of the photos: their quality, those to take again, those that look almost the same."""
+        return self.folder / "quality"
+
+    @property
     def features(self) -> Path:
         return self.folder / "features"
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grasp_psonet.cohort.faults import told
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
@@ -124,7 +125,7 @@ def test_nothing_is_near_a_cutoff_without_a_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"classes": ["all"]}, "severity.classes"),
         ({"classes": ["mild", "Mild", "severe"]}, "differ in more than their case"),
@@ -148,8 +149,8 @@ def test_nothing_is_near_a_cutoff_without_a_score() -> None:
         ({"class_column": " grade"}, "severity.class_column is ' grade'"),
     ],
 )
-def test_a_scale_that_cannot_be_is_refused_at_birth(wrong: dict[str, Any], told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_a_scale_that_cannot_be_is_refused_at_birth(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         parse({"severity": wrong}, "study.yaml")
 
 
@@ -176,14 +177,14 @@ def test_faults_name_the_columns_and_classes_of_the_scale(tmp_path: Path) -> Non
         "photo_id,visit_id,path\n" + "".join(f"p{v},v{v},{v}.jpg\n" for v in range(1, 5))
     )
     files = (tmp_path / "visits.csv", tmp_path / "photos.csv", None)
-    assert set(examine(TableFiles(*files), Outcome(IGA), SplitSettings(), 0).faults) == {
+    assert set(told(examine(TableFiles(*files), Outcome(IGA), SplitSettings(), 0).faults)) == {
         "visits.csv row 3, iga_reader1 '5': wanted a number from 0 to 4 (decimal point)",
         "visits.csv row 2, grade_reader2 'moderate': wanted 0, 1, 2, 3, 4",
         "visits.csv row 4, grade_reader1 '4': iga_reader1 2 is 2 by severity.cutoffs and severity.ties;"
         " correct one of them",
         "visits.csv row 5, iga_reader1 and grade_reader1: empty; Reader 1 must have read every visit",
     }
-    faults = examine(TableFiles(*files), Outcome(), SplitSettings(), 0).faults
+    faults = told(examine(TableFiles(*files), Outcome(), SplitSettings(), 0).faults)
     assert any("no column 'pasi_reader1' or 'severity_reader1'" in fault for fault in faults)
 
 

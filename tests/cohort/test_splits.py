@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.splits import draw_splits
-from grasp_psonet.errors import TableError
+from grasp_psonet.errors import SettingsError, TableError
+from grasp_psonet.setting import recorded_tree
 
 
 def visits_of(classes_per_patient: list[list[int]]) -> pd.DataFrame:
@@ -77,3 +78,83 @@ def test_the_seed_changes_the_draw() -> None:
 def test_two_patients_cannot_be_split() -> None:
     with pytest.raises(TableError, match="2 patient"):
         drawn_splits(visits_of([[0], [1, 2]]), SplitSettings(), 0)
+
+
+def _with_skin(num_patients: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    visits = visits_of([[int(label)] * int(rng.integers(1, 4)) for label in rng.integers(0, 3, num_patients)])
+    skin = dict(zip(visits["patient_id"].unique(), rng.choice(["I", "II", "III", "IV"], num_patients), strict=True))
+    return visits.assign(fitzpatrick=visits["patient_id"].map(skin))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_within_each_class_skin_types_are_spread_in_proportion(seed: int) -> None:
+    visits = _with_skin(400, seed)
+    one = visits.drop_duplicates("patient_id")
+
+    def in_cells(drawn: pd.Series) -> np.ndarray:
+        rows = [one["severity_reader1"], one["fitzpatrick"]]
+        return pd.crosstab(rows, drawn.loc[one.index])[list(SPLITS)].to_numpy()
+
+    counts = in_cells(drawn_splits(visits, SplitSettings(), seed))
+    expected = counts.sum(axis=1)[:, None] * np.array([0.7, 0.1, 0.2])
+    assert np.abs(counts - expected).max() <= 2
+    by_class_alone = in_cells(drawn_splits(visits.drop(columns="fitzpatrick"), SplitSettings(), seed))
+    assert np.abs(by_class_alone - expected).max() > 2, "chance alone would do"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(40, 120), st.integers(1, 40), st.integers(0, 9), st.sampled_from([None, 4]))
+def test_a_stable_draw_keeps_every_patient_when_others_are_added(
+    num_patients: int, num_added: int, seed: int, folds: int | None
+) -> None:
+    split = SplitSettings(0.4, 0.3, 0.3, draw="stable", folds=folds)
+    visits = _with_skin(num_patients + num_added, seed)
+    before = visits[visits["patient_id"].isin([f"p{n}" for n in range(num_patients)])]
+    after = drawn_splits(visits, split, seed)
+    assert drawn_splits(before, split, seed).tolist() == after.loc[before.index].tolist()
+    relabelled = before.assign(severity_reader1=2)
+    assert drawn_splits(relabelled, split, seed).tolist() == after.loc[before.index].tolist()
+
+
+def test_a_stable_draw_is_in_proportion_by_chance() -> None:
+    drawn = drawn_splits(visits_of([[0]] * 4000), SplitSettings(draw="stable"), 3).value_counts(normalize=True)
+    assert drawn["train"] == pytest.approx(0.7, abs=0.03)
+    assert drawn["val"] == pytest.approx(0.1, abs=0.02)
+    assert drawn["test"] == pytest.approx(0.2, abs=0.03)
+
+
+def test_an_exact_draw_moves_patients_when_others_are_added() -> None:
+    """What the stable draw is for."""
+    visits = _with_skin(60, 0)
+    before = visits[visits["patient_id"] != "p59"]
+    moved = drawn_splits(visits, SplitSettings(), 0).loc[before.index] != drawn_splits(before, SplitSettings(), 0)
+    assert moved.any()
+
+
+@pytest.mark.parametrize("draw", ["exact", "stable"])
+def test_folds_test_every_patient_once_and_validate_it_once(draw: str) -> None:
+    visits = _with_skin(60, 1)
+    folds = [drawn_splits(visits, SplitSettings(draw=draw, folds=5, fold=fold), 0) for fold in range(5)]
+    for name in ("test", "val"):
+        times = sum((fold == name).astype(int) for fold in folds)
+        assert (times == 1).all(), name
+    if draw == "exact":
+        patients = [visits.loc[fold == "test", "patient_id"].nunique() for fold in folds]
+        assert patients == [12] * 5
+
+
+def test_what_cannot_be_drawn_is_told() -> None:
+    with pytest.raises(TableError, match=r"4 patients cannot be parted into split.folds 5"):
+        drawn_splits(visits_of([[0]] * 4), SplitSettings(folds=5), 0)
+    with pytest.raises(TableError, match=r"by split.draw stable no patient of 3 falls to val"):
+        drawn_splits(visits_of([[0]] * 3), SplitSettings(draw="stable"), 0)
+    for wrong in ({"folds": 2}, {"folds": 5, "fold": 5}, {"fold": 1}):
+        with pytest.raises(SettingsError, match=r"split\.fold"):
+            SplitSettings(**wrong)
+
+
+def test_newer_settings_at_their_default_are_not_recorded() -> None:
+    """What was made before they were there stays valid."""
+    assert recorded_tree(SplitSettings()) == {"train": 0.7, "val": 0.1, "test": 0.2}
+    assert recorded_tree(SplitSettings(folds=4))["folds"] == 4

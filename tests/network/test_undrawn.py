@@ -9,6 +9,7 @@ from timm.layers import trunc_normal_
 from torch import nn
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.encoder import build_encoder
 from grasp_psonet.network.network import build_network, build_start_encoder, with_encoder
 from grasp_psonet.network.settings import NetworkSettings
@@ -29,13 +30,29 @@ def test_no_random_number_is_drawn(name: str) -> None:
 
 
 @pytest.mark.parametrize("draw", [nn.init.normal_, nn.init.xavier_normal_, nn.init.kaiming_uniform_, trunc_normal_])
-def test_parameters_stay_as_they_are_and_buffers_are_drawn(draw: Callable[[torch.Tensor], torch.Tensor]) -> None:
+def test_parameters_hold_nan_and_buffers_are_drawn(draw: Callable[[torch.Tensor], torch.Tensor]) -> None:
     parameter, buffer = nn.Parameter(torch.full((3, 3), 7.0)), torch.full((3, 3), 7.0)
     with Undrawn():
         draw(parameter)
         draw(buffer)
-    assert (parameter == 7).all()
+    assert parameter.isnan().all()
     assert (buffer != 7).all()
+
+
+def test_weights_that_leave_a_parameter_without_a_value_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(NETWORK, weights="pretrained")
+
+    def loads_half(name: str, _weights: str, edge_px: int) -> tuple[nn.Module, object]:
+        encoder, card = build_encoder(name, "random", edge_px)
+        one = next(parameter for parameter in encoder.parameters() if parameter.ndim > 1)
+        for parameter in encoder.parameters():
+            if parameter is not one:
+                parameter.data.zero_()
+        return encoder, card
+
+    monkeypatch.setattr("grasp_psonet.network.network.build_encoder", loads_half)
+    with pytest.raises(NetworkError, match="give 1 parameters of demo_convnext no value"):
+        build_start_encoder(settings, 64, 3)
 
 
 def test_what_requires_no_gradient_is_the_same() -> None:

@@ -199,7 +199,9 @@ def test_predict_refuses_what_is_no_run_and_what_holds_no_photos(
     assert f"there is no folder {out.parent}" in _told(
         ["predict", str(study), str(tmp_path), "--out", str(out)], capsys
     )
-    assert f"{tmp_path} is a folder" in _told(["predict", str(study), str(tmp_path), "--out", str(tmp_path)], capsys)
+    (tmp_path / "taken.csv").mkdir()
+    out = tmp_path / "taken.csv"
+    assert f"{out} is a folder" in _told(["predict", str(study), str(tmp_path), "--out", str(out)], capsys)
 
 
 def test_a_cohort_of_other_settings_is_not_taken_for_this_one(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

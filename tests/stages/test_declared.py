@@ -143,4 +143,5 @@ def test_the_audit_waits_for_no_pruning(tmp_path: Path) -> None:
     }
     assert read["audit"] == ["prepare", "features", "folds", "train baseline"]
     assert read["learning"] == ["prepare", "features", "folds", "train baseline"]
-    assert read["explain"] == ["prepare", "features", "folds", "train baseline", "learning", "trace", "evaluate"]
+    after_all = ["prepare", "quality", "features", "folds", "train baseline", "learning", "trace", "evaluate"]
+    assert read["explain"] == after_all

@@ -151,3 +151,32 @@ def test_maps_that_need_a_missing_package_are_told_before_anything_is_made(
     assert "grasp-psonet[explain]" in fault
     plain = _job(drawn, {})
     assert not any("captum" in one for one in looks.preflight(plain, plain.cohort).faults)
+
+
+def test_columns_that_do_not_exist_are_told_before_anything_is_made(
+    drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--evaluate.subgroups", "[sexx, age]", "--prune.cap_column", "skin", "--prune.cap_per_group", "0.5"]
+    assert main(["check", str(drawn), *words]) == 1
+    told = capsys.readouterr().out
+    assert "evaluate.subgroups names 'sexx', which the visits table does not have; did you mean 'sex'?" in told
+    assert "prune.cap_column is 'skin', which the visits table does not have" in told
+    assert "next: choose among" in told
+    assert main(["run", str(drawn), *words]) == 1
+    assert not (drawn / "store").exists()
+
+
+def test_k_beyond_the_training_photos_or_alike_after_capping_is_told(drawn: Path) -> None:
+    job = _job(drawn, {"prune.k": "[5000]"})
+    num_photos = int(job.cohort.photos["visit_id"].isin(job.visits_of("train")["visit_id"]).sum())
+    assert f"prune.k 5000: there are {num_photos} training photos; all that may leave do" in looks.k_notes(
+        job, job.cohort
+    )
+    capped = {"prune.cap_column": "fitzpatrick", "prune.cap_per_group": "0.3"}
+    alike = _job(drawn, {"prune.k": f"[{num_photos - 1}, {num_photos - 2}]", **capped})
+    (fault,) = [fault for fault in looks.preflight(alike, alike.cohort).faults if "all take the same" in fault]
+    skin = job.cohort.photos["visit_id"].map(job.cohort.visits.set_index("visit_id")["fitzpatrick"])
+    training = skin[job.cohort.photos["visit_id"].isin(job.visits_of("train")["visit_id"])]
+    assert f"at most {int((training.value_counts() * 3 // 10).sum())} training photos may leave" in fault
+    differ = _job(drawn, {"prune.k": f"[1, {num_photos - 2}]", **capped})
+    assert not [fault for fault in looks.preflight(differ, differ.cohort).faults if "all take the same" in fault]

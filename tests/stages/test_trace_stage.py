@@ -13,7 +13,7 @@ import pytest
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.cli import main
-from grasp_psonet.cohort import csv_table
+from grasp_psonet.cohort.sources import delimited
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import trace as tracing
 from grasp_psonet.influence.tracing.request import ScoresByFormula
@@ -131,7 +131,7 @@ def test_a_trace_reads_each_table_the_store_and_each_file_of_its_run_once(
 
         return reader
 
-    monkeypatch.setattr(csv_table, "_records", counted(csv_table._records))
+    monkeypatch.setattr(delimited, "_records", counted(delimited._records))
     for module, name in ((pq, "ParquetFile"), (np, "load"), (trajectory, "read_anchor")):
         monkeypatch.setattr(module, name, counted(getattr(module, name)))
     text = Path.read_text

@@ -12,7 +12,8 @@ from grasp_psonet.audit.rankings import (
 )
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.audit.simple_rivals import mean_rank
-from grasp_psonet.cohort.outcome import READERS, Outcome
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.errors import EvidenceError, StageError
 from grasp_psonet.tables.columns import (
     AREA_UNDER_MARGIN,

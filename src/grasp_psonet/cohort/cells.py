@@ -3,23 +3,28 @@
 import math
 import re
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
 
-from grasp_psonet.cohort.csv_table import CsvTable, value_faults
+from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.settings import MISSING
+from grasp_psonet.cohort.text_table import TextTable, value_faults
 
 SPLITS = ("train", "val", "test")
 SKIN_TYPES = ("I", "II", "III", "IV", "V", "VI")
 _MOST_DAYS = 365_250
+DECIMAL_WORDS = {".": "decimal point", ",": "decimal comma"}
+# control characters, marks of writing direction, and spaces of no width; joiners within words of some scripts are letters
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 Parse = Callable[[str], Any]
 
 
-def parsed(table: CsvTable, column: str, parse: Parse, wanted: str, dtype: str) -> tuple[pd.Series, list[str]]:
-    """The column as ``dtype``, missing where a cell is empty or NA, and a message per value that ``parse`` refuses.
+def parsed(table: TextTable, column: str, parse: Parse, wanted: str, dtype: str) -> tuple[pd.Series, list[Fault]]:
+    """The column as ``dtype``, missing where a cell is empty or NA, and a fault of the values that ``parse`` refuses.
 
     ``parse`` refuses by returning None. A column that the table lacks is missing throughout.
     """
@@ -28,24 +33,55 @@ def parsed(table: CsvTable, column: str, parse: Parse, wanted: str, dtype: str) 
     cells = table.text[column]
     value_of = {cell: parse(cell) for cell in cells.unique() if cell.lower() not in MISSING}
     refused = [cell for cell, value in value_of.items() if value is None]
-    messages = value_faults(table, column, cells.index[cells.isin(refused)], f"wanted {wanted}")
-    return pd.Series([value_of.get(cell) for cell in cells], index=cells.index, dtype=dtype), messages
+    faults = value_faults(table, column, cells.isin(refused), f"wanted {wanted}", "correct the cell, or empty it")
+    return pd.Series([value_of.get(cell) for cell in cells], index=cells.index, dtype=dtype), faults
+
+
+def id_faults(table: TextTable, column: str, what: str) -> list[Fault]:
+    """Faults of ids and paths: empty ones, and those that hold a character which cannot be seen, such as one that turns the
+    direction of writing. ``what``: of which thing it is."""
+    cells = table.text[column]
+    faults = value_faults(table, column, cells == "", f"wanted the {column} of the {what}")
+    unseen = [cell for cell in cells.unique() if not cell.isprintable() and _UNSEEN.search(cell)]
+    return faults + value_faults(
+        table,
+        column,
+        cells.isin(unseen),
+        "holds a character that cannot be seen",
+        "write the cell anew; control characters and marks of writing direction are not allowed",
+    )
 
 
 def parse_text(cell: str) -> str:
     return cell
 
 
-def parse_score(cell: str, least: float, most: float) -> float | None:
-    """A number from ``least`` to ``most`` with a decimal point."""
-    value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
+def number_of(cell: str, decimal: str = ".") -> float:
+    """The number in a cell with this decimal mark; NaN where it is none."""
+    if decimal != "." and "." in cell:
+        return math.nan
+    plain = cell.replace(decimal, ".", 1)
+    return float(plain) if _NUMBER.fullmatch(plain) else math.nan
+
+
+def parse_score(cell: str, least: float, most: float, decimal: str = ".") -> float | None:
+    """A number from ``least`` to ``most``."""
+    value = number_of(cell, decimal)
     return value if least <= value <= most else None
 
 
-def parse_day(cell: str) -> int | None:
+def parse_day(cell: str, decimal: str = ".") -> int | None:
     """A whole number of days, also where a program wrote it as 14.0; None beyond a thousand years."""
-    value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
+    value = number_of(cell, decimal)
     return int(value) if value.is_integer() and abs(value) <= _MOST_DAYS else None
+
+
+def parse_date(cell: str, form: str) -> date | None:
+    """A day as ``form`` writes it."""
+    try:
+        return datetime.strptime(cell, form).date()
+    except ValueError:
+        return None
 
 
 def parse_skin_type(cell: str) -> str | None:

@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from grasp_psonet.cohort.cells import SPLITS
+from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SplitSettings
-from grasp_psonet.cohort.tables import Cohort, TableFiles, examine
+from grasp_psonet.cohort.tables import Cohort, Examination, TableFiles, examine
 from grasp_psonet.tables.columns import FITZPATRICK, PATIENT_ID, SPLIT, VISIT_ID
 
 
@@ -17,15 +18,19 @@ class CheckResult:
     """``faults`` stop every other command, ``notes`` do not; ``summary`` is empty where there are faults. ``photos`` is
     photos.csv as far as it could be read, indexed by row number of the file, for looking at the files themselves."""
 
-    faults: list[str]
-    notes: list[str]
+    faults: list[Fault]
+    notes: list[Fault]
     photos: pd.DataFrame
     summary: dict[str, Any] = field(default_factory=dict)
 
 
 def check_tables(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> CheckResult:
     """Every fault of the tables at once; the files of the photos are not opened here."""
-    examination = examine(files, outcome, split, seed)
+    return result_of(examine(files, outcome, split, seed), outcome)
+
+
+def result_of(examination: Examination, outcome: Outcome) -> CheckResult:
+    """What is said of tables that were examined."""
     summary = {} if examination.cohort is None else summary_of(examination.cohort, outcome)
     return CheckResult(list(examination.faults), list(examination.notes), examination.photos, summary)
 

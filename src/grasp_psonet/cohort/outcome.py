@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from grasp_psonet.cohort.cells import parse_score, parsed
-from grasp_psonet.cohort.csv_table import CsvTable
-from grasp_psonet.cohort.settings import SeveritySettings, Side, same_name
+from grasp_psonet.cohort.cells import DECIMAL_WORDS, parse_score, parsed
+from grasp_psonet.cohort.faults import Fault
+from grasp_psonet.cohort.settings import READERS, SeveritySettings, Side, same_name
+from grasp_psonet.cohort.text_table import TextTable
 from grasp_psonet.errors import TableError
 from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import LABEL, PREDICTED, logit_columns, probability_columns
 
-READERS = ("reader1", "reader2")
 _LONGEST_ABBREVIATION = 5  # PASI, IGA, EASI, DLQI: written in capitals
 _NEAR_SHARE = 0.2  # of the narrowest class: 1 point of PASI, whose classes begin at 0, 5 and 10
 
@@ -113,7 +113,7 @@ class Outcome:
         """Columns of visits.csv of which a reader (0, 1) fills at least one: score, if there is one, and class."""
         return (*self.score_columns[reader : reader + 1], self.label_columns[reader])
 
-    def read(self, table: CsvTable, reader: int) -> tuple[dict[str, pd.Series], list[str]]:
+    def read(self, table: TextTable, reader: int) -> tuple[dict[str, pd.Series], list[Fault]]:
         """What a reader (0, 1) made of each row, by column of the visits table, with the faults; a score gives the class."""
         column, names = self.label_columns[reader], self.classes
         named, faults = parsed(table, column, self.class_of_name, ", ".join(names), self.label_dtype)
@@ -123,18 +123,21 @@ class Outcome:
         score, messages = self.read_score(table, reader)
         derived = score.dropna().map(self.class_of_score).reindex(score.index).astype("Int64")
         against = (named != derived).fillna(False).astype(bool)
-        for row in score.index[against]:
-            faults.append(
-                f"{table.name} row {row}, {column} {names[named[row]]!r}: {score_name} {score[row]:g} is"
-                f" {names[derived[row]]} by severity.cutoffs and severity.ties; correct one of them"
-            )
+        rows_of: dict[tuple[int, float, int], list[int]] = {}
+        for row, *what in zip(score.index[against], named[against], score[against], derived[against], strict=True):
+            rows_of.setdefault((int(what[0]), float(what[1]), int(what[2])), []).append(int(row))
+        for (told, points, worked_out), rows in rows_of.items():
+            meant = f"{table.title(score_name)} {points:g} is {names[worked_out]}"
+            problem = f"{meant} by severity.cutoffs and severity.ties; correct one of them"
+            where = (table.name, table.title(column), tuple(rows))
+            faults.append(Fault(problem, *where, seen=repr(names[told])))
         return {score_name: score, column: derived.fillna(named)}, messages + faults
 
-    def read_score(self, table: CsvTable, reader: int) -> tuple["pd.Series[float]", list[str]]:
+    def read_score(self, table: TextTable, reader: int) -> tuple["pd.Series[float]", list[Fault]]:
         """A reader's score of each row, missing where there is none, with the faults; the scale must have a score."""
         least, most = self.scale.score_range
-        parse = partial(parse_score, least=least, most=most)
-        wanted = f"a number from {least:g} to {most:g} (decimal point)"
+        parse = partial(parse_score, least=least, most=most, decimal=table.decimal)
+        wanted = f"a number from {least:g} to {most:g} ({DECIMAL_WORDS[table.decimal]})"
         return parsed(table, self.score_columns[reader], parse, wanted, "float64")
 
     def cutoff_distance(self, scores: "pd.Series[float]") -> "pd.Series[float]":

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from grasp_psonet.setting import STRICT, refuse_unless, setting
+from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 Side = Literal["lower", "upper"]
+READERS = ("reader1", "reader2")
 _TAKEN = ("label", "predicted", "attention", "used", "cutoff_distance")  # stand beside scores in audit and report
 MISSING = ("", "na", "n/a", "nan")  # how spreadsheets, R and pandas write a missing value
 
@@ -118,6 +119,16 @@ class SplitSettings:
     train: float = setting(0.7, "fraction of patients that train")
     val: float = setting(0.1, "fraction of patients that choose the epoch and k")
     test: float = setting(0.2, "fraction of patients kept for the final evaluation")
+    draw: Literal["exact", "stable"] = newer_setting(
+        "exact",
+        "exact: classes and skin types are spread over the splits in proportion; stable: each patient is drawn alone, and "
+        "keeps its split when patients are added",
+    )
+    folds: int | None = newer_setting(
+        None,
+        "for small studies: this many parts of the patients in place of the fractions; one tests, the next validates",
+    )
+    fold: int = newer_setting(0, "the part that tests, from 0")
 
     def __post_init__(self) -> None:
         fractions = (self.train, self.val, self.test)
@@ -127,3 +138,6 @@ class SplitSettings:
             fractions,
             "three positive fractions that add up to 1",
         )
+        refuse_unless(self.folds is None or self.folds >= 3, "split.folds", self.folds, "at least 3, or empty")
+        most = 0 if self.folds is None else self.folds - 1
+        refuse_unless(0 <= self.fold <= most, "split.fold", self.fold, f"0 to {most} (split.folds {self.folds})")

@@ -1,18 +1,21 @@
-"""The cohort of a study: its visits, photos and views, read from csv files with every fault told at once."""
+"""The cohort of a study: its visits, photos and views, read from the user's files with every fault told at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from grasp_psonet.cohort.cells import SPLITS
-from grasp_psonet.cohort.csv_table import CsvTable, rows_text, value_faults
+from grasp_psonet.cohort.faults import Fault, num_cells, plain, told
 from grasp_psonet.cohort.feature_table import read_feature_table
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.cohort.photo_table import read_photos, read_views
+from grasp_psonet.cohort.photo_table import Read, photos_of_visits, read_photos, read_views
 from grasp_psonet.cohort.settings import SplitSettings
+from grasp_psonet.cohort.sources.mapping import unknown_names
+from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.splits import draw_splits
-from grasp_psonet.cohort.visits import read_visits
+from grasp_psonet.cohort.text_table import TextTable, value_faults
+from grasp_psonet.cohort.visits import Visits, read_visits, without_columns
 from grasp_psonet.errors import TableError
 from grasp_psonet.tables.columns import CODE, REQUIRED, SPLIT, VIEW, VISIT_ID
 
@@ -21,15 +24,18 @@ _MOST_TOLD = 50
 
 @dataclass(frozen=True)
 class TableFiles:
-    """Where a study's tables lie; ``views`` may be None or missing: then no protocol of views was given.
+    """Where a study's tables lie and how they are written. ``views`` and ``readings`` may be None or missing: then there is no
+    protocol of views, and readings stand in the visits table. ``photos`` is None where columns of the visits table name them.
 
     ``of_features``: in place of photos.csv there is features.csv, whose rows are files of feature vectors.
     """
 
     visits: Path
-    photos: Path
+    photos: Path | None
     views: Path | None = None
     of_features: bool = False
+    readings: Path | None = None
+    form: TablesSettings = field(default_factory=TablesSettings)
 
 
 @dataclass(frozen=True)
@@ -43,43 +49,51 @@ class Cohort:
 
     photos: photo_id, visit_id, view, path, further columns; read from features.csv without photo_id and with key, one row for
     each file. views: code, body_region, side, required, further columns.
+
+    readings: where they stand in a table of their own, every one of any number of readers: visit_id, reader_id, date, score and
+    class (in Reader 1's columns), place (1 for that of Reader 1, ...).
     """
 
     visits: pd.DataFrame
     photos: pd.DataFrame
     views: pd.DataFrame | None
+    readings: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What the files hold: faults (messages with row numbers), notes on what may surprise, and the cohort if faultless.
+    """What the files hold: faults with their rows, notes on what may surprise, and the cohort if faultless.
 
     ``photos`` is photos.csv as far as it could be read, indexed by row number of the file.
     """
 
-    faults: tuple[str, ...]
-    notes: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    notes: tuple[Fault, ...]
     photos: pd.DataFrame
     cohort: Cohort | None
 
+    def faultless(self) -> Cohort:
+        """The cohort. Raises TableError listing every fault with its rows."""
+        if self.cohort is None:
+            raise TableError(message_of(self.faults))
+        return self.cohort
+
 
 def read_cohort(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> Cohort:
-    """The cohort of a study; patients are split by (split, seed) where visits.csv has no split column.
+    """The cohort of a study; patients are split by (split, seed) where the visits table has no split column.
 
     Raises TableError listing every fault with its rows.
     """
-    examination = examine(files, outcome, split, seed)
-    if examination.cohort is None:
-        raise TableError(message_of(examination.faults))
-    return examination.cohort
+    return examine(files, outcome, split, seed).faultless()
 
 
-def message_of(faults: tuple[str, ...]) -> str:
-    """All faults in one message; a very long list ends in a count."""
-    hidden = len(faults) - _MOST_TOLD
+def message_of(faults: tuple[Fault, ...]) -> str:
+    """All faults in one message; what repeats is told once, and a very long list ends in a count."""
+    lines = told(faults)
+    hidden = len(lines) - _MOST_TOLD
     return (
-        f"{len(faults)} fault(s) in the tables (the header is row 1):\n  "
-        + "\n  ".join(faults[:_MOST_TOLD])
+        f"{num_cells(faults)} fault(s) in the tables (the header is row 1):\n  "
+        + "\n  ".join(lines[:_MOST_TOLD])
         + (f"\n  and {hidden} more" if hidden > 0 else "")
         + "\n  next: correct the files and run `grasp check`"
     )
@@ -87,87 +101,116 @@ def message_of(faults: tuple[str, ...]) -> str:
 
 def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> Examination:
     """Reads all tables and looks at each and across them; raises nothing that a file can cause."""
-    visit_table, visits, faults = read_visits(files.visits, outcome)
-    photo_table, photos, messages = (read_feature_table if files.of_features else read_photos)(files.photos)
-    faults += messages + _between(visit_table, photo_table)
-    views = None
+    visits = read_visits(files.visits, files.readings, outcome, files.form)
+    photo_table, photos, found = _read_photos(files, visits)
+    visits = without_columns(visits, list(files.form.photo_columns))
+    faults = [*visits.faults, *found, *_between(visits.table, photo_table)]
+    notes = [*visits.notes, *photo_table.notes]
+    views, tables = None, [visits.table, photo_table] + ([] if visits.readings is None else [visits.readings.text])
     if files.views is not None and files.views.exists():
-        view_table, views, messages = read_views(files.views)
-        faults += messages + _unknown_views(photo_table, view_table)
-    notes = [] if faults else _view_notes(visits, photos, views)
-    if not faults and visits[SPLIT].isna().all():
+        view_table, views, found = read_views(files.views, files.form)
+        faults += found + _unknown_views(photo_table, view_table)
+        notes += view_table.notes
+        tables.append(view_table)
+    if all(len(table.text) for table in tables):
+        faults += unknown_names(files.form, {str(column) for table in tables for column in table.text})
+    frame = visits.frame
+    if not faults:
+        notes += _view_notes(visits.table, frame, photo_table, photos, views)
+    if not faults and frame[SPLIT].isna().all():
         try:
-            visits[SPLIT] = draw_splits(visits, visits[outcome.label_column].map(outcome.stratum_of), split, seed)
+            frame[SPLIT] = draw_splits(frame, frame[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
-            faults.append(str(error))
+            faults.append(plain(str(error)))
     if faults:
         return Examination(tuple(faults), tuple(notes), photos, None)
-    notes += _score_notes(visit_table, outcome) + _class_notes(visits, outcome)
-    cohort = Cohort(visits.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views))
+    notes += _score_notes(visits, outcome) + _class_notes(frame, outcome)
+    readings = None if visits.readings is None else visits.readings.table.reset_index(drop=True)
+    cohort = Cohort(frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), readings)
     return Examination((), tuple(notes), photos, cohort)
+
+
+def _read_photos(files: TableFiles, visits: Visits) -> Read:
+    if files.photos is None:
+        return photos_of_visits(visits.table, files.form)
+    return (read_feature_table if files.of_features else read_photos)(files.photos, files.form)
 
 
 def _renumbered(views: pd.DataFrame | None) -> pd.DataFrame | None:
     return None if views is None else views.reset_index(drop=True)
 
 
-def _between(visits: CsvTable, photos: CsvTable) -> list[str]:
+def _between(visits: TextTable, photos: TextTable) -> list[Fault]:
     """Photos of unknown visits, and visits without photos."""
     if VISIT_ID not in visits.text or VISIT_ID not in photos.text:
         return []
     told, shown = visits.text[VISIT_ID], photos.text[VISIT_ID]
-    orphans = shown.index[~shown.isin(told) & (shown != "")]
-    bare = told.index[~told.isin(shown) & (told != "")]
-    return value_faults(photos, VISIT_ID, orphans, f"no such visit in {visits.name}") + value_faults(
-        visits, VISIT_ID, bare, f"no photo of this visit in {photos.name}"
+    orphans, bare = ~shown.isin(told) & (shown != ""), ~told.isin(shown) & (told != "")
+    return value_faults(
+        photos, VISIT_ID, orphans, f"no such visit in {visits.name}", "correct the id, or add the visit"
+    ) + value_faults(
+        visits, VISIT_ID, bare, f"no photo of this visit in {photos.name}", "add its photos, or take the visit out"
     )
 
 
-def _unknown_views(photos: CsvTable, views: CsvTable) -> list[str]:
+def _unknown_views(photos: TextTable, views: TextTable) -> list[Fault]:
     if VIEW not in photos.text or CODE not in views.text:
         return []
     used = photos.text[VIEW]
-    return value_faults(
-        photos, VIEW, used.index[(used != "") & ~used.isin(views.text[CODE])], f"no such code in {views.name}"
-    )
+    unknown = (used != "") & ~used.isin(views.text[CODE])
+    return value_faults(photos, VIEW, unknown, f"no such code in {views.name}", "correct the view, or add the code")
 
 
-def _view_notes(visits: pd.DataFrame, photos: pd.DataFrame, views: pd.DataFrame | None) -> list[str]:
-    """Required views that some visits lack."""
+def _view_notes(
+    table: TextTable, visits: pd.DataFrame, photo_table: TextTable, photos: pd.DataFrame, views: pd.DataFrame | None
+) -> list[Fault]:
+    """Required views that some visits lack, and views that a visit shows twice although there is a protocol."""
     if views is None:
         return []
     notes = []
     for code in views.loc[views[REQUIRED], CODE]:
         seen = photos.loc[(photos[VIEW] == code).fillna(False), VISIT_ID]
-        lacking = visits.index[~visits[VISIT_ID].isin(seen)]
-        if len(lacking):
-            notes.append(f"view {code!r} is required; {len(lacking)} visit(s) lack it: {rows_text(list(lacking))}")
-    return notes
+        lacking = ~visits[VISIT_ID].isin(seen)
+        if lacking.any():
+            problem = f"lacks view {code!r}, which is required"
+            ids = tuple(visits.loc[lacking, VISIT_ID])
+            rows = tuple(visits.index[lacking])
+            notes.append(Fault(problem, table.name, table.title(VISIT_ID), rows, ids, remedy="a photo to take again"))
+    double = photos.duplicated([VISIT_ID, VIEW], keep=False) & photos[VIEW].notna()
+    return notes + value_faults(
+        photo_table, VIEW, double, "this view stands twice in a visit", "keep it if it is meant so"
+    )
 
 
-def _score_notes(table: CsvTable, outcome: Outcome) -> list[str]:
-    """A scale with a score of which the table holds no column: every page would speak of it all the same."""
-    if not outcome.score_columns or any(column in table.text for column in outcome.score_columns):
+def _score_notes(visits: Visits, outcome: Outcome) -> list[Fault]:
+    """A scale with a score of which no table holds a column: every page would speak of it all the same."""
+    table = visits.table if visits.readings is None else visits.readings.text
+    score = outcome.scale.score_column
+    columns = outcome.score_columns if visits.readings is None else (str(score),)
+    if score is None or any(column in table.text for column in columns):
         return []
+    column = columns[0]
     return [
-        f"{table.name} has no column {outcome.score_columns[0]!r}: classes are taken as they stand, yet the report speaks of "
-        f"{outcome.score_word} and its cut-offs; set severity.score_column to null where there is no score"
+        plain(
+            f"{table.name} has no column {column!r}: classes are taken as they stand, yet the report speaks of "
+            f"{outcome.score_word} and its cut-offs; set severity.score_column to null where there is no score"
+        )
     ]
 
 
-def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[str]:
+def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[Fault]:
     """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
-    notes, stratum_of = [], visits[outcome.label_column].map(outcome.stratum_of)
+    problems, stratum_of = [], visits[outcome.label_column].map(outcome.stratum_of)
     for stratum, name in enumerate(outcome.strata):
         if not (stratum_of == stratum).any():
-            notes.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
+            problems.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
             continue
         for split in SPLITS:
             inside = visits[SPLIT] == split
             if inside.any() and not (stratum_of[inside] == stratum).any():
-                notes.append(
+                problems.append(
                     f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
                 )
     if not (visits[SPLIT] == "test").any():
-        notes.append("no visit is in test: there will be no final evaluation")
-    return notes
+        problems.append("no visit is in test: there will be no final evaluation")
+    return [plain(problem) for problem in problems]

@@ -2,8 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 Floats = NDArray[np.float64]
+_LEAST_P = 1e-12
+_MOST_TEMPERATURE = 20.0
 
 
 def calibration_error(p_V: Floats, happened_V: NDArray[np.bool], num_bins: int = 10) -> float:
@@ -21,3 +24,25 @@ def calibration_error(p_V: Floats, happened_V: NDArray[np.bool], num_bins: int =
 def class_calibration_error(p_VC: Floats, label_V: NDArray[np.int64], num_bins: int = 10) -> float:
     """Expected calibration error of the most probable class (Guo et al. 2017, bins of equally many visits)."""
     return calibration_error(p_VC.max(axis=1), p_VC.argmax(axis=1) == label_V, num_bins)
+
+
+def fit_temperature(logit_VC: Floats, label_V: NDArray[np.int64]) -> float:
+    """The temperature by which logits are divided so that the labels are most likely (Guo et al. 2017); 0.05 to 20.
+
+    It changes no order of the classes. Above 1: what was said was too sure.
+    """
+
+    def loss(log_temperature: float) -> float:
+        p_VC = with_temperature(logit_VC, float(np.exp(log_temperature)))
+        return -float(np.log(np.maximum(p_VC[np.arange(len(label_V)), label_V], _LEAST_P)).mean())
+
+    bound = np.log(_MOST_TEMPERATURE)
+    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
+
+
+def with_temperature(logit_VC: Floats, temperature: float) -> Floats:
+    """The classes' probabilities [V, C] of logits divided by the temperature."""
+    scaled_VC = logit_VC / temperature
+    odds_VC = np.exp(scaled_VC - scaled_VC.max(axis=1, keepdims=True))
+    p_VC: Floats = odds_VC / odds_VC.sum(axis=1, keepdims=True)
+    return p_VC

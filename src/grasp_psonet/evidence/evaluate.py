@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.cohort.outcome import READERS, Outcome
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.figures import Metric, figures_of
 from grasp_psonet.evidence.groups import groups_of

@@ -18,10 +18,11 @@ from torch.nn import functional
 
 from grasp_psonet.chance import seed_of
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.attention import attention_scorer, pool_read
 from grasp_psonet.network.encoder import EncoderCard, build_encoder, freeze
 from grasp_psonet.network.settings import NetworkSettings
-from grasp_psonet.network.undrawn import Undrawn
+from grasp_psonet.network.undrawn import Undrawn, left_undrawn
 
 
 class BagOutput(NamedTuple):
@@ -120,6 +121,7 @@ def with_encoder(network: BagNetwork, settings: NetworkSettings, edge_px: int, s
     with _undrawn_unless_random(settings):
         whole = build_network(settings, edge_px, seed, network.outcome)
     whole.load_state_dict(whole.state_dict() | network.state_dict())
+    _refuse_undrawn(whole, settings)
     return whole.to(next(network.parameters()).device)
 
 
@@ -128,7 +130,17 @@ def build_start_encoder(settings: NetworkSettings, edge_px: int, seed: int) -> t
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", seed) % 2**63)
         with _undrawn_unless_random(settings):
-            return build_encoder(settings.encoder, settings.weights, edge_px)
+            encoder, card = build_encoder(settings.encoder, settings.weights, edge_px)
+    _refuse_undrawn(encoder, settings)
+    return encoder, card
+
+
+def _refuse_undrawn(network: nn.Module, settings: NetworkSettings) -> None:
+    if settings.weights != "random" and (names := left_undrawn(network)):
+        raise NetworkError(
+            f"the weights {settings.weights!r} give {len(names)} parameters of {settings.encoder} no value, or NaN, "
+            f"first {names[0]}\n  next: set network.weights to weights of this encoder"
+        )
 
 
 def _undrawn_unless_random(settings: NetworkSettings) -> AbstractContextManager[object]:

@@ -13,10 +13,10 @@ _WAYS = (init.uniform_, init.normal_, init.kaiming_uniform_)
 
 
 class Undrawn(TorchFunctionMode):
-    """A context in which a network is built whose parameters are drawn by nobody: they hold whatever lay in memory.
+    """A context in which a network is built whose parameters are drawn by nobody: they hold NaN.
 
-    Only for one that is given every parameter before it is used (``load_weights``, ``fill``, or ``load_state_dict``, which
-    refuse what is missing). Buffers are made as ever, for those that are not saved are given by nobody.
+    Only for one that is given every parameter before it is used. Loading that is strict refuses what is missing; of other
+    loading ``left_undrawn`` tells. Buffers are made as ever, for those that are not saved are given by nobody.
     """
 
     def __torch_function__(
@@ -26,10 +26,15 @@ class Undrawn(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The function's own answer; the parameter as it is where it would be drawn."""
-        if func in _DRAWS and isinstance(args[0], nn.Parameter):
-            return args[0]
+        """The function's own answer; NaN in the parameter where it would be drawn."""
         given = kwargs or {}
-        if func in _WAYS and isinstance(given.get("tensor"), nn.Parameter):
-            return given["tensor"]
+        drawn = args[0] if func in _DRAWS else given.get("tensor") if func in _WAYS else None
+        if isinstance(drawn, nn.Parameter):
+            drawn.data.fill_(float("nan"))
+            return drawn
         return func(*args, **given)
+
+
+def left_undrawn(network: nn.Module) -> list[str]:
+    """Parameters that hold NaN: built in ``Undrawn`` and given no value since."""
+    return [name for name, parameter in network.named_parameters() if parameter.isnan().any()]

@@ -1,5 +1,6 @@
-"""A photo file as pixels: upright, RGB, one square size. Nothing but pixels leaves this module, so no metadata does."""
+"""A photo file as pixels: upright, sRGB, one square size. Nothing but pixels leaves this module, so no metadata does."""
 
+import io
 import struct
 import warnings
 import zlib
@@ -13,11 +14,40 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from grasp_psonet.errors import PhotoError
+from grasp_psonet.photos.colour import native, to_srgb
+from grasp_psonet.photos.formats import open_image, refuse_many_scans
+from grasp_psonet.photos.place import read_bytes, regular_file
+from grasp_psonet.photos.settings import Fit
 
-_FORMATS = ("JPEG", "PNG")
 _DRAFT = 2  # a JPEG is decoded to no fewer than this many times the wanted edge; the rest is an antialiased resize
-# What Pillow raises on damaged files, by file type and by place of the damage.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, struct.error, zlib.error)
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)
+# What decoders raise on damaged files, by file type and by place of the damage.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AssertionError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    ZeroDivisionError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -29,66 +59,89 @@ class Photo:
     height_px: int
 
 
-def decode_photo(path: Path, edge_px: int) -> Photo:
-    """Decodes a JPEG or PNG, turns it upright by its EXIF orientation, and resizes the whole photo to a square (paper:
-    224 x 224) with antialiasing.
+def decode_photo(path: Path, edge_px: int, fit: Fit = "resize") -> Photo:
+    """Decodes a photo, turns it upright by its orientation, and makes it a square with antialiasing.
 
-    Grey, palette, 16-bit and CMYK photos become RGB; what is transparent becomes white. Colours are taken as sRGB;
-    a photo whose EXIF is damaged is taken as upright.
-    Raises PhotoError on anything that cannot be decoded to its last row.
+    ``fit``: "resize" squeezes the whole photo (paper: 224 x 224), "crop" takes the largest square from its middle, "pad"
+    keeps the shape of the whole photo and fills up with black. Grey, palette, 16-bit and CMYK photos become RGB; what is
+    transparent becomes white. A colour profile is followed to sRGB; without one colours are taken as sRGB. A photo whose
+    EXIF is damaged is taken as upright.
+    Raises PhotoError on anything that is no regular file, or cannot be decoded to its last row.
     """
-    with _pillow_warnings(), _opened(path) as image:
-        try:
-            width_px, height_px = image.size
-            image.draft(None, (_DRAFT * edge_px, _DRAFT * edge_px))
-            upright = ImageOps.exif_transpose(image)
-            if image.getexif().get(0x0112) in (5, 6, 7, 8):  # EXIF orientations that lie on their side
-                width_px, height_px = height_px, width_px
-            square = _rgb(upright).resize((edge_px, edge_px), Image.Resampling.BICUBIC)
-        except _DAMAGE as error:
-            raise PhotoError(f"{path} is damaged: {_reason(error)}") from None
-    return Photo(np.asarray(square, dtype=np.uint8), width_px, height_px)
+    return decode_bytes(read_bytes(path), path, edge_px, fit)
+
+
+def decode_bytes(data: bytes, path: Path, edge_px: int, fit: Fit = "resize") -> Photo:
+    """The same of bytes that were read; ``path`` names them in errors."""
+    with _naming(path):
+        opened = open_image(io.BytesIO(data))
+        image = opened.image
+        refuse_many_scans(image, data)
+        width_px, height_px = image.size
+        image.draft(None, (_DRAFT * edge_px, _DRAFT * edge_px))
+        image.load()  # before its tags are asked for: some formats would load it then, and damage would pass for a missing tag
+        orientation = 1 if opened.stands else _orientation(image)
+        profile = image.info.get("icc_profile")
+        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        upright = native(upright)
+        if not profile:  # a profile is followed on the few pixels that are left
+            upright = upright.convert("RGB")
+        square = to_srgb(_square(upright, edge_px, fit), profile if isinstance(profile, bytes) else None)
+        if orientation in _ON_ITS_SIDE:
+            width_px, height_px = height_px, width_px
+        return Photo(np.asarray(square, dtype=np.uint8), width_px, height_px)
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels from the header alone, as stored (not yet upright). Raises PhotoError."""
-    with _pillow_warnings(), _opened(path) as image:
-        return image.size
+    """Width and height in pixels from the header, as stored (not yet upright). Raises PhotoError."""
+    with _naming(path), regular_file(path) as file:
+        return open_image(file).image.size
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none, or none that can be read."""
+    try:
+        told = image.getexif().get(_ORIENTATION)
+    except _DAMAGE:
+        return 1
+    return told if isinstance(told, int) and 1 <= told <= 8 else 1
+
+
+def _square(image: Image.Image, edge_px: int, fit: Fit) -> Image.Image:
+    wanted, how = (edge_px, edge_px), Image.Resampling.BICUBIC
+    match fit:
+        case "resize":
+            return image.resize(wanted, how)
+        case "crop":
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            return image.resize(wanted, how, box=(left, top, left + side, top + side))
+        case "pad":
+            black = (0, 0, 0, 255) if image.mode == "CMYK" else 0
+            return ImageOps.pad(image, wanted, how, color=black)
 
 
 @contextmanager
-def _pillow_warnings() -> Iterator[None]:
-    """Pillow warns of odd metadata, which is left behind anyway, and of too many pixels, which is refused here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
-def _opened(path: Path) -> Image.Image:
-    """An image whose header was read; its pixels are not loaded yet."""
+def _naming(path: Path) -> Iterator[None]:
+    """Every fault of a file as a PhotoError that names it. Pillow warns of odd metadata, which is left behind anyway, and of
+    too many pixels, which is refused here."""
     try:
-        return Image.open(path, formats=_FORMATS)
-    except FileNotFoundError:
-        raise PhotoError(f"{path} does not exist; check `path` in photos.csv and the setting photos.root") from None
-    except UnidentifiedImageError:
-        raise PhotoError(f"{path} is not a JPEG or PNG; export it as one of these") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except PhotoError as error:
+        told = str(error)
+        raise PhotoError(told if told.startswith(str(path)) else f"{path} {told}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise PhotoError(f"{path} has too many pixels: {_reason(error)}; export it smaller") from None
+    except UnidentifiedImageError:
+        raise PhotoError(f"{path} is damaged: its header cannot be read") from None
+    except MemoryError:
+        raise PhotoError(f"{path} needs more memory than there is; export it smaller") from None
     except _DAMAGE as error:
-        raise PhotoError(f"{path} cannot be opened: {_reason(error)}") from None
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB of an image of any mode."""
-    if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip at 255
-        grey_HW = np.asarray(image, dtype=np.int64)
-        return Image.fromarray((grey_HW.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+        raise PhotoError(f"{path} is damaged: {_reason(error)}") from None
 
 
 def _reason(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+    return str(getattr(error, "strerror", None) or error or type(error).__name__).partition("\n")[0]

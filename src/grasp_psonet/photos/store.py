@@ -1,13 +1,9 @@
 """The photo store: every photo of a study as pixels of one size in one memory-mapped file, with an index beside it."""
 
 import math
+import mmap
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +12,31 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grasp_psonet.errors import FileError, PhotoError, StageError
-from grasp_psonet.photos.decode import Photo, decode_photo
-from grasp_psonet.photos.quality import Quality, measure_quality, near_duplicates
+from grasp_psonet.photos.journal import Journal
+from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.quality import near_duplicates
+from grasp_psonet.photos.settings import Damaged, Fit
+from grasp_psonet.photos.workers import prepared
 from grasp_psonet.progress import Track, track
-from grasp_psonet.tables.columns import HEIGHT_PX, NEAR_DUPLICATE_OF, PATH, PHOTO_ID, ROW, VIEW, VISIT_ID, WIDTH_PX
-from grasp_psonet.tables.store import STORE_INDEX
+from grasp_psonet.tables.columns import (
+    HEIGHT_PX,
+    NEAR_DUPLICATE_OF,
+    PATH,
+    PHOTO_ID,
+    REASON,
+    ROW,
+    VIEW,
+    VISIT_ID,
+    WIDTH_PX,
+)
+from grasp_psonet.tables.store import SKIPPED, STORE_INDEX
 
 PIXELS_FILE = "photos.npy"
 INDEX_FILE = "index.parquet"
-_CHUNK = 16  # photos handed to a process at a time
+SKIPPED_FILE = "skipped.parquet"
 _MOST_TOLD = 50
+_COPIED = 256  # photos at a time
+_LET_GO = 64  # photos after which the pages of those written are no longer held by this process
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,36 +53,58 @@ class PhotoStore:
         return int(self.pixels.shape[1])
 
 
+@dataclass(frozen=True)
+class StoreForm:
+    """What becomes of each photo: the edge of the square in pixels, how it becomes one, and whether one that cannot be read
+    stops all or is left out."""
+
+    edge_px: int
+    fit: Fit = "resize"
+    damaged: Damaged = "stop"
+
+
 def write_store(
-    photos: pd.DataFrame, root: Path, edge_px: int, folder: Path, processes: int = 1, shown: Track[Any] = track
+    photos: pd.DataFrame, root: PhotoRoot, form: StoreForm, folder: Path, processes: int = 1, shown: Track[Any] = track
 ) -> None:
     """Decodes the photos of a cohort (photo_id, visit_id, view, path from ``root``) into ``folder``.
 
-    The bytes are the same for any number of processes. Files carry pixels and measures only: no EXIF, position or
-    thumbnail of the originals. Raises PhotoError listing every unreadable photo; the index is then not written.
+    The bytes are the same for any number of processes, and whether or not it was interrupted: photos that stand in the
+    folder from an attempt before, whole by their checksum, are not decoded again. Files carry pixels and measures only: no
+    EXIF, position or thumbnail of the originals. Raises PhotoError listing every photo that cannot be read, or, where these
+    are left out, every visit that has no other; the index is then not written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [root / path for path in photos[PATH]]
-    shape = (len(paths), edge_px, edge_px, 3)
-    pixels = map_for_writing(folder / PIXELS_FILE, np.dtype(np.uint8), shape, "a smaller photos.edge_px")
-    measures: list[dict[str, Any]] = []
-    faults: list[str] = []
-    with _mapped(partial(_prepare, edge_px=edge_px), paths, processes) as prepared:
-        for row, result in enumerate(shown(prepared, "photos", len(paths))):
+    shape = (len(photos), form.edge_px, form.edge_px, 3)
+    with Journal(folder) as journal:
+        pixels = _pixels_to_fill(folder / PIXELS_FILE, shape, journal)
+        todo = journal.rows_to_do(pixels)
+        paths = photos[PATH].astype(str).to_numpy(dtype=object)[todo].tolist()
+        faults: dict[int, str] = {}
+        results = prepared(paths, root, form.edge_px, form.fit, processes)
+        for number, (row, result) in enumerate(zip(todo, shown(results, "photos", len(paths)), strict=True)):
+            if number % _LET_GO == 0:
+                _let_go(pixels)
             if isinstance(result, str):
-                faults.append(f"photo {photos[PHOTO_ID].iloc[row]}: {result}")
+                faults[row] = result
                 continue
             photo, quality = result
             pixels[row] = photo.pixels
-            measures.append({WIDTH_PX: photo.width_px, HEIGHT_PX: photo.height_px, **asdict(quality)})
-    pixels.flush()
-    if faults:
-        raise PhotoError(_message(faults, len(paths)))
-    index = photos[[PHOTO_ID, VISIT_ID, VIEW]].reset_index(drop=True).astype("string")
+            journal.note(row, photo.pixels, {WIDTH_PX: photo.width_px, HEIGHT_PX: photo.height_px, **asdict(quality)})
+        pixels.flush()
+        measures = journal.measures
+    told = [f"photo {photos[PHOTO_ID].iloc[row]}: {reason}" for row, reason in faults.items()]
+    if form.damaged == "stop" and told:
+        raise PhotoError(_message(told, len(photos)))
+    kept = [row for row in range(len(photos)) if row not in faults]
+    if form.damaged == "skip":
+        _write_skipped(photos, root, faults, folder)
+        _keep_rows(folder / PIXELS_FILE, kept)
+    index = photos[[PHOTO_ID, VISIT_ID, VIEW]].iloc[kept].reset_index(drop=True).astype("string")
     index.insert(0, ROW, np.arange(len(index)))
-    index = pd.concat([index, pd.DataFrame(measures)], axis=1)
+    index = pd.concat([index, pd.DataFrame([measures[row] for row in kept])], axis=1)
     index[NEAR_DUPLICATE_OF] = near_duplicates(index)
     STORE_INDEX.write(index, folder / INDEX_FILE)
+    journal.delete()
 
 
 def open_store(folder: Path) -> PhotoStore:
@@ -102,23 +135,60 @@ def map_for_writing(path: Path, dtype: "np.dtype[Any]", shape: tuple[int, ...], 
     return mapped
 
 
-def _prepare(path: Path, edge_px: int) -> tuple[Photo, Quality] | str:
-    """A photo and its measures, or why there are none."""
+def _pixels_to_fill(path: Path, shape: tuple[int, ...], journal: Journal) -> "np.memmap[Any, Any]":
+    """The file of pixels that an interrupted attempt left, or a new one."""
+    left = _left_there(path) if journal.measures else None
+    if left is not None and left.shape == shape and left.dtype == np.uint8:
+        return left
+    journal.forget()
+    return map_for_writing(path, np.dtype(np.uint8), shape, "a smaller photos.edge_px")
+
+
+def _left_there(path: Path) -> "np.memmap[Any, Any] | None":
     try:
-        photo = decode_photo(path, edge_px)
-    except PhotoError as error:
-        return str(error)
-    return photo, measure_quality(photo.pixels)
+        found: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="r+")
+    except (OSError, ValueError):
+        return None
+    return found
 
 
-@contextmanager
-def _mapped(work: Any, items: list[Path], processes: int) -> Iterator[Iterator[Any]]:
-    """Results in the order of the items, made here or by fresh processes."""
-    if processes == 1 or len(items) <= _CHUNK:
-        yield map(work, items)
+def _let_go(pixels: "np.memmap[Any, Any]") -> None:
+    """Takes the file's pages out of this process, so that its memory does not grow with the study; nothing is lost."""
+    mapped: mmap.mmap | None = getattr(pixels, "_mmap", None)
+    if mapped is not None:
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _write_skipped(photos: pd.DataFrame, root: PhotoRoot, faults: dict[int, str], folder: Path) -> None:
+    """The photos that are left out, without their paths. Raises PhotoError for visits that have no other photo."""
+    rows = list(faults)
+    table = photos[[PHOTO_ID, VISIT_ID, VIEW]].iloc[rows].reset_index(drop=True).astype("string")
+    bare = sorted(set(table[VISIT_ID]) - set(photos.drop(photos.index[rows])[VISIT_ID]))
+    if bare:
+        raise PhotoError(
+            f"{len(bare)} visit(s) have no photo that can be read, first {bare[0]}\n"
+            "  next: bring their photos again, or remove them from visits.csv and photos.csv"
+        )
+    paths = photos[PATH].astype(str).iloc[rows]
+    table[REASON] = [
+        reason.replace(str(root.folder / path), "").replace(path, "").strip(" :")
+        for path, reason in zip(paths, faults.values(), strict=True)
+    ]
+    SKIPPED.write(table.astype("string"), folder / SKIPPED_FILE)
+
+
+def _keep_rows(path: Path, kept: list[int]) -> None:
+    """Takes the other rows out of the file of pixels."""
+    pixels = np.load(path, mmap_mode="r")
+    if len(kept) == len(pixels):
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield pool.map(work, items, chunksize=_CHUNK)
+    fewer = map_for_writing(
+        path.with_suffix(".fewer"), pixels.dtype, (len(kept), *pixels.shape[1:]), "a smaller photos.edge_px"
+    )
+    for start in range(0, len(kept), _COPIED):
+        fewer[start : start + _COPIED] = pixels[kept[start : start + _COPIED]]
+    fewer.flush()
+    path.with_suffix(".fewer").replace(path)
 
 
 def _message(faults: list[str], num_photos: int) -> str:
@@ -127,5 +197,5 @@ def _message(faults: list[str], num_photos: int) -> str:
         f"{len(faults)} of {num_photos} photos cannot be read:\n  "
         + "\n  ".join(faults[:_MOST_TOLD])
         + (f"\n  and {hidden} more" if hidden > 0 else "")
-        + "\n  next: replace these files or remove their rows from photos.csv"
+        + "\n  next: replace these files or remove their rows from photos.csv; `photos.damaged skip` leaves them out"
     )

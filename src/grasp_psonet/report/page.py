@@ -22,7 +22,7 @@ _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
 def render(report: ReportData) -> str:
     """The page. Every number on it comes from ``results(report)`` and names its place there (data-at, data-as)."""
     tree = Shown(results(report))
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         r=tree,
         outcome=report.outcome,
@@ -35,19 +35,20 @@ def render(report: ReportData) -> str:
 
 
 @cache  # templates are compiled once in a process
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """What renders every page: everything escaped, the style at hand, an undefined name an error."""
+    made = Environment(
         loader=PackageLoader("grasp_psonet.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"n": tag, "plain": text}
-    environment.globals["mix_opacity"] = _mix_opacity
-    environment.tests["missing"] = _is_missing
-    environment.globals["style"] = Markup(_style(environment))
-    return environment
+    made.filters |= {"n": tag, "plain": text}
+    made.globals["mix_opacity"] = _mix_opacity
+    made.tests["missing"] = _is_missing
+    made.globals["style"] = Markup(_style(made))
+    return made
 
 
 def _style(environment: Environment) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from grasp_psonet.cohort.outcome import READERS, Outcome
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
 from grasp_psonet.tables.columns import val_column

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from grasp_psonet.proof import digest
 from grasp_psonet.stage import held, versions
 from grasp_psonet.stages.drawn import NOTE, cohort_identity, is_drawn_with, read_drawn, truth_damage
 from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.table_files import table_file
 from grasp_psonet.tables.columns import PATH
 
 log = logging.getLogger("grasp_psonet")
@@ -25,15 +27,17 @@ def make_cohort(job: Job) -> bool:
     """Draws the cohort unless it stands; True if it was drawn. Raises StudyError where tables of another origin lie."""
     folder = job.study.folder
     identity = cohort_identity(job)
-    note = folder / NOTE
+    note, settings = folder / NOTE, job.settings
     before = read_drawn(note)
     if before is not None and is_drawn_with(before, job) and truth_damage(job) is None:
         log.info("cohort: stands")
         return False
+    own = table_file(job.study, settings.tables, "visits")
+    if own != job.study.visits_file and own.exists():
+        raise _left_alone(folder, own.name)
     if job.study.visits_file.exists():
         _refuse_to_draw_over(job, before)
     partial = folder / "cohort.partial"
-    settings = job.settings
     with held(partial, "cohort"):
         for left in partial.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -68,7 +72,11 @@ def _refuse_to_draw_over(job: Job, before: dict[str, Any] | None) -> None:
         there = {path.relative_to(folder).as_posix() for path in (folder / "photos").rglob("*") if path.is_file()}
         touched = sorted(there - named)
     if touched:
-        raise StudyError(
-            f"{folder} holds {touched[0]}, which was not drawn here or was changed since; it is left alone\n"
-            "  next: draw the cohort in another folder"
-        )
+        raise _left_alone(folder, touched[0])
+
+
+def _left_alone(folder: Path, name: str) -> StudyError:
+    return StudyError(
+        f"{folder} holds {name}, which was not drawn here or was changed since; it is left alone\n"
+        "  next: draw the cohort in another folder"
+    )

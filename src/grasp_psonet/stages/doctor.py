@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
+from PIL import features
 
 from grasp_psonet import __version__
 from grasp_psonet.network.demo_encoders import DEMO_ENCODERS
@@ -34,11 +35,22 @@ def doctor() -> list[str]:
     lines += [f"weights: {name}: cached" for name in _cached_models()] or [
         "weights: no ImageNet weights are cached here"
     ]
+    lines += [f"photos: {name}: {told}" for name, told in _formats().items()]
     has_vision = importlib.util.find_spec("torchvision") is not None
     lines.append(
         "torchvision: " + ("present" if has_vision else "missing; timm needs it: install the ordinary torch build")
     )
     return lines
+
+
+def _formats() -> dict[str, str]:
+    """Photo formats that do not come with every installation."""
+    extras = {"HEIC": ("pi_heif", "heic"), "DICOM": ("pydicom", "dicom")}
+    told = {
+        name: "present" if importlib.util.find_spec(package) else f"not here (extra {extra})"
+        for name, (package, extra) in extras.items()
+    }
+    return told | {"AVIF": "present" if features.check("avif") else "not here (a newer Pillow)"}
 
 
 def _demo_weights(name: str) -> str:

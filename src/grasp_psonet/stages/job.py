@@ -1,19 +1,23 @@
 """A job: one study folder under one settings tree, with what every stage asks of the two."""
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grasp_psonet.cohort.settings import SplitSettings
-from grasp_psonet.errors import StudyError
+from grasp_psonet.cohort.sources.settings import TablesSettings
+from grasp_psonet.errors import StudyError, TableError
 from grasp_psonet.proof import NOTE, digest, read_note
 from grasp_psonet.pruning.settings import Control, K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
+from grasp_psonet.stages.skipped import without_skipped
+from grasp_psonet.stages.table_files import draws_by_skin_type, table_file
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
 
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grasp_psonet.cohort.outcome import Outcome
-    from grasp_psonet.cohort.tables import Cohort
+    from grasp_psonet.cohort.tables import Cohort, Examination, TableFiles
+    from grasp_psonet.photos.place import PhotoRoot
     from grasp_psonet.stages.declared.needs import CohortNeeds
 
 
@@ -51,31 +56,58 @@ class Job:
         return outcome_of(self.settings.severity)
 
     @cached_property
-    def cohort(self) -> "Cohort":
+    def tables(self) -> "Cohort":
         """The tables of the study, checked. Raises TableError with every fault, StudyError without tables."""
-        return self._read_cohort(self.outcome, self.settings.split, self.settings.seed)
+        self.refuse_without_tables()
+        return self._with_instances(self.examination.faultless())
+
+    @cached_property
+    def examination(self) -> "Examination":
+        """What the tables hold under the study's settings: read once, whoever asks."""
+        from grasp_psonet.cohort.tables import examine  # loads pandas, which a look at a finished study spares
+
+        return examine(self.table_files, self.outcome, self.settings.split, self.settings.seed)
+
+    @property
+    def cohort(self) -> "Cohort":
+        """The tables without the photos that could not be read and were left out (``photos.damaged``), once that is known.
+        Raises as ``tables`` does."""
+        return without_skipped(self.tables, self)
 
     def cohort_for(self, own: "CohortNeeds") -> "Cohort":
         """The tables under the labels and splits of a stage's own needs; those of the job where they are the same."""
         settings = self.settings
         is_same = (own.severity, own.split, own.seed) == (settings.severity, settings.split, settings.seed)
-        return self.cohort if is_same else self._read_cohort(own.outcome, own.split, own.seed)
+        return self.cohort if is_same else without_skipped(self._read_cohort(own.outcome, own.split, own.seed), self)
 
     def _read_cohort(self, outcome: "Outcome", split: SplitSettings, seed: int) -> "Cohort":
         self.refuse_without_tables()
-        from grasp_psonet.cohort.tables import (  # loads pandas, which a look at a finished study spares
-            TableFiles,
-            read_cohort,
-        )
+        from grasp_psonet.cohort.tables import read_cohort  # loads pandas, which a look at a finished study spares
 
-        study, of_features = self.study, self.kind == "features"
-        files = TableFiles(study.visits_file, self.bags_file, study.views_file, of_features)
-        cohort = read_cohort(files, outcome, split, seed)
-        if not of_features:
+        return self._with_instances(read_cohort(self.table_files, outcome, split, seed))
+
+    def _with_instances(self, cohort: "Cohort") -> "Cohort":
+        if self.kind != "features":
             return cohort
         from grasp_psonet.features.instances import instance_table  # loads pyarrow
 
         return replace(cohort, photos=instance_table(cohort.photos, self.photo_root))
+
+    @cached_property
+    def table_files(self) -> "TableFiles":
+        """Where the tables lie, and how they are written. Raises StudyError where that cannot be known."""
+        from grasp_psonet.cohort.tables import TableFiles
+
+        form, study = self.settings.tables, self.study
+        readings = table_file(study, form, "readings")
+        return TableFiles(
+            table_file(study, form, "visits"),
+            None if form.photo_columns else self.bags_file,
+            table_file(study, form, "views"),
+            self.kind == "features",
+            readings if readings.exists() or "readings" in form.files else None,
+            form,
+        )
 
     @cached_property
     def kind(self) -> Kind:
@@ -84,23 +116,44 @@ class Job:
 
     @property
     def bags_file(self) -> Path:
-        """The table that fills the bags: photos.csv or features.csv."""
-        return self.study.features_file if self.kind == "features" else self.study.photos_file
+        """The table that fills the bags: photos.csv or features.csv, or that of the visits whose columns name photos."""
+        form, study = self.settings.tables, self.study
+        if self.kind == "features":
+            if form.photo_columns or "photos" in form.files:
+                raise StudyError(
+                    f"{study.folder} holds features.csv, and settings of tables name photos; a study has one of them\n"
+                    "  next: keep features.csv for precomputed features, or take tables.files.photos and photo_columns out"
+                )
+            return study.features_file
+        return table_file(study, form, "visits" if form.photo_columns else "photos")
+
+    @cached_property
+    def bags_digest(self) -> str:
+        """Names the contents of the table that fills the bags, and how it is read."""
+        return self._digest_of([self.bags_file])
 
     def refuse_without_tables(self) -> None:
         """Raises StudyError where the study has no visits.csv, or neither photos.csv nor features.csv."""
-        study = self.study
+        study, form = self.study, self.settings.tables
         next_step = "bring visits.csv and photos.csv (docs/your-study.md), or draw a cohort with `grasp cohort`"
-        if not study.visits_file.exists():
-            raise StudyError(f"{study.folder} holds no visits.csv\n  next: {next_step}")
+        visits = table_file(study, form, "visits")
+        if not visits.exists():
+            raise StudyError(f"{study.folder} holds no {form.files.get('visits', 'visits.csv')}\n  next: {next_step}")
         if not self.bags_file.exists():
-            raise StudyError(f"{study.folder} holds no photos.csv\n  next: {next_step}")
+            raise StudyError(f"{study.folder} holds no {form.files.get('photos', 'photos.csv')}\n  next: {next_step}")
 
     @property
     def photo_root(self) -> Path:
         """The folder that the paths of photos.csv or features.csv start from."""
         root = self.settings.photos.root
         return self.study.folder if root is None else (self.study.folder / root)
+
+    @cached_property
+    def photo_files(self) -> "PhotoRoot":
+        """The same for photos, with what a path may not do."""
+        from grasp_psonet.photos.place import PhotoRoot
+
+        return PhotoRoot(self.photo_root, follows_links=self.settings.photos.links == "anywhere")
 
     def visits_of(self, split: str) -> "pd.DataFrame":
         """The visits of a split, in the order of the table."""
@@ -111,9 +164,26 @@ class Job:
     def tables_digest(self) -> str:
         """Names the contents of the tables; they are checked where they are read (``cohort``)."""
         self.refuse_without_tables()
-        study = self.study
-        files = [file for file in (study.visits_file, self.bags_file, study.views_file) if file.exists()]
-        return hashlib.sha256("".join(digest(file) for file in files).encode()).hexdigest()[:32]
+        study, form = self.study, self.settings.tables
+        visits, views, readings = (table_file(study, form, table) for table in ("visits", "views", "readings"))
+        held = self._digest_of([visits, self.bags_file, views, readings])
+        if not draws_by_skin_type(visits):
+            return held
+        return hashlib.sha256(f"{held} drawn by class and skin type".encode()).hexdigest()[:32]
+
+    def _digest_of(self, files: list[Path]) -> str:
+        """One digest of what these files hold, as far as they are there, and of how they are read where that is told."""
+        told = as_tree(self.settings.tables)
+        form = "" if told == as_tree(TablesSettings()) else json.dumps(told, sort_keys=True)
+        there = [file for file in files if file.exists()]
+        if odd := [file for file in there if not file.is_file()]:
+            from grasp_psonet.cohort.sources.raw import why_no_file  # loads pandas, which a finished study spares
+
+            raise TableError(f"{odd[0].name} {why_no_file(odd[0])}\n  next: put the table in its place")
+        held = "".join(digest(file) for file in there)
+        if len(files) == 1 and not form:
+            return held
+        return hashlib.sha256((held + form).encode()).hexdigest()[:32]
 
     def baseline_inputs(self) -> dict[str, Path | str]:
         """What every stage reads that looks at the baseline and its photos."""

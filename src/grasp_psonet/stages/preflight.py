@@ -3,6 +3,7 @@
 Anchors are weights and two moments, float32, so 12 bytes a parameter (``trajectory/anchors.py``).
 """
 
+import difflib
 import math
 import shutil
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from grasp_psonet.errors import GraspError
 from grasp_psonet.evidence.intervals import MIN_PATIENTS, MIN_USABLE
 from grasp_psonet.explain.settings import refuse_without_captum
 from grasp_psonet.proof import is_complete
-from grasp_psonet.pruning.settings import MOST_OF_TRAINING, out_of_proportion
+from grasp_psonet.pruning.settings import MOST_OF_TRAINING, count_of, out_of_proportion
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.tables.columns import PATIENT_ID, SPLIT
 
@@ -36,7 +37,7 @@ class Preflight:
 def preflight(job: "Job", cohort: "Cohort") -> Preflight:
     """Looks at splits, k, encoder weights and disk before anything is made of them."""
     notes = [*split_notes(job, cohort), *k_notes(job, cohort)]
-    faults = [*_faults_of_k(job, cohort), *_faults_of_maps(job)]
+    faults = [*_faults_of_columns(job, cohort), *_faults_of_k(job, cohort), *_faults_of_maps(job)]
     if not is_complete(job.study.run(BASELINE)):
         unreachable = _faults_of_weights(job)
         faults += unreachable
@@ -77,12 +78,17 @@ def k_notes(job: "Job", cohort: "Cohort") -> list[str]:
     prune = job.settings.prune
     num_units = num_units_of(cohort, prune.remove)
     large = out_of_proportion(prune.k, num_units)
-    if not large:
-        return []
-    return [
-        f"prune.k takes {', '.join(map(str, large))} of {num_units} training {prune.remove}s, more than "
-        f"{MOST_OF_TRAINING:.0%}; smaller values suit this study, such as the fractions 0.01, 0.05, 0.2"
-    ]
+    beyond = [count for count in large if count > num_units]
+    notes = []
+    if beyond:
+        counts = ", ".join(map(str, beyond))
+        notes.append(f"prune.k {counts}: there are {num_units} training {prune.remove}s; all that may leave do")
+    if large:
+        notes.append(
+            f"prune.k takes {', '.join(map(str, large))} of {num_units} training {prune.remove}s, more than "
+            f"{MOST_OF_TRAINING:.0%}; smaller values suit this study, such as the fractions 0.01, 0.05, 0.2"
+        )
+    return notes
 
 
 def disk_notes(job: "Job") -> list[str]:
@@ -123,14 +129,41 @@ def num_parameters(job: "Job") -> int:
     return sum(parameter.numel() for parameter in held)
 
 
-def _faults_of_k(job: "Job", cohort: "Cohort") -> list[str]:
-    from grasp_psonet.stages.makers.prune import refuse_same_lists
+def _faults_of_columns(job: "Job", cohort: "Cohort") -> list[str]:
+    """Columns that settings name and the visits table does not have."""
+    faults, columns = [], [str(name) for name in cohort.visits.columns]
+    named = [("evaluate.subgroups names", column) for column in job.settings.evaluate.subgroups]
+    if (cap_column := job.settings.prune.cap_column) is not None:
+        named.append(("prune.cap_column is", cap_column))
+    for told, column in named:
+        if column not in columns:
+            near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            faults.append(
+                f"{told} {column!r}, which the visits table does not have{hint}"
+                f"\n  next: choose among {', '.join(sorted(columns))}"
+            )
+    return faults
 
+
+def _faults_of_k(job: "Job", cohort: "Cohort") -> list[str]:
+    from grasp_psonet.stages.makers.prune import most_that_leave, num_units_of, refuse_same_lists
+
+    prune = job.settings.prune
     try:
-        refuse_same_lists(job.settings.prune, cohort)
+        refuse_same_lists(prune, cohort)
     except GraspError as error:
         return [str(error)]
-    return []
+    if prune.cap_column is not None and prune.cap_column not in cohort.visits:
+        return []  # told of the column
+    most = most_that_leave(cohort, prune)
+    counts = [count_of(k, num_units_of(cohort, prune.remove)) for k in prune.set_k]
+    if len(counts) < 2 or min(counts) < most:
+        return []
+    return [
+        f"prune.k {', '.join(map(str, prune.set_k))} all take the same: at most {most} training {prune.remove}s may leave "
+        "(prune.cap_per_group, prune.keep_at_least)\n  next: smaller values, such as the fractions 0.01, 0.05, 0.2"
+    ]
 
 
 def _faults_of_maps(job: "Job") -> list[str]:

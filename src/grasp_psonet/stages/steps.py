@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.declared import diagnosis, tasks
+from grasp_psonet.stages.declared import diagnosis, quality, tasks
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -34,9 +34,9 @@ def _one(task_of: "Callable[[Job], Task]") -> "Callable[[Job], list[Task]]":
 STEPS = (
     Step(
         "prepare",
-        "photos -> store: upright, without metadata, one size",
+        "photos -> store: upright, without metadata, one size; their quality, and copies among them",
         ("photos", "machine.processes"),
-        tasks.prepare_tasks,
+        lambda job: [*tasks.prepare_tasks(job), *quality.quality_tasks(job)],
     ),
     Step(
         "features",
@@ -104,6 +104,6 @@ STEPS = (
         _one(diagnosis.diagnose_task),
         reads_keep_lists=True,
     ),
-    Step("report", "report.html and results.json", (), _one(tasks.report_task), reads_keep_lists=True),
+    Step("report", "report.html and results.json", ("report",), _one(tasks.report_task), reads_keep_lists=True),
 )
 NAMES = tuple(step.name for step in STEPS)

@@ -1,12 +1,25 @@
 """All tables in the order in which a study makes them."""
 
-from grasp_psonet.tables import audit, diagnosis, evaluation, explain, out_of_fold, runs, store, study, traces, truth
+from grasp_psonet.tables import (
+    audit,
+    diagnosis,
+    evaluation,
+    explain,
+    out_of_fold,
+    quality,
+    runs,
+    store,
+    study,
+    traces,
+    truth,
+)
 from grasp_psonet.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
-    *(study.VISITS, study.PHOTOS, study.FEATURES, study.VIEWS),
+    *(study.VISITS, study.READINGS, study.PHOTOS, study.FEATURES, study.VIEWS, study.CHECK),
     *(truth.TRUTH, truth.TRUTH_VISITS),
-    *(store.STORE_INDEX, store.FEATURE_INDEX),
+    *(store.STORE_INDEX, store.SKIPPED, store.FEATURE_INDEX),
+    *(quality.PHOTO_QUALITY, quality.NEAR_PAIRS, quality.QUALITY_BY_SKIN_TYPE),
     *(out_of_fold.OUT_OF_FOLD, out_of_fold.PROBE_PREDICTIONS, out_of_fold.LEARNING),
     *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),
     *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST, traces.NAMED_PHOTOS),
@@ -22,5 +35,5 @@ TABLES: tuple[Table, ...] = (
     *(audit.AUDIT_CURVE, audit.AUDIT_SUMMARY, audit.AUDIT_DIFFERENCES),
     *(explain.MAPS, explain.FAITHFULNESS, explain.MAP_FIGURES),
     *(diagnosis.FLAGGED, diagnosis.FINDINGS, diagnosis.FINDING_PHOTOS),
-    *(runs.NEW_VISITS, traces.TRACE_RESULT, traces.CHANGES),
+    *(runs.NEW_VISITS, runs.NEW_PHOTOS, traces.TRACE_RESULT, traces.CHANGES),
 )

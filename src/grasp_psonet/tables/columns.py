@@ -39,6 +39,8 @@ VIEW: Final = "view"
 PATH: Final = "path"
 KEY: Final = "key"
 CODE: Final = "code"
+READER_ID: Final = "reader_id"
+DATE: Final = "date"
 BODY_REGION: Final = "body_region"
 SIDE: Final = "side"
 REQUIRED: Final = "required"
@@ -72,6 +74,21 @@ CAST_RED_GREEN: Final = "cast_red_green"
 CAST_YELLOW_BLUE: Final = "cast_yellow_blue"
 HASH: Final = "hash"
 NEAR_DUPLICATE_OF: Final = "near_duplicate_of"
+
+# quality
+SHARPNESS_Z: Final = "sharpness_z"
+BRIGHTNESS_Z: Final = "brightness_z"
+IS_BLURRED: Final = "is_blurred"
+IS_DARK: Final = "is_dark"
+NUM_BLURRED: Final = "num_blurred"
+NUM_DARK: Final = "num_dark"
+CONTENT: Final = "content"
+OTHER_VISIT_ID: Final = "other_visit_id"
+ACROSS: Final = "across"
+HASH_BITS: Final = "hash_bits"
+CORRELATION: Final = "correlation"
+MEASURE: Final = "measure"
+USUAL: Final = "usual"
 
 # runs
 STEP: Final = "step"
@@ -195,6 +212,9 @@ INSERTION_GAIN: Final = "insertion_gain"
 
 # diagnosis
 KIND: Final = "kind"
+COLUMN: Final = "column"
+PROBLEM: Final = "problem"
+REMEDY: Final = "remedy"
 TRAIT: Final = "trait"
 TRAIT_VALUE: Final = "trait_value"
 STRENGTH: Final = "strength"
@@ -216,6 +236,12 @@ ROLE: Final = "role"
 NEIGHBOUR_OF: Final = "neighbour_of"
 DISTANCE: Final = "distance"
 
+# new visits
+NEARER: Final = "nearer"
+IS_FAR: Final = "is_far"
+QUALITY: Final = "quality"
+WARNINGS: Final = "warnings"
+
 
 def val_column(figure: str) -> str:
     """Column of the figure that chooses, on validation: val_auc of classes."""
@@ -230,3 +256,8 @@ def logit_columns(classes: Iterable[object]) -> list[str]:
 def probability_columns(classes: Iterable[object]) -> list[str]:
     """Columns of the classes' probabilities, one per class in the order given."""
     return [f"p_{name}" for name in classes]
+
+
+def calibrated_columns(classes: Iterable[object]) -> list[str]:
+    """Columns of the classes' calibrated probabilities, one per class in the order given."""
+    return [f"calibrated_{name}" for name in classes]

@@ -153,14 +153,51 @@ PHOTO_ATTENTION = Table(
     ),
 )
 
+_REACH = (
+    Column(
+        c.DISTANCE,
+        FLOAT64,
+        "distance from the training photos in the start encoder's feature space; missing where it is not known",
+        "0 or above",
+        nullable=True,
+    ),
+    Column(
+        c.NEARER, FLOAT64, "share of what trained that lies nearer to other patients' photos", "0 to 1", nullable=True
+    ),
+    Column(c.IS_FAR, BOOL, "whether at least 99 % of it does; missing where that is not known", nullable=True),
+)
+
 NEW_VISITS = Table(
     title="the predictions for new visits, by `grasp predict`",
     pattern="",
     row="visit",
     columns=(
-        Column(c.VISIT_ID, TEXT, "the visit: the name of its folder"),
+        Column(c.VISIT_ID, TEXT, "the visit: the name of its folder, or as the table of photos says"),
         Column(c.NUM_PHOTOS, INT, "photos read", "from 1"),
-        Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
+        Column("p_<class>", FLOAT64, "probability of the class as the network says it; they add up to 1", "0 to 1"),
         Column(c.PREDICTED, TEXT, "the class of the largest logit", "name of a class"),
+        Column(c.ATTENDED_PHOTO_ID, TEXT, "the photo that counts most in the answer"),
+        Column(
+            "calibrated_<class>",
+            FLOAT64,
+            "the same probability calibrated; missing where nothing calibrates it",
+            "0 to 1",
+            nullable=True,
+        ),
+        *_REACH,
+        Column(c.WARNINGS, TEXT, "why the answer is to be doubted, in words; empty where nothing was found"),
+    ),
+)
+
+NEW_PHOTOS = Table(
+    title="the photos of new visits, by `grasp predict`",
+    pattern="",
+    row="photo",
+    columns=(
+        Column(c.VISIT_ID, TEXT, "its visit"),
+        Column(c.PHOTO_ID, TEXT, "the name of its file, or as the table of photos says"),
+        Column(c.ATTENTION, FLOAT32, "its share in the visit's feature; adds up to 1 over a visit", "0 to 1"),
+        *_REACH,
+        Column(c.QUALITY, TEXT, "what is unusual of it beside the study's photos, in words; empty where nothing is"),
     ),
 )

@@ -31,6 +31,19 @@ STORE_INDEX = Table(
     ),
 )
 
+SKIPPED = Table(
+    title="photos that could not be read and were left out (`photos.damaged skip`)",
+    pattern="store/skipped.parquet",
+    row="photo",
+    made_by="grasp prepare",
+    columns=(
+        Column(c.PHOTO_ID, TEXT, "the photo"),
+        Column(c.VISIT_ID, TEXT, "its visit, which has other photos"),
+        Column(c.VIEW, TEXT, "the view; missing where photos.csv tells none", nullable=True),
+        Column(c.REASON, TEXT, "why it could not be read"),
+    ),
+)
+
 FEATURE_INDEX = Table(
     title="the index of the feature store",
     pattern="features/index.parquet",

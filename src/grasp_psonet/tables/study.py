@@ -1,4 +1,4 @@
-"""The tables that a person brings: visits.csv, photos.csv, views.csv. ``cohort`` reads them and tells every fault."""
+"""The tables that a person brings, and check.csv, which says what is wrong with them. ``cohort`` reads them."""
 
 from grasp_psonet.tables import columns as c
 from grasp_psonet.tables.dtypes import BOOL, FLOAT64, INT, TEXT
@@ -98,4 +98,36 @@ VIEWS = Table(
         Column(c.REQUIRED, BOOL, "whether a visit without it is noted", "yes or no", nullable=True, optional=True),
     ),
     further=_KEPT,
+)
+
+READINGS = Table(
+    title="the readings of a study, in place of the readers' columns of visits.csv",
+    pattern="readings.csv",
+    row="visit and reader",
+    columns=(
+        Column(c.VISIT_ID, TEXT, "the visit that was read"),
+        Column(c.READER_ID, TEXT, "who read it; each reader reads a visit once"),
+        Column("<score>", FLOAT64, "the score (`pasi` by default)", "0 to 72 for PASI", nullable=True, optional=True),
+        Column("<grade>", TEXT, "the class by name (`severity`)", "a name of a class", nullable=True, optional=True),
+        Column(
+            c.DATE, TEXT, "when it was read; never before the visit", "`tables.dates`", nullable=True, optional=True
+        ),
+    ),
+    further=_KEPT + " Regions of PASI can stand in place of its total.",
+)
+
+CHECK = Table(
+    title="what `grasp check` found, in full",
+    pattern="check.csv",
+    row="cell at fault or noted",
+    columns=(
+        Column(c.KIND, TEXT, "whether it stops the study", "fault, note"),
+        Column(c.FILE, TEXT, "the file", nullable=True),
+        Column(c.ROW, INT, "its row as a spreadsheet counts it; the header is row 1", nullable=True),
+        Column(c.COLUMN, TEXT, "the column, as the file calls it", nullable=True),
+        Column(c.VALUE, TEXT, "what stands there", nullable=True),
+        Column(c.PROBLEM, TEXT, "what is wrong, or what is wanted"),
+        Column(c.REMEDY, TEXT, "what to do, where the problem does not say it", nullable=True),
+    ),
+    made_by="grasp check",
 )

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.truth import grid as grid_module
-from benchmarks.truth import grid_cells
-from benchmarks.truth.grid import BASE, Grid, class_figures, harm_auroc, make_grid
-from benchmarks.truth.grid_cells import HELD_OUT, HELD_OUT_FAULTS, TUNED_ON, Block, Cell, cells_of
-from benchmarks.truth.grid_summary import cell_figures, grid_figures, grid_table
-from benchmarks.truth.real_ground import Planting, RealGround
+from benchmarks.truth.grid import cells as grid_cells
+from benchmarks.truth.grid import making as grid_module
+from benchmarks.truth.grid.cells import HELD_OUT, HELD_OUT_FAULTS, TUNED_ON, Block, Cell, cells_of
+from benchmarks.truth.grid.making import BASE, Grid, class_figures, harm_auroc, make_grid
+from benchmarks.truth.grid.real_ground import Planting, RealGround
+from benchmarks.truth.grid.summary import cell_figures, grid_figures, grid_table
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings
 from grasp_psonet.errors import SettingsError, StudyError
 from grasp_psonet.presets import preset

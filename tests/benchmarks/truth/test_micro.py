@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.truth import micro, micro_training
 from benchmarks.truth.counterfactual import spearman
-from benchmarks.truth.micro_ground import LAST, ground_of
-from benchmarks.truth.micro_neighbours import influence_functions, neighbour_scores
-from benchmarks.truth.micro_scores import our_scores, queries_of, refusals
-from benchmarks.truth.micro_study import draw_study, micro_network
-from benchmarks.truth.micro_training import VISITS_PER_STEP, MicroRun, joined, leave_one_out, losses_after, retrain
+from benchmarks.truth.micro import training as micro_training
+from benchmarks.truth.micro import truth as micro
+from benchmarks.truth.micro.ground import LAST, ground_of
+from benchmarks.truth.micro.neighbours import influence_functions, neighbour_scores
+from benchmarks.truth.micro.scores import our_scores, queries_of, refusals
+from benchmarks.truth.micro.study import draw_study, micro_network
+from benchmarks.truth.micro.training import VISITS_PER_STEP, MicroRun, joined, leave_one_out, losses_after, retrain
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.network.network import visit_loss
 from grasp_psonet.trajectory.anchors import weights_of

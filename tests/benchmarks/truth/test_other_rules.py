@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.planted import Cohorts, make_arm, make_baseline
-from benchmarks.truth import other_rules
-from benchmarks.truth.other_rules import class_rows, rounds_rows, weights_rows
+from benchmarks.truth.rivals import other_rules
+from benchmarks.truth.rivals.other_rules import class_rows, rounds_rows, weights_rows
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged
 from grasp_psonet.stages.job import Job

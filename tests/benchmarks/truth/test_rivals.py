@@ -8,15 +8,17 @@ import pandas as pd
 import pytest
 
 from benchmarks.planted import ARMS, Arm
-from benchmarks.truth import grid as grid_module
-from benchmarks.truth import grid_cells, rivals, rivals_rounds
-from benchmarks.truth.grid import Grid, arms_of, make_grid
-from benchmarks.truth.grid_cells import Cell
-from benchmarks.truth.grid_evidence import choice_figures, evidence_figures, rivals_beside
-from benchmarks.truth.grid_summary import grid_figures, grid_table
-from benchmarks.truth.rivals import RIVALS, Ranked
-from benchmarks.truth.rivals_groups import alignment, ask_validation, pseudo_groups
-from benchmarks.truth.rivals_rankings import el2n, outlier_gradients, own_loss, quality, within_group
+from benchmarks.truth.grid import cells as grid_cells
+from benchmarks.truth.grid import making as grid_module
+from benchmarks.truth.grid.cells import Cell
+from benchmarks.truth.grid.evidence import choice_figures, evidence_figures, rivals_beside
+from benchmarks.truth.grid.making import Grid, arms_of, make_grid
+from benchmarks.truth.grid.summary import grid_figures, grid_table
+from benchmarks.truth.rivals import rivals
+from benchmarks.truth.rivals import rounds as rivals_rounds
+from benchmarks.truth.rivals.groups import alignment, ask_validation, pseudo_groups
+from benchmarks.truth.rivals.rankings import el2n, outlier_gradients, own_loss, quality, within_group
+from benchmarks.truth.rivals.rivals import RIVALS, Ranked
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import StudyError
 from grasp_psonet.presets import preset

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from grasp_psonet.setting import as_tree
+from grasp_psonet.setting import recorded_tree
 from grasp_psonet.stage import Task
 
 if TYPE_CHECKING:
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 else:
     N = TypeVar("N")
 
-_AT = "at"
+_AT, _UNLESS = "at", "unless"
 
 
-def at(path: str) -> Any:
-    """A field of a stage's needs that is taken from this place of the settings tree; without it, from the field's name."""
-    return dataclasses.field(metadata={_AT: path})
+def at(path: str, **unless: Any) -> Any:
+    """A field of a stage's needs that is taken from this place of the settings tree; without it, from the field's name.
+
+    ``unless=value``: not recorded where it has this value, that of all stages made before there was the setting.
+    """
+    return dataclasses.field(metadata={_AT: path, **unless})
 
 
 def needs_of(kind: type[N], settings: "StudySettings") -> N:
@@ -32,8 +35,12 @@ def needs_of(kind: type[N], settings: "StudySettings") -> N:
 
 def recorded(own: "DataclassInstance") -> dict[str, Any]:
     """The needs as they stand in the note of a stage: plain values by their path in the settings tree."""
-    tree = as_tree(own)
-    return {_path(field): tree[field.name] for field in dataclasses.fields(own)}
+    tree = recorded_tree(own)
+    return {
+        _path(field): tree[field.name]
+        for field in dataclasses.fields(own)
+        if _UNLESS not in field.metadata or field.metadata[_UNLESS] != tree[field.name]
+    }
 
 
 def declared(

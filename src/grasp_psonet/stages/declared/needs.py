@@ -12,6 +12,7 @@ from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
+from grasp_psonet.photos.settings import Damaged, Duplicates, Fit
 from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, Within, applied_rule
 from grasp_psonet.stages.declared.declaring import at
 from grasp_psonet.training.settings import TrainSettings
@@ -26,6 +27,8 @@ class PrepareNeeds:
     """Settings of the store."""
 
     edge_px: int = at("photos.edge_px")
+    fit: Fit = at("photos.fit", unless="resize")
+    damaged: Damaged = at("photos.damaged", unless="stop")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ class CohortNeeds:
 
 
 @dataclass(frozen=True)
+class QualityNeeds(CohortNeeds):
+    """Settings of what is told of the photos; splits say which likeness is a leak."""
+
+    duplicates: Duplicates = at("photos.duplicates")
+
+
+@dataclass(frozen=True)
 class OutOfFoldNeeds(CohortNeeds):
     """Settings of the out-of-fold predictions."""
 
@@ -82,6 +92,7 @@ class TrainNeeds(CohortNeeds):
     network: NetworkSettings
     train: TrainSettings
     edge_px: int = at("photos.edge_px")
+    fit: Fit = at("photos.fit", unless="resize")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
 

@@ -50,13 +50,14 @@ def _prepare_task(job: "Job") -> Task:
     """The store of every photo in photos.csv; made anew when a photo's bytes or the edge change."""
 
     def make(folder: Path, own: PrepareNeeds) -> None:
-        from grasp_psonet.photos.store import write_store
+        from grasp_psonet.photos.store import StoreForm, write_store
 
-        write_store(job.cohort.photos, job.photo_root, own.edge_px, folder, job.settings.machine.processes)
+        form = StoreForm(own.edge_px, own.fit, own.damaged)
+        write_store(job.tables.photos, job.photo_files, form, folder, job.settings.machine.processes)
 
     job.refuse_without_tables()
-    inputs = {"photo files": photo_files_digest(job), "photos.csv": digest(job.bags_file)}
-    return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make)
+    inputs = {"photo files": photo_files_digest(job), "photos.csv": job.bags_digest}
+    return declared("prepare", job.study.store, needs_of(PrepareNeeds, job.settings), inputs, make, resumable=True)
 
 
 def features_task(job: "Job") -> Task:
@@ -75,7 +76,7 @@ def _read_task(job: "Job") -> Task:
     job.refuse_without_tables()
     refuse_settings_of_photos(job.settings.network, job.settings.train.augmentation)
     refuse_maps_of_photos(job.settings.explain)
-    inputs = {"feature files": photo_files_digest(job), "features.csv": digest(job.bags_file)}
+    inputs = {"feature files": photo_files_digest(job), "features.csv": job.bags_digest}
     return declared("features", job.study.features, NoNeeds(), inputs, make)
 
 
@@ -331,6 +332,8 @@ def report_task(job: "Job") -> Task:
         "tables": job.tables_digest,
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
+    if job.settings.photos.duplicates == "accept" and job.kind == "photos":
+        inputs["quality"] = study.quality  # the page says what was accepted
     if is_synthetic(job):
         refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file

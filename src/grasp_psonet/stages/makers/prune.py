@@ -20,7 +20,7 @@ from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.pruning.overlap import overlap_table, removal_rates
 from grasp_psonet.pruning.pattern import Photos, carries_pattern, pattern_evidence
 from grasp_psonet.pruning.ranking import Ranked, rank, units_of
-from grasp_psonet.pruning.selection import select, select_named
+from grasp_psonet.pruning.selection import cap_groups, select, select_named
 from grasp_psonet.pruning.settings import (
     MOST_OF_TRAINING,
     PATTERN,
@@ -172,6 +172,20 @@ def refuse_same_lists(prune: PruneSettings, cohort: Cohort) -> None:
 def num_units_of(cohort: Cohort, remove: Remove) -> int:
     """How many training photos (visits, patients) k is taken of."""
     return units_of(*_training_tables(cohort), remove)[1]
+
+
+def most_that_leave(cohort: Cohort, prune: PruneSettings) -> int:
+    """The most training photos (visits, patients) that a list of one ranking can take, by the cap and ``keep_at_least``."""
+    photos, visits = _training_tables(cohort)
+    num_units = units_of(photos, visits, prune.remove)[1]
+    if prune.rule == "each" or prune.remove != "photo":
+        return num_units
+    by_visit = photos[VISIT_ID].value_counts()
+    most = int((by_visit - prune.keep_at_least).clip(lower=0).sum())
+    if prune.cap_per_group is None:
+        return most
+    in_group = np.bincount(cap_groups(photos, visits, prune))
+    return min(most, int(np.floor(prune.cap_per_group * in_group + 1e-9).sum()))
 
 
 def make_control(folder: Path, own: PruneNeeds, one: KeepList, pruning: Path, trace: Path, cohort: Cohort) -> None:

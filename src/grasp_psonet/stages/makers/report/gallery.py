@@ -14,6 +14,7 @@ from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.explain import flagged_photos, followed_list
 from grasp_psonet.stages.makers.prune import read_keep
+from grasp_psonet.stages.makers.report.faces import blurred, ways_to_show
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.tables.columns import (
     ATTENTION,
@@ -129,12 +130,14 @@ def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[data.ShownMap]
     rows = rows.assign(**{METHOD: rows[METHOD].fillna("")})  # empty: of precomputed features
     rows = rows.sort_values(METHOD, key=lambda names: names.map(methods.index), kind="stable")
     found: dict[str, list[data.ShownMap]] = {}
+    ways = ways_to_show(job, rows[PHOTO_ID])
     for row in rows.to_dict("records"):
+        is_shown = ways[row[PHOTO_ID]] == "as it is"
         shown = data.ShownMap(
             run=row[RUN],
             method=row[METHOD],
-            picture=None if pd.isna(row[FILE]) else (folder / row[FILE]).read_bytes(),
-            largest=number_or_none(row[CAM_LARGEST]),
+            picture=None if pd.isna(row[FILE]) or not is_shown else (folder / row[FILE]).read_bytes(),
+            largest=number_or_none(row[CAM_LARGEST]) if is_shown else None,
             plaque_share=number_or_none(row[PLAQUE_SHARE]),
         )
         found.setdefault(row[by], []).append(shown)
@@ -142,7 +145,7 @@ def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[data.ShownMap]
 
 
 def thumbnails_of(job: Job, photo_ids: Iterable[str]) -> dict[str, bytes]:
-    """JPEG thumbnails by photo id, from the original files, decoded as for the store.
+    """JPEG thumbnails by photo id, from the original files, decoded as for the store; of those alone that may be shown.
 
     None of precomputed features.
     """
@@ -150,9 +153,13 @@ def thumbnails_of(job: Job, photo_ids: Iterable[str]) -> dict[str, bytes]:
         return {}
     paths = job.cohort.photos.set_index(PHOTO_ID)[PATH]
     found = {}
-    for photo_id in dict.fromkeys(photo_ids):
+    for photo_id, way in ways_to_show(job, photo_ids).items():
+        if way == "not":
+            continue
         buffer = io.BytesIO()
-        pixels = decode_photo(job.photo_root / paths[photo_id], _THUMBNAIL_PX).pixels
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
+        file = job.photo_files.file(paths[photo_id])
+        pixels = decode_photo(file, _THUMBNAIL_PX, job.settings.photos.fit).pixels
+        picture = Image.fromarray(pixels)
+        (blurred(picture) if way == "blurred" else picture).save(buffer, "JPEG", quality=85)
         found[photo_id] = buffer.getvalue()
     return found

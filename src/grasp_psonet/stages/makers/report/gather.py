@@ -1,6 +1,7 @@
 """Everything that the report shows, gathered from the study's stages into one value."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from grasp_psonet.evidence.figures import figures_of
@@ -21,6 +22,7 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
+from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
@@ -28,6 +30,7 @@ from grasp_psonet.stages.makers.report.shared import diagnosis_of
 from grasp_psonet.stages.makers.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.stages.skipped import leak_warning, skipped_warning
 from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID, val_column
 from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
 from grasp_psonet.tables.traces import QUERIES
@@ -141,7 +144,9 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
         value = settings
         for name in dotted.split("."):
             value = getattr(value, name)
-        rows.append((dotted, str(list(value) if isinstance(value, tuple) else value)))
+        if isinstance(value, dict):
+            value = {name: _without_place(told) if isinstance(told, str) else told for name, told in value.items()}
+        rows.append((dotted, _without_place(str(list(value) if isinstance(value, tuple) else value))))
     encoder = metrics["encoder"]
     return data.Making(
         command="grasp run",
@@ -155,6 +160,11 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
     )
 
 
+def _without_place(value: str) -> str:
+    """A setting as the page prints it: of an absolute path the last name alone, for where it lies is nobody's business."""
+    return f".../{Path(value).name}" if Path(value).is_absolute() else value
+
+
 def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
     caveats = job.study.trace(job.trace_name()) / "caveats.json"
     found: list[str] = json.loads(caveats.read_text(encoding="utf-8"))
@@ -162,6 +172,7 @@ def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
     if metrics[val_column(told.choosing)] is None:
         found.append(f"{told.lacks.capitalize()}: epochs were chosen by validation loss, and k cannot be chosen.")
     empty = [one.name for one in made_keep_lists(job).empty]
+    found += [words for words in (skipped_warning(job), leak_warning(job), hidden_note(job)) if words is not None]
     if empty:
         found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")
     return found

@@ -1,0 +1,1 @@
+"""The micro study: scores against retraining without a photo or a visit."""

@@ -1,0 +1,1 @@
+"""Rivals of the default, and ways of pruning that are no settings."""

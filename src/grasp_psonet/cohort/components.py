@@ -1,0 +1,114 @@
+"""PASI by its parts: grades and area of four regions, from which the total is worked out, or checked where it is told."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from grasp_psonet.cohort.cells import DECIMAL_WORDS, parse_score, parsed
+from grasp_psonet.cohort.faults import Fault
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, PASI_MAX, SUB_SCORES, pasi_of
+from grasp_psonet.cohort.text_table import TextTable, value_faults
+from grasp_psonet.tables.columns import AREA
+from grasp_psonet.tables.truth import BODY_REGIONS
+
+_ROUNDING = 0.0501  # totals are told to one decimal
+
+
+def components_of(outcome: Outcome, suffix: str = "") -> tuple[str, ...]:
+    """Columns of the parts of a score, by region: head_erythema and so on; none where the score is not PASI."""
+    is_pasi = outcome.scale.score_column is not None and outcome.scale.score_range == (0.0, PASI_MAX)
+    return tuple(f"{region}_{part}{suffix}" for region in BODY_REGIONS for part in SUB_SCORES) if is_pasi else ()
+
+
+def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[TextTable, list[Fault]]:
+    """The table with the total of a reader's parts, where it has such parts, in rows that tell all sixteen.
+
+    Faults: columns of parts that are missing, parts out of range, a row with some of its parts, and a total that contradicts
+    them by more than its rounding.
+    """
+    names = components_of(outcome, suffix)
+    there = [name for name in names if name in table.text]
+    if not there:
+        return table, []
+    if lacking := [name for name in names if name not in table.text]:
+        problem = f"no column {', '.join(map(repr, lacking))} beside {table.title(there[0])!r}"
+        return table, [
+            Fault(problem, table.name, remedy="PASI takes erythema, induration, desquamation, area of 4 regions")
+        ]
+    faults, values = [], {}
+    for name in names:
+        most = AREA_MAX if name.removesuffix(suffix).endswith(AREA) else GRADE_MAX
+        parse = partial(parse_score, least=0, most=most, decimal=table.decimal)
+        wanted = f"a number from 0 to {most} ({DECIMAL_WORDS[table.decimal]})"
+        values[name], found = parsed(table, name, parse, wanted, "float64")
+        faults += found
+    parts = pd.DataFrame(values)
+    is_whole = parts.notna().all(axis=1)
+    if not faults:
+        faults += _of_gaps(table, parts)
+    total_V = pasi_of(parts[is_whole].to_numpy().reshape(-1, len(BODY_REGIONS), len(SUB_SCORES)))
+    column = f"{outcome.scale.score_column}{suffix}"
+    told = _told_total(table, column)
+    by_parts = pd.Series(np.nan, index=np.arange(len(table.text)))
+    by_parts[is_whole.to_numpy()] = total_V
+    apart = ((told - by_parts).abs() > _ROUNDING).to_numpy()
+    if apart.any():
+        faults += _contradictions(table, column, by_parts, apart)
+    cells = [
+        f"{total:g}".replace(".", table.decimal) if is_new else cell
+        for total, is_new, cell in zip(
+            by_parts,
+            (told.isna() & by_parts.notna()).to_numpy(),
+            table.text[column] if column in table.text else [""] * len(told),
+            strict=True,
+        )
+    ]
+    titles = dict(table.titles) | ({} if column in table.text else {column: f"{column} by its parts"})
+    return _replaced(table, column, cells, titles), faults
+
+
+def _replaced(table: TextTable, column: str, cells: list[str], titles: dict[str, str]) -> TextTable:
+    text = table.text.assign(**{column: pd.Series(cells, index=table.text.index, dtype=object)})
+    return TextTable(table.name, text, table.faults, table.notes, titles, table.decimal)
+
+
+def _told_total(table: TextTable, column: str) -> "pd.Series[float]":
+    """The total where the file has one that can be read; what cannot is told where scores are read."""
+    if column not in table.text:
+        return pd.Series(np.nan, index=np.arange(len(table.text)))
+    parse = partial(parse_score, least=0, most=PASI_MAX, decimal=table.decimal)
+    return parsed(table, column, parse, "", "float64")[0].reset_index(drop=True)
+
+
+def _of_gaps(table: TextTable, parts: pd.DataFrame) -> list[Fault]:
+    """Rows that tell some of their parts: a total of the others would be too low."""
+    has_gap = parts.isna().any(axis=1) & parts.notna().any(axis=1)
+    return [
+        fault
+        for name in parts.columns
+        for fault in value_faults(
+            table,
+            name,
+            has_gap & parts[name].isna(),
+            "a part of PASI is missing",
+            "fill it, or empty all parts of the row",
+        )
+    ]
+
+
+def _contradictions(table: TextTable, column: str, by_parts: "pd.Series[float]", apart: np.ndarray) -> list[Fault]:
+    """One fault per total that its parts give."""
+    cells = table.text[column][apart]
+    totals = by_parts[apart].set_axis(cells.index)
+    return [
+        Fault(
+            f"its parts give {total:g}; correct one of them",
+            table.name,
+            table.title(column),
+            tuple(same.index),
+            tuple(cells[(totals == total).to_numpy()]),
+        )
+        for total, same in totals.groupby(totals, sort=False)
+    ]

@@ -1,0 +1,171 @@
+"""readings.csv: one row per visit and reader, of any number of readers; and who is Reader 1 and Reader 2 of a visit.
+
+Reader 1 labels a visit and Reader 2 is compared with it, so an order of readers is needed: ``tables.readers``. Two people who
+entered a visit in a trial database (REDCap's double entry) are two readers of it.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from grasp_psonet.cohort.cells import id_faults, parse_date, parse_text, parsed
+from grasp_psonet.cohort.components import components_of, with_total
+from grasp_psonet.cohort.faults import Fault
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.sources.mapping import Wanted
+from grasp_psonet.cohort.sources.read import read_text_table
+from grasp_psonet.cohort.sources.settings import TablesSettings
+from grasp_psonet.cohort.text_table import TextTable, value_faults
+from grasp_psonet.tables.columns import DATE, READER1_ID, READER2_ID, READER_ID, VISIT_ID
+
+PLACE = "place"  # 1 for the reading of Reader 1 of a visit, 2 for that of Reader 2, and so on
+
+
+@dataclass(frozen=True)
+class Readings:
+    """``table``: visit_id, reader_id, date (missing where not told), the columns of Reader 1's score and class, and ``place``,
+    one row per reading, indexed by row number of ``text``. ``faults`` of the table alone.
+    """
+
+    text: TextTable
+    table: pd.DataFrame
+    faults: tuple[Fault, ...]
+
+
+def reading_columns(outcome: Outcome) -> tuple[str, ...]:
+    """Columns of a reading of which at least one is filled: the score, if there is one, and the class."""
+    return tuple(column.removesuffix("_reader1") for column in outcome.columns_of_reader(0))
+
+
+def wanted_readings(outcome: Outcome) -> Wanted:
+    """What is looked for in readings.csv."""
+    columns, parts = reading_columns(outcome), components_of(outcome)
+    return Wanted(
+        "readings",
+        ((VISIT_ID,), (READER_ID,), columns),
+        (DATE,),
+        (*columns[: len(outcome.score_columns) // 2], *parts),
+        {columns[0]: parts} if parts else {},
+    )
+
+
+def read_readings(path: Path, outcome: Outcome, form: TablesSettings) -> Readings:
+    """The readings in a file."""
+    return parse_readings(read_text_table(path, wanted_readings(outcome), form), outcome, form)
+
+
+def parse_readings(table: TextTable, outcome: Outcome, form: TablesSettings) -> Readings:
+    """Cells as readings, with the faults: ids, values, a reading without any, and a visit that one reader read twice."""
+    faults = list(table.faults)
+    if table.text.empty or VISIT_ID not in table.text or READER_ID not in table.text:
+        return Readings(table, pd.DataFrame(index=table.text.index), tuple(faults))
+    table, found = with_total(table, outcome)
+    faults += found
+    as_first = _as_reader1(table, outcome)
+    readings = pd.DataFrame({column: table.text[column].astype("string") for column in (VISIT_ID, READER_ID)})
+    for column in (VISIT_ID, READER_ID):
+        faults += id_faults(table, column, "reading")
+    wanted = f"a day such as {pd.Timestamp('2024-03-31').strftime(form.dates)} (tables.dates)"
+    readings[DATE], found = parsed(table, DATE, lambda cell: parse_date(cell, form.dates), wanted, "object")
+    faults += found
+    columns, found = outcome.read(as_first, 0)
+    faults += found
+    readings = readings.assign(**columns)
+    filled = [column for column in reading_columns(outcome) if column in table.text]
+    is_empty = pd.concat([parsed(table, column, parse_text, "", "string")[0].isna() for column in filled], axis=1).all(
+        axis=1
+    )
+    faults += value_faults(
+        table, READER_ID, is_empty, f"a reading without {' or '.join(filled)}", "fill it, or delete the row"
+    )
+    twice = readings.duplicated([VISIT_ID, READER_ID], keep=False) & (readings[VISIT_ID] != "")
+    faults += value_faults(table, VISIT_ID, twice, "read twice by the same reader", "keep one reading of each reader")
+    return Readings(table, readings, tuple(faults))
+
+
+def _as_reader1(table: TextTable, outcome: Outcome) -> TextTable:
+    """The same cells under Reader 1's names of columns, which is how an outcome reads them."""
+    ours = {column: f"{column}_reader1" for column in reading_columns(outcome)}
+    titles = dict(table.titles) | {told: table.title(column) for column, told in ours.items()}
+    return replace(table, text=table.text.rename(columns=ours), titles=titles)
+
+
+def ranked(readings: Readings, readers: tuple[str, ...]) -> tuple[Readings, list[Fault], list[Fault]]:
+    """The readings with the ``place`` of each among those of its visit, by the order of readers; faults, and notes.
+
+    Without an order told there is one only with a single reader, or with two of whom one read more visits; it is said.
+    """
+    table, name = readings.table, readings.text.name
+    if READER_ID not in table:
+        return readings, [], []
+    counts = table[READER_ID].value_counts()
+    found = sorted(str(reader) for reader in counts.index if reader)
+    order, notes = list(readers), []
+    if not readers:
+        order = sorted(found, key=lambda reader: -int(counts[reader]))
+        if len(order) > 2 or len({int(counts[reader]) for reader in order}) < len(order):
+            problem = f"{len(found)} readers: {', '.join(map(repr, found[:20]))}; whose reading is the label?"
+            remedy = f"say it in tables.readers, the most trusted first: [{', '.join(order[:20])}]"
+            return readings, [Fault(problem, name, readings.text.title(READER_ID), remedy=remedy)], []
+        notes = [Fault(f"Reader 1 is {order[0]!r}, who read most visits (tables.readers)", name)] if order else []
+    faults = value_faults(
+        readings.text,
+        READER_ID,
+        ~table[READER_ID].isin(order) & (table[READER_ID] != ""),
+        "is not in tables.readers",
+        "name every reader there",
+    )
+    notes += [
+        Fault(f"no reading by {reader!r}, whom tables.readers names", name) for reader in order if reader not in found
+    ]
+    rank = table[READER_ID].map({reader: place for place, reader in enumerate(order)}).astype("Float64")
+    place = rank.groupby(table[VISIT_ID]).rank(method="first").astype("Int64")
+    return replace(readings, table=table.assign(**{PLACE: place})), faults, notes
+
+
+def of_visits(readings: Readings, visits: pd.DataFrame, outcome: Outcome) -> dict[str, pd.Series]:
+    """Columns of the visits table, by its rows: label, score and name of each visit's Reader 1 and Reader 2."""
+    columns: dict[str, pd.Series] = {}
+    first = [column for column in outcome.columns_of_reader(0) if column in readings.table]
+    for place, reader_id in ((1, READER1_ID), (2, READER2_ID)):
+        chosen = readings.table[(readings.table[PLACE] == place).fillna(False).astype(bool)]
+        chosen = chosen.drop_duplicates(VISIT_ID).set_index(VISIT_ID)
+        for column in first:
+            own = column.removesuffix("_reader1") + f"_reader{place}"
+            columns[own] = visits[VISIT_ID].map(chosen[column]).astype(readings.table[column].dtype)
+        columns[reader_id] = visits[VISIT_ID].map(chosen[READER_ID]).astype("string")
+    return columns
+
+
+def faults_between(readings: Readings, visits: TextTable) -> list[Fault]:
+    """Readings of unknown visits, and visits that nobody read."""
+    if VISIT_ID not in readings.table or VISIT_ID not in visits.text:
+        return []
+    told, read = visits.text[VISIT_ID], readings.table[VISIT_ID]
+    orphans, bare = ~read.isin(told) & (read != ""), ~told.isin(read) & (told != "")
+    return value_faults(
+        readings.text, VISIT_ID, orphans, f"no such visit in {visits.name}", "correct the id, or add the visit"
+    ) + value_faults(
+        visits,
+        VISIT_ID,
+        bare,
+        f"no reading of this visit in {readings.text.name}",
+        "add a reading, or take the visit out",
+    )
+
+
+def too_early(readings: Readings, visits: TextTable, date_of: pd.Series) -> list[Fault]:
+    """Readings dated before their visit; ``date_of``: the day of each row of the visits table, where it tells days."""
+    if DATE not in readings.table:
+        return []
+    by_visit = date_of.set_axis(visits.text[VISIT_ID]).dropna()
+    visited = readings.table[VISIT_ID].map(by_visit[~by_visit.index.duplicated()])
+    both = visited.notna() & readings.table[DATE].notna()
+    early = both & (pd.to_datetime(readings.table[DATE]) < pd.to_datetime(visited))
+    problem = "read before the visit: dates go backwards"
+    return (
+        value_faults(readings.text, DATE, early, problem, f"correct it, or the date in {visits.name}")
+        if early.any()
+        else []
+    )

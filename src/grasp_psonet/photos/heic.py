@@ -1,0 +1,25 @@
+"""HEIC photos, the format of many phones, through the extra ``heic`` (pi-heif: a decoder alone)."""
+
+import io
+
+from PIL import Image
+
+from grasp_psonet.errors import PhotoError
+
+
+def read_heic(data: bytes) -> Image.Image:
+    """The main picture, turned upright by the file's own orientation. Raises PhotoError without the extra, and for too many
+    pixels; what its decoder raises on damage goes on."""
+    try:
+        import pi_heif
+    except ImportError:
+        raise PhotoError(
+            "is HEIC, which needs the extra `heic`: pip install 'grasp-psonet[heic]', or export it as JPEG"
+        ) from None
+    opened = pi_heif.open_heif(io.BytesIO(data))
+    width_px, height_px = opened.size
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width_px * height_px > limit:
+        raise Image.DecompressionBombError(f"{width_px} x {height_px} pixels, more than {limit}")
+    image: Image.Image = opened.to_pillow()
+    return image

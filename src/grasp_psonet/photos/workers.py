@@ -1,0 +1,59 @@
+"""Decoding and measuring of many photos, here or by fresh processes; these load no pandas, so that they start fast."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+from grasp_psonet.errors import PhotoError
+from grasp_psonet.photos.decode import Photo, decode_photo
+from grasp_psonet.photos.measures import Quality, measure_quality
+from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.settings import Fit
+
+_CHUNK = 8  # photos handed to a process at a time
+_FEW = 32  # photos for which no process is started: that takes about a second
+_AHEAD = 3  # chunks that a process may be ahead, so that memory does not grow with the study
+
+_Result = tuple[Photo, Quality] | str
+
+
+def prepared(paths: list[str], root: PhotoRoot, edge_px: int, fit: Fit, processes: int) -> Iterator[_Result]:
+    """Each photo with its measures, or why there is none, in the order of the paths. Raises PhotoError where a decoder takes
+    its whole process down."""
+    if processes == 1 or len(paths) <= _FEW:
+        for path in paths:
+            yield _prepare(path, root, edge_px, fit)
+        return
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    with ProcessPoolExecutor(min(processes, len(chunks)), mp_context=get_context("spawn")) as pool:
+        waiting: deque[tuple[list[str], Future[list[_Result]]]] = deque()
+        for chunk in chunks:
+            waiting.append((chunk, pool.submit(_prepare_all, chunk, root, edge_px, fit)))
+            if len(waiting) >= _AHEAD * processes:
+                yield from _finished(*waiting.popleft())
+        while waiting:
+            yield from _finished(*waiting.popleft())
+
+
+def _finished(chunk: list[str], future: "Future[list[_Result]]") -> list[_Result]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise PhotoError(
+            f"a process that decodes photos was ended from outside, or by one of {chunk[0]} to {chunk[-1]}\n"
+            "  next: run again, it goes on there; with machine.processes 1 if it happens once more"
+        ) from None
+
+
+def _prepare_all(paths: list[str], root: PhotoRoot, edge_px: int, fit: Fit) -> list[_Result]:
+    return [_prepare(path, root, edge_px, fit) for path in paths]
+
+
+def _prepare(path: str, root: PhotoRoot, edge_px: int, fit: Fit) -> _Result:
+    try:
+        photo = decode_photo(root.file(path), edge_px, fit)
+    except PhotoError as error:
+        return str(error)
+    return photo, measure_quality(photo.pixels)

@@ -1,0 +1,117 @@
+"""Commands that are no stage: their words checked, their answer written. What does the work is loaded when they run."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from grasp_psonet.errors import FileError, SettingsError
+
+KINDS = (
+    "folder",
+    "redcap",
+    "isic-traps",
+    "pad-ufes",
+    "scin",
+    "fitzpatrick17k",
+)  # of cohort/importing/kinds.py, named apart so that help loads no pandas
+
+
+def run_command(known: argparse.Namespace) -> None:
+    """Runs the command that these words name."""
+    match known.command:
+        case "export":
+            export(known.run, known.out)
+        case "import":
+            bring(known)
+        case "look":
+            look(known.study, known.out, known.visits)
+        case _:
+            predict(known.run, known.photos, known.out)
+
+
+def predict(run: Path, photos: Path, out: Path | None) -> None:
+    """``grasp predict``: the answers on standard output, in a .csv, or with everything else in a folder."""
+    is_file = out is not None and out.suffix.lower() == ".csv"
+    if out is not None and is_file and (out.is_dir() or not out.parent.is_dir()):
+        told = f"--out {out} is a folder" if out.is_dir() else f"--out {out}: there is no folder {out.parent}"
+        raise FileError(f"{told}\n  next: name a file in a folder that is there")
+    from grasp_psonet.stages.new_visits.predict import predict_visits_in
+    from grasp_psonet.stages.new_visits.write import refuse_taken, write_answers, write_new_visits
+
+    if out is not None and not is_file:
+        refuse_taken(out)
+    new = predict_visits_in(run, photos)
+    for note in new.notes:
+        sys.stderr.write(f"note: {note}\n")
+    if out is None or is_file:
+        write_answers(new, out)
+    else:
+        write_new_visits(new, out)
+        sys.stderr.write(f"next: open {out / 'predictions.html'}\n")
+
+
+def export(run: Path, out: Path | None) -> None:
+    """``grasp export``: the run's network for other programs, in a folder that is named on standard output."""
+    from grasp_psonet.stages.export.make import export_run
+
+    sys.stdout.write(f"{export_run(run, out)}\n")
+    sys.stderr.write("next: read card.md there before you use it\n")
+
+
+def bring(known: argparse.Namespace) -> None:
+    """``grasp import``: the tables of a source, written into a study."""
+    from grasp_psonet.cohort.importing.request import Request
+    from grasp_psonet.stages.bring import bring, columns_of
+
+    request = Request(
+        source=known.source,
+        photos=known.photos,
+        pattern=known.pattern,
+        labels=known.labels,
+        columns=columns_of(known.column),
+        label=known.label,
+        classes=tuple(name.strip() for name in known.classes.split(",")) if known.classes else (),
+        trap=known.trap,
+    )
+    bring(known.kind, known.study, request, copies=known.copy)
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp import``."""
+    parser.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study; made if it is not there")
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="what you have: a folder, or a table")
+    parser.add_argument("--photos", type=Path, help="the folder of the photos, where it is not SOURCE")
+    parser.add_argument(
+        "--pattern", help="folder: a regular expression for paths, with named groups such as (?P<visit_id>...)"
+    )
+    parser.add_argument("--labels", type=Path, help="folder: a CSV with visit_id and labels, joined to the visits")
+    parser.add_argument(
+        "--column", action="append", default=[], metavar="OURS=THEIRS", help="redcap: maps a column; repeat it"
+    )
+    parser.add_argument("--label", help="pad-ufes, fitzpatrick17k: the column that is the label")
+    parser.add_argument("--classes", help="scin, fitzpatrick17k: classes to keep, lowest first, with commas")
+    parser.add_argument("--trap", type=int, choices=range(1, 6), help="isic-traps: number of the trap set (default 1)")
+    parser.add_argument(
+        "--copy", action="store_true", help="copy the photos into the study; else they stay where they are"
+    )
+
+
+def look(study: Path, out: Path | None, num_visits: int) -> None:
+    """``grasp look``: the page, whose path is named on standard output."""
+    from grasp_psonet.stages.look import look
+    from grasp_psonet.stages.opening import open_job
+
+    if num_visits < 1:
+        raise SettingsError(f"--visits is {num_visits}\n  next: at least 1")
+    page = look(open_job(study, {}), out, num_visits)
+    sys.stdout.write(f"{page}\n")
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp look``."""
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    parser.add_argument(
+        "--visits", type=int, default=48, help="contact sheets to show (default 48), from every class and split"
+    )
+    parser.add_argument("--out", type=Path, help="the page; default: look/look.html in the study")

@@ -1,0 +1,171 @@
+"""Which photos, or files of vectors, show which new visit: by folders, or by a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grasp_psonet.bags.bag import Bag
+from grasp_psonet.cohort.faults import Fault, told
+from grasp_psonet.cohort.sources.mapping import Wanted
+from grasp_psonet.cohort.sources.read import read_text_table
+from grasp_psonet.cohort.sources.settings import TablesSettings
+from grasp_psonet.cohort.text_table import TextTable, duplicate_faults, value_faults
+from grasp_psonet.errors import FeatureError, PhotoError, TableError
+from grasp_psonet.features.files import FILE_ENDINGS, read_vectors
+from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.formats import ENDINGS, READ
+from grasp_psonet.photos.settings import Fit
+from grasp_psonet.tables.columns import PATH, PHOTO_ID, VIEW, VISIT_ID
+
+_MOST_TOLD = 50
+
+
+@dataclass(frozen=True)
+class NewPhoto:
+    """A photo of a new visit: whose it is, what it is called there, and where it lies."""
+
+    visit_id: str
+    photo_id: str
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class NewBags:
+    """New visits as bags without a label (0), whose rows are those of ``instances``: photos [P, edge, edge, RGB] uint8, or
+    vectors [P, F] float32.
+    """
+
+    bags: list[Bag]
+    instances: NDArray[np.uint8] | NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+
+
+def photos_in(place: Path) -> tuple[list[NewPhoto], list[str]]:
+    """The photos of new visits, visit by visit, and notes on files that were passed over.
+
+    ``place`` is a folder with one folder of photos per visit, a folder with the photos of one visit (named by it), or a table
+    in the form of photos.csv (visit_id and path are needed; paths start at the table's folder). Raises PhotoError where
+    nothing is found, TableError with every fault of the table.
+    """
+    if place.is_dir():
+        return _in_folders(place)
+    if not place.is_file():
+        raise PhotoError(
+            f"{place} is neither a folder nor a table\n  next: name a folder of photos, or a table of them"
+        )
+    if place.suffix.lower() in ENDINGS:
+        raise PhotoError(f"{place} is a photo\n  next: name the folder that it lies in, or a table of photos")
+    return _in_table(place), []
+
+
+def decoded(photos: Sequence[NewPhoto], edge_px: int, fit: Fit, notes: Sequence[str] = ()) -> NewBags:
+    """The photos as bags of pixels. Raises PhotoError listing every one that cannot be read."""
+    pixels, faults = np.zeros((len(photos), edge_px, edge_px, 3), np.uint8), []
+    for row, photo in enumerate(photos):
+        try:
+            pixels[row] = decode_photo(photo.path, edge_px, fit).pixels
+        except PhotoError as error:
+            faults.append(str(error))
+    if faults:
+        hidden = len(faults) - _MOST_TOLD
+        raise PhotoError(
+            f"{len(faults)} of {len(photos)} photos cannot be read:\n  "
+            + "\n  ".join(faults[:_MOST_TOLD])
+            + (f"\n  and {hidden} more" if hidden > 0 else "")
+            + "\n  next: replace these files, or leave them out"
+        )
+    rows_of: dict[str, list[int]] = {}
+    for row, photo in enumerate(photos):
+        rows_of.setdefault(photo.visit_id, []).append(row)
+    bags = [
+        Bag(visit_id, 0, tuple(photos[row].photo_id for row in rows), tuple(rows), (True,) * len(rows))
+        for visit_id, rows in rows_of.items()
+    ]
+    return NewBags(bags, pixels, tuple(notes))
+
+
+def vectors_in(folder: Path, length: int) -> NewBags:
+    """One visit per file of vectors of this length, named by it. Raises FeatureError."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in FILE_ENDINGS) if folder.is_dir() else []
+    if not paths:
+        raise FeatureError(f"{folder} holds no file of features\n  next: one file a visit: {', '.join(FILE_ENDINGS)}")
+    found, bags, row = [], [], 0
+    for path in paths:
+        vectors = read_vectors(path)
+        if vectors.shape[1] != length:
+            raise FeatureError(f"{path} holds vectors of length {vectors.shape[1]}; the run reads {length}")
+        names = tuple(f"{path.stem}-{number:05d}" for number in range(1, 1 + len(vectors)))
+        bags.append(Bag(path.stem, 0, names, tuple(range(row, row + len(vectors))), (True,) * len(vectors)))
+        found.append(vectors)
+        row += len(vectors)
+    return NewBags(bags, np.concatenate(found))
+
+
+def _in_folders(place: Path) -> tuple[list[NewPhoto], list[str]]:
+    folders = sorted(path for path in place.iterdir() if path.is_dir()) or [place]
+    if odd := [folder.name for folder in folders if not folder.name.isprintable()]:
+        raise PhotoError(
+            f"the name of folder {odd[0]!a} under {place} is no readable text, and names a visit\n  next: rename it"
+        )
+    photos: list[NewPhoto] = []
+    notes, empty = [], []
+    if folders != [place] and (beside := [path for path in place.iterdir() if _is_photo(path)]):
+        notes.append(f"{len(beside)} photo(s) beside the folders of visits are passed over: {_few(beside)}")
+    for folder in folders:
+        found = sorted(path for path in folder.iterdir() if _is_photo(path))
+        other = [path for path in folder.iterdir() if not _is_photo(path) and not path.name.startswith(".")]
+        visit_id = folder.resolve().name
+        if other and folder != place:
+            notes.append(f"visit {visit_id}: {len(other)} file(s) that are no photo are passed over: {_few(other)}")
+        if not found:
+            empty.append(visit_id)
+        photos += [NewPhoto(visit_id, path.name, path) for path in found]
+    if empty:
+        raise PhotoError(f"no photo ({READ}) in {', '.join(empty[:5])} under {place}\n  next: put photos there")
+    return photos, notes
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and not path.is_dir()
+
+
+def _few(paths: list[Path]) -> str:
+    names = sorted(path.name for path in paths)
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+
+
+def _in_table(place: Path) -> list[NewPhoto]:
+    table = read_text_table(place, Wanted("photos", ((VISIT_ID,), (PATH,)), (PHOTO_ID, VIEW)), TablesSettings())
+    faults = list(table.faults)
+    if VISIT_ID in table.text and PATH in table.text:
+        faults += _faults_of_rows(table)
+    if faults:
+        lines = told(faults)
+        raise TableError(
+            f"{len(lines)} fault(s) in the table of photos (the header is row 1):\n  "
+            + "\n  ".join(lines[:_MOST_TOLD])
+            + "\n  next: correct it; it is read as photos.csv is, without a photo_id where there is none"
+        )
+    text = table.text
+    names = text[PHOTO_ID] if PHOTO_ID in text else text[PATH]
+    return [
+        NewPhoto(visit_id, name, place.parent / path)
+        for visit_id, name, path in zip(text[VISIT_ID], names, text[PATH], strict=True)
+    ]
+
+
+def _faults_of_rows(table: TextTable) -> list[Fault]:
+    faults: list[Fault] = []
+    for column in (VISIT_ID, PATH):
+        cells = table.text[column]
+        faults += value_faults(table, column, cells == "", "wanted a value")
+        faults += value_faults(table, column, ~cells.map(str.isprintable), "holds letters that cannot be shown")
+    leaves = table.text[PATH].map(lambda path: Path(path).is_absolute() or ".." in Path(path).parts)
+    faults += value_faults(table, PATH, leaves, "leaves the folder of the table; wanted a path below it")
+    faults += duplicate_faults(table, PATH, "each file once")
+    if PHOTO_ID in table.text:
+        faults += duplicate_faults(table, PHOTO_ID, "must be unique")
+    return faults
