@@ -237,3 +237,58 @@ def test_what_the_recording_does_not_hold_is_refused_by_name(tmp_path: Path) -> 
     with pytest.raises(TraceError, match="step 1 holds no logits of its draws"):
         scores(network, trajectory)
     assert np.isfinite(scores(network, trajectory, counting="checkpoints")).all()
+
+
+def _dropping() -> nn.Module:
+    network = seeded(Pooling)
+    network.inner.append(nn.Dropout(0.3))  # type: ignore[union-attr]
+    return network
+
+
+def _flipped(network: nn.Module, bags: Sequence[Bag]) -> Tensor:
+    return loss_of(network, [(photos.flip(-1), label) for photos, label in bags])
+
+
+OTHER_LOSS, OTHER_PHOTOS = "training followed another loss", "training saw other photos than these"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"loss": _weighted}, OTHER_LOSS),
+        ({"loss": _smoothed}, OTHER_LOSS),
+        ({"loss": _doubled}, OTHER_LOSS),
+        ({"loss": _relabelled}, OTHER_LOSS),
+        ({"clip_norm": 0.3, "told_clip_norm": 1e9}, OTHER_LOSS),
+        ({"loss": _weighted, "clip_norm": 1e-3}, OTHER_LOSS),  # every loss has this norm; the moments tell
+        ({"loss": _flipped}, OTHER_PHOTOS),
+        ({"start": _dropping}, OTHER_PHOTOS),
+        ({}, None),
+    ],
+)
+def test_counting_at_anchors_says_what_its_first_step_shows(
+    tmp_path: Path, changes: dict[str, object], told: str | None
+) -> None:
+    start: Callable[[], nn.Module] = changes.pop("start", seeded)  # type: ignore[assignment]
+    network = start()
+    trajectory, _ = train(network, tmp_path, **changes)  # type: ignore[arg-type]
+    tables = [
+        grasp_psonet.trace(network, trajectory, TRAINING, QUERIES, counting=way) for way in ("checkpoints", "even")
+    ]
+    if start is seeded:
+        tables.append(grasp_psonet.what_if(network, trajectory, TRAINING, QUERIES))
+    for table in tables:
+        assert len(table.attrs["caveats"]) == (told is not None)
+        assert told is None or told in table.attrs["caveats"][0]
+        assert told is None or table.attrs["caveats"][0].startswith("step 1 replays to ")
+
+
+def test_counting_at_anchors_says_when_nothing_can_be_replayed(tmp_path: Path) -> None:
+    network = seeded()
+    trajectory, _ = train(network, tmp_path)
+    some = {str(b): bag for b, bag in enumerate(TRAINING) if b != STEPS[0][1]}
+    (caveat,) = grasp_psonet.trace(network, trajectory, some, QUERIES).attrs["caveats"]
+    assert "step 1 could not be replayed" in caveat
+    assert "1 of 2 are not among the training bags" in caveat
+    later = {str(b): bag for b, bag in enumerate(TRAINING) if b in STEPS[0]}  # what step 1 drew is enough
+    assert grasp_psonet.trace(network, trajectory, later, QUERIES).attrs["caveats"] == []

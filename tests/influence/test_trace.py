@@ -13,12 +13,13 @@ from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import Counting
-from grasp_psonet.influence.formulas import FORMULAS, FormulaName
+from grasp_psonet.influence.formulas import FORMULAS, Formula, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.influence.tracing.scores import direction
 from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
 from grasp_psonet.influence.tracing.trace import trace
-from grasp_psonet.influence.units.table import cover_unit
+from grasp_psonet.influence.units.table import cover_unit, unit_products
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.adam import AdamState
@@ -194,3 +195,29 @@ def test_the_network_reads_every_parameter(story: _Story) -> None:
     coverage = cover_photos(network, story.photos, story.pixels)
     assert sum(coverage.numel_by_rule.values()) == sum(weight.numel() for weight in network.parameters())
     assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("formulas", [("sgd",), NAMES])
+def test_directions_are_made_once_a_block_not_once_a_batch(
+    story: _Story, monkeypatch: pytest.MonkeyPatch, formulas: tuple[FormulaName, ...]
+) -> None:
+    made: list[torch.Tensor] = []  # held, so that no memory is handed out twice
+    own: list[torch.Tensor] = []
+
+    def products(network: object, batch: object, coverage: object, directions: dict, *rest: object) -> object:
+        made.append(next(iter(directions.values())))
+        return unit_products(network, batch, coverage, directions, *rest)  # type: ignore[arg-type]
+
+    def seen(formula: Formula, point: object, query_QW: object) -> dict:
+        found = direction(formula, point, query_QW)  # type: ignore[arg-type]
+        own.append(next(iter(found.values())))
+        return found  # type: ignore[return-value]
+
+    monkeypatch.setattr("grasp_psonet.influence.tracing.scores.unit_products", products)
+    monkeypatch.setattr("grasp_psonet.influence.tracing.at_anchors.direction", seen)
+    story.trace(formulas, per_batch=2)
+    num_anchors = len(story.trajectory.windows())
+    assert len(made) > 3 * num_anchors
+    assert len({tensor.data_ptr() for tensor in made}) == num_anchors
+    if len(formulas) == 1:
+        assert {tensor.data_ptr() for tensor in made} == {tensor.data_ptr() for tensor in own}, "a copy was made"

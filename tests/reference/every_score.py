@@ -145,6 +145,7 @@ class _Telling:
         m_D, v_D = state
         optimizer, part_D = self.story.optimizer, self.law.part_D
         scale_D = part_D / ((v_D / (1 - optimizer.betas[1] ** t)).sqrt() + optimizer.eps)
+        scale_D = torch.where(v_D > 0, scale_D, 0.0)
         diagonals = {"paper": part_D * m_D / (v_D.sqrt() + optimizer.eps), "sgd": part_D, "adam": scale_D}
         by_draw, whole = weights
         for formula in ("paper", "sgd", "adam", "cosine"):

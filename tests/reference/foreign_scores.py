@@ -114,6 +114,7 @@ def _product(formula: str, a: ByName, b: ByName, moments: dict[str, Any], t: int
     for name, state in moments.items():
         m, v = state["exp_avg"], state["exp_avg_sq"]
         scale = state["part"] / ((v / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
+        scale = torch.where(v > 0, scale, 0.0)
         plain = state["part"] * torch.ones_like(v)
         between = {"sgd": plain, "paper": plain * m / (v.sqrt() + group["eps"])}.get(formula, scale)
         dot += float((between * a[name] * b[name]).sum())

@@ -52,6 +52,7 @@ def scores_of(
                     m, v = anchor.state.exp_avg[name], anchor.state.exp_avg_sq[name]
                     part = parts.get(name, 1.0)
                     scale = part / ((v / (1 - beta2 ** (step - phase.after))).sqrt() + eps)
+                    scale = torch.where(v > 0, scale, 0.0)
                     if formula == "paper":
                         dot += part * float((m / (v.sqrt() + eps) * theirs * ours).sum())
                     elif formula == "sgd":

@@ -90,6 +90,16 @@ class BagBatch:
     def to(self, device: torch.device) -> "BagBatch":
         return BagBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
+    def row(self, b: int) -> "BagBatch":
+        """Bag b alone, still a batch."""
+        return BagBatch(*(getattr(self, name)[b : b + 1] for name in self.__dataclass_fields__))
+
+    def beside(self, other: "BagBatch") -> "BagBatch":
+        """Both batches, of bags padded alike, in one."""
+        return BagBatch(
+            *(torch.cat([getattr(one, name) for one in (self, other)]) for name in self.__dataclass_fields__)
+        )
+
 
 @dataclass(frozen=True)
 class AugmentationKey:

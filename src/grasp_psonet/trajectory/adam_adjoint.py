@@ -91,7 +91,10 @@ def unclipped(adjoint_QW: ByName, step: ReplayedStep) -> dict[str, Tensor]:
     clip_norm, clip, clipped = step.phase.settings.clip_norm, step.gradient.clip, step.gradient.clipped
     assert clip_norm is not None
     along_Q = torch.stack(
-        [torch.einsum("p,qp->q", clipped[name].flatten(), r_QW.flatten(1)) for name, r_QW in adjoint_QW.items()]
+        [
+            torch.einsum("p,qp->q", clipped[name].flatten(), r_QW.reshape(len(r_QW), -1))
+            for name, r_QW in adjoint_QW.items()
+        ]
     ).sum(dim=0) / (step.gradient.result.grad_norm * clip_norm)
     return {
         name: clip * r_QW - torch.einsum("q,...->q...", along_Q, clipped[name]) for name, r_QW in adjoint_QW.items()

@@ -2,8 +2,10 @@
 
 # Axes: B draws of a step, C classes (in logits).
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +22,8 @@ from grasp_psonet.tables.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
 from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
 from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, facts_of
-from grasp_psonet.trajectory.recording import FACTS, LOGIT, START, read_recording
+from grasp_psonet.trajectory.pending import PendingStep
+from grasp_psonet.trajectory.recording import FACTS, LOGIT, REFUSED, START, read_recording
 from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.torch_adam import (
     group_rates,
@@ -31,6 +34,8 @@ from grasp_psonet.trajectory.torch_adam import (
     settings_of,
 )
 from grasp_psonet.trajectory.trajectory import Trajectory
+
+log = logging.getLogger("grasp_psonet")
 
 DIGEST = "as recorded"
 TOLD = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm", "groups")  # a loop's schedule is in its step records
@@ -60,6 +65,10 @@ def record(
     The optimizer's parameter groups may have learning rates and weight decays of their own (timm's no decay on biases and
     norms, layer-wise rates); the ratio of their learning rates stays the same over the recording.
 
+    A step that the loop skips (a gradient scaler that met an overflow) is none, and what it drew does not count. What
+    cannot be recorded later (betas that change, parameters that begin to move midway, a step without its draws) never
+    stops the loop: the log says so, training goes on, and the recording refuses to be read.
+
     Raises TraceError for an optimizer whose steps are not Adam's, and StageError where the folder already holds a recording.
     """
     return Recorder(network, optimizer, Path(folder), anchor_every, clip_norm)
@@ -80,8 +89,8 @@ class Recorder:
         self.settings = settings_of(optimizer, clip_norm)
         self.num_steps = 0
         self._rates: list[tuple[float, ...]] = []  # of each step, by parameter group
-        self._drawn: list[str] = []
-        self._returned: list[Tensor] = []
+        self._pending = PendingStep()
+        self._fault: str | None = None  # why the recording stopped; training goes on
         self._rows: list[pd.DataFrame] = []
         self._versions: dict[str, int] = {}
         self._hooks: list[RemovableHandle] = []
@@ -99,9 +108,14 @@ class Recorder:
         def saw(module: nn.Module, _: Any, output: Any) -> None:
             # a plain function, so that a copy of the network in the loop does not copy the recorder
             if module is self.network and isinstance(output, Tensor) and output.requires_grad:
-                self._returned.append(output.detach())
+                self._pending.return_logits(output.detach())
 
+        def before_gradient(_: Tensor) -> None:
+            self._pending.backward(self._has_no_gradient)
+
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         self._hooks = [
+            *(weight.register_hook(before_gradient) for weight in weights if weight.requires_grad),
             self.optimizer.register_step_pre_hook(self._before_step),
             self.optimizer.register_step_post_hook(self._after_step),
             self.network.register_forward_hook(saw),
@@ -110,7 +124,7 @@ class Recorder:
 
     def draw(self, bag_ids: Iterable[str | int]) -> None:
         """Names the bags of the step to come, each as often as it is drawn; calls before one step add up."""
-        self._drawn += [str(bag_id) for bag_id in bag_ids]
+        self._pending.draw(str(bag_id) for bag_id in bag_ids)
 
     def trajectory(self, kept_step: int | None = None) -> Trajectory:
         """The trajectory up to ``kept_step``: the step after which the weights that predict stood (default: the last)."""
@@ -121,21 +135,46 @@ class Recorder:
             hook.remove()
         if error is not None:
             return
-        if not self.num_steps:
+        if not self.num_steps and self._fault is None:
             raise TraceError("no step was recorded\n  next: run the training loop inside the recorder's with block")
-        if self.num_steps % self.anchor_every:
-            self._write_last_anchor()
+        if self._fault is None and self.num_steps % self.anchor_every:
+            self._do(self._write_last_anchor)
+        if self._fault is not None:
+            write_json(self.folder / FACTS, {REFUSED: self._fault})
+            return
+        if self._pending.num_skipped:
+            log.info("  %d steps were skipped by the loop; what they drew does not count", self._pending.num_skipped)
         STEPS.write(self._records(), self.folder / STEPS_FILE)
         told = facts_of(self._law())
         write_json(self.folder / FACTS, {name: told[name] for name in TOLD if name in told}, sort_keys=False)
+
+    def _do(self, work: Callable[[], None]) -> None:
+        """Does a piece of recording; where it cannot be done, says so and stops recording: training is never stopped."""
+        try:
+            work()
+        except TraceError as fault:
+            self._fault = str(fault)
+            log.warning("  recording stopped, training goes on; this recording cannot be traced: %s", fault)
+
+    def _has_no_gradient(self) -> bool:
+        gradients = [weight.grad for group in self.optimizer.param_groups for weight in group["params"]]
+        return not any(gradient is not None and bool(gradient.any()) for gradient in gradients)
 
     def _before_step(self, *_: Any) -> None:
         if not self.num_steps:
             write_anchor(self.folder / START, anchor_of(self.network, AdamState({}, {}, 0), presence_digest=DIGEST))
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if self._fault is None and bool(getattr(optimizer, "found_inf", 0)):  # a fused step that met an overflow
+            self._pending.forget()
+            self._pending.num_skipped += 1
+        elif self._fault is None:
+            self._do(partial(self._record_step, optimizer))
+
+    def _record_step(self, optimizer: torch.optim.Optimizer) -> None:
+        drawn, returned = self._pending.take()
         self.num_steps += 1
-        if not self._drawn:
+        if not drawn:
             raise TraceError(
                 f"step {self.num_steps} was taken without its draws\n  next: call recorder.draw(bag ids) before each step"
             )
@@ -149,24 +188,25 @@ class Recorder:
         self._rates.append(group_rates(optimizer))
         refuse_other_ratios(self._first_rates, self._rates[-1], self.num_steps)
         lr = self._rates[-1][self._first_rates.index(max(self._first_rates))]
-        self._rows.append(self._rows_of_step(lr, _norm_of(optimizer)))
-        self._drawn, self._returned = [], []
+        self._rows.append(self._rows_of_step(drawn, lr, _norm_of(optimizer)).join(_logits(returned, len(drawn))))
         self._versions = {name: weight._version for name, weight in self.network.named_parameters()}
+        if self.num_steps == 1:
+            self._write_anchor(lr, START)  # what shows which loss was followed
         if self.num_steps % self.anchor_every == 0:
             self._write_anchor(lr)
 
-    def _rows_of_step(self, lr: float, clipped_norm: float) -> pd.DataFrame:
+    def _rows_of_step(self, drawn: Sequence[str], lr: float, clipped_norm: float) -> pd.DataFrame:
         """The step's rows of the records (``records``); the loop as a whole counts as one epoch."""
         first = sum(map(len, self._rows))
         draws = {
             STEP: self.num_steps,
             EPOCH: 1,
-            DRAW: range(first, first + len(self._drawn)),
-            VISIT_ID: self._drawn,
+            DRAW: range(first, first + len(drawn)),
+            VISIT_ID: drawn,
             LR: lr,
             CLIPPED_NORM: clipped_norm,
         }
-        return pd.DataFrame(draws).join(_logits(self._returned, len(self._drawn)))
+        return pd.DataFrame(draws)
 
     @property
     def _first_rates(self) -> tuple[float, ...]:
@@ -199,16 +239,17 @@ class Recorder:
             )
         self._write_anchor(float(self._rows[-1][LR].iloc[0]))
 
-    def _write_anchor(self, lr: float) -> None:
+    def _write_anchor(self, lr: float, folder: str = ANCHORS) -> None:
         state = moments_of(self.network, self.optimizer, self.num_steps)
-        write_anchor(self.folder / ANCHORS, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
+        write_anchor(self.folder / folder, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
 
 
 def _norm_of(optimizer: torch.optim.Optimizer) -> float:
     """Norm of the gradient that the step took: after clipping."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     gradients = {str(at): weight.grad for at, weight in enumerate(weights) if weight.grad is not None}
-    return float(gradient_norm(gradients)) if gradients else 0.0
+    scale = getattr(optimizer, "grad_scale", None)  # of a fused step, which divides by it itself
+    return float(gradient_norm(gradients)) / (1.0 if scale is None else float(scale)) if gradients else 0.0
 
 
 def _logits(returned: list[Tensor], num_draws: int) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 FACTS, START = "recording.json", "start"
+REFUSED = "refused"  # among the facts: why the recording stopped before the training did
 LOGIT = "logit"  # column of the one logit a bag of two classes; of several: logit_0, logit_1, ...
 MOST_TOLD = 12  # steps named in one message
 
@@ -40,12 +41,15 @@ def read_trajectory(folder: Path, law: AdamLaw, kept_step: int | None = None) ->
 def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajectory:
     """What a recorder left in this folder; ``kept_step`` as in ``Recorder.trajectory``.
 
-    Raises StageError if it is unfinished, and TraceError for a kept step without an anchor.
+    Raises StageError if it is unfinished, and TraceError for a kept step without an anchor, and where the recording stopped
+    for something in the loop that cannot be traced.
     """
     folder = Path(folder)
     if not (folder / FACTS).is_file():
         raise StageError(f"{folder} holds no finished recording\n  next: record a training (grasp_psonet.record)")
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    if REFUSED in facts:
+        raise TraceError(f"{folder} cannot be traced, for its recording stopped: {facts[REFUSED]}")
     return read_trajectory(folder, law_of_facts(facts), kept_step)
 
 
@@ -72,6 +76,12 @@ def read_start(trajectory: Trajectory, device: torch.device) -> Anchor:
     start = read_anchor(path, device)
     moved = trajectory.read(trajectory.windows()[0][1], device).state.exp_avg
     return replace(start, state=AdamState.at_start({name: start.weights[name] for name in moved}))
+
+
+def read_after_first_step(trajectory: Trajectory, device: torch.device) -> Anchor | None:
+    """The anchor after step 1, which every recording keeps beside its start; None in older ones."""
+    path = anchor_path(trajectory.anchors.parent / START, 1)
+    return read_anchor(path, device) if path.is_file() else None
 
 
 def with_losses(trajectory: Trajectory, labels: Mapping[str, int | float]) -> Trajectory:

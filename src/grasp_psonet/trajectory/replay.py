@@ -47,9 +47,9 @@ class ReplayedStep:
 def compare_with_record(gradient: BatchGradient, draws: pd.DataFrame, tolerance: float) -> None:
     """Raises ReplayMismatch where losses, or the clipped gradient's norm if recorded, differ from the step's records."""
     step = int(draws[STEP].iloc[0])
-    _compare_losses(step, gradient.result.loss_B.cpu(), torch.tensor(draws[LOSS].to_numpy()), tolerance)
+    compare_losses(step, gradient.result.loss_B.cpu(), torch.tensor(draws[LOSS].to_numpy()), tolerance)
     if CLIPPED_NORM in draws:
-        _compare_norm(step, gradient.clipped, float(draws[CLIPPED_NORM].iloc[0]), tolerance)
+        compare_norm(step, gradient.clipped, float(draws[CLIPPED_NORM].iloc[0]), tolerance)
 
 
 def compare_with_anchor(step: ReplayedStep, anchor: Anchor, tolerance: float) -> None:
@@ -78,7 +78,8 @@ def compare_with_anchor(step: ReplayedStep, anchor: Anchor, tolerance: float) ->
             )
 
 
-def _compare_losses(step: int, loss_B: Tensor, recorded_B: Tensor, tolerance: float) -> None:
+def compare_losses(step: int, loss_B: Tensor, recorded_B: Tensor, tolerance: float) -> None:
+    """Raises ReplayMismatch where a draw's loss differs from the recorded one by more than the tolerance."""
     difference_B = (loss_B - recorded_B).abs()
     if not bool((difference_B <= tolerance).all()):
         worst = int(difference_B.argmax())
@@ -89,7 +90,7 @@ def _compare_losses(step: int, loss_B: Tensor, recorded_B: Tensor, tolerance: fl
         )
 
 
-def _compare_norm(step: int, clipped: dict[str, Tensor], recorded: float, tolerance: float) -> None:
+def compare_norm(step: int, clipped: dict[str, Tensor], recorded: float, tolerance: float) -> None:
     """The same for the gradient's norm, ``tolerance`` times the norm where that is above 1."""
     norm = float(gradient_norm(clipped))
     if not abs(norm - recorded) <= tolerance * max(1.0, recorded):

@@ -81,7 +81,11 @@ def group_rates(optimizer: torch.optim.Optimizer) -> tuple[float, ...]:
 def groups_of(
     network: nn.Module, optimizer: torch.optim.Optimizer, rates_G: Sequence[float]
 ) -> tuple[ParameterGroup, ...]:
-    """The optimizer's groups by parameter name, each at its part of the largest of these learning rates."""
+    """The optimizer's groups by parameter name, each at its part of the largest of these learning rates.
+
+    Raises TraceError where the optimizer moves what the network does not hold.
+    """
+    _refuse_unknown(network, optimizer)
     largest, name_of = max(rates_G), {id(weight): name for name, weight in network.named_parameters()}
     return tuple(
         ParameterGroup(
@@ -108,11 +112,15 @@ def refuse_other_ratios(at_first_G: Sequence[float], now_G: Sequence[float], ste
 
 def refuse_strangers(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Raises TraceError where the optimizer moves what the network does not hold, or has taken steps before."""
+    _refuse_unknown(network, optimizer)
+    if optimizer.state:
+        raise TraceError("the optimizer has taken steps before\n  next: record a training from its first step on")
+
+
+def _refuse_unknown(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     own = {id(weight) for weight in network.parameters()}
     strangers = sum(id(weight) not in own for group in optimizer.param_groups for weight in group["params"])
     if strangers:
         raise TraceError(
             f"{strangers} parameters of the optimizer are not in the network\n  next: record the module that holds them all"
         )
-    if optimizer.state:
-        raise TraceError("the optimizer has taken steps before\n  next: record a training from its first step on")

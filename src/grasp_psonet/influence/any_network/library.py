@@ -1,17 +1,21 @@
 """Tracing any network from Python: bags as plain (photos, label) pairs, a recorded trajectory, tables of scores."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import nn
 
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch, TraceError
+from grasp_psonet.influence.any_network.first_step import first_step_caveats
 from grasp_psonet.influence.any_network.plain_bags import Bags
 from grasp_psonet.influence.any_network.result_tables import change_table, score_table
-from grasp_psonet.influence.any_network.trace_inputs import trace_inputs
+from grasp_psonet.influence.any_network.trace_inputs import TraceInputs, trace_inputs
 from grasp_psonet.influence.checks import PYTHON, refuse_unusable
 from grasp_psonet.influence.choices import Counting, Curvature, QueryKind, UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
@@ -23,10 +27,24 @@ from grasp_psonet.trajectory.recording import read_start, with_losses
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 
+log = logging.getLogger("grasp_psonet")
+
 # The two functions below take many arguments on purpose: they are what a person calls from Python, and each argument is a
 # choice with a default and a name of its own; a settings value would only hide them. They hand on values.
 
 
+@contextmanager
+def _ordinary_transformers() -> Iterator[None]:
+    """Without the shortcut of ``nn.TransformerEncoder`` in evaluation mode, whose nested tensors nothing else can read."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@_ordinary_transformers()
 def trace(
     network: nn.Module,
     trajectory: Trajectory,
@@ -55,7 +73,8 @@ def trace(
     are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
 
     Counting ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if all
-    these bags had been drawn equally often, also those that never were. Counting ``steps`` takes those of each step at that
+    these bags had been drawn equally often, also those that never were. Both replay step 1 alone, to see whether training
+    followed this loss on these photos; where not, the ``caveats`` say so. Counting ``steps`` takes those of each step at that
     step, by replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it.
     Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm and
     the moments at each anchor by as much of themselves.
@@ -79,7 +98,10 @@ def trace(
     )
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
     trained = TrainedNetwork(inputs.network, trajectory)
-    if counting == "steps":
+    caveats: tuple[str, ...] = ()
+    if counting != "steps":
+        caveats = _caveats_at_anchors(inputs, trajectory, replay_tolerance)
+    else:
         source = BatchSource(inputs.bags.training, inputs.bags.photos)
         start = read_start(trajectory, trained.device)
         trained = TrainedNetwork(
@@ -97,10 +119,11 @@ def trace(
             "training did needs a larger\n  replay_tolerance. Otherwise trace with counting checkpoints"
         ) from fault
     table = score_table(found.by_formula[formula], found.query_ids, visits)
-    table.attrs |= {"coverage": str(inputs.coverage), "caveats": list(found.caveats)}
+    table.attrs |= {"coverage": str(inputs.coverage), "caveats": [*found.caveats, *caveats]}
     return table
 
 
+@_ordinary_transformers()
 def what_if(
     network: nn.Module,
     trajectory: Trajectory,
@@ -111,6 +134,7 @@ def what_if(
     query: QueryKind = "visit",
     parameters: str | Sequence[str] = "all",
     sum_queries: bool = False,
+    replay_tolerance: float = 1e-4,
     photos_per_batch: int = 48,
     memory_mib: int = 4096,
 ) -> pd.DataFrame:
@@ -137,16 +161,26 @@ def what_if(
         errors="kept",
         sum_queries=sum_queries,
         parameters=parameters if isinstance(parameters, str) else tuple(parameters),
+        replay_tolerance=replay_tolerance,
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
+    caveats = _caveats_at_anchors(inputs, trajectory, replay_tolerance)
     request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
     found = predicted_changes(TrainedNetwork(inputs.network, trajectory), request)
     table = change_table(found, request.query_ids, visits)
-    table.attrs["coverage"] = str(inputs.coverage)
+    table.attrs |= {"coverage": str(inputs.coverage), "caveats": list(caveats)}
     return table
+
+
+def _caveats_at_anchors(inputs: TraceInputs, trajectory: Trajectory, tolerance: float) -> tuple[str, ...]:
+    """What the first step of training says of scores at anchors, told in the log too."""
+    caveats = first_step_caveats(inputs.network, trajectory, inputs.bags, tolerance)
+    for note in caveats:
+        log.warning("  %s", note)
+    return caveats
 
 
 def _settings(**given: Any) -> TraceSettings:

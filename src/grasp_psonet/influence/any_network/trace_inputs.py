@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.errors import TraceError
@@ -42,7 +42,7 @@ def trace_inputs(
     _refuse_nothing(trajectory, bags)
     if settings.query == "photo":
         _refuse_crowded(bags)
-    network = copy.deepcopy(network).eval()
+    network = _copy(network).eval()
     anchor = trajectory.read(trajectory.windows()[0][1], next(network.parameters()).device)
     _refuse_other_weights(network, anchor)
     load_weights(network, anchor)
@@ -62,6 +62,23 @@ def trace_inputs(
     coverage = cover_unit(settings.unit, network, few, sorted(names))
     log.info("tracing %d queries over %s", len(bags.queries), coverage)
     return TraceInputs(network, bags, coverage)
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    """A copy that may be changed. Raises TraceError where a module cannot be copied, naming it."""
+    try:
+        return copy.deepcopy(network)
+    except RuntimeError as fault:
+        odd = [
+            name or "(the network)"
+            for name, module in network.named_modules()
+            if any(isinstance(value, Tensor) and not value.is_leaf for value in vars(module).values())
+        ]
+        raise TraceError(
+            f"{type(network).__name__} cannot be copied, for {', '.join(odd) or 'a module'} keeps a tensor that was computed "
+            f"from others, as torch.nn.utils.weight_norm does: {str(fault).splitlines()[0]}\n"
+            "  next: torch.nn.utils.parametrizations.weight_norm in its place"
+        ) from fault
 
 
 def _refuse_nothing(trajectory: Trajectory, bags: PlainBags) -> None:

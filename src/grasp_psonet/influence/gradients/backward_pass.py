@@ -4,9 +4,9 @@ Nothing is left behind: hooks are removed also on error, no ``.grad`` is filled,
 the network runs on detached parameters, so that autograd spends nothing on their batch gradients.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.gradients.local_vjp import local_vjp
+from grasp_psonet.influence.gradients.batch_norm import exact_batch_norm
+from grasp_psonet.influence.gradients.local_vjp import called_with, local_vjp, num_rows
 from grasp_psonet.influence.gradients.rules import Gradient, LayerUse
 from grasp_psonet.influence.gradients.sites import Site, Tap
 
@@ -42,37 +43,56 @@ class Sink(Protocol):
         """The gradient of one use of this parameter, for every example."""
 
 
+class Passed(NamedTuple):
+    """What a pass saw: the losses [B], the rows of each call of each site's module in the order of the sites, and the
+    gradients of the summed loss by ``watched`` parameter (None: not reached)."""
+
+    loss_B: Tensor
+    rows: tuple[tuple[int, ...], ...]
+    watched: dict[str, Tensor | None]
+
+
 def backward_pass(
-    network: nn.Module, loss_of: LossOf, sites: Sequence[Site], sink: Sink, num_examples: int | None
-) -> Tensor:
-    """Runs ``loss_of(network)``, gives every site's gradients of the summed loss to the sink, returns the losses.
+    network: nn.Module,
+    loss_of: LossOf,
+    sites: Sequence[Site],
+    sink: Sink,
+    num_examples: int | None,
+    watched: Collection[str] = (),
+) -> Passed:
+    """Runs ``loss_of(network)`` and gives every site's gradients of the summed loss to the sink.
 
     ``num_examples`` is needed where examples are not the losses (photos of a visit); by default one loss, one example.
+    Of the ``watched`` parameters autograd takes the gradient of the summed loss as well, which costs what they weigh.
     """
     modules = dict(network.named_modules(remove_duplicate=False))
+    leaves = {name: p.detach().requires_grad_() for name, p in network.named_parameters() if name in watched}
     watch = _Watch(modules, sites, sink, num_examples)
-    whole = LossModule(network, loss_of)
-    with ExitStack() as hooks, torch.enable_grad():
+    with ExitStack() as hooks, torch.enable_grad(), exact_batch_norm(network):
         watch.attach(hooks)
-        loss_B: Tensor = torch.func.functional_call(whole, _detached(modules), (), tie_weights=False)
+        loss_B = loss_with(network, loss_of, _detached(network, leaves))
         watch.is_forward = False
         if loss_B.ndim != 1:
             raise TraceError(f"losses have shape {tuple(loss_B.shape)}; wanted: one loss per example, [B]")
         watch.num_examples = loss_B.shape[0] if num_examples is None else num_examples
-        if watch.sources and loss_B.requires_grad and loss_B.shape[0]:
-            torch.autograd.grad(loss_B.sum(), watch.sources, allow_unused=True)
-    return loss_B.detach()
+        inputs: list[Tensor] = [*watch.sources, *leaves.values()]
+        found: tuple[Tensor | None, ...] = (None,) * len(leaves)
+        if inputs and loss_B.requires_grad and loss_B.shape[0]:
+            found = torch.autograd.grad(loss_B.sum(), inputs, allow_unused=True)[len(watch.sources) :]
+    rows = tuple(tuple(calls) for calls in watch.rows)
+    return Passed(loss_B.detach(), rows, dict(zip(leaves, found, strict=True)))
 
 
-def _detached(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """The parameters under every name they have within a ``LossModule``, cut from autograd; tied ones stay one tensor."""
-    cut: dict[int, Tensor] = {}
-    return {
-        ".".join(filter(None, ("network", name, local))): cut.setdefault(id(parameter), parameter.detach())
-        for name, module in modules.items()
-        for local, parameter in module._parameters.items()
-        if parameter is not None
-    }
+def _detached(network: nn.Module, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's parameters cut from autograd, but for the ``leaves``."""
+    return {name: leaves.get(name, parameter.detach()) for name, parameter in network.named_parameters()}
+
+
+def loss_with(network: nn.Module, loss_of: LossOf, values: Mapping[str, Tensor]) -> Tensor:
+    """``loss_of(network)`` with these values in place of the parameters named, wherever they are held."""
+    whole = LossModule(network, loss_of)
+    loss_B: Tensor = called_with(whole, {f"network.{name}": value for name, value in values.items()}, ())
+    return loss_B
 
 
 class LossModule(nn.Module):
@@ -99,14 +119,15 @@ class _Watch:
         self.modules, self.sites, self.sink = modules, sites, sink
         self.num_examples = num_examples or 0
         self.sources: list[Tensor] = []
+        self.rows: list[list[int]] = [[] for _ in sites]
         self.is_forward = True
 
     def attach(self, hooks: ExitStack) -> None:
-        for site in self.sites:
-            for handle in self._local_hooks(site) if site.rule is None else self._rule_hooks(site):
+        for site, rows in zip(self.sites, self.rows, strict=True):
+            for handle in self._local_hooks(site, rows) if site.rule is None else self._rule_hooks(site, rows):
                 hooks.callback(handle.remove)
 
-    def _rule_hooks(self, site: Site) -> list[RemovableHandle]:
+    def _rule_hooks(self, site: Site, rows: list[int]) -> list[RemovableHandle]:
         taken: list[tuple[Tensor, int]] = []
 
         def take(value: Tensor) -> None:
@@ -114,6 +135,7 @@ class _Watch:
 
         def watch(value: Tensor) -> Tensor:
             self._expect(site)
+            rows.append(len(value) if value.ndim else 0)
             held = [taken.pop()] if site.activation is not None else []
             joined = value if value.requires_grad else self._source(value)
             joined.register_hook(lambda delta: self._apply(site, held, delta))  # type: ignore[no-untyped-call]
@@ -145,7 +167,7 @@ class _Watch:
             return module.register_forward_pre_hook(at_input, with_kwargs=True)
         return module.register_forward_hook(at_output)
 
-    def _local_hooks(self, site: Site) -> list[RemovableHandle]:
+    def _local_hooks(self, site: Site, rows: list[int]) -> list[RemovableHandle]:
         taken: list[Any] = []
         module = self.modules[site.module]
 
@@ -158,6 +180,7 @@ class _Watch:
                 return None
             self._expect(site)
             arguments = taken.pop()
+            rows.append(num_rows(arguments))
             leaves, structure = pytree.tree_flatten(output)
             at = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
             values = self._watched([leaves[i] for i in at], lambda deltas: self._apply_local(site, arguments, deltas))
@@ -228,5 +251,5 @@ def _named(site: Site) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, TraceError) as fault:
+    except Exception as fault:  # whatever a module raises when it is run by itself: a way further out may do
         raise NoExactWayError(site, fault) from fault

@@ -54,7 +54,7 @@ class ProductAccumulator:
             self._take(name, gradient)
             return
         dense = gradient.dense() if isinstance(gradient, Outer) else gradient
-        dense = dense.flatten(1)
+        dense = dense.reshape(len(dense), -1)
         self._partial[name] = self._partial[name] + dense if name in self._partial else dense
         if not self._open_uses[name]:
             self._take(name, self._partial.pop(name))
@@ -171,7 +171,7 @@ def _joined(by_name: Mapping[str, Tensor], names: Sequence[str]) -> Tensor | Non
     """Directions or preconditioners of some parameters side by side, [Q, W] or [M, W]; None where there are none."""
     if not by_name or not len(next(iter(by_name.values()))):
         return None
-    flat = [by_name[name].flatten(1) for name in names]
+    flat = [by_name[name].reshape(len(by_name[name]), -1) for name in names]
     return flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)
 
 

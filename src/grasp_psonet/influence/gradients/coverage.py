@@ -2,22 +2,38 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import takewhile
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.gradients.backward_pass import LossModule, LossOf, NoExactWayError, backward_pass
+from grasp_psonet.influence.gradients.autograd import gradients_of_each
+from grasp_psonet.influence.gradients.backward_pass import LossOf, NoExactWayError, backward_pass
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.gradients.rules import Gradient, Outer
 from grasp_psonet.influence.gradients.sites import Site, local_site, sites_of
 
-TOLERANCE = (
-    1e-2  # of a parameter's largest gradient: a wrong rule is off by its whole size, rounding (also TF32) is not
-)
+# of a parameter's largest gradient: a wrong rule is off by its whole size, rounding (in float32 also TF32) is not
+TOLERANCE = {torch.float64: 1e-7}
+ROUGH_TOLERANCE = 1e-2  # in any other precision
 ROUNDINGS = 10  # of the network's largest gradient: gradients below this many roundings may be 0 in truth
+
+
+def tolerance_of(dtype: torch.dtype) -> float:
+    """How far a gradient may be from autograd's, as a part of the parameter's largest."""
+    return TOLERANCE.get(dtype, ROUGH_TOLERANCE)
+
+
+@dataclass
+class Tally:
+    """What became of the batches under a coverage: their number, and how many examples went one by one through autograd."""
+
+    batches: int = 0
+    one_by_one: int = 0
 
 
 @dataclass(frozen=True)
@@ -25,16 +41,26 @@ class Coverage:
     """The parameters a trace looks at and where each one's gradient is taken; made by ``cover``.
 
     It names modules and parameters only: it serves every copy of the network and every anchor loaded into it.
+
+    ``unused`` parameters reached no loss in the proof and have no site; the gradients of ``unproven`` ones, these among them,
+    were 0 there. ``rows`` are those that each call of a site's module had for one example; with ``growth`` times as many
+    photos in an example a call may have so many times the rows. ``floor``: below it, gradients may be 0 in truth. A batch
+    that keeps to none of this is not served (``products``).
     """
 
     names: frozenset[str]
     sites: tuple[Site, ...]
     unused: frozenset[str]
     numel: Mapping[str, int]
+    unproven: frozenset[str] = frozenset()
+    rows: tuple[tuple[Fraction, ...], ...] = ()
+    floor: float = 0.0
+    growth: Fraction = Fraction(1)
+    tally: Tally = field(default_factory=Tally, compare=False)
 
     @property
     def numel_by_rule(self) -> dict[str, int]:
-        """Numbers of scalar parameters by rule; ``unused`` ones reach no loss and have gradient 0."""
+        """Numbers of scalar parameters by rule; ``unused``: no example of the proof had a gradient for them."""
         counts: Counter[str] = Counter()
         rule_of = {name: site.rule_name for site in self.sites for name in site.parameters.values()}
         for name in sorted(self.names):
@@ -59,7 +85,7 @@ def cover(
     Where examples are not the losses (``num_examples`` given), the sums over examples are compared.
 
     Raises TraceError naming every parameter for which no way is exact, as happens where layers mix examples. A
-    parameter whose gradient is 0 for all of these examples passes unproven, but never unseen.
+    parameter whose gradient is 0 for all of these examples is not proven: ``products`` watches it in every batch.
     """
     refuse_batch_statistics(network)
     parameters = dict(network.named_parameters())
@@ -69,7 +95,8 @@ def cover(
         raise TraceError(
             f"no parameters named {unknown}; a tied parameter goes by its first name in named_parameters()"
         )
-    truth = _gradients_of_each(network, loss_of, {name: parameters[name] for name in sorted(wanted)}, num_examples)
+    chosen = {name: parameters[name] for name in sorted(wanted)}
+    truth = gradients_of_each(network, loss_of, chosen, summed=num_examples is not None)
     unused = frozenset(name for name, gradient in truth.items() if gradient is None)
     sites = sites_of(network, wanted - unused)
     holders = _holders(network)
@@ -78,16 +105,24 @@ def cover(
         if site.rule is None:
             for name in site.parameters.values():
                 ways[name] = [way for way in ways[name] if way != site.module]
-    while wrong := _wrong_parameters(network, loss_of, sites, truth, num_examples):
-        stuck = [name for name in wrong if not ways[name]]
+    proof = _prove(network, loss_of, sites, truth, num_examples)
+    while proof.wrong:
+        stuck = [name for name in proof.wrong if not ways[name]]
         if stuck:
             raise TraceError(
                 f"no exact per-example gradient for {', '.join(stuck)}: used outside the network's forward, or behind a "
                 "layer that mixes examples; leave it out of the traced parameters, or use an encoder that keeps photos apart"
             )
-        sites = _moved(sites, {name: ways[name].pop(0) for name in wrong})
+        sites = _moved(sites, {name: ways[name].pop(0) for name in proof.wrong})
+        proof = _prove(network, loss_of, sites, truth, num_examples)
     return Coverage(
-        frozenset(wanted), tuple(sites), unused, {name: parameters[name].numel() for name in sorted(wanted)}
+        frozenset(wanted),
+        tuple(sites),
+        unused,
+        {name: weight.numel() for name, weight in chosen.items()},
+        frozenset(name for name, gradient in truth.items() if gradient is None or not gradient.any()),
+        proof.rows,
+        _floor(truth),
     )
 
 
@@ -101,33 +136,9 @@ class _Gradients:
         pass
 
     def add(self, name: str, gradient: Gradient) -> None:
-        dense = (gradient.dense() if isinstance(gradient, Outer) else gradient).flatten(1)
+        dense = gradient.dense() if isinstance(gradient, Outer) else gradient
+        dense = dense.reshape(len(dense), -1)
         self.of[name] = self.of[name] + dense if name in self.of else dense
-
-
-def _gradients_of_each(
-    network: nn.Module, loss_of: LossOf, parameters: Mapping[str, Tensor], num_examples: int | None
-) -> dict[str, Tensor | None]:
-    """Gradients [B, W] (or [1, W], summed, where examples are not the losses) by autograd; None where unused."""
-    leaves = {f"network.{name}": p.detach().requires_grad_() for name, p in parameters.items()}
-    with torch.enable_grad():
-        loss_B = torch.func.functional_call(LossModule(network, loss_of), leaves, ())
-        terms = list(loss_B) if num_examples is None else [loss_B.sum()]
-        rows = [
-            torch.autograd.grad(
-                term, list(leaves.values()), retain_graph=True, allow_unused=True, materialize_grads=False
-            )
-            for term in terms
-        ]
-    columns = zip(*rows, strict=True)
-    return {
-        name: None
-        if all(gradient is None for gradient in column)
-        else torch.stack(
-            [torch.zeros_like(p).flatten() if gradient is None else gradient.flatten() for gradient in column]
-        )
-        for (name, p), column in zip(parameters.items(), columns, strict=True)
-    }
 
 
 def _holders(network: nn.Module) -> dict[nn.Parameter, list[list[str]]]:
@@ -161,28 +172,43 @@ def _moved(sites: Sequence[Site], ways: Mapping[str, str]) -> list[Site]:
     return stay + [local_site(way, held) for way, held in around.items() if held]
 
 
-def _wrong_parameters(
+class _Proof(NamedTuple):
+    """Parameters whose gradient was not autograd's, and the rows of one example in each call of each site's module."""
+
+    wrong: list[str]
+    rows: tuple[tuple[Fraction, ...], ...] = ()
+
+
+def _prove(
     network: nn.Module,
     loss_of: LossOf,
     sites: Sequence[Site],
     truth: Mapping[str, Tensor | None],
     num_examples: int | None,
-) -> list[str]:
+) -> _Proof:
     found = _Gradients()
     try:
-        backward_pass(network, loss_of, sites, found, num_examples)
+        passed = backward_pass(network, loss_of, sites, found, num_examples)
     except NoExactWayError as fault:
-        return sorted(fault.names)
-    used = {name: gradient for name, gradient in truth.items() if gradient is not None}
-    floor = max((ROUNDINGS * torch.finfo(g.dtype).eps * float(g.abs().max()) for g in used.values()), default=0.0)
+        return _Proof(sorted(fault.names))
+    floor = _floor(truth)
     wrong = []
-    for name, gradient in used.items():
+    for name, gradient in truth.items():
+        if gradient is None:
+            continue
         ours = found.of.get(name)
         if ours is None:
             wrong.append(name)
             continue
         ours = ours if num_examples is None else ours.sum(0, keepdim=True)
         gap = float((ours - gradient).abs().max()) if ours.shape == gradient.shape else torch.inf
-        if not gap <= max(TOLERANCE * float(gradient.abs().max()), floor):
+        if not gap <= max(tolerance_of(gradient.dtype) * float(gradient.abs().max()), floor):
             wrong.append(name)
-    return wrong
+    size = len(passed.loss_B) if num_examples is None else num_examples
+    return _Proof(wrong, tuple(tuple(Fraction(rows, size) for rows in calls) for calls in passed.rows))
+
+
+def _floor(truth: Mapping[str, Tensor | None]) -> float:
+    """Gradients below this may be 0 in truth."""
+    used = [gradient for gradient in truth.values() if gradient is not None]
+    return max((ROUNDINGS * torch.finfo(g.dtype).eps * float(g.abs().max()) for g in used), default=0.0)

@@ -34,7 +34,7 @@ def local_vjp(
     where an output did not reach the loss.
     """
     leaves, structure = pytree.tree_flatten(arguments)
-    rows = next((leaf.shape[0] for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), 0)
+    rows = num_rows(arguments)
     if not rows or rows % num_examples:
         raise TraceError(
             f"module {type(module).__name__} was called with {rows} rows for {num_examples} examples; its parameters "
@@ -53,7 +53,7 @@ def local_vjp(
         args, kwargs = pytree.tree_unflatten(own, structure)
 
         def outputs(values: dict[str, Tensor]) -> list[Tensor]:
-            found = tensors_in(torch.func.functional_call(module, values, args, kwargs))
+            found = tensors_in(called_with(module, values, args, kwargs))
             return [found[index] for index in reached]
 
         pull = torch.func.vjp(outputs, values)[1]
@@ -75,6 +75,29 @@ def local_vjp(
     if not torch.equal(rng, _chance_state(device)):
         raise TraceError(f"{type(module).__name__} draws anew (dropout) when it is run again; trace it in eval mode")
     return {name: torch.stack([gradients[name] for gradients in each]) for name in values}
+
+
+def called_with(
+    module: nn.Module, values: Mapping[str, Tensor], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+) -> Any:
+    """What the module returns with these values in place of the parameters named.
+
+    Every module that holds one of them is given it once: ``torch.func.functional_call``, told both names of a module that has
+    two, would leave the value in it.
+    """
+    value_of = {id(module.get_parameter(name)): value for name, value in values.items()}
+    held = {
+        f"{name}.{local}" if name else local: value_of[id(parameter)]
+        for name, holder in module.named_modules()
+        for local, parameter in holder._parameters.items()
+        if parameter is not None and id(parameter) in value_of
+    }
+    return torch.func.functional_call(module, held, args, kwargs, tie_weights=False)
+
+
+def num_rows(arguments: Any) -> int:
+    """Rows of the first tensor that has any."""
+    return next((leaf.shape[0] for leaf in pytree.tree_leaves(arguments) if isinstance(leaf, Tensor) and leaf.ndim), 0)
 
 
 def _chance_state(device: torch.device) -> Tensor:

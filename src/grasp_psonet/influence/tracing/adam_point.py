@@ -59,9 +59,16 @@ class AdamPoint:
 
     @cached_property
     def adam(self) -> ByName:
-        """Adam's preconditioner ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``, at each parameter's rate."""
+        """Adam's preconditioner ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``, at each parameter's rate; 0 where ``v`` is 0.
+
+        There no draw has had a gradient yet (a dead ReLU, a token or expert never used), and 1 / eps would let a handful of
+        such coordinates outweigh all others: Adam's step has no derivative worth the name before its first gradient.
+        """
         age, settings = self.phase.age(self.state.step), self.phase.settings
-        return {name: self.at_rate(name, preconditioner(v, age, settings)) for name, v in self.exp_avg_sq.items()}
+        return {
+            name: self.at_rate(name, preconditioner(v, age, settings)).where(v > 0, 0.0)
+            for name, v in self.exp_avg_sq.items()
+        }
 
     @property
     def plain(self) -> ByName:
@@ -96,7 +103,10 @@ class AdamPoint:
     @staticmethod
     def unit_length(diagonal_W: ByName, query_QW: ByName) -> ByName:
         """``g' / |sqrt(D) g'|`` [Q, ...] by parameter, 0 where the norm is 0."""
-        parts = [(diagonal_W[name] * gradient**2).flatten(1).sum(dim=1) for name, gradient in query_QW.items()]
+        parts = [
+            (diagonal_W[name] * gradient**2).reshape(len(gradient), -1).sum(dim=1)
+            for name, gradient in query_QW.items()
+        ]
         norm_Q = torch.stack(parts).sum(dim=0).sqrt()
         scale_Q = torch.where(norm_Q > 0, 1 / norm_Q, 0.0)
         return {name: torch.einsum("q,q...->q...", scale_Q, gradient_QW) for name, gradient_QW in query_QW.items()}

@@ -29,7 +29,8 @@ def at_anchor(
     point = AdamPoint(trained.load(step).state, trained.trajectory.optimizer)
     weights = {divided: _weights(trained.trajectory, before, step, divided, request) for divided in (True, False)}
     bags = drawn_bags(request, weights[True].keys())
-    for rows in request.blocks(trained.network, len(request.formulas) + 1):
+    request.prove_gradients(trained.network)
+    for rows in request.blocks(trained.network, request.num_copies + 1):
         query_QW = request.gradients(trained.network, rows)
         block = QueryBlock(rows, {one.name: direction(one, point, query_QW) for one in request.formulas}, point)
         for together in _batches(bags, request.settings.photos_per_batch):

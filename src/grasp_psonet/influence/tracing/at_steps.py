@@ -24,6 +24,8 @@ def window_scores(trained: TrainedNetwork, before: int, until: int, request: Req
     """
     scores = request.zeros()
     for step in trained.replay(before, until):
+        if step.step == before + 1:
+            request.prove_gradients(trained.network)
         _add_step(scores, trained, step, request)
     return scores
 
@@ -35,7 +37,7 @@ def _add_step(scores: ScoresByFormula, trained: TrainedNetwork, step: ReplayedSt
     if not any(photo_id in request.column for photo_id in weighed.photo_ids):
         return
     point = AdamPoint(step.state, trained.trajectory.optimizer, step)
-    for rows in request.blocks(network, len(request.formulas) + 2):
+    for rows in request.blocks(network, request.num_copies + 2):
         query_QW = _gradients_for(network, request, rows, step)
         directions = {
             formula.name: direction(formula, point, query_QW[formula.reads_query_after_step])

@@ -14,7 +14,7 @@ def passes_of_anchor(trained: TrainedNetwork, before: int, step: int, request: R
     drawn = set(trained.trajectory.draws_between(before, step)[VISIT_ID])
     is_even = request.settings.counting == "even"
     num_photos = sum(sum(bag.is_present) for bag in request.visits if is_even or bag.visit_id in drawn)
-    blocks = request.blocks(trained.network, len(request.formulas) + 1)
+    blocks = request.blocks(trained.network, request.num_copies + 1)
     return _num_query_photos(request) + sum(
         request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks
     )
@@ -23,7 +23,7 @@ def passes_of_anchor(trained: TrainedNetwork, before: int, step: int, request: R
 def passes_of_window(trained: TrainedNetwork, before: int, until: int, request: Request) -> int:
     """Passes of one window of steps: at each the queries, on either side of it that formulas read, and its draws' photos."""
     sides = len({formula.reads_query_after_step for formula in request.formulas})
-    blocks = request.blocks(trained.network, len(request.formulas) + 2)
+    blocks = request.blocks(trained.network, request.num_copies + 2)
     num_photos = _num_drawn_photos(trained.trajectory, before, until, request)
     return (until - before) * sides * _num_query_photos(request) + sum(
         request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks

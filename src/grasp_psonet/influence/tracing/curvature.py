@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import Curvature
 from grasp_psonet.influence.units.network_parts import visit_losses
 from grasp_psonet.trajectory.step import trained_parameters
@@ -36,7 +37,16 @@ def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vec
             assert_never(kind)
     with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
         loss_B = visit_losses(network, batch)
-        columns = zip(*rows(loss_B, list(parameters.values()), [vectors_QW[name] for name in parameters]), strict=True)
+        try:
+            found = rows(loss_B, list(parameters.values()), [vectors_QW[name] for name in parameters])
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as fault:
+            raise TraceError(
+                f"formula unrolled with curvature {kind} needs second derivatives, which a layer of {type(network).__name__} "
+                f"does not give: {str(fault).splitlines()[0]}\n  next: curvature fisher or none, or another layer"
+            ) from fault
+        columns = zip(*found, strict=True)
     return {name: torch.stack(column) for name, column in zip(parameters, columns, strict=True)}
 
 

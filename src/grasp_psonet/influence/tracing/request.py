@@ -14,7 +14,7 @@ from grasp_psonet.bags.bag import Bag, Pixels, collate
 from grasp_psonet.influence.formulas import Formula, FormulaName
 from grasp_psonet.influence.gradients.products import query_blocks
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.units.query_gradients import query_gradients
+from grasp_psonet.influence.units.query_gradients import prove_query_gradient, query_gradients
 from grasp_psonet.influence.units.table import UNITS
 from grasp_psonet.influence.units.unit import UnitCoverage
 
@@ -77,6 +77,11 @@ class Request:
         """Scores [rows, Z] before anything counted."""
         return {formula.name: np.zeros((self.num_rows, len(self.photo_ids))) for formula in self.formulas}
 
+    @property
+    def num_copies(self) -> int:
+        """Copies of a query's gradient that its directions are: one a formula, twice where several are joined."""
+        return len(self.formulas) * (1 if len(self.formulas) == 1 else 2)
+
     def blocks(self, network: nn.Module, copies: int) -> list[slice]:
         """Slices of the rows whose gradients fit the memory when ``copies`` of each are held."""
         weights = [weight for name, weight in network.named_parameters() if name in self.coverage.names]
@@ -86,6 +91,11 @@ class Request:
     def passes(self, num_photos: int, num_directions: int) -> int:
         """About how many passes of one photo the products of these photos cost in this unit."""
         return num_photos * (num_directions if UNITS[self.settings.unit].takes_pass_per_direction else 1)
+
+    def prove_gradients(self, network: nn.Module) -> None:
+        """Proves the gradient of the first query at the network's weights. Raises TraceError where it is not exact."""
+        first = collate([self.query_bags[0]], self.pixels).to(next(network.parameters()).device)
+        prove_query_gradient(network, first, self.settings.query, self.coverage.names)
 
     def gradients(self, network: nn.Module, rows: slice) -> dict[str, Tensor]:
         """Gradients [rows, ...] of these rows' queries at the network's weights, by covered parameter."""

@@ -24,11 +24,32 @@ class QueryBlock:
     """A block of queries at an anchor or a replayed step.
 
     ``rows`` are theirs in the scores, ``directions`` [Q, ...] theirs by formula and parameter, ``point`` the optimizer there.
+    What every batch is multiplied with is made once: ``joined`` [F * Q, ...] holds the directions of all formulas (the
+    same memory, where there is one formula), ``preconditioners`` [M, ...] those of the formulas that divide by a norm.
     """
 
     rows: slice
     directions: Mapping[FormulaName, ByName]
     point: AdamPoint
+
+    @cached_property
+    def joined(self) -> ByName:
+        own = list(self.directions.values())
+        if len(own) == 1:
+            return own[0]
+        return {name: torch.cat([by_name[name] for by_name in own]) for name in own[0]}
+
+    @cached_property
+    def normed(self) -> list[Formula]:
+        """The formulas whose scores are divided by the photo's norm."""
+        return [FORMULAS[name] for name in self.directions if FORMULAS[name].is_divided_by_photo_norm]
+
+    @cached_property
+    def preconditioners(self) -> ByName | None:
+        diagonals = [_diagonal(formula, self.point) for formula in self.normed]
+        if not diagonals:
+            return None
+        return {name: torch.stack([diagonal_W[name] for diagonal_W in diagonals]) for name in self.joined}
 
 
 @dataclass(frozen=True)
@@ -65,16 +86,9 @@ def add_scores(
     Formulas that ask for it are divided by the photo's norm under their preconditioner at the block's point; 0 where that is
     0. A photo that stands in the batch several times counts as often; photos that are not traced are left out.
     """
-    formulas, photo_ids = [FORMULAS[name] for name in block.directions], weighed.photo_ids
-    names = block.directions[formulas[0].name]
-    joined_W = {name: torch.cat([block.directions[formula.name][name] for formula in formulas]) for name in names}
-    normed = [formula for formula in formulas if formula.is_divided_by_photo_norm]
-    diagonals = [_diagonal(formula, block.point) for formula in normed]
-    stacked_W = (
-        {name: torch.stack([diagonal_W[name] for diagonal_W in diagonals]) for name in names} if normed else None
-    )
-    found = unit_products(network, weighed.batch, request.coverage, joined_W, stacked_W)
-    request.on_passes(request.passes(len(photo_ids), len(next(iter(joined_W.values())))))
+    formulas, photo_ids, normed = [FORMULAS[name] for name in block.directions], weighed.photo_ids, block.normed
+    found = unit_products(network, weighed.batch, request.coverage, block.joined, block.preconditioners)
+    request.on_passes(request.passes(len(photo_ids), len(next(iter(block.joined.values())))))
     dot_FQP = found.dot_PQ.T.double().cpu().numpy().reshape(len(formulas), -1, len(photo_ids))
     traced = np.array([p for p, photo_id in enumerate(photo_ids) if photo_id in request.column], dtype=int)
     columns = np.array([request.column[photo_ids[p]] for p in traced], dtype=int)

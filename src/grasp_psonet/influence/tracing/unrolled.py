@@ -42,6 +42,7 @@ def unrolled_scores(trained: TrainedNetwork, rows: slice, request: Request) -> S
         raise TraceError(f"the run has no anchor at its kept step {kept_step}\n  next: train again")
     scores = request.zeros()
     trained.load(kept_step)
+    request.prove_gradients(trained.network)
     adjoint = Adjoint.at_end(request.gradients(trained.network, rows))
     for before, until in reversed(windows):
         for step in _backward(trained, trained.anchor_before(before), until, request.settings.memory_mib * 2**20):

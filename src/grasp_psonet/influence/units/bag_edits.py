@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.influence.gradients.backward_pass import LossModule
 from grasp_psonet.influence.gradients.forward_mode import along
+from grasp_psonet.influence.gradients.local_vjp import called_with
 from grasp_psonet.influence.units.network_parts import features_of, fitted, part, read_mask, reads_removed
 from grasp_psonet.network.attention import attend, attend_as_paper
 from grasp_psonet.network.loss import loss_of
@@ -176,7 +177,7 @@ def tangent_bags(network: nn.Module, batch: BagBatch, directions: Mapping[str, T
 
     def features(values: dict[str, Tensor]) -> Tensor:
         moved = {f"network.{name}": value for name, value in {**weights, **values}.items()}
-        feature_MD: Tensor = torch.func.functional_call(whole, moved, ())
+        feature_MD: Tensor = called_with(whole, moved, ())
         return feature_MD
 
     with torch.no_grad():

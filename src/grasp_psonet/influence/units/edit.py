@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.gradients.batch_norm import exact_batch_norm
 from grasp_psonet.influence.units.bag_edits import tangent_bags
 from grasp_psonet.influence.units.network_parts import refuse_without_parts, visit_losses
 from grasp_psonet.influence.units.probe import probe_visits, refuse_coupled_photos, refuse_coupled_visits
@@ -57,12 +58,15 @@ def edit_squares(network: nn.Module, batch: BagBatch, names: Collection[str], pr
     rows: list[Tensor] = []
     for b in range(len(batch.label_B)):
         for n in batch.is_photo_BN[b].nonzero().flatten().tolist():
-            loss = _difference(network, batch, b, n)
+            with exact_batch_norm(network):
+                loss = _difference(network, batch, b, n)
             found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
             square_M = loss.new_zeros(num_preconditioners)
             for name, gradient in zip(parameters, found, strict=True):
                 if gradient is not None:
-                    square_M = square_M + preconditioners[name].flatten(1) @ gradient.flatten().square()
+                    square_M = (
+                        square_M + preconditioners[name].reshape(num_preconditioners, -1) @ gradient.flatten().square()
+                    )
             rows.append(square_M.detach())
     return torch.stack(rows)
 

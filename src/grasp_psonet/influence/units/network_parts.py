@@ -7,11 +7,15 @@ logits [B, C]), and its own forward is softmax pooling between them.
 
 # Axes: B bags (visits), N photos per bag (padded), M photos that are read, P present photos, D feature length, C classes.
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.gradients.backward_pass import LossOf
+from grasp_psonet.influence.gradients.exact_products import Examples
 from grasp_psonet.network.attention import pool_read
 from grasp_psonet.network.loss import loss_of
 from grasp_psonet.network.network import BagNetwork
@@ -84,6 +88,15 @@ def refuse_without_parts(network: nn.Module, unit: str, batch: BagBatch) -> None
             f"{type(network).__name__} gives losses {whole_B.tolist()}, its parts {by_parts_B.tolist()}\n"
             "  next: unit single or visit"
         )
+
+
+def bags_of(batch: BagBatch) -> Examples:
+    """Each bag as an example, by its own loss."""
+
+    def alone(b: int) -> LossOf:
+        return partial(visit_losses, batch=batch.row(b))
+
+    return Examples(len(batch.label_B), partial(visit_losses, batch=batch), alone)
 
 
 def photos_alone(batch: BagBatch) -> BagBatch:

@@ -7,16 +7,27 @@ photos shape the softmax as they did in training, and bear a part of their own t
 # Axes: B bags (visits), N photos per bag (padded), M photos that are read (in squared_PM the preconditioners), P present
 # photos in row order of is_photo_BN.nonzero(), Q directions, D feature length.
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.influence.gradients.backward_pass import LossOf
 from grasp_psonet.influence.gradients.coverage import Coverage
 from grasp_psonet.influence.gradients.coverage import cover as cover_examples
-from grasp_psonet.influence.gradients.products import products as example_products
-from grasp_psonet.influence.units.network_parts import part, pooled, read_mask, refuse_without_parts
+from grasp_psonet.influence.gradients.exact_products import Examples, exact_products
+from grasp_psonet.influence.units.network_parts import (
+    features_of,
+    part,
+    pooled,
+    read_mask,
+    reads_removed,
+    refuse_without_parts,
+)
 from grasp_psonet.influence.units.probe import probe_visits, pulls, refuse_coupled_photos, refuse_coupled_visits
 from grasp_psonet.influence.units.unit import NOTHING, ByName, Unit, UnitCoverage, UnitProducts, covered
+from grasp_psonet.network.attention import pool_read
 from grasp_psonet.network.loss import loss_of
 
 
@@ -38,33 +49,64 @@ def products(
     """One pass over whole visits in which every photo that is read is an example, and one over the head."""
     is_read_BN = read_mask(network, batch)
     is_present_M, visit_M = batch.is_photo_BN[is_read_BN], is_read_BN.nonzero()[:, 0]
-    seen: list[Tensor] = []
+    photos_M, seen, pulling = batch.photos_BNCHW[is_read_BN], list[Tensor](), list[Tensor]()
 
     def losses(module: nn.Module) -> Tensor:
         bag_BD = pooled(module, batch)
         seen.append(bag_BD.detach())
         return loss_of(module)(part(module, "head")(bag_BD), batch.label_B)
 
-    def losses_of_head(module: nn.Module) -> Tensor:
-        return loss_of(module)(part(module, "head")(seen[0]), batch.label_B)
+    def pull_of_photo(m: int) -> LossOf:
+        if not pulling:
+            pulling.extend(_pull_of_visits(network, batch, is_read_BN))
+        return partial(
+            _pulled, photos_M=photos_M[m : m + 1], pull_MD=pulling[0][m : m + 1], pull_M=pulling[1][m : m + 1]
+        )
+
+    def losses_of_head(module: nn.Module, rows: slice = slice(None)) -> Tensor:
+        return loss_of(module)(part(module, "head")(seen[0][rows]), batch.label_B[rows])
+
+    def loss_of_head(b: int) -> LossOf:
+        return partial(losses_of_head, rows=slice(b, b + 1))
 
     by_photo, by_visit = coverage.by_photo.names, coverage.by_visit.names
-    photos = example_products(
+    photos = exact_products(
         network,
-        losses,
+        Examples(len(visit_M), losses, pull_of_photo),
         coverage.by_photo,
         {name: direction for name, direction in directions.items() if name in by_photo},
         {name: diagonal for name, diagonal in preconditioners.items() if name in by_photo},
-        num_examples=len(visit_M),
     )
     dot_MQ = _as_wide(photos.dot_BQ, directions)
     rest_BQ = dot_MQ.new_zeros(len(batch.label_B), dot_MQ.shape[1])
     of_head = {name: direction for name, direction in directions.items() if name in by_visit}
     if of_head:
-        rest_BQ = example_products(network, losses_of_head, coverage.by_visit, of_head).dot_BQ
+        heads = Examples(len(batch.label_B), losses_of_head, loss_of_head)
+        rest_BQ = exact_products(network, heads, coverage.by_visit, of_head, {}).dot_BQ
     rest_BQ = rest_BQ.index_add(0, visit_M[~is_present_M], dot_MQ[~is_present_M])
     squared_PM = _as_wide(photos.squared_BM, preconditioners)[is_present_M] if preconditioners else None
     return UnitProducts(dot_MQ[is_present_M], squared_PM, rest_BQ)
+
+
+def _pull_of_visits(network: nn.Module, batch: BagBatch, is_read_BN: Tensor) -> tuple[Tensor, Tensor]:
+    """How the visits' losses change with the feature [M, D] and with the attention logit [M] of each photo that is read."""
+    with torch.no_grad():
+        feature_MD = features_of(network, batch.photos_BNCHW[is_read_BN])
+        logit_M: Tensor = part(network, "attention")(feature_MD)
+    feature_MD.requires_grad_()
+    logit_M.requires_grad_()
+    with torch.enable_grad():
+        bag_BD = pool_read(feature_MD, logit_M, batch.is_photo_BN, batch.is_stored_BN, reads_removed(network))[0]
+        loss = loss_of(network)(part(network, "head")(bag_BD), batch.label_B).sum()
+    pull_MD, pull_M = torch.autograd.grad(loss, [feature_MD, logit_M])
+    return pull_MD, pull_M
+
+
+def _pulled(module: nn.Module, photos_M: Tensor, pull_MD: Tensor, pull_M: Tensor) -> Tensor:
+    """The feature and attention logit of each photo times these vectors [M]."""
+    feature_MD = features_of(module, photos_M)
+    logit_M: Tensor = part(module, "attention")(feature_MD)
+    return (feature_MD * pull_MD).sum(dim=1) + logit_M * pull_M
 
 
 def _cover_photos(network: nn.Module, probe: BagBatch, names: frozenset[str]) -> Coverage:

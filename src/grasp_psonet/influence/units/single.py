@@ -9,8 +9,8 @@ from torch import nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.influence.gradients.coverage import cover as cover_examples
-from grasp_psonet.influence.gradients.products import products as example_products
-from grasp_psonet.influence.units.network_parts import photos_alone, visit_losses
+from grasp_psonet.influence.gradients.exact_products import exact_products
+from grasp_psonet.influence.units.network_parts import bags_of, photos_alone, visit_losses
 from grasp_psonet.influence.units.probe import probe_visits, refuse_coupled_visits
 from grasp_psonet.influence.units.unit import ByName, Unit, UnitCoverage, UnitProducts, covered
 
@@ -27,9 +27,7 @@ def products(
 ) -> UnitProducts:
     """One pass over all present photos, each a bag of its own."""
     alone = photos_alone(batch)
-    found = example_products(
-        network, lambda module: visit_losses(module, alone), coverage.by_photo, directions, preconditioners
-    )
+    found = exact_products(network, bags_of(alone), coverage.by_photo, directions, preconditioners)
     return UnitProducts(found.dot_BQ, found.squared_BM if preconditioners else None)
 
 

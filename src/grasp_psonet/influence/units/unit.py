@@ -43,7 +43,9 @@ class UnitCoverage:
     def __str__(self) -> str:
         traced, total = sum(self.numel[name] for name in self.names), sum(self.numel.values())
         rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(self.numel_by_rule.items()))
-        return f"{traced:,} of {total:,} trained parameters in unit {self.unit} ({rules})"
+        singly = sum(one.tally.one_by_one for one in (self.by_photo, self.by_visit))
+        note = f"; {singly:,} gradients one by one, by autograd" if singly else ""
+        return f"{traced:,} of {total:,} trained parameters in unit {self.unit} ({rules}){note}"
 
 
 @dataclass(frozen=True)
