@@ -25,7 +25,7 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from benchmarks.record import write_result
-from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.store import StoreForm, open_store, write_store
 
 EDGE_PX, SIZE, PROCESSES = 224, (4000, 3000), 2

@@ -12,10 +12,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from grasp_psonet import chance
+from grasp_psonet.cohort.synthetic.drawing.lesions import Lesion
+from grasp_psonet.cohort.synthetic.drawing.photo import PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.skin import FITZPATRICK, random_person
 from grasp_psonet.cohort.synthetic.fault_looks import LOOKS
-from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
-from grasp_psonet.cohort.synthetic.skin import FITZPATRICK, random_person
 
 EDGE_PX = 128
 GAP_PX = 6

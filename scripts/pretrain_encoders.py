@@ -19,9 +19,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from grasp_psonet.cohort.synthetic.drawing.random_skin import LOOKS, random_photo
+from grasp_psonet.cohort.synthetic.drawing.skin import FITZPATRICK
 from grasp_psonet.cohort.synthetic.protocol import REGIONS
-from grasp_psonet.cohort.synthetic.random_skin import LOOKS, random_photo
-from grasp_psonet.cohort.synthetic.skin import FITZPATRICK
 from grasp_psonet.network.demo_encoders import DEMO_EDGE_PX, DEMO_ENCODERS, DEMO_MEAN, DEMO_STD
 
 SEED = 20
@@ -161,7 +161,7 @@ How made: `python scripts/pretrain_encoders.py --photos {arguments.photos} --epo
 (timm {timm.__version__}, torch {torch.__version__}, one CPU thread, seed {SEED}; {elapsed_s / 60:.0f} min in all). From
 random weights, AdamW, flips; a linear head, dropped afterwards, told grades, body region, skin type and photo fault.
 
-Data: {arguments.photos} photos drawn by this project (`cohort/synthetic/random_skin.py`), under seeds that no cohort
+Data: {arguments.photos} photos drawn by this project (`cohort/synthetic/drawing/random_skin.py`), under seeds that no cohort
 uses. No photo of a person was used.
 
 Measured on {arguments.held_out} further drawn photos (grades: correlation with what was drawn; others: accuracy):

@@ -10,7 +10,7 @@ LIGHT = [
     "grasp_psonet.cli",
     "grasp_psonet.settings",
     "grasp_psonet.tables.catalogue",
-    "grasp_psonet.stages.check",
+    "grasp_psonet.stages.checking.check",
     "grasp_psonet.cohort.synthetic.cohort",
     "grasp_psonet.photos.store",
     "grasp_psonet.pruning.selection",

@@ -28,7 +28,7 @@ from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared.tasks import audit_task, features_task, out_of_fold_task, train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.study import Study
-from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
+from grasp_psonet.tables.schemas.out_of_fold import OUT_OF_FOLD
 
 Bags = Mapping[str, NDArray[np.float32]]  # features [N, F] of the photos of each visit
 _OF_PHOTOS = ("encoder", "weights", "train")  # settings of the preset small that a study of features has no use for

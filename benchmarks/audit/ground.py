@@ -19,16 +19,16 @@ from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.chance import generator
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.synthetic.cohort import JPEG_QUALITY, plans_of
+from grasp_psonet.cohort.synthetic.drawing.photo import draw_photo
 from grasp_psonet.cohort.synthetic.faults import shortcut_visits
 from grasp_psonet.cohort.synthetic.patients import draw_disease, draw_visits
-from grasp_psonet.cohort.synthetic.photo import draw_photo
 from grasp_psonet.cohort.synthetic.readers import Imperfection, readings_of
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
 from grasp_psonet.cohort.synthetic.tables import draw_tables
 from grasp_psonet.features.extract import Extraction, write_features
 from grasp_psonet.features.store import open_features
 from grasp_psonet.network.settings import NetworkSettings
-from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.store import StoreForm, write_store
 
 Vectors = dict[str, NDArray[np.float32]]  # features [N, F] of the photos of each visit

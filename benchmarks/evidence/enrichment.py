@@ -20,8 +20,8 @@ from grasp_psonet.diagnosis.described import DescribedPhotos, describe, traits_o
 from grasp_psonet.diagnosis.findings import Finding, findings, verdict_of
 from grasp_psonet.features.store import open_features
 from grasp_psonet.stages.job import Job
-from grasp_psonet.tables.diagnosis import FLAGGED
-from grasp_psonet.tables.store import STORE_INDEX
+from grasp_psonet.tables.schemas.diagnosis import FLAGGED
+from grasp_psonet.tables.schemas.store import STORE_INDEX
 
 # what names a fault: a measure with its tail; a cluster does where most of the training photos in it bear the fault
 NAMES: Mapping[str, tuple[tuple[str, str], ...]] = {

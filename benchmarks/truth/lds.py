@@ -21,7 +21,7 @@ from grasp_psonet.stage import Task, judge, run_task
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.retrain import train_together
-from grasp_psonet.stages.makers.trace import trace_queries
+from grasp_psonet.stages.makers.tracing.trace import trace_queries
 from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 

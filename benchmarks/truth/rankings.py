@@ -26,7 +26,7 @@ from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.makers.trace import run_queries, trace_queries
+from grasp_psonet.stages.makers.tracing.trace import run_queries, trace_queries
 from grasp_psonet.stages.run import TrainedRun
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared.tasks import audit_task
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.makers.trace import run_queries, trace_queries
+from grasp_psonet.stages.makers.tracing.trace import run_queries, trace_queries
 from grasp_psonet.stages.run import TrainedRun
 
 GROSS_ERRORS = 0.2  # of Reader 1's visits

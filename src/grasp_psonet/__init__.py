@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from grasp_psonet.influence.any_network.library import trace, what_if
     from grasp_psonet.influence.gradients.rules import LayerUse, Outer, register_layer_rule
     from grasp_psonet.stages.open_study import OpenStudy, open_study
-    from grasp_psonet.trajectory.recorder import record
-    from grasp_psonet.trajectory.recording import read_recording
+    from grasp_psonet.trajectory.any_loop.recorder import record
+    from grasp_psonet.trajectory.any_loop.recording import read_recording
     from grasp_psonet.trajectory.trajectory import Trajectory
 
 __version__ = "0.1.0"
@@ -41,8 +41,8 @@ _HOME = {
     "register_layer_rule": "grasp_psonet.influence.gradients.rules",
     "trace": "grasp_psonet.influence.any_network.library",
     "what_if": "grasp_psonet.influence.any_network.library",
-    "record": "grasp_psonet.trajectory.recorder",
-    "read_recording": "grasp_psonet.trajectory.recording",
+    "record": "grasp_psonet.trajectory.any_loop.recorder",
+    "read_recording": "grasp_psonet.trajectory.any_loop.recording",
 }
 
 

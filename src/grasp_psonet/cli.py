@@ -206,7 +206,7 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
     show_plainly()
     match known.command:
         case "doctor":
-            from grasp_psonet.stages.doctor import doctor
+            from grasp_psonet.stages.checking.doctor import doctor
 
             sys.stdout.write("\n".join(doctor()) + "\n")
         case "export" | "import" | "look" | "predict":
@@ -215,10 +215,10 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             _init(known, overrides)
         case "check":
             if known.privacy:
-                from grasp_psonet.stages.privacy import check_privacy
+                from grasp_psonet.stages.checking.privacy import check_privacy
 
                 return check_privacy(_job(known.study, overrides))
-            from grasp_psonet.stages.check import check
+            from grasp_psonet.stages.checking.check import check
 
             return check(_job(known.study, overrides))
         case "cohort":
@@ -255,7 +255,7 @@ def _job(study: Path, overrides: dict[str, str]) -> "Job":
 def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     from grasp_psonet.presets import preset
     from grasp_psonet.settings import load, to_yaml
-    from grasp_psonet.stages.lost_settings import refuse_dangling
+    from grasp_psonet.stages.checking.lost_settings import refuse_dangling
     from grasp_psonet.study import Study
 
     text = to_yaml(load(Path("the preset"), overrides, preset(known.preset) if known.preset else {})) + "\n"
@@ -280,7 +280,7 @@ def _init_if_absent(study: Path, chosen: str | None, overrides: dict[str, str]) 
     """A study.yaml of the preset and the settings given here, unless there is one."""
     from grasp_psonet.presets import preset
     from grasp_psonet.settings import load, to_yaml
-    from grasp_psonet.stages.lost_settings import refuse_dangling, refuse_lost
+    from grasp_psonet.stages.checking.lost_settings import refuse_dangling, refuse_lost
     from grasp_psonet.study import Study
 
     refuse_dangling(Study(study))

@@ -13,7 +13,7 @@ from grasp_psonet.cli import main
 from grasp_psonet.cohort.importing.kinds import KINDS
 from grasp_psonet.cohort.importing.request import PHOTO_ENDINGS, skin_type
 from grasp_psonet.errors import TableError
-from grasp_psonet.photos.formats import ENDINGS
+from grasp_psonet.photos.files.formats import ENDINGS
 from grasp_psonet.stages import commands
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.masks import masks_of
-from grasp_psonet.cohort.synthetic.photo import OBJECT, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.lesions import Lesion
+from grasp_psonet.cohort.synthetic.drawing.masks import masks_of
+from grasp_psonet.cohort.synthetic.drawing.photo import OBJECT, draw_photo
 from tests.cohort.test_synthetic_drawing import plan
 
 

@@ -13,12 +13,12 @@ from grasp_psonet import chance
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.synthetic import fault_looks
 from grasp_psonet.cohort.synthetic.cohort import plans_of
+from grasp_psonet.cohort.synthetic.drawing.lesions import Lesion
+from grasp_psonet.cohort.synthetic.drawing.photo import PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.skin import Person
 from grasp_psonet.cohort.synthetic.fault_looks import LOOKS, OF_PICTURE
 from grasp_psonet.cohort.synthetic.faults import RANDOM_FAULTS
-from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
 from grasp_psonet.cohort.synthetic.settings import SecondShortcutSettings, ShortcutSettings, SyntheticSettings
-from grasp_psonet.cohort.synthetic.skin import Person
 from grasp_psonet.cohort.synthetic.tables import draw_tables
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.setting import as_tree

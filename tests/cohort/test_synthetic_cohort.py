@@ -12,10 +12,10 @@ import pytest
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.cohort.synthetic.cohort import draw_cohort, plans_of
+from grasp_psonet.cohort.synthetic.drawing.skin import FITZPATRICK
 from grasp_psonet.cohort.synthetic.pasi import area_score, pasi_of
 from grasp_psonet.cohort.synthetic.patients import fitzpatrick_counts
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
-from grasp_psonet.cohort.synthetic.skin import FITZPATRICK
 from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
 from grasp_psonet.errors import TableError
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo, plaques_seen, posed
+from grasp_psonet.cohort.synthetic.drawing.lesions import Lesion
+from grasp_psonet.cohort.synthetic.drawing.photo import PhotoPlan, draw_photo, plaques_seen, posed
+from grasp_psonet.cohort.synthetic.drawing.random_skin import random_photo
+from grasp_psonet.cohort.synthetic.drawing.skin import FITZPATRICK, Person
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEWS, chosen_views
-from grasp_psonet.cohort.synthetic.random_skin import random_photo
-from grasp_psonet.cohort.synthetic.skin import FITZPATRICK, Person
 
 
 def plan(

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grasp_psonet.cohort.synthetic.masks import PhotoMasks
+from grasp_psonet.cohort.synthetic.drawing.masks import PhotoMasks
 from grasp_psonet.evidence.settings import IntervalRule
 from grasp_psonet.explain.figures import NO_HEAT, NO_MASK, Resampling, map_figures
 from grasp_psonet.explain.heat import PhotoMap
 from grasp_psonet.explain.mass import area_shares, mass_shares
-from grasp_psonet.tables.explain import FAITHFULNESS, MAP_FIGURES, MAPS
+from grasp_psonet.tables.schemas.explain import FAITHFULNESS, MAP_FIGURES, MAPS
 
 HOW = Resampling(400, IntervalRule(0.95, "percentile"), 3)
 RUNS = ("baseline", "cosine-k3")

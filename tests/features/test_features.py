@@ -16,7 +16,7 @@ from grasp_psonet.features.store import FeatureStore, open_features
 from grasp_psonet.network.network import build_start_encoder, normalised
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE
-from grasp_psonet.tables.store import STORE_INDEX
+from grasp_psonet.tables.schemas.store import STORE_INDEX
 from tests.warm_process import warm_context
 
 NUM_PHOTOS = 8 * BATCH + 5

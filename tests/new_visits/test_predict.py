@@ -20,7 +20,7 @@ from grasp_psonet.stages.new_visits.calibrated import calibration_of
 from grasp_psonet.stages.new_visits.found import decoded, photos_in
 from grasp_psonet.stages.new_visits.predict import named_run, predict_visits_in
 from grasp_psonet.stages.new_visits.reach import _Space
-from grasp_psonet.tables.runs import NEW_PHOTOS, NEW_VISITS
+from grasp_psonet.tables.schemas.runs import NEW_PHOTOS, NEW_VISITS
 from tests.small_study import write_study
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.decode import decode_photo, read_size
+from grasp_psonet.photos.files.decode import decode_photo, read_size
 
 _ORIENTATION = 0x0112
 

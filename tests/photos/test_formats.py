@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.decode import decode_bytes, decode_photo, read_size
-from grasp_psonet.photos.formats import kind_of
+from grasp_psonet.photos.files.decode import decode_bytes, decode_photo, read_size
+from grasp_psonet.photos.files.formats import kind_of
 from tests.photos.scene import HEIC, file_of, scene
 
 EDGE = 32

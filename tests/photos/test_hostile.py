@@ -17,8 +17,8 @@ from PIL import Image
 
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.check import photo_faults
-from grasp_psonet.photos.decode import decode_bytes
-from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.files.decode import decode_bytes
+from grasp_psonet.photos.files.place import PhotoRoot
 from tests.photos.scene import HEIC, file_of, scene
 from tests.photos.test_formats import dicom
 

@@ -10,8 +10,8 @@ import pytest
 
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.check import photo_faults
-from grasp_psonet.photos.decode import decode_photo
-from grasp_psonet.photos.place import PhotoRoot
+from grasp_psonet.photos.files.decode import decode_photo
+from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.store import StoreForm, write_store
 from tests.photos.scene import file_of, scene
 
@@ -150,7 +150,7 @@ def test_a_pipe_that_takes_the_place_of_a_photo_holds_nobody_up(
 ) -> None:
     """Between the look and the opening."""
     os.mkfifo(tmp_path / "p.jpg")
-    monkeypatch.setattr("grasp_psonet.photos.place.refuse_irregular", lambda _: None)
+    monkeypatch.setattr("grasp_psonet.photos.files.place.refuse_irregular", lambda _: None)
     with pytest.raises(PhotoError, match="it is a pipe"):
         decode_photo(tmp_path / "p.jpg", EDGE)
 

@@ -11,11 +11,11 @@ from PIL import Image
 from grasp_psonet.errors import PhotoError, StageError
 from grasp_psonet.photos import workers
 from grasp_psonet.photos.check import photo_faults
-from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.files.decode import decode_photo
+from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.journal import JOURNAL_FILE, Journal
-from grasp_psonet.photos.place import PhotoRoot
 from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE, SKIPPED_FILE, StoreForm, open_store, write_store
-from grasp_psonet.tables.store import SKIPPED
+from grasp_psonet.tables.schemas.store import SKIPPED
 
 NUM_PHOTOS = 40
 SECRET = "SECRET-PLACE"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from grasp_psonet.photos.unlisted import unlisted_photos
+from grasp_psonet.photos.files.unlisted import unlisted_photos
 
 
 def test_photos_that_no_row_names_are_found_in_the_folders_of_those_that_are(tmp_path: Path) -> None:

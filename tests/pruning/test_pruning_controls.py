@@ -7,7 +7,7 @@ import pytest
 from grasp_psonet.errors import StageError
 from grasp_psonet.pruning.controls import loss_control, random_control
 from grasp_psonet.pruning.settings import PruneSettings
-from grasp_psonet.tables.traces import KEEP_LIST
+from grasp_psonet.tables.schemas.traces import KEEP_LIST
 
 VISITS = pd.DataFrame({"visit_id": [f"v{v}" for v in range(8)], "skin": ["I", "II"] * 4})
 

@@ -13,7 +13,7 @@ from grasp_psonet.pruning.overlap import most_possible, overlap_table, percent_o
 from grasp_psonet.pruning.ranking import ranked_photos
 from grasp_psonet.pruning.selection import select
 from grasp_psonet.pruning.settings import PruneSettings, Rule
-from grasp_psonet.tables.traces import KEEP_LIST
+from grasp_psonet.tables.schemas.traces import KEEP_LIST
 
 PLAIN = PruneSettings(k=(1,), rule="each")
 

@@ -14,7 +14,7 @@ from grasp_psonet.stages.declared.diagnosis import diagnose_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.study import Study
-from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
+from grasp_psonet.tables.schemas.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
 
 pytestmark = pytest.mark.long
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.cohort.synthetic.cohort import plans_of
-from grasp_psonet.cohort.synthetic.masks import masks_of
+from grasp_psonet.cohort.synthetic.drawing.masks import masks_of
 from grasp_psonet.cohort.synthetic.tables import draw_tables
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.explain.gradcam import grad_cam, target_layer
@@ -29,7 +29,7 @@ from grasp_psonet.stages.makers.report.gallery import flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
-from grasp_psonet.tables.explain import FAITHFULNESS, MAP_FIGURES, MAPS
+from grasp_psonet.tables.schemas.explain import FAITHFULNESS, MAP_FIGURES, MAPS
 
 CHOSEN = "cosine-k3"
 METHODS = ("gradcam", "integrated_gradients", "occlusion")

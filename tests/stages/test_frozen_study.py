@@ -18,7 +18,7 @@ from grasp_psonet.stages.makers.train import make_run
 from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
-from grasp_psonet.tables.traces import KEEP_LIST
+from grasp_psonet.tables.schemas.traces import KEEP_LIST
 from grasp_psonet.trajectory.anchors import anchor_steps, read_anchor
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 

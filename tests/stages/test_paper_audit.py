@@ -13,7 +13,7 @@ from grasp_psonet.stages.declared.tasks import audit_tasks, features_task, out_o
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers import paper_audit
 from grasp_psonet.stages.makers.paper_audit import drawn_visits, trained_on_test_too
-from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_SUMMARY, PAPER_AUDIT_VISITS
+from grasp_psonet.tables.schemas.audit import AUDIT_CURVE, AUDIT_SUMMARY, PAPER_AUDIT_VISITS
 from tests.small_study import write_study
 
 SETTINGS = {

@@ -10,9 +10,9 @@ import pytest
 from grasp_psonet.cli import main
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.settings import load
-from grasp_psonet.stages import photo_digests
+from grasp_psonet.stages.checking import photo_digests
+from grasp_psonet.stages.checking.photo_digests import NOTE, photo_files_digest
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.photo_digests import NOTE, photo_files_digest
 from grasp_psonet.study import Study
 
 

@@ -20,7 +20,7 @@ from grasp_psonet.settings import load
 from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.makers.trace import kept_queries, run_queries
+from grasp_psonet.stages.makers.tracing.trace import kept_queries, run_queries
 from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study

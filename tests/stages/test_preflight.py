@@ -14,7 +14,7 @@ from grasp_psonet.errors import NetworkError
 from grasp_psonet.network import pretrained
 from grasp_psonet.network.encoder import build_encoder
 from grasp_psonet.network.network import build_network
-from grasp_psonet.stages import preflight as looks
+from grasp_psonet.stages.checking import preflight as looks
 from grasp_psonet.stages.job import Job
 from grasp_psonet.trajectory.anchors import start_anchor, write_anchor
 

@@ -13,10 +13,10 @@ from PIL import Image
 from grasp_psonet.cli import main
 from grasp_psonet.photos import workers
 from grasp_psonet.settings import load
+from grasp_psonet.stages.checking.photo_digests import NOTE
 from grasp_psonet.stages.declared.declaring import needs_of, recorded
 from grasp_psonet.stages.declared.needs import PrepareNeeds, TrainNeeds
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.photo_digests import NOTE
 from grasp_psonet.study import Study
 from tests.photos.scene import HEIC
 from tests.photos.test_near import blotches

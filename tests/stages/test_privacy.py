@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from grasp_psonet.cli import main
-from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.files.decode import decode_photo
 from grasp_psonet.settings import load
+from grasp_psonet.stages.checking.privacy import produced_files
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.report.faces import faces_among
-from grasp_psonet.stages.privacy import produced_files
 from grasp_psonet.study import Study
 from tests.photos.stuffed import TIME, WORDS, stuff_all, words_in
 from tests.stages.test_bad_input import QUICK

@@ -21,7 +21,7 @@ from grasp_psonet.stages.makers import evaluate
 from grasp_psonet.stages.makers.explain import flagged_photos, followed_list
 from grasp_psonet.stages.makers.prune import make_control, read_keep
 from grasp_psonet.stages.names import BASELINE
-from grasp_psonet.tables.traces import SCORES
+from grasp_psonet.tables.schemas.traces import SCORES
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from grasp_psonet.cohort.sources import delimited
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import trace as tracing
 from grasp_psonet.influence.tracing.request import ScoresByFormula
-from grasp_psonet.stages.makers.trace_parts import TraceParts, kept_parts
+from grasp_psonet.stages.makers.tracing.trace_parts import TraceParts, kept_parts
 from grasp_psonet.trajectory import trajectory
 
 pytestmark = pytest.mark.long

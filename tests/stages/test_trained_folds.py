@@ -19,7 +19,7 @@ from grasp_psonet.stages.declared.tasks import features_task, out_of_fold_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.trained_folds import TrainedFolds
 from grasp_psonet.study import Study
-from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
+from grasp_psonet.tables.schemas.out_of_fold import OUT_OF_FOLD
 from tests.small_study import write_study
 
 SETTINGS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 from grasp_psonet.tables import columns
 from grasp_psonet.tables.catalogue import TABLES
 from grasp_psonet.tables.dictionary import dictionary_page
-from grasp_psonet.tables.truth import BODY_REGIONS
+from grasp_psonet.tables.schemas.truth import BODY_REGIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from grasp_psonet.errors import FileError, StageError, TableError
-from grasp_psonet.tables.audit import AUDIT_VISITS
 from grasp_psonet.tables.catalogue import TABLES
 from grasp_psonet.tables.columns import LABEL, LOSS, PHOTO_ID, QUERY_ID, SCORE, VISIT_ID, logit_columns
-from grasp_psonet.tables.runs import PREDICTIONS, STEPS
+from grasp_psonet.tables.schemas.audit import AUDIT_VISITS
+from grasp_psonet.tables.schemas.runs import PREDICTIONS, STEPS
+from grasp_psonet.tables.schemas.traces import KEEP_LIST, QUERIES, SCORES
 from grasp_psonet.tables.table import Table
-from grasp_psonet.tables.traces import KEEP_LIST, QUERIES, SCORES
 from tests.tables.frames import frame_of
 from tests.tables.of_study import tables_at
 

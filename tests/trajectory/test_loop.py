@@ -8,7 +8,7 @@ import torch
 
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.errors import StageError
-from grasp_psonet.tables.runs import STEPS
+from grasp_psonet.tables.schemas.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
 from grasp_psonet.trajectory.anchors import read_anchor, start_anchor, weights_of, write_anchor
 from grasp_psonet.trajectory.law import AdamLaw

@@ -19,8 +19,8 @@ from grasp_psonet.network.network import build_network
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.training.law import parameter_groups
 from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm, learning_rate
+from grasp_psonet.trajectory.any_loop.recording import read_start, with_losses
 from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, Phase, read_law, write_law
-from grasp_psonet.trajectory.recording import read_start, with_losses
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from tests.foreign_run import LR, Pooling, loss_of, two_groups

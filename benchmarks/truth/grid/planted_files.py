@@ -17,7 +17,7 @@ from grasp_psonet.photos.quality import Quality, near_duplicates
 from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE, StoreForm, open_store, write_store
 from grasp_psonet.stages.job import Job
 from grasp_psonet.tables.columns import NEAR_DUPLICATE_OF, PHOTO_ID, ROW
-from grasp_psonet.tables.store import FEATURE_INDEX, STORE_INDEX
+from grasp_psonet.tables.schemas.store import FEATURE_INDEX, STORE_INDEX
 
 Make = Callable[[Path], None]
 _MEASURES = tuple(field.name for field in fields(Quality))

@@ -22,7 +22,7 @@ from grasp_psonet.cohort.synthetic.fault_looks import LOOKS
 from grasp_psonet.cohort.synthetic.faults import Place, planted_photos, shortcut_visits
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings
 from grasp_psonet.errors import SettingsError, StudyError
-from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.files.decode import decode_photo
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import load, merged, parse
 from grasp_psonet.stage import run_task

@@ -24,7 +24,7 @@ from grasp_psonet.pruning.ranking import score_matrix
 from grasp_psonet.stage import run_task
 from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.makers.trace import trace_queries
+from grasp_psonet.stages.makers.tracing.trace import trace_queries
 from grasp_psonet.stages.run import TrainedRun
 
 Floats = NDArray[np.float64]

@@ -30,7 +30,7 @@ from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
-from grasp_psonet.stages.makers.trace import run_queries, trace_queries
+from grasp_psonet.stages.makers.tracing.trace import run_queries, trace_queries
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.run import RunInputs, TrainedRun, removed_photos
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit

@@ -26,7 +26,7 @@ from grasp_psonet.stages.declared.needs import PruneNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.prune import compared_photos
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.tables.store import STORE_INDEX
+from grasp_psonet.tables.schemas.store import STORE_INDEX
 from grasp_psonet.training.predict import bags_of_photos, photo_losses
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 

@@ -21,11 +21,11 @@ from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.declared.needs import PruneNeeds
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.prune import PruneInputs, make_pruning
-from grasp_psonet.stages.makers.trace import run_queries, trace_queries
+from grasp_psonet.stages.makers.tracing.trace import run_queries, trace_queries
 from grasp_psonet.stages.names import BASELINE, KeepList
 from grasp_psonet.stages.pipeline import run_all
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.tables.traces import SCORES
+from grasp_psonet.tables.schemas.traces import SCORES
 
 Rows = Iterator[dict[str, Any]]
 QLD = "qld"

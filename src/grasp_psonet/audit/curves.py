@@ -23,7 +23,6 @@ from grasp_psonet.evidence.intervals import (
     resample_patients,
 )
 from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule
-from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_DIFFERENCES, AUDIT_SUMMARY
 from grasp_psonet.tables.columns import (
     AGAINST,
     DIFFERENCE,
@@ -41,6 +40,7 @@ from grasp_psonet.tables.columns import (
     WITHIN_CLASS_HIGH,
     WITHIN_CLASS_LOW,
 )
+from grasp_psonet.tables.schemas.audit import AUDIT_CURVE, AUDIT_DIFFERENCES, AUDIT_SUMMARY
 
 Floats = NDArray[np.float64]
 PAPER_POINT = (0.30, 0.903)  # fraction inspected, fraction of disagreements found (paper, abstract and Fig. 3)

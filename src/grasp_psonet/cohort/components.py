@@ -11,7 +11,7 @@ from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, PASI_MAX, SUB_SCORES, pasi_of
 from grasp_psonet.cohort.text_table import TextTable, value_faults
 from grasp_psonet.tables.columns import AREA
-from grasp_psonet.tables.truth import BODY_REGIONS
+from grasp_psonet.tables.schemas.truth import BODY_REGIONS
 
 _ROUNDING = 0.0501  # totals are told to one decimal
 

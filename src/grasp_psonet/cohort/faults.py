@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pandas as pd
 
-from grasp_psonet.tables.study import CHECK
+from grasp_psonet.tables.schemas.study import CHECK
 
 _MOST_RANGES = 12
 _MOST_VALUES = 10  # of one problem, each in a line of its own

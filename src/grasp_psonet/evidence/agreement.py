@@ -19,7 +19,7 @@ from grasp_psonet.tables.columns import (
     PATIENT_ID,
     SPLIT,
 )
-from grasp_psonet.tables.evaluation import AGREEMENT
+from grasp_psonet.tables.schemas.evaluation import AGREEMENT
 
 
 def reader_agreement(visits: pd.DataFrame, outcome: Outcome, settings: EvaluateSettings, seed: int) -> pd.DataFrame:

@@ -16,7 +16,6 @@ from grasp_psonet.evidence.figures import Metric, figures_of
 from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import Estimate, Resamples, estimate_of, replicated, resample_patients
 from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule
-from grasp_psonet.tables import evaluation as tables
 from grasp_psonet.tables.columns import (
     BASELINE_RUN,
     DIFFERENCE,
@@ -34,6 +33,7 @@ from grasp_psonet.tables.columns import (
     VALUE,
     VISIT_ID,
 )
+from grasp_psonet.tables.schemas import evaluation as tables
 
 OfSeeds = pd.DataFrame | Sequence[pd.DataFrame]  # predictions of a run, or of its trainings, one per training seed
 

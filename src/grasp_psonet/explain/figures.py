@@ -33,7 +33,7 @@ from grasp_psonet.tables.columns import (
     RUN,
     VISIT_ID,
 )
-from grasp_psonet.tables.explain import MAP_FIGURES
+from grasp_psonet.tables.schemas.explain import MAP_FIGURES
 
 NO_MASK = "no mask of the plaques is known"
 NO_HEAT = "no map has heat"

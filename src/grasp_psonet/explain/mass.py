@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from grasp_psonet.cohort.synthetic.masks import PhotoMasks
+from grasp_psonet.cohort.synthetic.drawing.masks import PhotoMasks
 from grasp_psonet.explain.heat import PhotoMap, heat_at
 
 

@@ -27,7 +27,7 @@ from grasp_psonet.network.undrawn import Undrawn
 from grasp_psonet.photos.store import PhotoStore, map_for_writing, open_store
 from grasp_psonet.progress import Track, track
 from grasp_psonet.tables.columns import PHOTO_ID, ROW, VIEW, VISIT_ID
-from grasp_psonet.tables.store import FEATURE_INDEX
+from grasp_psonet.tables.schemas.store import FEATURE_INDEX
 
 BATCH = 32  # photos in one pass; fixed, because the last bits of a feature depend on it
 _WORTH = 4  # batches for which a process of its own is worth its start

@@ -14,7 +14,7 @@ from grasp_psonet.features.store import INDEX_FILE, VECTORS_FILE
 from grasp_psonet.photos.store import map_for_writing
 from grasp_psonet.progress import Track, track
 from grasp_psonet.tables.columns import KEY, PATH, PHOTO_ID, ROW, VIEW, VISIT_ID
-from grasp_psonet.tables.store import FEATURE_INDEX
+from grasp_psonet.tables.schemas.store import FEATURE_INDEX
 
 _MOST_TOLD = 50
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from grasp_psonet.errors import StageError
 from grasp_psonet.tables.columns import ROW, VISIT_ID
-from grasp_psonet.tables.store import FEATURE_INDEX
+from grasp_psonet.tables.schemas.store import FEATURE_INDEX
 
 VECTORS_FILE = "features.npy"
 INDEX_FILE = "index.parquet"

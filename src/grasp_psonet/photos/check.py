@@ -3,9 +3,9 @@
 import pandas as pd
 
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.decode import read_size
 from grasp_psonet.photos.duplicates import digests_of_equal_sizes, same_bytes
-from grasp_psonet.photos.place import PhotoRoot, missing
+from grasp_psonet.photos.files.decode import read_size
+from grasp_psonet.photos.files.place import PhotoRoot, missing
 from grasp_psonet.tables.columns import PATH, PHOTO_ID, VISIT_ID
 
 

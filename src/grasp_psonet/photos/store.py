@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grasp_psonet.errors import FileError, PhotoError, StageError
+from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.journal import Journal
-from grasp_psonet.photos.place import PhotoRoot
 from grasp_psonet.photos.quality import near_duplicates
 from grasp_psonet.photos.settings import Damaged, Fit
 from grasp_psonet.photos.workers import prepared
@@ -29,7 +29,7 @@ from grasp_psonet.tables.columns import (
     VISIT_ID,
     WIDTH_PX,
 )
-from grasp_psonet.tables.store import SKIPPED, STORE_INDEX
+from grasp_psonet.tables.schemas.store import SKIPPED, STORE_INDEX
 
 PIXELS_FILE = "photos.npy"
 INDEX_FILE = "index.parquet"

@@ -7,9 +7,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.decode import Photo, decode_photo
+from grasp_psonet.photos.files.decode import Photo, decode_photo
+from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.measures import Quality, measure_quality
-from grasp_psonet.photos.place import PhotoRoot
 from grasp_psonet.photos.settings import Fit
 
 _CHUNK = 8  # photos handed to a process at a time

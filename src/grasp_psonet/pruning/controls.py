@@ -8,7 +8,7 @@ from grasp_psonet.errors import StageError
 from grasp_psonet.pruning.selection import cap_groups
 from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.tables.columns import GROUP, KEPT, LOSS, PHOTO_ID, VISIT_ID
-from grasp_psonet.tables.traces import KEEP_LIST
+from grasp_psonet.tables.schemas.traces import KEEP_LIST
 
 
 def random_control(keep: pd.DataFrame, seed: int, k: int) -> pd.DataFrame:

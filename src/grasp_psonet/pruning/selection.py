@@ -21,7 +21,7 @@ from grasp_psonet.pruning.ranking import (
 )
 from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.tables.columns import KEPT, REASON, VISIT_ID
-from grasp_psonet.tables.traces import KEEP_LIST
+from grasp_psonet.tables.schemas.traces import KEEP_LIST
 
 _FOR_ERRORS = {"harmful": "harmful for", "helpful": "helpful for", "largest": "of large influence on"}
 

@@ -13,9 +13,9 @@ from grasp_psonet.files import write_json
 from grasp_psonet.progress import track
 from grasp_psonet.proof import digest
 from grasp_psonet.stage import held, versions
+from grasp_psonet.stages.checking.table_files import table_file
 from grasp_psonet.stages.drawn import NOTE, cohort_identity, is_drawn_with, read_drawn, truth_damage
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.table_files import table_file
 from grasp_psonet.tables.columns import PATH
 
 log = logging.getLogger("grasp_psonet")

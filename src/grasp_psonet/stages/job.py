@@ -14,10 +14,10 @@ from grasp_psonet.proof import NOTE, digest, read_note
 from grasp_psonet.pruning.settings import Control, K, Rule, applied_rule, num_rankings
 from grasp_psonet.setting import as_tree
 from grasp_psonet.settings import StudySettings, parse
+from grasp_psonet.stages.checking.skipped import without_skipped
+from grasp_psonet.stages.checking.table_files import draws_by_skin_type, table_file
 from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
-from grasp_psonet.stages.skipped import without_skipped
-from grasp_psonet.stages.table_files import draws_by_skin_type, table_file
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from grasp_psonet.cohort.outcome import Outcome
     from grasp_psonet.cohort.tables import Cohort, Examination, TableFiles
-    from grasp_psonet.photos.place import PhotoRoot
+    from grasp_psonet.photos.files.place import PhotoRoot
     from grasp_psonet.stages.declared.needs import CohortNeeds
 
 
@@ -151,7 +151,7 @@ class Job:
     @cached_property
     def photo_files(self) -> "PhotoRoot":
         """The same for photos, with what a path may not do."""
-        from grasp_psonet.photos.place import PhotoRoot
+        from grasp_psonet.photos.files.place import PhotoRoot
 
         return PhotoRoot(self.photo_root, follows_links=self.settings.photos.links == "anywhere")
 

@@ -15,9 +15,9 @@ from PIL import Image
 from grasp_psonet.chance import seed_of
 from grasp_psonet.errors import FileError, PhotoError, StageError, StudyError
 from grasp_psonet.files import write_whole
-from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.files.decode import decode_photo
+from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.measures import measure_quality
-from grasp_psonet.photos.place import PhotoRoot
 from grasp_psonet.photos.quality import near_duplicates
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.progress import track

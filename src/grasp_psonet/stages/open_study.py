@@ -20,7 +20,7 @@ from grasp_psonet.progress import OnProgress
 from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.settings import StudySettings
 from grasp_psonet.stage import Task, judge
-from grasp_psonet.stages.check import examined
+from grasp_psonet.stages.checking.check import examined
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.names import BASELINE
@@ -29,9 +29,9 @@ from grasp_psonet.stages.pipeline import run_all
 from grasp_psonet.stages.steps import NAMES, STEPS
 from grasp_psonet.tables.catalogue import TABLES
 from grasp_psonet.tables.columns import PHOTO_ID, ROW, RUN, VISIT_ID
-from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
+from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION, PREDICTIONS
+from grasp_psonet.tables.schemas.traces import KEEP_LIST, SCORES
 from grasp_psonet.tables.table import Table
-from grasp_psonet.tables.traces import KEEP_LIST, SCORES
 
 log = logging.getLogger("grasp_psonet")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from grasp_psonet.errors import StudyError
 from grasp_psonet.settings import load
+from grasp_psonet.stages.checking.lost_settings import refuse_dangling, refuse_lost
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.lost_settings import refuse_dangling, refuse_lost
 from grasp_psonet.study import Study
 
 

@@ -41,7 +41,9 @@ def run_all(
 
 def _look_ahead(job: Job) -> None:
     """Says what the study will not be able to tell. Raises StudyError for what would stop it after the long work."""
-    from grasp_psonet.stages.preflight import preflight  # loads pandas, which a look at a finished study spares
+    from grasp_psonet.stages.checking.preflight import (
+        preflight,  # loads pandas, which a look at a finished study spares
+    )
 
     outlook = preflight(job, job.cohort)
     for note in outlook.notes:

@@ -30,12 +30,12 @@ from grasp_psonet.stages.kind import probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE, training_of
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
-from grasp_psonet.tables.runs import PHOTO_ATTENTION, PREDICTIONS
-from grasp_psonet.tables.traces import KEEP_LIST
+from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION, PREDICTIONS
+from grasp_psonet.tables.schemas.traces import KEEP_LIST
 from grasp_psonet.trajectory.anchors import Anchor, load_weights, start_anchor
+from grasp_psonet.trajectory.any_loop.recording import read_trajectory
 from grasp_psonet.trajectory.law import read_law
 from grasp_psonet.trajectory.machine import use_machine
-from grasp_psonet.trajectory.recording import read_trajectory
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 

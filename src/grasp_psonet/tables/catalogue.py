@@ -1,6 +1,6 @@
 """All tables in the order in which a study makes them."""
 
-from grasp_psonet.tables import (
+from grasp_psonet.tables.schemas import (
     audit,
     diagnosis,
     evaluation,

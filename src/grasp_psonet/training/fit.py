@@ -18,7 +18,7 @@ from grasp_psonet.evidence.evaluate import figure_of_split
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import EPOCH, KEPT, LOSS, LR, STEP, TRAIN_LOSS, VAL_LOSS, val_column
-from grasp_psonet.tables.runs import EPOCHS, STEPS
+from grasp_psonet.tables.schemas.runs import EPOCHS, STEPS
 from grasp_psonet.training.law import training_law
 from grasp_psonet.training.predict import epoch_predictions
 from grasp_psonet.training.settings import TrainSettings

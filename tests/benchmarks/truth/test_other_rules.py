@@ -11,7 +11,7 @@ from benchmarks.truth.rivals.other_rules import class_rows, rounds_rows, weights
 from grasp_psonet.presets import preset
 from grasp_psonet.settings import merged
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.makers.trace import run_queries, trace_queries
+from grasp_psonet.stages.makers.tracing.trace import run_queries, trace_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
 

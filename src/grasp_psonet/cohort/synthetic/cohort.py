@@ -11,14 +11,14 @@ from PIL import Image
 
 from grasp_psonet import chance
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.lesions import Lesion
+from grasp_psonet.cohort.synthetic.drawing.photo import PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.skin import random_person
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
-from grasp_psonet.cohort.synthetic.skin import random_person
 from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
 from grasp_psonet.progress import Track
 from grasp_psonet.tables.columns import FITZPATRICK, PATIENT_ID
-from grasp_psonet.tables.truth import TRUTH, TRUTH_VISITS
+from grasp_psonet.tables.schemas.truth import TRUTH, TRUTH_VISITS
 
 JPEG_QUALITY = 92
 Task = list[tuple[Path, PhotoPlan]]  # the photos of one visit

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from grasp_psonet.cohort.synthetic.camera import LOUD, loud_background
-from grasp_psonet.cohort.synthetic.noise import Plane, grid
+from grasp_psonet.cohort.synthetic.drawing.camera import LOUD, loud_background
+from grasp_psonet.cohort.synthetic.drawing.noise import Plane, grid
 
 Picture = NDArray[np.uint8]
 Rng = np.random.Generator

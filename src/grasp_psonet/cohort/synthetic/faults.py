@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.synthetic.photo import OBJECT
+from grasp_psonet.cohort.synthetic.drawing.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import VIEW_OF, VIEWS
 from grasp_psonet.cohort.synthetic.settings import RandomFault, ShortcutSettings, SyntheticSettings
 from grasp_psonet.tables.columns import (

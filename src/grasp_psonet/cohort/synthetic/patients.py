@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.synthetic.camera import DEVICES
+from grasp_psonet.cohort.synthetic.drawing.camera import DEVICES
+from grasp_psonet.cohort.synthetic.drawing.skin import FITZPATRICK
 from grasp_psonet.cohort.synthetic.pasi import GRADE_MAX, Fractions, Scores, area_score, pasi_of
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
-from grasp_psonet.cohort.synthetic.skin import FITZPATRICK
 from grasp_psonet.tables.columns import NUM_VISITS, PATIENT_ID, VISIT_ID
 
 VISIT_DAYS = (0, 14, 28, 56)

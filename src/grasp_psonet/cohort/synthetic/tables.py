@@ -8,10 +8,10 @@ import pandas as pd
 
 from grasp_psonet import chance
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.synthetic.drawing.photo import OBJECT
 from grasp_psonet.cohort.synthetic.faults import CARRIES_SECOND, assign_faults, shortcut_visits
 from grasp_psonet.cohort.synthetic.pasi import PASI_MAX, SUB_SCORES
 from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
-from grasp_psonet.cohort.synthetic.photo import OBJECT
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
 from grasp_psonet.cohort.synthetic.readers import READER1_IDS, SECOND_READER, Imperfection, keep_read, readings_of
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings

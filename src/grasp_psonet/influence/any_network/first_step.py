@@ -13,7 +13,7 @@ from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch, TraceError
 from grasp_psonet.influence.any_network.plain_bags import PlainBags
 from grasp_psonet.tables.columns import CLIPPED_NORM, LOSS
-from grasp_psonet.trajectory.recording import read_after_first_step, read_start, with_losses
+from grasp_psonet.trajectory.any_loop.recording import read_after_first_step, read_start, with_losses
 from grasp_psonet.trajectory.replay import ReplayedStep, compare_losses, compare_norm, compare_with_anchor
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory

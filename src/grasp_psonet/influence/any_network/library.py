@@ -23,7 +23,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.loss_changes import predicted_changes
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import trace as trace_bags
-from grasp_psonet.trajectory.recording import read_start, with_losses
+from grasp_psonet.trajectory.any_loop.recording import read_start, with_losses
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 

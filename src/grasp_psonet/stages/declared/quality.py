@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grasp_psonet.stage import Task
+from grasp_psonet.stages.checking.photo_digests import digests_of_photos
+from grasp_psonet.stages.checking.skipped import skipped_photos
 from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.declared.needs import QualityNeeds
-from grasp_psonet.stages.photo_digests import digests_of_photos
-from grasp_psonet.stages.skipped import skipped_photos
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job

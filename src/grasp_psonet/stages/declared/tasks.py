@@ -14,12 +14,12 @@ from grasp_psonet.device import resolved_device
 from grasp_psonet.proof import digest
 from grasp_psonet.pruning.settings import PATTERN, PATTERN_OF_WORST
 from grasp_psonet.stage import Task
+from grasp_psonet.stages.checking.photo_digests import photo_files_digest
 from grasp_psonet.stages.declared.declaring import declared, needs_of
 from grasp_psonet.stages.drawn import drawn_identity, is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.kind import refuse_maps_of_photos, refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, FIRST, KeepList, Training
-from grasp_psonet.stages.photo_digests import photo_files_digest
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -170,7 +170,7 @@ def trace_task(job: "Job") -> Task:
     """Scores of the chosen formula; the queries; the loss of each training photo on its own (for the loss control)."""
 
     def make(folder: Path, own: TraceNeeds) -> None:
-        from grasp_psonet.stages.makers.trace import make_trace
+        from grasp_psonet.stages.makers.tracing.trace import make_trace
         from grasp_psonet.stages.run import TrainedRun
 
         make_trace(folder, own, TrainedRun(job))

@@ -25,7 +25,7 @@ from grasp_psonet.tables.columns import (
     VALUE,
     VISIT_ID,
 )
-from grasp_psonet.tables.evaluation import FIGURES
+from grasp_psonet.tables.schemas.evaluation import FIGURES
 
 _SPLITS = ("train", "val", "test")
 _FITS = {

@@ -17,7 +17,8 @@ from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared.needs import AuditNeeds
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
-from grasp_psonet.tables.audit import (
+from grasp_psonet.tables.columns import IS_AUDITED, OTHER_PHOTO_ID, PHOTO_ID, SELF_INFLUENCE, VISIT_ID
+from grasp_psonet.tables.schemas.audit import (
     AUDIT_CURVE,
     AUDIT_DIFFERENCES,
     AUDIT_SUMMARY,
@@ -26,8 +27,7 @@ from grasp_psonet.tables.audit import (
     REVIEW,
     SELF_INFLUENCES,
 )
-from grasp_psonet.tables.columns import IS_AUDITED, OTHER_PHOTO_ID, PHOTO_ID, SELF_INFLUENCE, VISIT_ID
-from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
+from grasp_psonet.tables.schemas.out_of_fold import OUT_OF_FOLD
 from grasp_psonet.training.predict import bags_of_photos
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 

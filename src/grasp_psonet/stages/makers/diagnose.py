@@ -21,13 +21,13 @@ from grasp_psonet.files import write_json
 from grasp_psonet.pruning.stand_out import stands_out
 from grasp_psonet.stages.declared.needs import DiagnoseNeeds
 from grasp_psonet.study import Study
-from grasp_psonet.tables.audit import AUDIT_VISITS
 from grasp_psonet.tables.columns import AGAINST, FINDING, GROSS_ERROR, HIGH, LOW, PHOTO_ID, RUN, SCORE, VALUE, VISIT_ID
-from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
-from grasp_psonet.tables.out_of_fold import LEARNING
-from grasp_psonet.tables.store import STORE_INDEX
+from grasp_psonet.tables.schemas.audit import AUDIT_VISITS
+from grasp_psonet.tables.schemas.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
+from grasp_psonet.tables.schemas.out_of_fold import LEARNING
+from grasp_psonet.tables.schemas.store import STORE_INDEX
+from grasp_psonet.tables.schemas.traces import KEEP_LIST, SCORES
 from grasp_psonet.tables.table import Table
-from grasp_psonet.tables.traces import KEEP_LIST, SCORES
 
 log = logging.getLogger("grasp_psonet")
 

@@ -8,8 +8,8 @@ import pandas as pd
 from PIL import Image
 
 from grasp_psonet.cohort.synthetic.cohort import plans_of
-from grasp_psonet.cohort.synthetic.masks import PhotoMasks, masks_of
-from grasp_psonet.cohort.synthetic.photo import PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.masks import PhotoMasks, masks_of
+from grasp_psonet.cohort.synthetic.drawing.photo import PhotoPlan, draw_photo
 from grasp_psonet.cohort.synthetic.tables import draw_tables
 from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.stages.drawn import is_synthetic

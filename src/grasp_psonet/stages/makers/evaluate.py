@@ -17,9 +17,9 @@ from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.stages.declared.needs import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
 from grasp_psonet.tables.columns import RUN, SPLIT, VISIT_ID, val_column
-from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
-from grasp_psonet.tables.out_of_fold import PROBE_PREDICTIONS
-from grasp_psonet.tables.runs import PREDICTIONS
+from grasp_psonet.tables.schemas.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
+from grasp_psonet.tables.schemas.out_of_fold import PROBE_PREDICTIONS
+from grasp_psonet.tables.schemas.runs import PREDICTIONS
 
 
 def make_evaluation(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from grasp_psonet import chance
 from grasp_psonet.bags.bag import Bag, Pixels, collate
-from grasp_psonet.cohort.synthetic.masks import PhotoMasks
+from grasp_psonet.cohort.synthetic.drawing.masks import PhotoMasks
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.explain.faithfulness import areas_of, random_orders, warmest_first
 from grasp_psonet.explain.figures import map_figures
@@ -32,14 +32,14 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.makers.drawn_masks import drawn_masks
 from grasp_psonet.stages.makers.prune import compared_photos, read_keep
-from grasp_psonet.stages.makers.trace import kept_queries
+from grasp_psonet.stages.makers.tracing.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.columns import KEPT, LOSS, PATIENT_ID, PHOTO_ID, PREDICTED, QUERY_ID, SCORE, SPLIT, VISIT_ID
 from grasp_psonet.tables.dtypes import TEXT
-from grasp_psonet.tables.explain import FAITHFULNESS, MAP_FIGURES, MAPS
+from grasp_psonet.tables.schemas.explain import FAITHFULNESS, MAP_FIGURES, MAPS
+from grasp_psonet.tables.schemas.traces import SCORES
 from grasp_psonet.tables.table import Table
-from grasp_psonet.tables.traces import SCORES
 
 Row = tuple[Any, ...]
 

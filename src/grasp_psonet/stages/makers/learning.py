@@ -8,8 +8,8 @@ import pandas as pd
 from grasp_psonet.evidence.learning import BASELINE, PRIOR, PROBE, learning
 from grasp_psonet.files import write_json
 from grasp_psonet.stages.declared.needs import LearningNeeds
-from grasp_psonet.tables.out_of_fold import LEARNING, PROBE_PREDICTIONS
-from grasp_psonet.tables.runs import PREDICTIONS
+from grasp_psonet.tables.schemas.out_of_fold import LEARNING, PROBE_PREDICTIONS
+from grasp_psonet.tables.schemas.runs import PREDICTIONS
 
 log = logging.getLogger("grasp_psonet")
 

@@ -20,7 +20,7 @@ from grasp_psonet.out_of_fold.predict import (
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared.needs import OutOfFoldNeeds
 from grasp_psonet.tables.columns import LABEL, PREDICTED, SPLIT, VISIT_ID
-from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD, PROBE_PREDICTIONS
+from grasp_psonet.tables.schemas.out_of_fold import OUT_OF_FOLD, PROBE_PREDICTIONS
 
 log = logging.getLogger("grasp_psonet")
 

@@ -23,7 +23,6 @@ from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared.needs import PaperAuditNeeds, TrainNeeds
 from grasp_psonet.stages.run import RunInputs
 from grasp_psonet.study import Study
-from grasp_psonet.tables.audit import PAPER_AUDIT_VISITS, SELF_INFLUENCES
 from grasp_psonet.tables.columns import (
     KEPT,
     LABEL_READER1,
@@ -38,12 +37,13 @@ from grasp_psonet.tables.columns import (
     STEP,
     VISIT_ID,
 )
-from grasp_psonet.tables.runs import STEPS
+from grasp_psonet.tables.schemas.audit import PAPER_AUDIT_VISITS, SELF_INFLUENCES
+from grasp_psonet.tables.schemas.runs import STEPS
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import bags_of_photos
+from grasp_psonet.trajectory.any_loop.recording import read_trajectory
 from grasp_psonet.trajectory.law import read_law
 from grasp_psonet.trajectory.machine import use_machine
-from grasp_psonet.trajectory.recording import read_trajectory
 from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 

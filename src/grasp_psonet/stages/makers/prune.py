@@ -52,7 +52,7 @@ from grasp_psonet.tables.columns import (
     VISIT_ID,
     WARNING,
 )
-from grasp_psonet.tables.traces import KEEP_LIST, NAMED_PHOTOS, PHOTO_LOSSES, SCORES
+from grasp_psonet.tables.schemas.traces import KEEP_LIST, NAMED_PHOTOS, PHOTO_LOSSES, SCORES
 
 log = logging.getLogger("grasp_psonet")
 

@@ -23,8 +23,8 @@ from grasp_psonet.tables.columns import (
     REASON,
     VISIT_ID,
 )
-from grasp_psonet.tables.quality import NEAR_PAIRS, PHOTO_QUALITY, QUALITY_BY_SKIN_TYPE
 from grasp_psonet.tables.safe_csv import safe_frame
+from grasp_psonet.tables.schemas.quality import NEAR_PAIRS, PHOTO_QUALITY, QUALITY_BY_SKIN_TYPE
 
 log = logging.getLogger("grasp_psonet")
 

@@ -15,7 +15,7 @@ from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import RunInputs, removed_photos
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS
-from grasp_psonet.tables.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
+from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
 from grasp_psonet.training.fit import EpochChoice, PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps

@@ -17,7 +17,7 @@ from grasp_psonet.evidence.calibration import class_calibration_error, fit_tempe
 from grasp_psonet.proof import is_complete, proven, read_note
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.columns import LABEL, VISIT_ID
-from grasp_psonet.tables.out_of_fold import OUT_OF_FOLD
+from grasp_psonet.tables.schemas.out_of_fold import OUT_OF_FOLD
 
 FEWEST_VISITS = 20
 _LEAST_P = 1e-12

@@ -15,8 +15,8 @@ from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.text_table import TextTable, duplicate_faults, value_faults
 from grasp_psonet.errors import FeatureError, PhotoError, TableError
 from grasp_psonet.features.files import FILE_ENDINGS, read_vectors
-from grasp_psonet.photos.decode import decode_photo
-from grasp_psonet.photos.formats import ENDINGS, READ
+from grasp_psonet.photos.files.decode import decode_photo
+from grasp_psonet.photos.files.formats import ENDINGS, READ
 from grasp_psonet.photos.settings import Fit
 from grasp_psonet.tables.columns import PATH, PHOTO_ID, VIEW, VISIT_ID
 

@@ -28,8 +28,8 @@ from grasp_psonet.tables.columns import (
     calibrated_columns,
     probability_columns,
 )
-from grasp_psonet.tables.runs import NEW_PHOTOS, NEW_VISITS
 from grasp_psonet.tables.safe_csv import safe_frame, write_safe_csv
+from grasp_psonet.tables.schemas.runs import NEW_PHOTOS, NEW_VISITS
 
 _JSON = "predictions.json"
 _PICTURE_PX = 112

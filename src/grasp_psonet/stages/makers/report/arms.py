@@ -32,7 +32,7 @@ from grasp_psonet.tables.columns import (
     WHY_NOT,
     val_column,
 )
-from grasp_psonet.tables.out_of_fold import LEARNING
+from grasp_psonet.tables.schemas.out_of_fold import LEARNING
 
 READERS = {"Reader 1": "reader1", "Reader 2": "reader2"}
 

@@ -12,7 +12,6 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.prune import read_keep
 from grasp_psonet.stages.makers.report.arms import estimate_of
 from grasp_psonet.stages.makers.report.gallery import number_or_none
-from grasp_psonet.tables.audit import AUDIT_CURVE, AUDIT_SUMMARY, AUDIT_VISITS, REVIEW
 from grasp_psonet.tables.columns import (
     CUTOFF_DISTANCE_READER1,
     FAULT,
@@ -48,7 +47,8 @@ from grasp_psonet.tables.columns import (
     WITHIN_CLASS_HIGH,
     WITHIN_CLASS_LOW,
 )
-from grasp_psonet.tables.truth import TRUTH
+from grasp_psonet.tables.schemas.audit import AUDIT_CURVE, AUDIT_SUMMARY, AUDIT_VISITS, REVIEW
+from grasp_psonet.tables.schemas.truth import TRUTH
 
 _NUM_REVIEW = 20
 

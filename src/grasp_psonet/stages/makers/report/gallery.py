@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 from PIL import Image
 
-from grasp_psonet.photos.decode import decode_photo
+from grasp_psonet.photos.files.decode import decode_photo
 from grasp_psonet.report import data
 from grasp_psonet.stages.declared.declaring import needs_of
 from grasp_psonet.stages.declared.needs import ExplainNeeds
@@ -39,9 +39,9 @@ from grasp_psonet.tables.columns import (
     VIEW,
     VISIT_ID,
 )
-from grasp_psonet.tables.explain import MAPS
-from grasp_psonet.tables.runs import PHOTO_ATTENTION
-from grasp_psonet.tables.truth import TRUTH
+from grasp_psonet.tables.schemas.explain import MAPS
+from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION
+from grasp_psonet.tables.schemas.truth import TRUTH
 
 _THUMBNAIL_PX = 160
 

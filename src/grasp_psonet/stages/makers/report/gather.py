@@ -10,6 +10,7 @@ from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
 from grasp_psonet.report.texts import texts_of
 from grasp_psonet.settings import dotted_paths
+from grasp_psonet.stages.checking.skipped import leak_warning, skipped_warning
 from grasp_psonet.stages.drawn import is_synthetic
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.keep_lists import made_keep_lists
@@ -27,13 +28,12 @@ from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, rem
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
 from grasp_psonet.stages.makers.report.shared import diagnosis_of
-from grasp_psonet.stages.makers.trace import kept_queries
+from grasp_psonet.stages.makers.tracing.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
-from grasp_psonet.stages.skipped import leak_warning, skipped_warning
 from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID, val_column
-from grasp_psonet.tables.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
-from grasp_psonet.tables.traces import QUERIES
+from grasp_psonet.tables.schemas.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
+from grasp_psonet.tables.schemas.traces import QUERIES
 
 _SEED_LIMIT = {
     False: "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",

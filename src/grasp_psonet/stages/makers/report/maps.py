@@ -21,7 +21,7 @@ from grasp_psonet.tables.columns import (
     RUN,
     VALUE,
 )
-from grasp_psonet.tables.explain import MAP_FIGURES
+from grasp_psonet.tables.schemas.explain import MAP_FIGURES
 
 _ON = {"plaque": (PLAQUE_SHARE, PLAQUE_AREA), "background": (BACKGROUND_SHARE, BACKGROUND_AREA)}
 

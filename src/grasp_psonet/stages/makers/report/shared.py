@@ -34,7 +34,7 @@ from grasp_psonet.tables.columns import (
     VISIT_ID,
     WORDS,
 )
-from grasp_psonet.tables.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
+from grasp_psonet.tables.schemas.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
 
 _MOST_TRAITS = 10
 

@@ -11,8 +11,8 @@ from typing import BinaryIO
 from PIL import Image, features
 
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.dicom import read_dicom
-from grasp_psonet.photos.heic import read_heic
+from grasp_psonet.photos.files.dicom import read_dicom
+from grasp_psonet.photos.files.heic import read_heic
 
 READ = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, DICOM"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".dcm")

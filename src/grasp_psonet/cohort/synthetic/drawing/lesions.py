@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grasp_psonet.cohort.synthetic.noise import Plane, enlarged, grid, smooth_noise, smoothstep
-from grasp_psonet.cohort.synthetic.skin import Person
+from grasp_psonet.cohort.synthetic.drawing.noise import Plane, enlarged, grid, smooth_noise, smoothstep
+from grasp_psonet.cohort.synthetic.drawing.skin import Person
 
 _LAYOUT_PX = 48  # plaque outlines are laid out on this grid and enlarged
 

@@ -18,14 +18,11 @@ from torch.utils.hooks import RemovableHandle
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.files import write_json
 from grasp_psonet.tables.columns import CLIPPED_NORM, DRAW, EPOCH, LR, STEP, VISIT_ID
-from grasp_psonet.tables.runs import STEPS
+from grasp_psonet.tables.schemas.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState, gradient_norm
 from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
-from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, facts_of
-from grasp_psonet.trajectory.pending import PendingStep
-from grasp_psonet.trajectory.recording import FACTS, LOGIT, REFUSED, START, read_recording
-from grasp_psonet.trajectory.records import STEPS_FILE
-from grasp_psonet.trajectory.torch_adam import (
+from grasp_psonet.trajectory.any_loop.recording import FACTS, LOGIT, REFUSED, START, read_recording
+from grasp_psonet.trajectory.any_loop.torch_adam import (
     group_rates,
     groups_of,
     moments_of,
@@ -33,6 +30,9 @@ from grasp_psonet.trajectory.torch_adam import (
     refuse_strangers,
     settings_of,
 )
+from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, facts_of
+from grasp_psonet.trajectory.pending import PendingStep
+from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 log = logging.getLogger("grasp_psonet")

@@ -10,11 +10,11 @@ from grasp_psonet.cohort.faults import Fault, as_table, num_cells, plain, told
 from grasp_psonet.errors import FeatureError, FileError
 from grasp_psonet.features.instances import vector_faults
 from grasp_psonet.photos.check import duplicate_findings, photo_faults
-from grasp_psonet.photos.unlisted import unlisted_photos
+from grasp_psonet.photos.files.unlisted import unlisted_photos
+from grasp_psonet.stages.checking.preflight import column_faults, preflight
+from grasp_psonet.stages.checking.skipped import skipped_warning
+from grasp_psonet.stages.checking.table_files import passed_over
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.preflight import column_faults, preflight
-from grasp_psonet.stages.skipped import skipped_warning
-from grasp_psonet.stages.table_files import passed_over
 from grasp_psonet.tables.columns import PATH
 from grasp_psonet.tables.safe_csv import write_safe_csv
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.formats import ENDINGS
-from grasp_psonet.photos.marks import marks_of, raw_marks
-from grasp_psonet.photos.secrets import Secrets, secrets_of
+from grasp_psonet.photos.files.formats import ENDINGS
+from grasp_psonet.photos.files.marks import marks_of, raw_marks
+from grasp_psonet.photos.files.secrets import Secrets, secrets_of
 from grasp_psonet.stages.job import Job
 from grasp_psonet.tables.columns import PATH
 

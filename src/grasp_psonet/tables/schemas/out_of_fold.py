@@ -2,7 +2,7 @@
 
 from grasp_psonet.tables import columns as c
 from grasp_psonet.tables.dtypes import FLOAT64, INT, NUMBER, TEXT
-from grasp_psonet.tables.evaluation import INTERVAL, NUM_PATIENTS, NUM_VISITS, REPLICATES
+from grasp_psonet.tables.schemas.evaluation import INTERVAL, NUM_PATIENTS, NUM_VISITS, REPLICATES
 from grasp_psonet.tables.table import Column, Table
 
 _LABEL = Column(c.LABEL, NUMBER, "Reader 1's label", "class, from 0")

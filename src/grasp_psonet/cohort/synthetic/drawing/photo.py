@@ -6,12 +6,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.synthetic import camera, fault_looks
-from grasp_psonet.cohort.synthetic.body import Body, body_of
-from grasp_psonet.cohort.synthetic.lesions import Lesion, Plaques, layout, plaques_of, redden, relief, scale_of
-from grasp_psonet.cohort.synthetic.noise import Plane, enlarged, smooth_noise, smoothstep
+from grasp_psonet.cohort.synthetic import fault_looks
+from grasp_psonet.cohort.synthetic.drawing import camera
+from grasp_psonet.cohort.synthetic.drawing.body import Body, body_of
+from grasp_psonet.cohort.synthetic.drawing.lesions import Lesion, Plaques, layout, plaques_of, redden, relief, scale_of
+from grasp_psonet.cohort.synthetic.drawing.noise import Plane, enlarged, smooth_noise, smoothstep
+from grasp_psonet.cohort.synthetic.drawing.skin import Person
 from grasp_psonet.cohort.synthetic.protocol import VIEW_OF
-from grasp_psonet.cohort.synthetic.skin import Person
 
 OBJECT = "object"  # drawn_view of a photo that shows no body at all
 _LIGHT = (-0.55, -0.75)  # where light comes from: above, a little left

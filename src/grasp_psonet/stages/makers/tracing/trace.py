@@ -18,10 +18,10 @@ from grasp_psonet.influence.tracing.request import Queries, Request
 from grasp_psonet.influence.tracing.trace import Remember, Traced, trace
 from grasp_psonet.influence.units.table import cover_unit
 from grasp_psonet.stages.declared.needs import TraceNeeds
-from grasp_psonet.stages.makers.trace_parts import kept_parts
+from grasp_psonet.stages.makers.tracing.trace_parts import kept_parts
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.columns import PHOTO_ID, QUERY_ID, SCORE, STEP, USED, VISIT_ID
-from grasp_psonet.tables.traces import PHOTO_LOSSES, QUERIES, SCORES
+from grasp_psonet.tables.schemas.traces import PHOTO_LOSSES, QUERIES, SCORES
 from grasp_psonet.training.predict import photo_losses, predict_bags
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 

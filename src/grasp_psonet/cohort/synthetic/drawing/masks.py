@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.synthetic.noise import Plane
-from grasp_psonet.cohort.synthetic.photo import OBJECT, PhotoPlan, copied_box, plaques_seen, posed
+from grasp_psonet.cohort.synthetic.drawing.noise import Plane
+from grasp_psonet.cohort.synthetic.drawing.photo import OBJECT, PhotoPlan, copied_box, plaques_seen, posed
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def skipped_photos(job: "Job") -> "pd.DataFrame | None":
     file = job.study.store / _FILE
     if job.settings.photos.damaged != "skip" or not is_complete(job.study.store) or not file.exists():
         return None
-    from grasp_psonet.tables.store import SKIPPED  # loads pandas, which a look at a finished study spares
+    from grasp_psonet.tables.schemas.store import SKIPPED  # loads pandas, which a look at a finished study spares
 
     table = SKIPPED.read(file)
     return table if len(table) else None
@@ -53,7 +53,7 @@ def leak_warning(job: "Job") -> str | None:
     file = job.study.quality / "near_duplicates.parquet"
     if job.settings.photos.duplicates != "accept" or not file.exists():
         return None
-    from grasp_psonet.tables.quality import NEAR_PAIRS  # loads pandas
+    from grasp_psonet.tables.schemas.quality import NEAR_PAIRS  # loads pandas
 
     num_leaks = int((NEAR_PAIRS.read(file)[ACROSS] == "splits").sum())
     if not num_leaks:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from grasp_psonet import chance
-from grasp_psonet.cohort.synthetic.camera import DEVICES
-from grasp_psonet.cohort.synthetic.lesions import Lesion
-from grasp_psonet.cohort.synthetic.photo import OBJECT, PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.camera import DEVICES
+from grasp_psonet.cohort.synthetic.drawing.lesions import Lesion
+from grasp_psonet.cohort.synthetic.drawing.photo import OBJECT, PhotoPlan, draw_photo
+from grasp_psonet.cohort.synthetic.drawing.skin import FITZPATRICK, random_person
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, VIEWS
-from grasp_psonet.cohort.synthetic.skin import FITZPATRICK, random_person
 
 LOOKS = ("none", "colour_cast", "under_exposure", "blur", "background", "marker", OBJECT)
 

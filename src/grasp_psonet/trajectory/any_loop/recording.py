@@ -11,7 +11,7 @@ import torch
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.network.network import visit_loss
 from grasp_psonet.tables.columns import STEP, VISIT_ID
-from grasp_psonet.tables.runs import STEPS
+from grasp_psonet.tables.schemas.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import ANCHORS, Anchor, anchor_path, anchor_steps, read_anchor
 from grasp_psonet.trajectory.law import AdamLaw, law_of_facts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grasp_psonet.cohort.synthetic.noise import Plane, capsule, ellipse, joined, line, smoothstep
+from grasp_psonet.cohort.synthetic.drawing.noise import Plane, capsule, ellipse, joined, line, smoothstep
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from grasp_psonet.tables import columns as c
 from grasp_psonet.tables.dtypes import FLOAT64, INT, NUMBER, TEXT
-from grasp_psonet.tables.evaluation import INTERVAL, NUM_PATIENTS, REPLICATES
+from grasp_psonet.tables.schemas.evaluation import INTERVAL, NUM_PATIENTS, REPLICATES
 from grasp_psonet.tables.table import Column, Table
 
 _METHODS = "gradcam, integrated_gradients, occlusion"

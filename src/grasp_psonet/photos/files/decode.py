@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.colour import native, to_srgb
-from grasp_psonet.photos.formats import open_image, refuse_many_scans
-from grasp_psonet.photos.place import read_bytes, regular_file
+from grasp_psonet.photos.files.colour import native, to_srgb
+from grasp_psonet.photos.files.formats import open_image, refuse_many_scans
+from grasp_psonet.photos.files.place import read_bytes, regular_file
 from grasp_psonet.photos.settings import Fit
 
 _DRAFT = 2  # a JPEG is decoded to no fewer than this many times the wanted edge; the rest is an antialiased resize

@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
-from grasp_psonet.photos.formats import ENDINGS
+from grasp_psonet.photos.files.formats import ENDINGS
 
 _MOST = 100_000
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from grasp_psonet.tables import columns as c
 from grasp_psonet.tables.dtypes import BOOL, FLOAT64, INT, NUMBER, TEXT
-from grasp_psonet.tables.evaluation import INTERVAL, NUM_DISAGREEMENTS, NUM_PATIENTS, NUM_VISITS, REPLICATES
+from grasp_psonet.tables.schemas.evaluation import INTERVAL, NUM_DISAGREEMENTS, NUM_PATIENTS, NUM_VISITS, REPLICATES
 from grasp_psonet.tables.table import Column, Table
 
 

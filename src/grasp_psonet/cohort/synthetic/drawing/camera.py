@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grasp_psonet.cohort.synthetic.noise import Plane, grid, smooth_noise
+from grasp_psonet.cohort.synthetic.drawing.noise import Plane, grid, smooth_noise
 
 DEVICES = ("phone-a", "phone-b", "phone-c", "phone-d")
 _DEVICE_GAIN = np.array([[1.0, 1.0, 1.0], [1.03, 1.0, 0.97], [0.97, 1.0, 1.04], [1.02, 0.99, 0.99]], np.float32)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from grasp_psonet.errors import FileError, PhotoError
 from grasp_psonet.files import write_json
 from grasp_psonet.proof import file_digest
-from grasp_psonet.stages.same_bytes import refuse_same_bytes
+from grasp_psonet.stages.checking.same_bytes import refuse_same_bytes
 from grasp_psonet.tables.columns import PATH
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _look(job: "Job", paths: list[str], noted: _Photos) -> _Photos:
 
 def _file(job: "Job", path: str) -> Path:
     """Raises PhotoError or OSError for what is no regular file; nothing is opened."""
-    from grasp_psonet.photos.place import refuse_irregular
+    from grasp_psonet.photos.files.place import refuse_irregular
 
     if job.kind == "photos":
         return job.photo_files.file(path)

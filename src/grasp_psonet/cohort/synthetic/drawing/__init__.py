@@ -1,0 +1,1 @@
+"""Drawing one photo: body, skin, plaques, light, and where each is on it."""

@@ -1,0 +1,1 @@
+"""``grasp trace``: scores of all anchors in parts."""

@@ -1,0 +1,1 @@
+"""The tables that the product writes: their columns, types and what they mean."""

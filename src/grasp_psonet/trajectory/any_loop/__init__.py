@@ -1,0 +1,1 @@
+"""Recording and reading back a training loop that is not ours."""
