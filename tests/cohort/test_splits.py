@@ -103,7 +103,7 @@ def test_within_each_class_skin_types_are_spread_in_proportion(seed: int) -> Non
     assert np.abs(by_class_alone - expected).max() > 2, "chance alone would do"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(40, 120), st.integers(1, 40), st.integers(0, 9), st.sampled_from([None, 4]))
 def test_a_stable_draw_keeps_every_patient_when_others_are_added(
     num_patients: int, num_added: int, seed: int, folds: int | None

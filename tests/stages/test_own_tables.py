@@ -160,8 +160,9 @@ def test_check_csv_holds_every_fault_and_no_formula(
     extra = photos.head(1).loc[[0] * 200].assign(photo_id=[f"=cmd|{n}" for n in range(200)], visit_id="@nobody")
     extra["path"] = [f"-none/{n}.jpg" for n in range(200)]
     pd.concat([photos, extra]).to_csv(study / "photos.csv", index=False)
-    assert main(["check", str(study)]) == 1
+    assert main(["check", str(study), "--evaluate.subgroups", "[sexx]"]) == 1
     told = capsys.readouterr().out
+    assert "fault: evaluate.subgroups names 'sexx'" in told
     assert len(told.splitlines()) < 80
     first = len(photos) + 2
     assert f"fault: photos.csv rows {first}-{first + 199}, visit_id '@nobody': no such visit in visits.csv" in told

@@ -99,9 +99,8 @@ def test_pipes_and_links_out_are_named_and_nothing_waits(
     shutil.move(study / "photos/2.jpg", tmp_path / "2.jpg")
     (study / "photos/2.jpg").symlink_to(tmp_path / "2.jpg")
     told = _told(["check", str(study)], capsys, 1)
-    assert "photos.csv row 3: " in told
-    assert "it is a pipe" in told
-    assert "photos.csv row 4: photos/2.jpg is reached by a link that leads out of" in told
+    assert "photos.csv row 3, path 'photos/1.jpg': cannot be opened: it is a pipe" in told
+    assert "photos.csv row 4, path 'photos/2.jpg': is reached by a link that leads out of" in told
     assert "2 of 24 photos of photos.csv are not there" in _told(["prepare", str(study)], capsys, 1)
     told = _told(["check", str(study), "--photos.links", "anywhere"], capsys, 1)
     assert "row 4" not in told

@@ -178,6 +178,7 @@ def test_a_package_that_runs_from_its_source_has_no_version_and_still_leaves_its
         return real(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(stage, "_version", stage._version.__wrapped__)  # a version is read once per process
     assert run_task(work.task())
     noted = read_note(work.place)["versions"]
     assert noted["grasp-psonet"] == "not installed"

@@ -41,7 +41,7 @@ def id_faults(table: TextTable, column: str, what: str) -> list[Fault]:
     """Faults of ids and paths: empty ones, and those that hold a character which cannot be seen, such as one that turns the
     direction of writing. ``what``: of which thing it is."""
     cells = table.text[column]
-    faults = value_faults(table, column, cells == "", f"wanted the {column} of the {what}")
+    faults = value_faults(table, column, cells == "", f"wanted the {column} of the {what}", "fill the cell")
     unseen = [cell for cell in cells.unique() if not cell.isprintable() and _UNSEEN.search(cell)]
     return faults + value_faults(
         table,

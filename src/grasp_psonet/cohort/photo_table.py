@@ -60,11 +60,15 @@ def _parse_photos(table: TextTable) -> Read:
             faults += id_faults(table, column, "photo")
     photos[VIEW], _ = parsed(table, VIEW, parse_text, "a view", "string")
     if PHOTO_ID in photos:
-        faults += duplicate_faults(table, PHOTO_ID, "stands in several rows; photo ids are unique in a study")
+        faults += duplicate_faults(
+            table, PHOTO_ID, "stands in several rows; photo ids are unique in a study", "number them anew"
+        )
     if PATH in photos:
         plain = [str(PurePosixPath(cell)) if _ODD.search(cell) else cell for cell in table.text[PATH]]
         same_file = table.text.assign(path=pd.Series(plain, index=table.text.index, dtype=object))
-        faults += duplicate_faults(replace(table, text=same_file), PATH, "the same file in several rows")
+        faults += duplicate_faults(
+            replace(table, text=same_file), PATH, "the same file in several rows", "keep one row of each file"
+        )
     return table, _ordered(table, photos, (PHOTO_ID, VISIT_ID, VIEW, PATH)), faults
 
 

@@ -64,13 +64,14 @@ class Cohort:
 class Examination:
     """What the files hold: faults with their rows, notes on what may surprise, and the cohort if faultless.
 
-    ``photos`` is photos.csv as far as it could be read, indexed by row number of the file.
+    ``photos`` is photos.csv as far as it could be read, indexed by row number of the file; ``columns`` are those of the visits.
     """
 
     faults: tuple[Fault, ...]
     notes: tuple[Fault, ...]
     photos: pd.DataFrame
     cohort: Cohort | None
+    columns: tuple[str, ...] = ()
 
     def faultless(self) -> Cohort:
         """The cohort. Raises TableError listing every fault with its rows."""
@@ -115,6 +116,7 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
     if all(len(table.text) for table in tables):
         faults += unknown_names(files.form, {str(column) for table in tables for column in table.text})
     frame = visits.frame
+    columns = tuple(str(column) for column in frame)
     if not faults:
         notes += _view_notes(visits.table, frame, photo_table, photos, views)
     if not faults and frame[SPLIT].isna().all():
@@ -123,11 +125,11 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
         except TableError as error:
             faults.append(plain(str(error)))
     if faults:
-        return Examination(tuple(faults), tuple(notes), photos, None)
+        return Examination(tuple(faults), tuple(notes), photos, None, columns)
     notes += _score_notes(visits, outcome) + _class_notes(frame, outcome)
     readings = None if visits.readings is None else visits.readings.table.reset_index(drop=True)
     cohort = Cohort(frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), readings)
-    return Examination((), tuple(notes), photos, cohort)
+    return Examination((), tuple(notes), photos, cohort, columns)
 
 
 def _read_photos(files: TableFiles, visits: Visits) -> Read:

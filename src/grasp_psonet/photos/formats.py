@@ -18,6 +18,7 @@ READ = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, DICOM"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".dcm")
 _HEAD = 512  # bytes that name the format
 _JPEG = b"\xff\xd8\xff"
+_SCAN = b"\xff\xda"
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _MOST_SCANS = 100
 _MOST_SCANNED = 2_000_000_000  # pixels times scans: a progressive JPEG is gone over once for each of its scans
@@ -60,9 +61,19 @@ def open_image(file: BinaryIO) -> Opened:
 def refuse_many_scans(image: Image.Image, data: bytes) -> None:
     """A small progressive JPEG can hold so many scans that decoding takes hours. Marker bytes stand nowhere else in pixels.
     Raises PhotoError."""
-    scans = data.count(b"\xff\xda") if data.startswith(_JPEG) else 0
+    if not data.startswith(_JPEG) or _is_one_scan(image, data):
+        return
+    scans = data.count(_SCAN)
     if scans > _MOST_SCANS or scans * image.width * image.height > _MOST_SCANNED:
         raise PhotoError(f"has {scans} scans of {image.width} x {image.height} pixels; export it anew")
+
+
+def _is_one_scan(image: Image.Image, data: bytes) -> bool:
+    """Whether the first scan holds all colours at full depth, so that decoding ends with it: most photos are such."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at : at + 2] != _SCAN:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return "progressive" not in image.info and data[at + 4 : at + 5] == bytes([getattr(image, "layers", 0)])
 
 
 def _open_jpeg(data: bytes) -> Image.Image:

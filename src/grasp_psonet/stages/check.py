@@ -12,7 +12,7 @@ from grasp_psonet.features.instances import vector_faults
 from grasp_psonet.photos.check import duplicate_findings, photo_faults
 from grasp_psonet.photos.unlisted import unlisted_photos
 from grasp_psonet.stages.job import Job
-from grasp_psonet.stages.preflight import preflight
+from grasp_psonet.stages.preflight import column_faults, preflight
 from grasp_psonet.stages.skipped import skipped_warning
 from grasp_psonet.stages.table_files import passed_over
 from grasp_psonet.tables.columns import PATH
@@ -41,6 +41,8 @@ def examined(job: Job) -> CheckResult:
     elif not of_features:
         result = _with_photos(result, job)
     faults, notes = result.faults, [*result.notes, *_passed_over(job)]
+    if faults and job.examination.columns:
+        faults = [*faults, *map(plain, column_faults(job, list(job.examination.columns)))]
     if not faults:
         outlook = preflight(job, job.cohort)
         faults, notes = [*faults, *map(plain, outlook.faults)], [*notes, *map(plain, outlook.notes)]

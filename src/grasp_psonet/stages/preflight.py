@@ -37,7 +37,11 @@ class Preflight:
 def preflight(job: "Job", cohort: "Cohort") -> Preflight:
     """Looks at splits, k, encoder weights and disk before anything is made of them."""
     notes = [*split_notes(job, cohort), *k_notes(job, cohort)]
-    faults = [*_faults_of_columns(job, cohort), *_faults_of_k(job, cohort), *_faults_of_maps(job)]
+    faults = [
+        *column_faults(job, [str(name) for name in cohort.visits.columns]),
+        *_faults_of_k(job, cohort),
+        *_faults_of_maps(job),
+    ]
     if not is_complete(job.study.run(BASELINE)):
         unreachable = _faults_of_weights(job)
         faults += unreachable
@@ -129,9 +133,9 @@ def num_parameters(job: "Job") -> int:
     return sum(parameter.numel() for parameter in held)
 
 
-def _faults_of_columns(job: "Job", cohort: "Cohort") -> list[str]:
+def column_faults(job: "Job", columns: list[str]) -> list[str]:
     """Columns that settings name and the visits table does not have."""
-    faults, columns = [], [str(name) for name in cohort.visits.columns]
+    faults = []
     named = [("evaluate.subgroups names", column) for column in job.settings.evaluate.subgroups]
     if (cap_column := job.settings.prune.cap_column) is not None:
         named.append(("prune.cap_column is", cap_column))
