@@ -60,7 +60,7 @@ def exact_products(
             )
         coverage.tally.one_by_one += examples.size
         return _one_by_one(network, examples, coverage, directions, preconditioners)
-    if examples.size and _is_sampled(coverage.tally.batches):
+    if examples.size and coverage.names and _is_sampled(coverage.tally.batches):
         _prove_sample(network, examples, coverage, found, (directions, preconditioners))
     return found
 
