@@ -130,25 +130,33 @@ def _parser() -> argparse.ArgumentParser:
         "study", metavar="STUDY", type=Path, nargs="?", default=Path("demo-study"), help="default: demo-study"
     )
     demo.add_argument("--preset", help="demo (default), tiny or paper")
-    predict = command("predict", "severity of new visits by a run", "read the table as research, not as a diagnosis")
-    predict.add_argument(
-        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
+    _add_predict(
+        command("predict", "severity of new visits by a run", "read the table as research, not as a diagnosis")
     )
-    predict.add_argument(
-        "photos", metavar="PHOTOS", type=Path, help="one folder per visit, photos of one visit, or a table"
-    )
-    predict.add_argument(
-        "--out", type=Path, help="a folder for tables, JSON and a page; or a .csv in place of printing it"
-    )
-    export = command("export", "a run as ONNX and torch.export, with a card", "read card.md before you use it")
-    export.add_argument(
-        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
-    )
-    export.add_argument("--out", type=Path, help="a folder to be made; default: exports/NAME in the study")
+    _add_export(command("export", "a run as ONNX and torch.export, with a card", "read card.md before you use it"))
     add_look(command("look", "contact sheets, distributions and quality of the photos, one page", "grasp run STUDY"))
     add_import(command("import", "tables of a study from a folder, REDCap, or a public set", "grasp check STUDY"))
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
+    )
+    parser.add_argument(
+        "photos", metavar="PHOTOS", type=Path, help="one folder per visit, photos of one visit, or a table"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="a folder for tables, JSON and a page; or a .csv in place of printing it"
+    )
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", type=Path, help="a run, e.g. STUDY/runs/baseline; or a study: the run it chose"
+    )
+    parser.add_argument("--out", type=Path, help="a folder to be made; default: exports/NAME in the study")
 
 
 class _Epilog(str):
