@@ -1,5 +1,6 @@
 """The settings tree: defaults, files, overrides, and letters for what cannot be."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,14 @@ def test_letters_of_a_setting_survive_a_plain_locale(utf8_mode: str, tmp_path: P
     broken = grasp("check", tmp_path, b"--severity.class_column=Schwere\xe4")
     assert broken.returncode == 1
     assert b"severity.class_column is 'Schwere\\udce4', which is no text in UTF-8" in broken.stderr
+
+
+def test_settings_that_are_a_pipe_or_a_folder_are_refused_and_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "study.yaml")
+    with pytest.raises(SettingsError, match="is a pipe or a device; wanted a file"):
+        load(tmp_path / "study.yaml")
+    with pytest.raises(SettingsError, match="is a folder; wanted a file"):
+        load(tmp_path)
 
 
 def test_keys_that_stand_twice_are_told_with_their_lines(tmp_path: Path) -> None:

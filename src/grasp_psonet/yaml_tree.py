@@ -17,8 +17,13 @@ _MOST_NODES = 100_000  # written out: aliases of aliases can stand for more than
 def read_tree(path: Path) -> dict[str, Any]:
     """The settings in a file by name; {} of an empty one.
 
-    Raises SettingsError where it is not YAML, no group of settings, or holds a key twice, with the lines.
+    Raises SettingsError where it is no file, not YAML, no group of settings, or holds a key twice, with the lines.
     """
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise SettingsError(
+            f"{path} is {kind}; wanted a file\n  next: take it away, or write settings with `grasp init`"
+        )
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()

@@ -57,6 +57,14 @@ def test_faults_of_parts(tmp_path: Path) -> None:
     assert told(seen(tmp_path, visits).faults)[0] == (
         "visits.csv row 3, head_erythema_reader1 '5': wanted a number from 0 to 4 (decimal point)"
     )
+    visits[2] = row("v2", "", [1, 1, 1, 2.5, *ones[4:]])
+    assert told(seen(tmp_path, visits).faults)[0] == (
+        "visits.csv row 3, head_area_reader1 '2.5': wanted a whole number from 0 to 6 (decimal point)"
+    )
+    visits[2], visits[3] = row("v2", "", [5, *ones[1:]]), row("v3", "", ["", *ones[1:]])
+    both = told(seen(tmp_path, visits).faults)
+    assert "visits.csv row 4, head_erythema_reader1 is empty: a part of PASI is missing" in both[1], "told beside row 3"
+    visits[3] = row("v3", "", ones)
     visits[2] = row("v2", "", ["", *ones[1:]])
     assert "visits.csv row 3, head_erythema_reader1 is empty: a part of PASI is missing" in told(
         seen(tmp_path, visits).faults

@@ -214,6 +214,15 @@ def test_a_long_list_of_faults_ends_in_a_count(write: Write) -> None:
     assert "grasp check" in message
 
 
+@pytest.mark.parametrize(("one", "other"), [("a", "A"), ("v\u00e9", "ve\u0301")])
+def test_one_patient_under_two_spellings_is_a_fault(write: Write, one: str, other: str) -> None:
+    visits = VISITS.replace("v1,a,", f"v1,{one},").replace("v2,a,14,12,r1,,,4,train", f"v2,{other},14,12,r1,,,4,test")
+    files = TableFiles(*write(visits))
+    (fault,) = told(check_tables(files, Outcome(), SplitSettings(), 0).faults)
+    assert fault.startswith("visits.csv rows 2-3, patient_id ")
+    assert "is spelt in several ways" in fault
+
+
 def test_a_split_column_must_train_and_validate(write: Write) -> None:
     assert faults_of(write(VISITS.replace("val", "test"))) == ["visits.csv, split: no visit is in 'val'"]
     assert "no visit is in test: there will be no final evaluation" in notes_of(write(VISITS.replace("test", "val")))

@@ -169,6 +169,14 @@ def test_a_table_names_the_photos(tiny_demo: Path, batch: Path) -> None:
     bad.unlink()
 
 
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    _noise(tmp_path / "elsewhere" / "x.png", 1)
+    (tmp_path / "new" / "v").mkdir(parents=True)
+    (tmp_path / "new" / "v" / "a.png").symlink_to(tmp_path / "elsewhere" / "x.png")
+    with pytest.raises(GraspError, match=r"a\.png in v is a link that leads out of"):
+        photos_in(tmp_path / "new")
+
+
 def test_every_unreadable_photo_is_named_and_a_pipe_is_not_opened(tiny_demo: Path, tmp_path: Path) -> None:
     _noise(tmp_path / "v" / "good.png", 1)
     (tmp_path / "v" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0torn")

@@ -37,17 +37,18 @@ def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[Te
         return table, [
             Fault(problem, table.name, remedy="PASI takes erythema, induration, desquamation, area of 4 regions")
         ]
-    faults, values = [], {}
+    faults, values, told_wrong = [], {}, {}
     for name in names:
-        most = AREA_MAX if name.removesuffix(suffix).endswith(AREA) else GRADE_MAX
-        parse = partial(parse_score, least=0, most=most, decimal=table.decimal)
-        wanted = f"a number from 0 to {most} ({DECIMAL_WORDS[table.decimal]})"
+        is_area = name.removesuffix(suffix).endswith(AREA)
+        most = AREA_MAX if is_area else GRADE_MAX
+        parse = partial(_whole if is_area else parse_score, least=0, most=most, decimal=table.decimal)
+        wanted = f"a {'whole ' if is_area else ''}number from 0 to {most} ({DECIMAL_WORDS[table.decimal]})"
         values[name], found = parsed(table, name, parse, wanted, "float64")
+        told_wrong[name] = table.text.index.isin([row for fault in found for row in fault.rows])
         faults += found
     parts = pd.DataFrame(values)
     is_whole = parts.notna().all(axis=1)
-    if not faults:
-        faults += _of_gaps(table, parts)
+    faults += _of_gaps(table, parts, pd.DataFrame(told_wrong, index=parts.index))
     total_V = pasi_of(parts[is_whole].to_numpy().reshape(-1, len(BODY_REGIONS), len(SUB_SCORES)))
     column = f"{outcome.scale.score_column}{suffix}"
     told = _told_total(table, column)
@@ -82,16 +83,23 @@ def _told_total(table: TextTable, column: str) -> "pd.Series[float]":
     return parsed(table, column, parse, "", "float64")[0].reset_index(drop=True)
 
 
-def _of_gaps(table: TextTable, parts: pd.DataFrame) -> list[Fault]:
-    """Rows that tell some of their parts: a total of the others would be too low."""
-    has_gap = parts.isna().any(axis=1) & parts.notna().any(axis=1)
+def _whole(cell: str, least: float, most: float, decimal: str) -> float | None:
+    """A degree of the area, which stands for a range of per cent: there is nothing between two."""
+    value = parse_score(cell, least, most, decimal)
+    return value if value is not None and value.is_integer() else None
+
+
+def _of_gaps(table: TextTable, parts: pd.DataFrame, told_wrong: pd.DataFrame) -> list[Fault]:
+    """Rows that tell some of their parts: a total of the others would be too low. A cell that is told wrong is no gap."""
+    is_gap = parts.isna() & ~told_wrong
+    has_gap = is_gap.any(axis=1) & ~is_gap.all(axis=1)
     return [
         fault
         for name in parts.columns
         for fault in value_faults(
             table,
             name,
-            has_gap & parts[name].isna(),
+            has_gap & is_gap[name],
             "a part of PASI is missing",
             "fill it, or empty all parts of the row",
         )

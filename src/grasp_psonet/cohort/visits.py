@@ -29,7 +29,7 @@ from grasp_psonet.cohort.readings import (
     reading_columns,
     too_early,
 )
-from grasp_psonet.cohort.settings import READERS
+from grasp_psonet.cohort.settings import READERS, same_name
 from grasp_psonet.cohort.sources.mapping import Wanted
 from grasp_psonet.cohort.sources.read import read_text_table
 from grasp_psonet.cohort.sources.settings import TablesSettings
@@ -209,11 +209,30 @@ def _id_faults(table: TextTable, frame: pd.DataFrame) -> list[Fault]:
     for column in (VISIT_ID, PATIENT_ID):
         if column in table.text:
             frame[column] = table.text[column].astype("string")
-            faults += id_faults(table, column, "row")
+            faults += id_faults(table, column, "row") + _spelt_twice(table, column)
     if VISIT_ID in table.text:
         problem = "stands in several rows; wanted one row per visit"
         faults += duplicate_faults(table, VISIT_ID, problem, "give each visit an id of its own")
     return faults
+
+
+def _spelt_twice(table: TextTable, column: str) -> list[Fault]:
+    """Ids that differ by case or by the encoding of a letter alone: one patient under both could train and test."""
+    ids = table.text[column]
+    known = pd.Series({text: same_name(text) for text in ids[ids != ""].unique()}, dtype="string")
+    alike = known[known.duplicated(keep=False)]
+    problem = "is spelt in several ways (upper and lower case, or an umlaut in two encodings)"
+    return [
+        Fault(
+            f"{sorted(group.index)[0]!r} {problem}",
+            table.name,
+            table.title(column),
+            tuple(ids.index[ids.isin(list(group.index))]),
+            seen=", ".join(map(ascii, sorted(group.index))),
+            remedy="write it one way, or give the other one another id",
+        )
+        for _, group in alike.groupby(alike)
+    ]
 
 
 def _split_faults(table: TextTable, frame: pd.DataFrame) -> list[Fault]:

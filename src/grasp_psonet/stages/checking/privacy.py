@@ -44,7 +44,7 @@ LOOKED_FOR = (
     "names of the original files",
     "absolute paths, among them those of the study and of the photos",
     "capture times as cameras write them",
-    "descriptions, owners, serial numbers and comments that stand in the originals",
+    "descriptions, owners, serial numbers and comments in the EXIF of originals that are JPEG, PNG, WebP, TIFF or AVIF",
 )
 
 

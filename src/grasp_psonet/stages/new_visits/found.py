@@ -116,6 +116,10 @@ def _in_folders(place: Path) -> tuple[list[NewPhoto], list[str]]:
         notes.append(f"{len(beside)} photo(s) beside the folders of visits are passed over: {_few(beside)}")
     for folder in folders:
         found = sorted(path for path in folder.iterdir() if _is_photo(path))
+        if away := [path for path in found if not path.resolve().is_relative_to(place.resolve())]:
+            raise PhotoError(
+                f"{away[0].name} in {folder.name} is a link that leads out of {place}\n  next: put the photo itself there"
+            )
         other = [path for path in folder.iterdir() if not _is_photo(path) and not path.name.startswith(".")]
         visit_id = folder.resolve().name
         if other and folder != place:
