@@ -36,11 +36,16 @@ class Damage:
         return self.kind.startswith("bit")
 
 
+_READ_BY_PEOPLE = ("quality",)  # no stage reads it where nothing was accepted: `--remake damaged` reads its bytes
+
+
 def damages_of(study: Path) -> list[Damage]:
-    """Every kind of damage to one file of every suffix in every kind of stage, notes included."""
+    """Every kind of damage to one file of every suffix in every kind of stage that another one reads, notes included."""
     chosen: dict[tuple[str, str], str] = {}
     for note in sorted(study.rglob(NOTE)):
         kind = note.parent.relative_to(study).parts[0]
+        if kind in _READ_BY_PEOPLE:
+            continue
         names = [NOTE, *json.loads(note.read_text(encoding="utf-8"))["outputs"]]
         for name in names:
             place = note.parent / name

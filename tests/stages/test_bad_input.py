@@ -127,7 +127,7 @@ def test_a_drawn_cohort_left_as_it_is_can_be_drawn_anew(study: Path) -> None:
 def test_faults_of_the_file_system_are_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (study / "study.yaml").unlink()
     (study / "study.yaml").mkdir()
-    assert "check the path" in _told(["check", str(study)], capsys)
+    assert "wanted a file" in _told(["check", str(study)], capsys)
     assert "check the path" in _told(["init", str(study / "visits.csv")], capsys)
 
 
