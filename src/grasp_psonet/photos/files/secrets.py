@@ -23,22 +23,24 @@ class Secrets:
 
     texts: frozenset[str]
     times: frozenset[str]
-    num_photos: int
+    num_photos: int  # whose EXIF was read
+    num_closed: int = 0  # HEIC, DICOM and damaged ones, whose EXIF was not
 
 
 def secrets_of(files: Iterable[Path]) -> Secrets:
     """What the headers of these photos say; of files that Pillow cannot open, nothing."""
     texts: set[str] = set()
     times: set[str] = set()
-    num_photos = 0
+    num_photos, num_closed = 0, 0
     for file in files:
         exif = _exif(file)
         if exif is None:
+            num_closed += 1
             continue
         num_photos += 1
         texts |= {text for text in _texts(exif) if len(text) >= _SHORTEST}
         times |= {_text(_in(exif, ifd).get(tag)) for ifd, tag in _TIME_TAGS}
-    return Secrets(frozenset(texts), frozenset(times - {""}), num_photos)
+    return Secrets(frozenset(texts), frozenset(times - {""}), num_photos, num_closed)
 
 
 def _exif(file: Path) -> Image.Exif | None:

@@ -67,6 +67,8 @@ def check_privacy(job: Job) -> int:
         f"{num_texts} other texts"
         + (f", of which the first {_MOST_SECRETS} were looked for" if num_texts > _MOST_SECRETS else "")
     )
+    if sought.secrets.num_closed:
+        lines.append(f"of {sought.secrets.num_closed} more originals (HEIC, DICOM, or damaged) no text could be read")
     found = [
         f"found: {file.relative_to(job.study.folder)}: {what}" for file in files for what in findings_in(file, sought)
     ]
