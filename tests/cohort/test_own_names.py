@@ -193,10 +193,41 @@ def test_every_planted_fault_of_readings_is_found(tmp_path: Path) -> None:
         assert message in faults
         faults.remove(message)
     assert faults == []
-    twofold = [[*BARE[0], "pasi_reader1"], *([*row, 3] for row in BARE[1:])]
-    assert "visits.csv: readings stand here too (pasi_reader1)" in told(
-        seen(tmp_path, twofold, readings=READINGS, readers=["A", "B", "C"]).faults
+
+
+def test_readings_beside_those_of_the_visits_are_kept_and_compared(tmp_path: Path) -> None:
+    """Readers A and B stand with the visits; readings.csv tells every reader, under the general words score and class."""
+    visits: Rows = [["visit_id", "patient_id", "pasi_reader1", "reader1_id", "pasi_reader2", "reader2_id"]]
+    visits += [[f"v{n}", f"p{n}", n, "A", n + 1, "B"] for n in range(1, 5)]
+    readings: Rows = [["visit_id", "reader_id", "score"]]
+    readings += [[f"v{n}", reader, f"{n + more}.0"] for n in range(1, 4) for more, reader in enumerate("ABC")]
+    found = seen(tmp_path, visits, readings=readings)
+    assert told(found.faults) == []
+    assert "readings.csv: Reader 1 and Reader 2 are those of visits.csv; further readings are kept" in told(found.notes)
+    assert found.cohort is not None
+    assert found.cohort.visits["pasi_reader2"].tolist() == [2, 3, 4, 5]
+    kept = found.cohort.readings
+    assert kept is not None
+    assert kept["pasi_reader1"].tolist() == [1, 2, 3, 2, 3, 4, 3, 4, 5]
+    assert kept["place"].fillna(0).tolist() == [1, 2, 0] * 3
+    readings[2][2], readings[9][0] = 9, "v9"
+    assert told(seen(tmp_path, visits, readings=readings).faults) == [
+        "readings.csv row 10, visit_id 'v9': no such visit in visits.csv",
+        "readings.csv row 3, score '9': visits.csv says otherwise of this visit and reader (pasi_reader2)",
+    ]
+
+
+def test_a_second_reading_with_the_visits_wants_a_first_there(tmp_path: Path) -> None:
+    second = [[*BARE[0], "pasi_reader2"], *([*row, 3] for row in BARE[1:])]
+    faults = told(seen(tmp_path, second, readings=READINGS, readers=["A", "B", "C"]).faults)
+    assert any(
+        fault.startswith("visits.csv: a second reading stands here without a first (pasi_reader2)") for fault in faults
     )
+
+
+def test_readings_without_a_score_or_class_are_told(tmp_path: Path) -> None:
+    faults = told(seen(tmp_path, BARE, readings=[["visit_id", "reader_id", "note"], ["v1", "A", "x"]]).faults)
+    assert any(fault.startswith("readings.csv") and "pasi" in fault for fault in faults)
 
 
 def redcap() -> Rows:

@@ -5,14 +5,16 @@ entered a visit in a trial database (REDCap's double entry) are two readers of i
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.cohort.cells import id_faults, parse_date, parse_text, parsed
+from grasp_psonet.cohort.cells import id_faults, number_of, parse_date, parse_text, parsed
 from grasp_psonet.cohort.components import components_of, with_total
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.settings import same_name
 from grasp_psonet.cohort.sources.mapping import Wanted
 from grasp_psonet.cohort.sources.read import read_text_table
 from grasp_psonet.cohort.sources.settings import TablesSettings
@@ -41,12 +43,14 @@ def reading_columns(outcome: Outcome) -> tuple[str, ...]:
 def wanted_readings(outcome: Outcome) -> Wanted:
     """What is looked for in readings.csv."""
     columns, parts = reading_columns(outcome), components_of(outcome)
+    scores = columns[: len(outcome.score_columns) // 2]
     return Wanted(
         "readings",
         ((VISIT_ID,), (READER_ID,), columns),
         (DATE,),
-        (*columns[: len(outcome.score_columns) // 2], *parts),
+        (*scores, *parts),
         {columns[0]: parts} if parts else {},
+        {column: "score" if column in scores else "class" for column in columns},
     )
 
 
@@ -73,6 +77,8 @@ def parse_readings(table: TextTable, outcome: Outcome, form: TablesSettings) -> 
     faults += found
     readings = readings.assign(**columns)
     filled = [column for column in reading_columns(outcome) if column in table.text]
+    if not filled:  # which the table's own faults tell
+        return Readings(table, readings, tuple(faults))
     is_empty = pd.concat([parsed(table, column, parse_text, "", "string")[0].isna() for column in filled], axis=1).all(
         axis=1
     )
@@ -138,15 +144,56 @@ def of_visits(readings: Readings, visits: pd.DataFrame, outcome: Outcome) -> dic
     return columns
 
 
+def beside(readings: Readings, visits: TextTable, outcome: Outcome) -> tuple[Readings, list[Fault]]:
+    """Readings of visits whose first two stand with the visits as well: ``place`` is 1 or 2 where the reader is that one by
+    reader1_id or reader2_id, and missing else. Faults: readings of unknown visits, and one told otherwise there.
+
+    ``visits``: the table with reader1_id, reader2_id and the columns of both readers, as text.
+    """
+    table = readings.table
+    if VISIT_ID not in table or VISIT_ID not in visits.text:
+        return readings, []
+    faults = _orphans(readings, visits)
+    rows = visits.text.drop_duplicates(VISIT_ID).set_index(VISIT_ID)
+    place = pd.Series(pd.NA, index=table.index, dtype="Int64")
+    for number, reader_id in ((1, READER1_ID), (2, READER2_ID)):
+        if reader_id not in rows:
+            continue
+        is_own = (table[READER_ID] != "") & (table[VISIT_ID].map(rows[reader_id]) == table[READER_ID]).fillna(False)
+        place[is_own.to_numpy(dtype=bool)] = number
+        for column in reading_columns(outcome):
+            own = f"{column}_reader{number}"
+            if own in rows and column in readings.text.text:
+                here = readings.text.text[column]
+                there = table[VISIT_ID].map(rows[own]).fillna("").astype(str)
+                differs = is_own & (here != "") & (there != "") & ~_same(here, there, readings.text, visits)
+                problem = f"{visits.name} says otherwise of this visit and reader ({visits.title(own)})"
+                faults += value_faults(readings.text, column, differs, problem, "correct one of the two")
+    return replace(readings, table=table.assign(**{PLACE: place})), faults
+
+
+def _same(here: pd.Series, there: pd.Series, table: TextTable, visits: TextTable) -> "pd.Series[bool]":
+    """Whether two cells say the same, be it 9 and 9.0 or one name in two cases."""
+    one = here.map(partial(number_of, decimal=table.decimal))
+    other = there.map(partial(number_of, decimal=visits.decimal))
+    return (one == other) | (here.map(same_name) == there.map(same_name))
+
+
+def _orphans(readings: Readings, visits: TextTable) -> list[Fault]:
+    read = readings.table[VISIT_ID]
+    unknown = ~read.isin(visits.text[VISIT_ID]) & (read != "")
+    return value_faults(
+        readings.text, VISIT_ID, unknown, f"no such visit in {visits.name}", "correct the id, or add the visit"
+    )
+
+
 def faults_between(readings: Readings, visits: TextTable) -> list[Fault]:
     """Readings of unknown visits, and visits that nobody read."""
     if VISIT_ID not in readings.table or VISIT_ID not in visits.text:
         return []
     told, read = visits.text[VISIT_ID], readings.table[VISIT_ID]
-    orphans, bare = ~read.isin(told) & (read != ""), ~told.isin(read) & (told != "")
-    return value_faults(
-        readings.text, VISIT_ID, orphans, f"no such visit in {visits.name}", "correct the id, or add the visit"
-    ) + value_faults(
+    bare = ~told.isin(read) & (told != "")
+    return _orphans(readings, visits) + value_faults(
         visits,
         VISIT_ID,
         bare,

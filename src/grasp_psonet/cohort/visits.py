@@ -21,6 +21,7 @@ from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.readings import (
     Readings,
+    beside,
     faults_between,
     of_visits,
     parse_readings,
@@ -59,8 +60,12 @@ def read_visits(path: Path, readings_path: Path | None, outcome: Outcome, form: 
         table, entries = split_entries(read_text_table(path, _wanted_entries(outcome), form, change), outcome)
         return _with_readings(table, parse_readings(entries, outcome, form), outcome, form)
     if readings_path is not None:
+        readings = read_readings(readings_path, outcome, form)
         table = read_text_table(path, Wanted("visits", ((VISIT_ID,), (PATIENT_ID,)), _OPTIONAL, (STUDY_DAY,)), form)
-        return _with_readings(table, read_readings(readings_path, outcome, form), outcome, form)
+        whole = read_text_table(path, _wanted(outcome), form)
+        if any(column in whole.text for column in outcome.columns_of_reader(0)):
+            return _with_more_readings(_read_twice_at_most(whole, outcome, form), readings, outcome)
+        return _with_readings(table, readings, outcome, form)
     return _read_twice_at_most(read_text_table(path, _wanted(outcome), form), outcome, form)
 
 
@@ -119,10 +124,12 @@ def _with_readings(table: TextTable, readings: Readings, outcome: Outcome, form:
     if table.text.empty:
         return Visits(table, frame, tuple(faults), readings, tuple(notes))
     faults += _id_faults(table, frame) + _split_faults(table, frame)
-    twofold = [column for reader in (0, 1) for column in outcome.columns_of_reader(reader) if column in table.text]
-    if twofold:
-        remedy = f"keep the readings in {readings.text.name} alone, or in {table.name} alone"
-        faults.append(Fault(f"readings stand here too ({', '.join(twofold)})", table.name, remedy=remedy))
+    second = [column for column in outcome.columns_of_reader(1) if column in table.text]
+    if second:
+        remedy = f"add Reader 1's, or keep all readings in {readings.text.name} alone"
+        faults.append(
+            Fault(f"a second reading stands here without a first ({', '.join(second)})", table.name, remedy=remedy)
+        )
     readings, found, said = ranked(readings, form.readers or (_ENTRIES if form.double_entry is not None else ()))
     faults, notes = faults + found, notes + said
     faults += faults_between(readings, table) + too_early(readings, table, date_of)
@@ -132,6 +139,18 @@ def _with_readings(table: TextTable, readings: Readings, outcome: Outcome, form:
         faults += value_faults(table, VISIT_ID, unread, f"no reader read this visit ({readings.text.name})")
     return Visits(
         table, _in_order(table, frame, outcome, []), tuple(faults), readings, (*notes, *_backwards(table, frame))
+    )
+
+
+def _with_more_readings(visits: Visits, readings: Readings, outcome: Outcome) -> Visits:
+    """Visits with the columns of Reader 1 and Reader 2, and readings of any number of readers beside: the columns count."""
+    readings, found = beside(readings, visits.table, outcome)
+    told = f"Reader 1 and Reader 2 are those of {visits.table.name}; further readings are kept"
+    return replace(
+        visits,
+        faults=(*visits.faults, *readings.faults, *found),
+        readings=readings,
+        notes=(*visits.notes, *readings.text.notes, Fault(told, readings.text.name)),
     )
 
 

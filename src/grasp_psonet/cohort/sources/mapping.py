@@ -21,7 +21,8 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 @dataclass(frozen=True)
 class Wanted:
     """What is looked for in a table: its name, sets of columns of each of which one must be there, further known columns, and
-    which hold numbers. ``parts``: by column those that it can be worked out from, if it is not there.
+    which hold numbers. ``parts``: by column those that it can be worked out from, if it is not there. ``aliases``: by column a
+    general word that stands for it where neither it nor ``tables.columns`` does.
     """
 
     table: TableName
@@ -29,6 +30,7 @@ class Wanted:
     optional: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def whole(self) -> tuple[str, ...]:
@@ -86,6 +88,9 @@ def renaming(name: str, header: Iterable[str], wanted: Wanted, form: TablesSetti
         elif (is_own or column in wanted.known) and column not in cells:
             problem = f"no column {lacking[0]!r}, which tables.columns says is {column}"
             faults.append(Fault(problem, name, remedy=f"the columns are {', '.join(map(repr, cells[:30]))}"))
+    for column, word in wanted.aliases.items():
+        if column not in cells and column not in places and word in cells:
+            places[column] = [cells.index(word)]
     titles_of = {column: " and ".join(cells[place] for place in there) for column, there in places.items()}
     return Renaming(places, titles_of, tuple(faults))
 
