@@ -239,6 +239,15 @@ def test_redcap_double_entry_of_another_scale(tmp_path: Path, capsys: pytest.Cap
     assert _tables(tmp_path / "study")[0].loc["5", ["iga_reader1", "iga_reader2"]].tolist() == ["3", "4"]
 
 
+def test_redcap_ids_that_are_no_entry_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = _redcap(tmp_path, "record_id,pasi,photo_1\n5--1,3,a.png\n5--2,4,\n5,3,\n6--3,4,\n")
+    _photo(tmp_path / "photos" / "a.png")
+    words = ("--photos", tmp_path / "photos", "--column", "pasi=pasi")
+    told = _refused(capsys, "redcap", tmp_path / "study", export, *words)
+    assert "export.csv row 4, record_id '5': is the merged record beside its own entries" in told
+    assert "export.csv row 5, record_id '6--3': is no entry of double entry" in told
+
+
 def test_redcap_faults_are_all_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export = _redcap(
         tmp_path,
