@@ -23,3 +23,14 @@ def read_heic(data: bytes) -> Image.Image:
         raise Image.DecompressionBombError(f"{width_px} x {height_px} pixels, more than {limit}")
     image: Image.Image = opened.to_pillow()
     return image
+
+
+def metadata_of_heic(data: bytes) -> list[tuple[str, bytes]]:
+    """EXIF ("exif") and XMP ("xmp") of the main picture, as stored. Raises PhotoError without the extra; what its decoder
+    raises on damage goes on."""
+    try:
+        import pi_heif
+    except ImportError:
+        raise PhotoError("is HEIC, which needs the extra `heic`: pip install 'grasp-psonet[heic]'") from None
+    info = pi_heif.open_heif(io.BytesIO(data)).info
+    return [(kind, bytes(info[kind])) for kind in ("exif", "xmp") if info.get(kind)]
