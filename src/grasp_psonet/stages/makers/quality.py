@@ -8,14 +8,16 @@ import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.near import near_pairs
+from grasp_psonet.photos.near import SAME, near_pairs
 from grasp_psonet.photos.reshoot import by_skin_type, judged, reshoot_list
 from grasp_psonet.photos.store import open_store
 from grasp_psonet.stages.declared.needs import QualityNeeds
 from grasp_psonet.tables.columns import (
     ACROSS,
     CONTENT,
+    CORRELATION,
     HASH,
+    ORIENTATION,
     OTHER_PHOTO_ID,
     OTHER_VISIT_ID,
     PATH,
@@ -78,7 +80,7 @@ def _refuse_leaks(leaks: pd.DataFrame, own: QualityNeeds) -> None:
 def _in_words(pair: dict[Any, Any]) -> str:
     return (
         f"{pair[PHOTO_ID]} (visit {pair[VISIT_ID]}) and {pair[OTHER_PHOTO_ID]} (visit {pair[OTHER_VISIT_ID]}), "
-        f"correlation {pair['correlation']:.3f}"
+        f"correlation {pair[CORRELATION]:.3f}" + (f", {pair[ORIENTATION]}" if pair[ORIENTATION] != SAME else "")
     )
 
 
