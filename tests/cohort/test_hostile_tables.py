@@ -98,6 +98,14 @@ def test_workbooks_made_to_do_harm(folder: Path, name: str) -> None:
         assert any(message in fault for fault in told(found.faults)), told(found.faults)
 
 
+def test_what_is_wrong_with_a_workbook_of_several_tables_is_told_once(folder: Path) -> None:
+    book = write_xlsx(folder / "book.xlsx", {"visits": VISITS, "photos": PHOTOS, "readings": READINGS})
+    book.write_bytes(book.read_bytes()[:-200])
+    form = parse({}, "the test").tables
+    found = examine(TableFiles(book, book, None, False, book, form), Outcome(), SplitSettings(), 0)
+    assert told(found.faults) == ["book.xlsx: is damaged: no whole zip file, as workbooks are"]
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("how", ["cut", "turned"])
 @pytest.mark.parametrize("kind", ["xlsx", "ods", "parquet", "csv"])

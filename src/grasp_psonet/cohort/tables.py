@@ -124,12 +124,12 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
             frame[SPLIT] = draw_splits(frame, frame[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(plain(str(error)))
-    if faults:
-        return Examination(tuple(faults), tuple(notes), photos, None, columns)
+    if faults:  # one workbook may hold several tables: what is wrong with the file is told once
+        return Examination(tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(notes)), photos, None, columns)
     notes += _score_notes(visits, outcome) + _class_notes(frame, outcome)
     readings = None if visits.readings is None else visits.readings.table.reset_index(drop=True)
     cohort = Cohort(frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), readings)
-    return Examination((), tuple(notes), photos, cohort, columns)
+    return Examination((), tuple(dict.fromkeys(notes)), photos, cohort, columns)
 
 
 def _read_photos(files: TableFiles, visits: Visits) -> Read:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from grasp_psonet.errors import PhotoError
+from grasp_psonet.photos.files.large import refuse_large
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -24,7 +25,7 @@ _LARGE = 4096  # bytes of a value that are not read
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
-def read_dicom(data: bytes, open_jpeg: Callable[[bytes], Image.Image]) -> Image.Image:
+def read_dicom(data: bytes, open_jpeg: Callable[[bytes], Image.Image], most_megapixels: int) -> Image.Image:
     """The photograph, RGB or grey. Raises PhotoError without the extra, for what is no single photograph, and for too many
     pixels; what pydicom raises on damage goes on."""
     try:
@@ -41,6 +42,7 @@ def read_dicom(data: bytes, open_jpeg: Callable[[bytes], Image.Image]) -> Image.
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
         _refuse_other_than_photographs(dataset)
+        refuse_large(int(dataset.Columns), int(dataset.Rows), most_megapixels)
         if str(dataset.file_meta.get("TransferSyntaxUID", "")) in _JPEG:
             return open_jpeg(next(generate_frames(dataset.PixelData, number_of_frames=1)))
         return Image.fromarray(_eight_bits(dataset, pixel_array(dataset)))
@@ -54,9 +56,6 @@ def _refuse_other_than_photographs(dataset: "Dataset") -> None:
         raise PhotoError("is DICOM, but no photograph (visible light, one frame); export the photo as JPEG")
     if num_frames != 1:
         raise PhotoError(f"is DICOM of {num_frames} frames; wanted one photo a file")
-    num_pixels, limit = int(dataset.Rows) * int(dataset.Columns), Image.MAX_IMAGE_PIXELS
-    if limit is not None and num_pixels > limit:
-        raise Image.DecompressionBombError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {limit}")
 
 
 def _eight_bits(dataset: "Dataset", pixels: "NDArray[np.generic]") -> NDArray[np.uint8]:

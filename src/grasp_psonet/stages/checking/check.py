@@ -99,7 +99,7 @@ def _with_photos(result: CheckResult, job: Job) -> CheckResult:
     """The same with what is wrong with the photos' files. What the settings let pass is noted."""
     settings = job.settings.photos
     by_place = result.photos.reset_index(drop=True)  # a row of the visits table may name several photos
-    damaged = photo_faults(by_place, job.photo_files)
+    damaged = photo_faults(by_place, job.photo_files, settings.most_megapixels)
     whole = by_place.drop(index=list(damaged))
     across, within = duplicate_findings(whole, job.photo_files, None if result.faults else job.tables.visits)
     faults, notes = list(result.faults), list(result.notes)
