@@ -25,7 +25,7 @@ from grasp_psonet.tables.columns import (
     REASON,
     VISIT_ID,
 )
-from grasp_psonet.tables.safe_csv import safe_frame
+from grasp_psonet.tables.safe_csv import write_safe_csv
 from grasp_psonet.tables.schemas.quality import NEAR_PAIRS, PHOTO_QUALITY, QUALITY_BY_SKIN_TYPE
 
 log = logging.getLogger("grasp_psonet")
@@ -58,7 +58,7 @@ def make_quality(
     NEAR_PAIRS.write(pairs, folder / "near_duplicates.parquet")
     QUALITY_BY_SKIN_TYPE.write(by_skin_type(photos), folder / "by_skin_type.parquet")
     again = reshoot_list(photos, cohort.visits, cohort.views, skipped)
-    safe_frame(again).to_csv(folder / RESHOOT_FILE, index=False)
+    write_safe_csv(again, folder / RESHOOT_FILE)
     _tell(again, pairs)
 
 
