@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from grasp_psonet.cohort.settings import READER1
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import read_json
 from grasp_psonet.proof import read_note
@@ -173,6 +174,10 @@ def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
         found.append(f"{told.lacks.capitalize()}: epochs were chosen by validation loss, and k cannot be chosen.")
     empty = [one.name for one in made_keep_lists(job).empty]
     found += [words for words in (skipped_warning(job), leak_warning(job), hidden_note(job)) if words is not None]
+    if (rule := job.settings.severity.training_label) != READER1:
+        found.append(
+            f"Networks learned the label that severity.training_label {rule} gives; figures are against the readers' own."
+        )
     if empty:
         found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")
     return found
