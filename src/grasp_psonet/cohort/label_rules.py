@@ -34,12 +34,16 @@ ALL_READINGS = (VISIT_ID, READER_ID, PLACE, ROLE, DATE, SCORE, LABEL)
 
 @dataclass(frozen=True)
 class VisitReadings:
-    """The readings of one visit, each reader once, Reader 1 first: names, roles, scores [M] (NaN without one), labels [M]."""
+    """The readings of one visit, each reader once: names, roles, scores [M] (NaN without one), labels [M].
+
+    ``is_ranked``: they stand in the order of trust, Reader 1 first, so that a tie goes to the first.
+    """
 
     readers: tuple[str, ...]
     roles: tuple[str, ...]
     score_M: tuple[float, ...]
     label_M: tuple[float, ...]
+    is_ranked: bool = True
 
 
 Rule = Callable[[VisitReadings, Outcome], float | None]
@@ -49,8 +53,8 @@ def all_readings(visits: pd.DataFrame, further: pd.DataFrame | None, outcome: Ou
     """Every reading of the study, each reader of a visit once: the columns ``ALL_READINGS``.
 
     ``visits`` has both readers' labels and scores (where the scale has them); a reader without a name there is called
-    reader1 or reader2. ``further``: the readings of a table of their own (``Cohort.readings``), of which those of Reader 1 and Reader 2
-    stand with the visits. Sorted by visit in the order of ``visits``, then by place.
+    reader1 or reader2. ``further``: the readings of a table of their own (``Cohort.readings``); of these, what Reader 1 and
+    Reader 2 said stands with the visits. Sorted by visit in the order of ``visits``, then by place.
     """
     parts = [_of_place(visits, outcome, number) for number in (0, 1)]
     if further is not None and len(further):
@@ -135,38 +139,43 @@ def _as_value(group: pd.DataFrame) -> VisitReadings:
         tuple(map(str, group[ROLE])),
         tuple(map(float, group[SCORE].astype("Float64").fillna(np.nan).to_numpy(dtype=float, na_value=np.nan))),
         tuple(map(float, group[LABEL])),
+        bool(group[PLACE].notna().iloc[0]),
     )
 
 
 def _first(visit: VisitReadings, _: Outcome) -> float | None:
-    return visit.label_M[0]
+    return visit.label_M[0] if visit.is_ranked else None
 
 
 def majority(visit: VisitReadings, _: Outcome) -> float | None:
-    """The label given most often; of several, the one nearest to the median of all, then the one given first."""
-    labels = list(dict.fromkeys(visit.label_M))
-    counts = {label: visit.label_M.count(label) for label in labels}
-    tied = [label for label in labels if counts[label] == max(counts.values())]
-    middle = float(np.median(visit.label_M))
-    return min(tied, key=lambda label: abs(label - middle))  # the first of equal ones: Reader 1's
+    """The label given most often; of several, the one nearest to the median of all, then as ``_nearest``."""
+    counts = {label: visit.label_M.count(label) for label in visit.label_M}
+    return _nearest(visit, [label for label, count in counts.items() if count == max(counts.values())])
 
 
 def median(visit: VisitReadings, outcome: Outcome) -> float | None:
     """The label of the median score, where every reading has a score; else the median of the labels, and where that lies
-    between two classes the one that was given first."""
+    between two classes as ``_nearest``."""
     if outcome.score_columns and not np.isnan(visit.score_M).any():
         return outcome.label_of_score(float(np.median(visit.score_M)))
-    middle = float(np.median(visit.label_M))
-    if middle in visit.label_M or not outcome.is_ordinal:
-        return middle
-    between = [label for label in visit.label_M if abs(label - middle) == min(abs(x - middle) for x in visit.label_M)]
-    return between[0]
+    return (
+        _nearest(visit, list(dict.fromkeys(visit.label_M))) if outcome.is_ordinal else float(np.median(visit.label_M))
+    )
 
 
 def adjudicated(visit: VisitReadings, outcome: Outcome) -> float | None:
-    """The adjudicator's label; without one that of the majority of the readers."""
+    """The adjudicator's label; without one that of the median of the readers."""
     final = [label for role, label in zip(visit.roles, visit.label_M, strict=True) if role == ADJUDICATOR]
-    return final[-1] if final else majority(visit, outcome)
+    return final[-1] if final else median(visit, outcome)
+
+
+def _nearest(visit: VisitReadings, labels: list[float]) -> float | None:
+    """Of these labels, in the order of the readings, the one nearest to the median of all; of two the first where readings
+    stand in an order of trust, else none: the visit is not decided."""
+    middle = float(np.median(visit.label_M))
+    least = min(abs(label - middle) for label in labels)
+    nearest = [label for label in labels if abs(label - middle) == least]
+    return nearest[0] if len(nearest) == 1 or visit.is_ranked else None
 
 
 RULES: Mapping[str, Rule] = {READER1: _first, MAJORITY: majority, MEDIAN: median, ADJUDICATED: adjudicated}

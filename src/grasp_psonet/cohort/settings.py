@@ -44,7 +44,7 @@ class SeveritySettings:
     training_label: str = newer_setting(
         READER1,
         "which of a visit's readings is learned: reader1; majority; median (of scores, else of classes); adjudicated (else the "
-        "majority); or reader:NAME. Figures are told against Reader 1 and Reader 2 all the same",
+        "median); or reader:NAME. Figures are told against Reader 1 and Reader 2 all the same",
     )
 
     def __post_init__(self) -> None:

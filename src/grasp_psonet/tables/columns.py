@@ -49,6 +49,19 @@ BODY_REGION: Final = "body_region"
 SIDE: Final = "side"
 REQUIRED: Final = "required"
 
+# revisions
+OLD_LABEL: Final = "old_label"
+NEW_LABEL: Final = "new_label"
+OLD_SCORE: Final = "old_score"
+NEW_SCORE: Final = "new_score"
+IS_CHANGED: Final = "is_changed"
+RULE: Final = "rule"
+READERS: Final = "readers"
+NUM_READINGS: Final = "num_readings"
+KINDS: Final = "kinds"
+IS_EXCLUDED: Final = "is_excluded"
+IS_USED: Final = "is_used"
+
 # the truth of a drawn cohort
 DRAWN_VIEW: Final = "drawn_view"
 FAULT: Final = "fault"
@@ -124,6 +137,7 @@ MIN_SCORE: Final = "min_score"
 
 # evaluation
 READER: Final = "reader"
+OTHER_READER: Final = "other_reader"
 IS_EXAMPLE: Final = "is_example"
 EVIDENCE: Final = "evidence"
 IS_NAMED: Final = "is_named"
