@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ class Reread:
         for name in LISTS:
             for fraction in FRACTIONS:
                 chosen = lists.first(name, fraction)
-                place = {"list": name, "fraction": fraction}
+                place: dict[str, Any] = {"list": name, "fraction": fraction}
                 found, arms = self._reading(chosen), self._arms(f"{name}-{round(100 * fraction)}", chosen)
                 parts += [
                     self._figures(predictions).assign(arm=arm, **place, **found) for arm, predictions in arms.items()

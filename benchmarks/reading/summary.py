@@ -103,7 +103,7 @@ def _reading(rows: pd.DataFrame) -> dict[str, Any]:
     for (name, fraction), group in rows.groupby(["list", "fraction"], sort=False):
         some = group.set_index("seed")
         num_found = int(some["num_found"].sum())
-        told[f"{name}, first {round(100 * float(fraction))} %"] = {
+        told[f"{name}, first {round(100 * float(str(fraction)))} %"] = {
             "found": mean_of(_share(some)),
             "told_by_a_changed_label": int(some["num_told"].sum()),
             "num_found": num_found,

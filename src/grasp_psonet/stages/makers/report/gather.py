@@ -28,6 +28,7 @@ from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
+from grasp_psonet.stages.makers.report.reread import reading_of
 from grasp_psonet.stages.makers.report.shared import diagnosis_of
 from grasp_psonet.stages.makers.tracing.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
@@ -120,6 +121,7 @@ def gather(job: Job) -> data.ReportData:
         training_seeds=job.settings.evaluate.training_seeds,
         learning=read_json(study.learning / "verdict.json")["verdict"],
         diagnosis=diagnosis_of(job),
+        reading=reading_of(job, readers),
     )
 
 
