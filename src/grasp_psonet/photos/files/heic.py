@@ -18,7 +18,8 @@ def read_heic(data: bytes, most_megapixels: int) -> Image.Image:
             "is HEIC, which needs the extra `heic`: pip install 'grasp-psonet[heic]', or export it as JPEG"
         ) from None
     opened = pi_heif.open_heif(io.BytesIO(data))
-    refuse_large(*opened.size, most_megapixels)
+    width_px, height_px = opened.size
+    refuse_large(width_px, height_px, most_megapixels)
     image: Image.Image = opened.to_pillow()
     return image
 

@@ -193,11 +193,11 @@ def _text(value: object) -> str:
     if isinstance(value, bytes):
         for code in (b"ASCII\0\0\0", b"UNICODE\0"):
             value = value.removeprefix(code)
-        value = value.replace(b"\0", b"")
+        data = value.replace(b"\0", b"")
         try:
-            value = value.decode("utf-8")
+            value = data.decode("utf-8")
         except UnicodeDecodeError:
-            value = value.decode("latin-1")
+            value = data.decode("latin-1")
     return value.strip("\0 \t\r\n") if isinstance(value, str) else ""
 
 
