@@ -47,6 +47,8 @@ def recorded_tree(settings: Any) -> dict[str, Any]:
         value = getattr(settings, one.name)
         if dataclasses.is_dataclass(value):
             tree[one.name] = recorded_tree(value)
+            if not tree[one.name]:  # a group of newer settings alone
+                del tree[one.name]
         elif one.metadata.get(_NEWER) and value == _default_of(one):
             del tree[one.name]
     return tree

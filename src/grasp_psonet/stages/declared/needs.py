@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.cohort.revise_settings import ReviseSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.diagnosis.settings import DiagnoseSettings
 from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule, Method
@@ -84,6 +85,13 @@ class LearningNeeds(CohortNeeds):
     """Settings of the learning check."""
 
     evaluate: EvaluateSettings
+
+
+@dataclass(frozen=True)
+class ReviseNeeds(CohortNeeds):
+    """Settings of a revision."""
+
+    revise: ReviseSettings
 
 
 @dataclass(frozen=True)
