@@ -111,7 +111,7 @@ def test_a_mirrored_copy_is_a_leak_and_check_says_who_looks_for_copies(
 
 
 def test_pipes_and_links_out_are_named_and_nothing_waits(
-    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (study / "photos/1.jpg").unlink()
     os.mkfifo(study / "photos/1.jpg")
@@ -120,6 +120,10 @@ def test_pipes_and_links_out_are_named_and_nothing_waits(
     told = _told(["check", str(study)], capsys, 1)
     assert "photos.csv row 3, path 'photos/1.jpg': cannot be opened: it is a pipe" in told
     assert "photos.csv row 4, path 'photos/2.jpg': is reached by a link that leads out of" in told
+    monkeypatch.chdir(study)
+    standing_in_it = _told(["check", "."], capsys, 1)
+    assert "2 fault(s)" in standing_in_it, "the other photos are there"
+    assert "photos.csv row 3, path 'photos/1.jpg': cannot be opened: it is a pipe" in standing_in_it
     assert "2 of 24 photos of photos.csv are not there" in _told(["prepare", str(study)], capsys, 1)
     told = _told(["check", str(study), "--photos.links", "anywhere"], capsys, 1)
     assert "row 4" not in told

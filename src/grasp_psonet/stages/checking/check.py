@@ -117,11 +117,11 @@ def _of_files(damaged: dict[int, str], result: CheckResult, job: Job) -> list[Fa
     """One fault for all photos of which the same is said, without the folder that the photos lie in."""
     if not damaged:
         return []
-    folder, paths, row_of = str(job.photo_root), result.photos[PATH].tolist(), result.photos.index.tolist()
+    paths, row_of = result.photos[PATH].tolist(), result.photos.index.tolist()
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, message in damaged.items():
         path, said = paths[place], message.removeprefix(f"photos.csv row {place}: ")
-        said = said.replace(f"{folder}/{path}", "").replace(path, "").replace(folder, "the folder of photos")
+        said = said.removeprefix(str(job.photo_root / path)).removeprefix(path)
         rows, values = found.setdefault(said.strip(), ([], []))
         rows.append(row_of[place])
         values.append(path)
