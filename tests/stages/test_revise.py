@@ -106,10 +106,10 @@ def test_what_cannot_be_made_is_told(bare_copy: Path, capsys: pytest.CaptureFixt
     assert "2 fault(s) in the tables" in told
     assert "wrong.csv row 2, visit_id 'nobody': no such visit in the study" in told
     assert "wrong.csv row 3, pasi '99'" in told
-    assert not (bare_copy / "revisions" / "one").exists()
+    assert not list((bare_copy / "revisions").iterdir())
     assert main(["revise", str(bare_copy), "one", "--from", "readings/spring"]) == 0
     capsys.readouterr()
-    assert "stands already and was made from something else (input changed: readings" in refusal(
+    assert "stands already and was made from something else (input changed: flags, readings)" in refusal(
         "one", "--from", "readings/autumn"
     )
     with pytest.raises(StageError, match=r"there is no revision 'two'; there are one"):
@@ -123,7 +123,7 @@ def test_a_round_of_the_app_is_read_in_its_own_form_and_a_table_in_that_of_the_s
 ) -> None:
     """tables.dates says how the study's tables write dates; the app writes 2026-11-02 whatever that is."""
     write_round(bare_copy)
-    words = ["--tables.dates", "%d.%m.%Y"]
+    words = ["--tables.dates", "'%d.%m.%Y'"]
     assert main(["revise", str(bare_copy), "of-app", "--from", "readings/spring", *words]) == 0
     (bare_copy / "readings" / "spring" / "charter.json").unlink()
     assert main(["revise", str(bare_copy), "of-user", "--from", "readings/spring", *words]) == 1
