@@ -131,13 +131,13 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
             frame[SPLIT] = draw_splits(frame, frame[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(plain(str(error)))
-    if faults:
-        return Examination(tuple(faults), tuple(notes), photos, None, columns)
+    if faults:  # one workbook may hold several tables: what is wrong with the file is told once
+        return Examination(tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(notes)), photos, None, columns)
     notes += _score_notes(visits, outcome) + _class_notes(frame, outcome)
     cohort = Cohort(
         frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), _renumbered(readings)
     )
-    return Examination((), tuple(notes), photos, cohort, columns)
+    return Examination((), tuple(dict.fromkeys(notes)), photos, cohort, columns)
 
 
 def _read_photos(files: TableFiles, visits: Visits) -> Read:
@@ -229,18 +229,25 @@ def _score_notes(visits: Visits, outcome: Outcome) -> list[Fault]:
 
 
 def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[Fault]:
-    """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
+    """Splits that are empty or lack a class, and what follows: a class that trains nothing is never learned, one that validates
+    nothing leaves the figure that chooses without a value, one that tests nothing has no figures."""
+    what_of = {
+        "train": "the network cannot learn this class, and answers with others",
+        "val": "the AUC that chooses does not exist; lowest loss chooses the epoch, and no pruning can be chosen",
+        "test": "figures of this class will be missing there",
+    }
     problems, stratum_of = [], visits[outcome.label_column].map(outcome.stratum_of)
     for stratum, name in enumerate(outcome.strata):
         if not (stratum_of == stratum).any():
-            problems.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
+            problems.append(
+                f"no visit is {name} by Reader 1: the network cannot learn this class, and AUC, which counts every class, does "
+                "not exist; take the class out of severity where no visit can have it"
+            )
             continue
         for split in SPLITS:
             inside = visits[SPLIT] == split
             if inside.any() and not (stratum_of[inside] == stratum).any():
-                problems.append(
-                    f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
-                )
+                problems.append(f"no visit of split {split} is {name} by Reader 1: {what_of[split]}")
     if not (visits[SPLIT] == "test").any():
         problems.append("no visit is in test: there will be no final evaluation")
     return [plain(problem) for problem in problems]

@@ -90,6 +90,7 @@ SHARPNESS: Final = "sharpness"
 CAST_RED_GREEN: Final = "cast_red_green"
 CAST_YELLOW_BLUE: Final = "cast_yellow_blue"
 HASH: Final = "hash"
+ORIENTATION: Final = "orientation"
 NEAR_DUPLICATE_OF: Final = "near_duplicate_of"
 
 # quality

@@ -13,7 +13,7 @@ from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
-from grasp_psonet.photos.settings import Damaged, Duplicates, Fit
+from grasp_psonet.photos.settings import MOST_MEGAPIXELS, Damaged, Duplicates, Fit
 from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, Within, applied_rule
 from grasp_psonet.stages.declared.declaring import at
 from grasp_psonet.training.settings import TrainSettings
@@ -30,6 +30,7 @@ class PrepareNeeds:
     edge_px: int = at("photos.edge_px")
     fit: Fit = at("photos.fit", unless="resize")
     damaged: Damaged = at("photos.damaged", unless="stop")
+    most_megapixels: int = at("photos.most_megapixels", unless=MOST_MEGAPIXELS)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def _prepare_task(job: "Job") -> Task:
     def make(folder: Path, own: PrepareNeeds) -> None:
         from grasp_psonet.photos.store import StoreForm, write_store
 
-        form = StoreForm(own.edge_px, own.fit, own.damaged)
+        form = StoreForm(own.edge_px, own.fit, own.most_megapixels, own.damaged)
         write_store(job.tables.photos, job.photo_files, form, folder, job.settings.machine.processes)
 
     job.refuse_without_tables()

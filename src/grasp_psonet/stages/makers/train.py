@@ -20,7 +20,7 @@ from grasp_psonet.training.fit import EpochChoice, PlannedTraining, RunFolder, f
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps
 from grasp_psonet.trajectory.machine import machine_note, use_machine
-from grasp_psonet.trajectory.records import STEPS_FILE, epoch_file
+from grasp_psonet.trajectory.records import STEPS_FILE, epochs_file
 from grasp_psonet.trajectory.step import trained_parameters
 
 
@@ -76,8 +76,8 @@ def _restore_records(run: RunFolder, table: Path) -> None:
     """Epoch records from the whole table, where an earlier attempt had already put them together."""
     if table.exists():
         run.records.mkdir(exist_ok=True)
-        for epoch, rows in STEPS.read(table).groupby(EPOCH):
-            STEPS.write(rows.reset_index(drop=True), epoch_file(run.records, int(str(epoch))))
+        steps = STEPS.read(table)
+        STEPS.write(steps, epochs_file(run.records, int(steps[EPOCH].min()), int(steps[EPOCH].max())))
 
 
 def _write_predictions(network: BagNetwork, inputs: RunInputs, folder: Path) -> None:
