@@ -143,5 +143,15 @@ def test_the_audit_waits_for_no_pruning(tmp_path: Path) -> None:
     }
     assert read["audit"] == ["prepare", "features", "folds", "train baseline"]
     assert read["learning"] == ["prepare", "features", "folds", "train baseline"]
-    after_all = ["prepare", "quality", "features", "folds", "train baseline", "learning", "trace", "evaluate", "readers"]
+    after_all = [
+        "prepare",
+        "quality",
+        "features",
+        "folds",
+        "train baseline",
+        "learning",
+        "trace",
+        "evaluate",
+        "readers",
+    ]
     assert read["explain"] == after_all
