@@ -113,6 +113,10 @@ class Cell:
             for column in self.outcome.label_columns:
                 visits[column] = self.visits[column].astype("Int64").map(dict(enumerate(self.outcome.classes)))
         visits.to_csv(folder / "visits.csv", index=False)
+        return self.job(folder, settings)
+
+    def job(self, folder: Path, settings: dict[str, Any] | None = None) -> Job:
+        """The study that stands in this folder, under the settings of the benchmark."""
         return Job(Study(folder), parse(self._tree() | (settings or {}), "the benchmark"))
 
     def _tree(self) -> dict[str, Any]:

@@ -10,7 +10,12 @@ _DRAW = (
     Column(c.DRAW, INT, "place of the draw in its epoch", "from 0"),
     Column(c.VISIT_ID, TEXT, "the visit drawn"),
 )
-_LABEL = Column(c.LABEL, NUMBER, "the label that the visit is trained on: Reader 1's", "class, from 0")
+_LABEL = Column(
+    c.LABEL,
+    NUMBER,
+    "the label that the visit is trained on: Reader 1's, or that of `severity.training_label` or a revision",
+    "class, from 0",
+)
 
 PLAN = Table(
     title="the batch plan of a run",
