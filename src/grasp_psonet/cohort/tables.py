@@ -52,12 +52,15 @@ class Cohort:
 
     readings: where they stand in a table of their own, every one of any number of readers: visit_id, reader_id, date, score and
     class (in Reader 1's columns), place (1 for that of Reader 1, ...).
+
+    outcome: the one that the tables were read under, with what the readings say of it (of a number: the readers' noise).
     """
 
     visits: pd.DataFrame
     photos: pd.DataFrame
     views: pd.DataFrame | None
     readings: pd.DataFrame | None = None
+    outcome: Outcome = Outcome()
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,16 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
             frame[SPLIT] = draw_splits(frame, frame[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(plain(str(error)))
+    if not faults:
+        try:
+            outcome = outcome.among(frame)
+        except TableError as error:
+            faults.append(plain(str(error)))
     if faults:
         return Examination(tuple(faults), tuple(notes), photos, None, columns)
-    notes += _score_notes(visits, outcome) + _class_notes(frame, outcome)
+    notes += [*map(plain, outcome.notes), *_score_notes(visits, outcome), *_class_notes(frame, outcome)]
     readings = None if visits.readings is None else visits.readings.table.reset_index(drop=True)
-    cohort = Cohort(frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), readings)
+    cohort = Cohort(frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), readings, outcome)
     return Examination((), tuple(notes), photos, cohort, columns)
 
 

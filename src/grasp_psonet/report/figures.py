@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from grasp_psonet.evidence.figures import Figures
+from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.report.shown import Shown, two
 from grasp_psonet.report.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axes, element, even_ticks, widened
 

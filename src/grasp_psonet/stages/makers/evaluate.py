@@ -33,22 +33,22 @@ def make_evaluation(
 ) -> None:
     """The tables of the evaluation of these runs (of every training seed) by name and of the probe, and the choice among the
     keep lists (all made); ``keep`` holds those that remove something, by name."""
-    visits = cohort.visits
+    visits, outcome = cohort.visits, cohort.outcome
     predictions = {name: [_predictions(run) for run in of_seed] for name, of_seed in runs.items()}
     predictions[PROBE] = [PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")]
-    evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
+    evaluation = evaluate_runs(predictions, visits, outcome, own.evaluate, own.seed)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
     DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")
     CONFUSIONS.write(evaluation.confusions, folder / "confusions.parquet")
     REMOVAL.write(_removal(own, keep, cohort), folder / "removal.parquet")
-    agreement = reader_agreement(visits, own.outcome, own.evaluate, own.seed)
+    agreement = reader_agreement(visits, outcome, own.evaluate, own.seed)
     AGREEMENT.write(agreement, folder / "agreement.parquet")
     choice = choice_of_run(own, keep_lists, predictions, visits)
     run = choice["run"]
     control = next((one.name for one in keep_lists if (one.pruning, one.control) == (run, "random")), "")
     if run != BASELINE and control in predictions:
         pair = {control: predictions[control], run: predictions[run]}
-        against = evaluate_runs(pair, visits, own.outcome, own.evaluate, own.seed, control).differences
+        against = evaluate_runs(pair, visits, outcome, own.evaluate, own.seed, control).differences
     else:
         against = evaluation.differences.iloc[:0]
     AGAINST_RANDOM.write(against, folder / "against_random.parquet")
