@@ -69,7 +69,7 @@ RANKINGS = {
     MARGIN_AND_CUTOFF: "mean rank of area_under_margin and cutoff_nearness",
     CONFIDENCE_AND_CUTOFF: "mean rank of self_confidence and cutoff_nearness",
     EXPECTED_DISAGREEMENT: "probability that another reading gives another class, or a number beyond the readers' noise",
-    GROSS_ERROR: "the part of it where Reader 1's class, or number, is not the true one",
+    GROSS_ERROR: "the part of it where Reader 1's class is not the true one; that a number is off by more than twice the noise",
     THRESHOLD_FLIP: "probability that another reading gives another class although Reader 1's class is the true one",
     CLASS_ONLY: "how often readers disagree where Reader 1 gave this class: a control",
     RANDOM: "chance",

@@ -97,4 +97,6 @@ NUMBER_FIGURES = Figures(
     confusions=_confusions,
     prior=_median_score,
     prior_word="the median score",
+    wrong_label="a number that is off by more than twice the readers' noise",
+    detailed=tuple(_METRICS),
 )

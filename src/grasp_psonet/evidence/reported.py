@@ -44,6 +44,8 @@ class Figures:
     same of readers. ``lacks``: what is wrong with a validation split on which ``choosing`` does not exist. ``confusions``:
     visits by (label, predicted), none where labels cannot be told apart by name. ``prior``: predictions of so many visits from
     the training labels alone, which is what can be said without a look at a photo; ``prior_word`` names it.
+    ``wrong_label``: what a label is that is wrong, in words. ``detailed``: those that stand in a table of their own, beside the
+    readers themselves; empty where ``shown`` says it all.
     ``for_small_groups``: the metric of a group of visits that is too small for ``choosing``; empty where there is none.
     """
 
@@ -60,6 +62,8 @@ class Figures:
     confusions: Callable[[Outcome, Any], Mapping[tuple[str, str], int]]
     prior: Callable[[Outcome, "pd.Series[Any]", int], pd.DataFrame]
     prior_word: str
+    wrong_label: str = "the label of another class"
+    detailed: tuple[str, ...] = ()
     for_small_groups: str = ""
 
     @property

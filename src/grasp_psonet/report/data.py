@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
 
 Kind = Literal["baseline", "pruned", "random", "class", "loss"]
@@ -296,6 +297,7 @@ class ReportData:
     ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
     means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos.
+    ``detail`` is None where the figures of the runs say it all.
     ``removal`` is of the chosen run, ``removal_warnings`` of every pruned run by its name, those without any left out.
     """
 
@@ -333,6 +335,7 @@ class ReportData:
     training_seeds: int = 1
     removal_warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
+    detail: Detail | None = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -29,6 +29,7 @@ TABLES: tuple[Table, ...] = (
         evaluation.AGAINST_RANDOM,
         evaluation.CONFUSIONS,
         evaluation.AGREEMENT,
+        evaluation.BESIDE_READERS,
         evaluation.REMOVAL,
     ),
     *(audit.PAPER_AUDIT_VISITS, audit.AUDIT_VISITS, audit.REVIEW, audit.SELF_INFLUENCES),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.evidence.agreement import reader_agreement
+from grasp_psonet.evidence.beside_readers import beside_readers
 from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import evaluate_runs, mean_figure_of_split
 from grasp_psonet.evidence.figures import figures_of
@@ -17,7 +18,15 @@ from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.stages.declared.needs import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
 from grasp_psonet.tables.columns import RUN, SPLIT, VISIT_ID, val_column
-from grasp_psonet.tables.schemas.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
+from grasp_psonet.tables.schemas.evaluation import (
+    AGAINST_RANDOM,
+    AGREEMENT,
+    BESIDE_READERS,
+    CONFUSIONS,
+    DIFFERENCES,
+    FIGURES,
+    REMOVAL,
+)
 from grasp_psonet.tables.schemas.out_of_fold import PROBE_PREDICTIONS
 from grasp_psonet.tables.schemas.runs import PREDICTIONS
 
@@ -43,6 +52,9 @@ def make_evaluation(
     REMOVAL.write(_removal(own, keep, cohort), folder / "removal.parquet")
     agreement = reader_agreement(visits, outcome, own.evaluate, own.seed)
     AGREEMENT.write(agreement, folder / "agreement.parquet")
+    BESIDE_READERS.write(
+        beside_readers(predictions, visits, outcome, own.evaluate, own.seed), folder / "beside_readers.parquet"
+    )
     choice = choice_of_run(own, keep_lists, predictions, visits)
     run = choice["run"]
     control = next((one.name for one in keep_lists if (one.pruning, one.control) == (run, "random")), "")

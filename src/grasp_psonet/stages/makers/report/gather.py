@@ -23,6 +23,7 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
+from grasp_psonet.stages.makers.report.detail import detail_of
 from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
@@ -119,6 +120,7 @@ def gather(job: Job) -> data.ReportData:
         training_seeds=job.settings.evaluate.training_seeds,
         learning=read_json(study.learning / "verdict.json")["verdict"],
         diagnosis=diagnosis_of(job),
+        detail=detail_of(job, evaluation, chosen, readers),
     )
 
 
