@@ -112,7 +112,9 @@ def bag_network(
 
 
 def drawn_bags(outcome: Outcome = CLASSES) -> tuple[dict[str, Bag], np.ndarray]:
-    """Classes in turn, or scores. v0 with three photos, v1 with two and one removed; v2 is in no batch; v3 and v4 (one photo) are queries."""
+    """Classes in turn, or scores.
+
+    v0 with three photos, v1 with two and one removed; v2 is in no batch; v3 and v4 (one photo) are queries."""
     presence = {"v0": (True, True, True), "v1": (True, False, True), "v2": (True,), "v3": (True, True), "v4": (True,)}
     bags, row = {}, 0
     for v, (name, present) in enumerate(presence.items()):
@@ -325,9 +327,7 @@ def test_poison_is_the_most_harmful_and_a_copy_the_most_helpful_in_every_unit(fa
 
 
 @pytest.mark.parametrize(("family", "loss"), [("convnext", "huber"), ("vit", "squared")])
-def test_every_formula_in_every_unit_equals_the_loop_on_a_number(
-    family: str, loss: NumberLoss, tmp_path: Path
-) -> None:
+def test_every_formula_in_every_unit_equals_the_loop_on_a_number(family: str, loss: NumberLoss, tmp_path: Path) -> None:
     outcome = PasiTotal(SeveritySettings(outcome="pasi", loss=loss))
     run = FamilyRun.train(family, torch.float64, tmp_path / "run", outcome=outcome)
     story = run.story(family)

@@ -32,8 +32,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Probabilities [V] that another reading gives another class (of a number: one outside Reader 1's interval): because the true
-    one is another, or although it is Reader 1's; and that the true one is another, whatever another reading gives."""
+    """Probabilities [V] that another reading gives another class (of a number: one outside Reader 1's interval): because the
+    true one is another, or although it is Reader 1's; and that the true one is another, whatever another reading gives."""
 
     gross_error: Floats
     threshold_flip: Floats

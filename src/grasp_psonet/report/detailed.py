@@ -23,8 +23,8 @@ class DetailedFigure:
 
 @dataclass(frozen=True)
 class Differences:
-    """Differences of the chosen run to a reader (Bland & Altman): of each test visit the mean of both numbers, and the predicted
-    one less the reader's; their mean and the limits of agreement."""
+    """Differences of the chosen run to a reader (Bland & Altman): of each test visit the mean of both numbers, and the
+    predicted one less the reader's; their mean and the limits of agreement."""
 
     reader: str
     visits: int

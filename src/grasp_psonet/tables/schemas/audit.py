@@ -58,7 +58,8 @@ RANKINGS = (
     ),
     _ranking(
         c.GROSS_ERROR,
-        "the part of it where Reader 1's class is not the true one, or of a number the probability that the true one is off by more than twice the noise",
+        "the part of it where Reader 1's class is not the true one; of a number the probability that the true one is off by "
+        "more than twice the noise",
         "0 to 1",
     ),
     _ranking(
