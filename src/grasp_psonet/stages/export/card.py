@@ -178,6 +178,8 @@ def _quality(card: dict[str, Any], run: TrainedRun) -> str:
 
 def _calibration(card: dict[str, Any]) -> str:
     found = card["calibration"]
+    if "probabilities" not in card["outputs"]:
+        return "## Calibration\n\nThe answer is a number, with no probability to calibrate."
     if found["source"] == "none":
         return f"## Calibration\n\nProbabilities are not calibrated: {found['why']}."
     errors = ""
