@@ -91,6 +91,25 @@ def test_a_copy_stored_anew_in_another_split_is_a_leak(study: Path, capsys: pyte
     assert pd.read_parquet(study / "quality/near_duplicates.parquet").empty
 
 
+def test_a_mirrored_copy_is_a_leak_and_check_says_who_looks_for_copies(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(study / "photos/0.jpg") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(study / "photos/23.jpg", quality=90)
+    told = _told(["check", str(study)], capsys, 0)
+    assert "mirrored or turned) are looked for by `grasp prepare`; here, files of equal bytes alone" in told
+    told = _told(["prepare", str(study)], capsys, 1)
+    assert "ph0 (visit v0) and ph23 (visit v11), correlation" in told
+    assert ", mirrored\n" in told
+    _told(["prepare", str(study), "--photos.duplicates", "accept"], capsys, 0)
+    told = _told(["check", str(study), "--photos.duplicates", "accept"], capsys, 0)
+    assert "mirrored or turned): 1 across splits (quality/near_duplicates.parquet), as `grasp prepare` found" in told
+    (study / "quality/near_duplicates.parquet").write_bytes(b"torn")
+    assert "are looked for by `grasp prepare`" in _told(
+        ["check", str(study), "--photos.duplicates", "accept"], capsys, 0
+    )
+
+
 def test_pipes_and_links_out_are_named_and_nothing_waits(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

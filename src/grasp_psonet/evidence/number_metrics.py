@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grasp_psonet.errors import EvidenceError
-from grasp_psonet.evidence.intraclass import intraclass_correlation
 from grasp_psonet.evidence.metrics import Answers, accuracy, linear_kappa
+from grasp_psonet.evidence.reliability import icc_2_1
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,7 +81,7 @@ def upper_limit(numbers: Numbers, weight_RV: Floats) -> Floats:
 
 def absolute_agreement(numbers: Numbers, weight_RV: Floats) -> Floats:
     """ICC(2,1) [R] of prediction and label: two-way, absolute agreement, single."""
-    return intraclass_correlation(np.column_stack([numbers.predicted, numbers.label]), weight_RV)
+    return icc_2_1(np.column_stack([numbers.predicted, numbers.label]), weight_RV)
 
 
 def concordance(numbers: Numbers, weight_RV: Floats) -> Floats:

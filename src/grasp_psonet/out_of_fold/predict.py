@@ -168,8 +168,8 @@ def _calibration_of_classes(outcome: Outcome, mean: pd.DataFrame) -> float:
 
 def _predict_number(learned: ProbeInputs, new: ProbeInputs, seed: int) -> pd.DataFrame:
     """The score within its range, in units as a network gives it."""
-    outcome, score_V = learned.outcome, learned.scores
-    assert score_V is not None, "every visit has the score that is learned"
+    outcome = learned.outcome
+    score_V = learned.visits[outcome.label_column].to_numpy(np.float64)
     fitted = fit_score_probe(learned.feature_VF, score_V, learned.strata, learned.patient_ids, seed)
     points_V = np.clip(fitted(new.feature_VF), *outcome.scale.score_range)
     return pd.DataFrame({outcome.output_columns[0]: points_V / outcome.scale.points_per_unit})

@@ -8,11 +8,14 @@ where one is known, and is shown as "not estimable". Photos are JPEG or PNG byte
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
+
+if TYPE_CHECKING:
+    from grasp_psonet.report.reread import Reading
 
 Kind = Literal["baseline", "pruned", "random", "class", "loss"]
 
@@ -291,14 +294,13 @@ class ReportData:
     """Everything that the page and results.json hold. ``chosen`` names an arm; the baseline's name where nothing is pruned.
 
     ``arms`` are in table order, the baseline first. ``against_random``: paired difference of the chosen run to its random
-    control in the figure that chooses, per reader. ``ceiling``: Reader 2 against Reader 1 on the test split. ``remove``: what
-    leaves when a photo is taken. ``has_one_ranking``: one ranking served all ``num_queries`` visits, by the sum over them.
+    control in the figure that chooses, per reader. ``ceiling``: Reader 2 against Reader 1 on test. ``remove``: what leaves with a
+    photo. ``has_one_ranking``: one ranking served all ``num_queries`` visits, by the sum over them.
     ``of_every_epoch``: they are those that the baseline got wrong at some recorded epoch, not at the kept one alone;
     ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
-    means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos.
-    ``detail`` is None where the figures of the runs say it all.
-    ``removal`` is of the chosen run, ``removal_warnings`` of every pruned run by its name, those without any left out.
+    means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos, ``detail``
+    where the figures of the runs say it all. ``removal`` is of the chosen run, ``removal_warnings`` of every pruned run.
     """
 
     study: str
@@ -336,6 +338,7 @@ class ReportData:
     removal_warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
     detail: Detail | None = None
+    reading: "Reading | None" = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

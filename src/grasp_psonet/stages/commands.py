@@ -16,13 +16,15 @@ KINDS = (
 )  # of cohort/importing/kinds.py, named apart so that help loads no pandas
 
 
-def run_command(known: argparse.Namespace) -> None:
-    """Runs the command that these words name."""
+def run_command(known: argparse.Namespace, overrides: dict[str, str]) -> None:
+    """Runs the command that these words name; ``overrides``: settings by path, for those that take any."""
     match known.command:
         case "export":
             export(known.run, known.out)
         case "import":
             bring(known)
+        case "revise":
+            revise(known.study, known.name, known.source, overrides)
         case "look":
             look(known.study, known.out, known.visits)
         case _:
@@ -115,3 +117,25 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         "--visits", type=int, default=48, help="contact sheets to show (default 48), from every class and split"
     )
     parser.add_argument("--out", type=Path, help="the page; default: look/look.html in the study")
+
+
+def revise(study: Path, name: str, source: Path | None, overrides: dict[str, str]) -> None:
+    """``grasp revise``: the revision, and what it changes."""
+    from grasp_psonet.stages.opening import open_job
+    from grasp_psonet.stages.revise import make_named_revision, say_revision
+
+    job = open_job(study, overrides)
+    say_revision(job, name, make_named_revision(job, name, source))
+
+
+def add_revise(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp revise``."""
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    parser.add_argument("name", metavar="NAME", help="what the revision is called; never one that stands for others")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="PLACE",
+        type=Path,
+        help="readings/ROUND of a locked round, or your own table of readings; default: the only round in readings/",
+    )

@@ -38,7 +38,8 @@ def detail_of(job: Job, evaluation: dict[str, pd.DataFrame], chosen: str, reader
             for run in (BASELINE, chosen)
         ]
         name = name_between.get(metric)
-        between, excess = None, ()
+        between: data.Estimate | None = None
+        excess: tuple[data.Estimate, ...] = ()
         if is_twice and name is not None:
             between = estimate_of(evaluation["agreement"], VALUE, **{SPLIT: "test", GROUP: "all", METRIC: name})
             excess = tuple(
