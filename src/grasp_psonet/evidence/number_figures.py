@@ -99,4 +99,5 @@ NUMBER_FIGURES = Figures(
     prior_word="the median score",
     wrong_label="a number that is off by more than twice the readers' noise",
     detailed=tuple(_METRICS),
+    of_pairs=("mae", "class_kappa"),
 )

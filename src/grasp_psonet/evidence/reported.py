@@ -45,7 +45,8 @@ class Figures:
     visits by (label, predicted), none where labels cannot be told apart by name. ``prior``: predictions of so many visits from
     the training labels alone, which is what can be said without a look at a photo; ``prior_word`` names it.
     ``wrong_label``: what a label is that is wrong, in words. ``detailed``: those that stand in a table of their own, beside the
-    readers themselves; empty where ``shown`` says it all.
+    readers themselves; empty where ``shown`` says it all. ``of_pairs``: names of ``between_readers`` that are stated of each pair of
+    many readers, beside the ICC of their scores; empty: all.
     ``for_small_groups``: the metric of a group of visits that is too small for ``choosing``; empty where there is none.
     """
 
@@ -64,12 +65,18 @@ class Figures:
     prior_word: str
     wrong_label: str = "the label of another class"
     detailed: tuple[str, ...] = ()
+    of_pairs: tuple[str, ...] = ()
     for_small_groups: str = ""
 
     @property
     def chooser(self) -> Metric:
         """The metric that chooses epoch and k."""
         return self.metrics[self.choosing]
+
+    @property
+    def between_pairs(self) -> Mapping[str, str]:
+        """Of each pair of many readers: metrics by the name given, as ``between_readers``."""
+        return {name: self.between_readers[name] for name in self.of_pairs or self.between_readers}
 
     @property
     def ceiling_metric(self) -> Metric:
