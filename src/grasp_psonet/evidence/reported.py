@@ -45,8 +45,8 @@ class Figures:
     visits by (label, predicted), none where labels cannot be told apart by name. ``prior``: predictions of so many visits from
     the training labels alone, which is what can be said without a look at a photo; ``prior_word`` names it.
     ``wrong_label``: what a label is that is wrong, in words. ``detailed``: those that stand in a table of their own, beside the
-    readers themselves; empty where ``shown`` says it all. ``of_pairs``: names of ``between_readers`` that are stated of each pair of
-    many readers, beside the ICC of their scores; empty: all.
+    readers themselves; empty where ``shown`` says it all. ``of_pairs``: names of ``between_readers`` that are stated of each
+    pair of many readers, beside the ICC of their scores; empty: all.
     ``for_small_groups``: the metric of a group of visits that is too small for ``choosing``; empty where there is none.
     """
 
