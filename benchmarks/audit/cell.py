@@ -16,7 +16,8 @@ from safetensors.numpy import save_file
 
 from benchmarks.audit.influence import influence_out_of_fold
 from grasp_psonet.audit.out_of_fold_rankings import out_of_fold_rankings
-from grasp_psonet.cohort.outcome import Outcome, outcome_of
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.outcomes import outcome_of
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.features.store import unit_length
 from grasp_psonet.out_of_fold.predict import ProbeInputs, averaged, out_of_fold_predictions

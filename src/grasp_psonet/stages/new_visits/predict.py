@@ -113,7 +113,7 @@ def predict_visits_in(place: Path, photos: Path) -> NewVisits:
         calibration,
         reach,
         usual,
-        (*(note.words for note in new.passed_over), *_notes(visits, calibration, reach)),
+        (*(note.words for note in new.passed_over), *_notes(run, visits, calibration, reach)),
         _names(found, photos),
     )
 
@@ -133,7 +133,7 @@ def _visits(run: TrainedRun, told: pd.DataFrame, new: NewBags, calibration: Cali
     table = pd.DataFrame({VISIT_ID: told[VISIT_ID], NUM_PHOTOS: [len(bag) for bag in new.bags]})
     table = table.join(run.outcome.in_words(told))
     table[ATTENDED_PHOTO_ID] = told[ATTENDED_PHOTO_ID]
-    if run.outcome.kind == "classes":
+    if run.outcome.gives_probabilities:
         p_VC = calibration.probabilities(told[run.outcome.output_columns].to_numpy(np.float64))
         for number, column in enumerate(calibrated_columns(run.outcome.classes)):
             table[column] = np.nan if p_VC is None else p_VC[:, number]
@@ -158,9 +158,9 @@ def _warnings(visits: pd.DataFrame, photos: pd.DataFrame) -> list[str]:
     return told
 
 
-def _notes(visits: pd.DataFrame, calibration: Calibration, reach: Reach) -> list[str]:
+def _notes(run: TrainedRun, visits: pd.DataFrame, calibration: Calibration, reach: Reach) -> list[str]:
     notes = []
-    if calibration.source == "none":
+    if calibration.source == "none" and run.outcome.gives_probabilities:
         notes.append(f"probabilities are not calibrated: {calibration.why}")
     if reach.why_not:
         notes.append(f"no distance from the training photos: {reach.why_not}")
@@ -176,7 +176,7 @@ def about(new: NewVisits) -> dict[str, Any]:
     calibration, reach = new.calibration, new.reach
     return {
         "run": new.run.name,
-        "classes": list(new.run.outcome.classes) if new.run.outcome.kind == "classes" else None,
+        "classes": list(new.run.outcome.classes) if new.run.outcome.gives_probabilities else None,
         "calibration": {
             "source": calibration.source,
             "why": calibration.why,

@@ -23,6 +23,7 @@ from grasp_psonet.tables.columns import (
     NUM_PHOTOS,
     PHOTO_ID,
     PREDICTED,
+    PREDICTED_CLASS,
     QUALITY,
     VISIT_ID,
     WARNINGS,
@@ -79,7 +80,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _page(new: NewVisits) -> NewVisitsPage:
-    classes = new.run.outcome.classes if new.run.outcome.kind == "classes" else ()
+    classes = new.run.outcome.classes if new.run.outcome.gives_probabilities else ()
     is_calibrated = new.calibration.source != "none"
     columns = calibrated_columns(classes) if is_calibrated else probability_columns(classes)
     first = np.cumsum([0, *new.visits[NUM_PHOTOS]])
@@ -94,7 +95,7 @@ def _page(new: NewVisits) -> NewVisitsPage:
             ShownVisit(
                 visit_id=str(visit[VISIT_ID]),
                 num_photos=int(visit[NUM_PHOTOS]),
-                predicted=str(visit[PREDICTED]),
+                predicted=str(visit[PREDICTED]) + (f" ({visit[PREDICTED_CLASS]})" if PREDICTED_CLASS in visit else ""),
                 probabilities=tuple(float(visit[column]) for column in columns),
                 nearer=None if math.isnan(share) else float(share),
                 warnings=tuple(filter(None, str(visit[WARNINGS]).split("; "))),

@@ -14,7 +14,7 @@ _LABEL = Column(
     c.LABEL,
     NUMBER,
     "the label that the visit is trained on: Reader 1's, or that of `severity.training_label` or a revision",
-    "class, from 0",
+    "class, from 0, or points",
 )
 
 PLAN = Table(
@@ -124,7 +124,12 @@ PREDICTIONS = Table(
     columns=(
         Column(c.VISIT_ID, TEXT, "the visit"),
         _LABEL,
-        Column(c.PREDICTED, NUMBER, "the class of the largest logit", "class, from 0"),
+        Column(
+            c.PREDICTED,
+            NUMBER,
+            "the class of the largest logit, or the predicted number within the score's range",
+            "class, from 0, or points",
+        ),
         Column(c.LOSS, FLOAT64, "loss against the label", "nats"),
         Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
         Column("logit_<class>", FLOAT64, "the network's output for the class", "logit"),
@@ -180,7 +185,13 @@ NEW_VISITS = Table(
         Column(c.VISIT_ID, TEXT, "the visit: the name of its folder, or as the table of photos says"),
         Column(c.NUM_PHOTOS, INT, "photos read", "from 1"),
         Column("p_<class>", FLOAT64, "probability of the class as the network says it; they add up to 1", "0 to 1"),
-        Column(c.PREDICTED, TEXT, "the class of the largest logit", "name of a class"),
+        Column(
+            c.PREDICTED, TEXT, "the class of the largest logit, or the predicted number", "name of a class, or points"
+        ),
+        Column(c.SCORE, FLOAT64, "the predicted number in full; of a number alone", "points", optional=True),
+        Column(
+            c.PREDICTED_CLASS, TEXT, "its class by the cut-offs; of a number alone", "name of a class", optional=True
+        ),
         Column(c.ATTENDED_PHOTO_ID, TEXT, "the photo that counts most in the answer"),
         Column(
             "calibrated_<class>",
