@@ -200,7 +200,11 @@ NEW_PHOTOS = Table(
     row="photo",
     columns=(
         Column(c.VISIT_ID, TEXT, "its visit"),
-        Column(c.PHOTO_ID, TEXT, "the name of its file, or as the table of photos says"),
+        Column(
+            c.PHOTO_ID,
+            TEXT,
+            "its visit and its place there, such as v1-01, or as the table of photos says",
+        ),
         Column(c.ATTENTION, FLOAT32, "its share in the visit's feature; adds up to 1 over a visit", "0 to 1"),
         *_REACH,
         Column(c.QUALITY, TEXT, "what is unusual of it beside the study's photos, in words; empty where nothing is"),
