@@ -136,7 +136,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(command("export", "a run as ONNX and torch.export, with a card", "read card.md before you use it"))
     add_look(command("look", "contact sheets, distributions and quality of the photos, one page", "grasp run STUDY"))
     add_import(command("import", "tables of a study from a folder, REDCap, or a public set", "grasp check STUDY"))
-    add_read(command("read", "a round of blinded second readings in a browser, on record", "grasp read make-round STUDY NAME"))
+    add_read(
+        command(
+            "read", "a round of blinded second readings in a browser, on record", "grasp read make-round STUDY NAME"
+        )
+    )
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
 
@@ -225,8 +229,8 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             from grasp_psonet.stages.checking.doctor import doctor
 
             sys.stdout.write("\n".join(doctor()) + "\n")
-        case "export" | "import" | "look" | "predict":
-            run_command(known)
+        case "export" | "import" | "look" | "predict" | "read":
+            run_command(known, overrides)
         case "init":
             _init(known, overrides)
         case "check":
@@ -244,10 +248,6 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             make_cohort(_job(known.study, overrides))
         case "demo":
             _demo(known, overrides)
-        case "read":
-            from grasp_psonet.stages.reading import read
-
-            read(known, overrides)
         case "run":
             from grasp_psonet.stages.pipeline import plan, run_all
 

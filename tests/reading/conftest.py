@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("django", reason="the extra `reading` is not installed")
 
-from tests.reading.playground import Playground, copied, make_playground  # noqa: E402  after the look for Django
+from tests.reading.playground import Playground, copied, make_playground
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,19 @@ def visit_id(number: int) -> str:
 
 def secrets_of_the_study() -> list[str]:
     """What a reader's session must not receive in any form."""
-    words = [EXIF_TIME, EXIF_TIME[:10].replace(":", "-"), EXIF_WORDS, "zqvisit", "zqpatient", "Zqfile", "Zqreader", "zqphoto"]
-    words += [f"{score}" for score in SCORES] + [code for code, _, _ in VIEWS] + ["flagged", "control", "review", "audit"]
+    words = [
+        EXIF_TIME,
+        EXIF_TIME[:10].replace(":", "-"),
+        EXIF_WORDS,
+        "zqvisit",
+        "zqpatient",
+        "Zqfile",
+        "Zqreader",
+        "zqphoto",
+    ]
+    words += (
+        [f"{score}" for score in SCORES] + [code for code, _, _ in VIEWS] + ["flagged", "control", "review", "audit"]
+    )
     return words
 
 
@@ -33,7 +44,15 @@ def make_study(folder: Path, settings: str = "") -> Path:
     rng = np.random.default_rng(5)
     visits, photos = [], []
     for v in range(NUM_VISITS):
-        visits.append([visit_id(v), f"zqpatient-{v:02d}", SCORES[v], "Zqreader-one", "train" if v < 6 else "val test".split()[v - 6]])
+        visits.append(
+            [
+                visit_id(v),
+                f"zqpatient-{v:02d}",
+                SCORES[v],
+                "Zqreader-one",
+                "train" if v < 6 else ["val", "test"][v - 6],
+            ]
+        )
         for p, (view, _, _) in enumerate(VIEWS[:NUM_PHOTOS]):
             name = f"Zqfile-{v}-{p}.jpg"
             photos.append([f"zqphoto-{v}-{p}", visit_id(v), view, f"photos/{name}"])

@@ -14,7 +14,7 @@ from grasp_psonet.reading.place import AppPlace
 from tests.reading.played_study import make_study
 
 SERVER = os.environ.get("GRASP_TEST_POSTGRESQL")
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 PEOPLE = {"cora": "coordinator", "rita": "reader", "rob": "reader", "ada": "adjudicator", "otto": "auditor"}
 ROUND = "first"
 PARTS = ("erythema", "induration", "desquamation", "area")
@@ -102,7 +102,10 @@ def make_playground(folder: Path, settings: str = "") -> Playground:
 
     words = ["--database", made.url] if made.url else []
     for name, role in PEOPLE.items():
-        assert main(["read", "add-user", str(folder), name, "--role", role, "--full-name", f"{name.title()} Full", *words]) == 0
+        assert (
+            main(["read", "add-user", str(folder), name, "--role", role, "--full-name", f"{name.title()} Full", *words])
+            == 0
+        )
     _quick_hashes()
     for user in User.objects.all():
         user.set_password(PASSWORD)

@@ -9,7 +9,18 @@ from typing import Any
 from grasp_psonet.cli import main
 from grasp_psonet.reading.form import pasi
 from tests.reading.played_study import NUM_FLAGGED
-from tests.reading.playground import PARTS, REGIONS, ROUND, Playground, answers, current, fill, read_all, sign, visit_behind
+from tests.reading.playground import (
+    PARTS,
+    REGIONS,
+    ROUND,
+    Playground,
+    answers,
+    current,
+    fill,
+    read_all,
+    sign,
+    visit_behind,
+)
 
 NUM_CASES, NUM_REPEATS = 2 * NUM_FLAGGED, 1  # as many controls as flagged visits, a tenth of six twice
 

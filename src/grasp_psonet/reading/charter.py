@@ -37,8 +37,10 @@ class Charter:
     def from_json(cls, text: str) -> "Charter":
         """The charter that ``as_json`` wrote."""
         tree: dict[str, Any] = json.loads(text)
-        severity = {key: tuple(v) if isinstance(v, list) else v for key, v in tree.pop("severity").items()}
-        lists = {name: tuple(tree.pop(name)) for name in ("readers", "adjudicators")}
+        severity: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in tree.pop("severity").items()
+        }
+        lists: dict[str, Any] = {name: tuple(tree.pop(name)) for name in ("readers", "adjudicators")}
         return cls(severity=SeveritySettings(**severity), **lists, **tree)
 
     @property

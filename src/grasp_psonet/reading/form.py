@@ -127,7 +127,9 @@ def form_of(outcome: Outcome, name: FormName) -> Form:
     kind = name if name != "auto" else "components" if components else "score" if has_score else "class"
     if kind == "components":
         if not components:
-            raise SettingsError("reading.form is components, and the scale is no PASI (severity.score_column, score_range)")
+            raise SettingsError(
+                "reading.form is components, and the scale is no PASI (severity.score_column, score_range)"
+            )
         return Form(kind, _components(), outcome)
     if kind == "score":
         if not has_score:

@@ -1,4 +1,4 @@
-"""Photos at reading size: fresh pixels in files of random names, large and small, without anything of the original's metadata."""
+"""Photos at reading size: fresh pixels in files of random names, large and small, with nothing of the original's metadata."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -39,7 +39,10 @@ class StoredPhoto:
 def store_photos(
     photos: Sequence[SourcePhoto], folder: Path, edge_px: int, advance: Callable[[int, int], object] = lambda *_: None
 ) -> list[StoredPhoto]:
-    """Writes each photo in two sizes; ``advance`` hears of each (done, total). Raises PhotoError that names every photo which cannot be read, and leaves none behind."""
+    """Writes each photo in two sizes; ``advance`` hears of each (done, total).
+
+    Raises PhotoError that names every photo which cannot be read, and leaves none behind.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     stored: list[StoredPhoto] = []
     faults: list[str] = []

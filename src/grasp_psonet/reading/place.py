@@ -8,7 +8,21 @@ from pathlib import Path
 from grasp_psonet.errors import FileError, StudyError
 
 # Kinds of mounts that reach another machine: locks and shared memory of SQLite's write-ahead log fail on them.
-_NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "fuse.sshfs", "ncp", "davfs")
+_NETWORK = (
+    "nfs",
+    "cifs",
+    "smb",
+    "afs",
+    "9p",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "fuse.sshfs",
+    "ncp",
+    "davfs",
+)
 _MOUNTS = Path("/proc/self/mounts")
 
 

@@ -31,7 +31,8 @@ class ReadingSettings:
     )
     adjudicate_points: float = setting(5.0, "adjudicate points: scores further apart than this are read again")
     correction: Correction = setting(
-        "none", "whether a signed reading can be followed by a new version of it, with a reason, until the round is locked"
+        "none",
+        "whether a signed reading can be followed by a new version of it, with a reason, until the round is locked",
     )
 
     def __post_init__(self) -> None:

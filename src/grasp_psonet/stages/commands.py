@@ -16,13 +16,17 @@ KINDS = (
 )  # of cohort/importing/kinds.py, named apart so that help loads no pandas
 
 
-def run_command(known: argparse.Namespace) -> None:
-    """Runs the command that these words name."""
+def run_command(known: argparse.Namespace, overrides: dict[str, str]) -> None:
+    """Runs the command that these words name; ``overrides``: settings by path, of which only one of them takes any."""
     match known.command:
         case "export":
             export(known.run, known.out)
         case "import":
             bring(known)
+        case "read":
+            from grasp_psonet.stages.reading import read
+
+            read(known, overrides)
         case "look":
             look(known.study, known.out, known.visits)
         case _:
@@ -150,7 +154,9 @@ def add_read(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1: this machine alone)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1: this machine alone)"
+    )
     parser.add_argument("--port", type=int, default=8000, help="default 8000")
     parser.add_argument("--tls-cert", type=Path, help="certificate in PEM form")
     parser.add_argument("--tls-key", type=Path, help="its key")

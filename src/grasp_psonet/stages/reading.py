@@ -36,7 +36,9 @@ class Listening:
             if file is not None and not file.is_file():
                 raise SettingsError(f"{file} is no file\n  next: name certificate and key in PEM form")
         if not (1 <= self.workers <= 64 and 1 <= self.idle_minutes <= 240):
-            raise SettingsError(f"--workers {self.workers}, --idle-minutes {self.idle_minutes}\n  next: 1 to 64, and 1 to 240")
+            raise SettingsError(
+                f"--workers {self.workers}, --idle-minutes {self.idle_minutes}\n  next: 1 to 64, and 1 to 240"
+            )
         if not (self.is_secure or _is_loopback(self.host)):
             raise SettingsError(
                 f"--host {self.host} would send passwords and photos in the clear"
@@ -107,7 +109,9 @@ def _serve(known: argparse.Namespace, place: AppPlace, database: str | None) -> 
     from grasp_psonet.reading.app.wsgi import run
 
     scheme = "https" if listening.tls_cert is not None else "http"
-    sys.stderr.write(f"reading app of {place.study} at {scheme}://{listening.host}:{listening.port}/ (Ctrl-C ends it)\n")
+    sys.stderr.write(
+        f"reading app of {place.study} at {scheme}://{listening.host}:{listening.port}/ (Ctrl-C ends it)\n"
+    )
     run(listening)
 
 

@@ -32,7 +32,9 @@ from grasp_psonet.tables.schemas.truth import BODY_REGIONS
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
-def make_round(study: Path, name: str, people: tuple[tuple[str, ...], tuple[str, ...]], overrides: dict[str, str]) -> str:
+def make_round(
+    study: Path, name: str, people: tuple[tuple[str, ...], tuple[str, ...]], overrides: dict[str, str]
+) -> str:
     """A round of this name for (readers, adjudicators), under the study's settings; what was made, in a line."""
     if not _NAME.fullmatch(name):
         raise SettingsError(f"round {name!a}: wanted 1 to 40 of a-z, 0-9, '-' and '_', a letter or digit first")
@@ -116,7 +118,9 @@ def _hung(job: Job) -> pd.DataFrame:
     region = views[BODY_REGION].fillna("").astype(str)
     words = (region.str.replace("_", " ") + side.map(lambda one: f", {one}" if one else "")).where(region != "", "")
     place = region.map({name: number for number, name in enumerate(BODY_REGIONS)}).fillna(len(BODY_REGIONS))
-    order = pd.DataFrame({"place": place, "words": words, "row": range(len(views))}).sort_values(["place", "words", "row"])
+    order = pd.DataFrame({"place": place, "words": words, "row": range(len(views))}).sort_values(
+        ["place", "words", "row"]
+    )
     rank = pd.Series(range(len(order)), index=views.loc[order.index, CODE].astype(str))
     heading = pd.Series(words.to_numpy(), index=views[CODE].astype(str)).str.slice(0, 60)
     view = photos[VIEW].astype(str)

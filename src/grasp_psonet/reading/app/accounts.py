@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from typing import Any
 
 from axes.utils import reset
 from django.contrib.sessions.models import Session
@@ -50,7 +51,14 @@ def set_role(actor: User | str, user: User, role: str, reason: str) -> None:
         before = user.role
         user.role = role
         user.save(update_fields=["role"])
-        record(actor, "account.role", f"account {user.username}", before={"role": before}, after={"role": role}, reason=reason)
+        record(
+            actor,
+            "account.role",
+            f"account {user.username}",
+            before={"role": before},
+            after={"role": role},
+            reason=reason,
+        )
         end_sessions(user)
 
 
@@ -62,7 +70,7 @@ def set_active(actor: User | str, user: User, is_active: bool, reason: str) -> N
         before = user.is_active
         user.is_active = is_active
         user.save(update_fields=["is_active"])
-        told = {"before": {"is_active": before}, "after": {"is_active": is_active}}
+        told: dict[str, Any] = {"before": {"is_active": before}, "after": {"is_active": is_active}}
         record(actor, "account.active", f"account {user.username}", **told, reason=reason)
         if not is_active:
             end_sessions(user)

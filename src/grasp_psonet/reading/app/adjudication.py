@@ -32,9 +32,7 @@ def adjudicate_where_asked(case: Case) -> None:
     chosen = candidates.order_by("busy", "username").first()
     assert chosen is not None, "a round whose rule asks for a third reading was made without an adjudicator"
     last = Item.objects.filter(reader=chosen, case__round=case.round).aggregate(last=Max("position"))["last"]
-    item = Item.objects.create(
-        case=case, reader=chosen, kind=ADJUDICATION, position=0 if last is None else last + 1
-    )
+    item = Item.objects.create(case=case, reader=chosen, kind=ADJUDICATION, position=0 if last is None else last + 1)
     hang(item)
     record(_BY_RULE, "item.made", f"item {item.code}", after={"kind": ADJUDICATION, "reader": chosen.username})
 

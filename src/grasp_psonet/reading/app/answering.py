@@ -58,8 +58,7 @@ def save_draft(user: User, item: Item, answers: Answers, revision: int) -> int:
             return draft.revision
         before, draft.answers, draft.revision = draft.answers, text, draft.revision + 1
         draft.save()
-        told = {"before": _tree(before), "after": answers.as_json()}
-        record(user, "draft.saved", f"item {item.code}", **told)
+        record(user, "draft.saved", f"item {item.code}", before=_tree(before), after=answers.as_json())
         return draft.revision
 
 

@@ -26,8 +26,8 @@ def export_round(name: str) -> Path:
 
     readings.csv has one row per signed version: those columns that a table of readings has in a study, then round, role,
     version, when it was signed, whether it is a hidden repeat, and why the visit was not assessable, where it was not.
-    flags.csv has one row per photo, reader and kind, of last versions. Raises StudyError for a round that is not there or not locked, or
-    where the trail is broken.
+    flags.csv has one row per photo, reader and kind, of last versions. Raises StudyError for a round that is not there or
+    not locked, or where the trail is broken.
     """
     one = Round.objects.filter(name=name).first()
     if one is None:
@@ -48,7 +48,10 @@ def export_round(name: str) -> Path:
     anchor()
     about = {"state": one.state, "charter_digest": one.rules.digest, "charter": json.loads(one.charter)}
     write_json(folder / "charter.json", about)
-    lines = [json.dumps(vars(e.link().body) | {"previous": e.previous, "hash": e.hash}) for e in Entry.objects.order_by("number")]
+    lines = [
+        json.dumps(vars(e.link().body) | {"previous": e.previous, "hash": e.hash})
+        for e in Entry.objects.order_by("number")
+    ]
     write_whole(folder / "trail.jsonl", lambda beside: beside.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     return folder
 
@@ -63,19 +66,29 @@ def _reading_rows(readings: list[Reading], rules: Charter) -> list[list[Any]]:
     form, scale = rules.questions(), rules.severity
     score_columns = [] if scale.score_column is None else [scale.score_column]
     parts = [question.name for question in form.questions] if form.kind == "components" else []
-    header = [VISIT_ID, READER_ID, *score_columns, scale.class_column, *parts, DATE, "round", "role", "version", "signed"]
+    header = [
+        VISIT_ID,
+        READER_ID,
+        *score_columns,
+        scale.class_column,
+        *parts,
+        DATE,
+        "round",
+        "role",
+        "version",
+        "signed",
+    ]
     rows: list[list[Any]] = [[*header, "repeat", "not_assessable", "comment", "why_changed", "item"]]
     for reading in readings:
         item, answers = reading.item, Answers.from_json(json.loads(reading.answers))
         values = answers.values if answers.assessable else {}
         score = [reading.score] * len(score_columns)
         grade = None if reading.grade is None else str(scale.classes[reading.grade])
-        rows.append(
-            [item.case.visit_id, item.reader.username, *score, grade, *(values.get(part) for part in parts)]
-            + [reading.signed_at[:10], rules.round, "adjudicator" if item.kind == ADJUDICATION else "reader"]
-            + [reading.version, reading.signed_at, "yes" if item.kind == REPEAT else "no"]
-            + [*map(safe_cell, (answers.reason, answers.comment, reading.reason)), item.code]
-        )
+        role = "adjudicator" if item.kind == ADJUDICATION else "reader"
+        said = (item.case.visit_id, item.reader.username, *score, grade, *(values.get(part) for part in parts))
+        signed = (reading.signed_at[:10], rules.round, role, reading.version, reading.signed_at)
+        texts = map(safe_cell, (answers.reason, answers.comment, reading.reason))
+        rows.append([*said, *signed, "yes" if item.kind == REPEAT else "no", *texts, item.code])
     return rows
 
 
@@ -86,7 +99,9 @@ def _flag_rows(readings: list[Reading]) -> list[list[Any]]:
         case, reader = reading.item.case, reading.item.reader.username
         flags = Answers.from_json(json.loads(reading.answers)).flags
         for one in reading.item.photos.select_related("photo").order_by("photo__position"):
-            rows += [(one.photo.photo_id, reader, kind, case.visit_id, case.round.name) for kind in flags.get(one.code, ())]
+            rows += [
+                (one.photo.photo_id, reader, kind, case.visit_id, case.round.name) for kind in flags.get(one.code, ())
+            ]
     header = [PHOTO_ID, READER_ID, "kind", VISIT_ID, "round"]
     return [header, *(list(row) for row in dict.fromkeys(rows))]  # a repeat may say the same
 

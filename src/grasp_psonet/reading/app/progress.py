@@ -62,5 +62,3 @@ def _latest(one: Round, name: str) -> list[Reading]:
     for reading in signed.select_related("item__case").order_by("version"):
         found[reading.item.pk] = reading
     return list(found.values())
-
-

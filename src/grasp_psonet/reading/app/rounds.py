@@ -33,7 +33,9 @@ def refuse_round(charter: Charter) -> None:
     if not charter.readers:
         raise StudyError("a round needs readers\n  next: --readers NAME,NAME")
     if charter.adjudicate != "none" and len(charter.readers) < 2:
-        raise StudyError(f"reading.adjudicate is {charter.adjudicate}, which takes two readers\n  next: name another, or none")
+        raise StudyError(
+            f"reading.adjudicate is {charter.adjudicate}, which takes two readers\n  next: name another, or none"
+        )
     if charter.adjudicate != "none" and not charter.adjudicators:
         raise StudyError(
             f"reading.adjudicate is {charter.adjudicate}, and nobody adjudicates\n  next: --adjudicators NAME, or "
@@ -47,9 +49,8 @@ def refuse_round(charter: Charter) -> None:
             user = User.objects.filter(username=name).first()
             if user is None or user.role != role or not user.is_active:
                 is_what = "no account" if user is None else user.role if user.is_active else "closed"
-                raise StudyError(
-                    f"{name} is to be {role} of the round and is {is_what}\n  next: grasp read add-user STUDY {name} --role {role}"
-                )
+                told = f"{name} is to be {role} of the round and is {is_what}"
+                raise StudyError(f"{told}\n  next: grasp read add-user STUDY {name} --role {role}")
 
 
 def make_round(charter: Charter, cases: Sequence[PlannedCase]) -> Round:
@@ -94,7 +95,9 @@ def lock_round(user: User, one: Round, reason: str) -> None:
             raise RefusedError(f"round {one.name} is {one.state}, not open")
         num_open = Item.objects.filter(case__round=one).exclude(state=SIGNED).count()
         if num_open and not reason.strip():
-            raise RefusedError(f"{num_open} visits are not signed yet; a round is locked before its end only with a reason")
+            raise RefusedError(
+                f"{num_open} visits are not signed yet; a round is locked before its end only with a reason"
+            )
         one.state = LOCKED
         one.save(update_fields=["state"])
         after = {"state": LOCKED, "not_signed": num_open, "signed_by": user.full_name}

@@ -35,8 +35,8 @@ def record(
     name, role = (actor.username, actor.role) if isinstance(actor, User) else (actor, "")
     with transaction.atomic():
         head = Head.objects.select_for_update().get(pk=1)
-        texts = ["" if value is None else canonical(value) for value in (before, after)]
-        body = Body(head.number + 1, now(), name[:60], role, action, subject[:120], *texts, reason)
+        told = ["" if value is None else canonical(value) for value in (before, after)]
+        body = Body(head.number + 1, now(), name[:60], role, action, subject[:120], told[0], told[1], reason)
         fields = vars(body)
         entry = Entry.objects.create(**fields, previous=head.hash, hash=body.hash_after(head.hash))
         head.number, head.hash, head.mac = entry.number, entry.hash, _mac(entry.number, entry.hash)
@@ -138,6 +138,18 @@ class _Told:
 
     def faults(self) -> Iterator[str]:
         """Rows that are not as told, in words."""
+        yield from self._of_readings()
+        for user in User.objects.order_by("pk"):
+            wanted = self.roles.pop(f"account {user.username}", None)
+            if wanted != user.role:
+                yield f"account {user.username} is {user.role}; the trail says {wanted or 'that it was never made'}"
+        for one in Round.objects.order_by("pk"):
+            if self.charters.pop(f"round {one.name}", None) != digest(one.charter):
+                yield f"the charter of round {one.name} is not the one that the round was made with"
+        for subject in (*self.roles, *self.charters):
+            yield f"{subject} was made and is gone"
+
+    def _of_readings(self) -> Iterator[str]:
         for reading in Reading.objects.select_related("item__reader").order_by("pk"):
             wanted = self.readings.pop((f"item {reading.item.code}", reading.version), None)
             name = f"reading {reading.pk} (item {reading.item.code}, version {reading.version})"
@@ -147,14 +159,3 @@ class _Told:
                 yield f"{name} was changed after it was signed"
         for subject, version in self.readings:
             yield f"the reading of {subject}, version {version}, was signed and is gone"
-        for user in User.objects.order_by("pk"):
-            wanted = self.roles.pop(f"account {user.username}", None)
-            if wanted != user.role:
-                yield f"account {user.username} is {user.role}; the trail says {wanted or 'that it was never made'}"
-        for subject in self.roles:
-            yield f"{subject} was made and is gone"
-        for one in Round.objects.order_by("pk"):
-            if self.charters.pop(f"round {one.name}", None) != digest(one.charter):
-                yield f"the charter of round {one.name} is not the one that the round was made with"
-        for subject in self.charters:
-            yield f"{subject} was made and is gone"

@@ -38,7 +38,7 @@ class Server(BaseApplication):
             if name in self.cfg.settings:  # some are not in every version
                 self.cfg.set(name, value)
 
-    def load(self) -> WSGIHandler:
+    def load(self) -> Any:
         return WSGIHandler()
 
 

@@ -1,4 +1,4 @@
-"""The database itself refuses to change or delete entries of the trail and signed readings, and the charter of an open round."""
+"""The database itself refuses to change or delete the trail and signed readings, and the charter of a round once open."""
 
 from typing import Any
 

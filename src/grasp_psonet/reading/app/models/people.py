@@ -1,9 +1,15 @@
 """Accounts. A person has one role; passwords, hashing and sessions are Django's."""
 
 import datetime
+from typing import TYPE_CHECKING
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+    from grasp_psonet.reading.app.models.rounds import Item
 
 COORDINATOR, READER, ADJUDICATOR, AUDITOR = "coordinator", "reader", "adjudicator", "auditor"
 ROLES = {
@@ -26,6 +32,7 @@ class User(AbstractBaseUser):
     refused_until: "models.DateTimeField[datetime.datetime | None, datetime.datetime | None]" = models.DateTimeField(
         null=True, default=None
     )
+    items: "RelatedManager[Item]"
 
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS = ["full_name", "role"]

@@ -1,18 +1,21 @@
 """Rounds: the visits to be read, their photos at reading size, and each reader's own items under random codes."""
 
-import datetime
 import secrets
+from typing import TYPE_CHECKING
 
 from django.db import models
 
 from grasp_psonet.reading.app.models.people import User
 from grasp_psonet.reading.charter import Charter
 
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+    from grasp_psonet.reading.app.models.readings import Reading
+
 DRAFT, OPEN, LOCKED = "draft", "open", "locked"
 WAITING, STARTED, SIGNED = "waiting", "started", "signed"
 ADJUDICATION = "adjudication"
-
-Moment = "models.DateTimeField[datetime.datetime | None, datetime.datetime | None]"
 
 
 def new_code() -> str:
@@ -39,6 +42,8 @@ class Case(models.Model):
     round: "models.ForeignKey[Round, Round]" = models.ForeignKey(Round, models.PROTECT, related_name="cases")
     visit_id: "models.TextField[str, str]" = models.TextField()
     is_flagged: "models.BooleanField[bool, bool]" = models.BooleanField()
+    photos: "RelatedManager[Photo]"
+    items: "RelatedManager[Item]"
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["round", "visit_id"], name="visit_once_a_round")]
@@ -65,6 +70,8 @@ class Item(models.Model):
     kind: "models.CharField[str, str]" = models.CharField(max_length=12)
     position: "models.IntegerField[int, int]" = models.IntegerField()
     state: "models.CharField[str, str]" = models.CharField(max_length=10, default=WAITING)
+    photos: "RelatedManager[ItemPhoto]"
+    readings: "RelatedManager[Reading]"
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["case", "reader", "kind"], name="kind_once_a_reader")]

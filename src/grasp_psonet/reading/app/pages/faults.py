@@ -25,7 +25,9 @@ def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form that was not made by this app for this session."""
-    return told(request, "Refused", "This form is not of this session. Load the page again and send it from there.", 403)
+    return told(
+        request, "Refused", "This form is not of this session. Load the page again and send it from there.", 403
+    )
 
 
 def locked_out(request: HttpRequest, original_response: Any = None, credentials: Any = None) -> HttpResponse:

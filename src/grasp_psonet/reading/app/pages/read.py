@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.conf import settings
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from grasp_psonet.reading.app.answering import (
@@ -63,7 +63,7 @@ def item(request: HttpRequest, user: User, code: str) -> HttpResponse:
 
 
 @only_for(*_READERS)
-def photo(request: HttpRequest, user: User, code: str, size: str) -> HttpResponse | FileResponse:
+def photo(request: HttpRequest, user: User, code: str, size: str) -> HttpResponse:
     """A photo of an own item, while its round is open."""
     mine = ItemPhoto.objects.filter(code=code, item__reader=user, item__case__round__state=OPEN)
     found = mine.select_related("photo", "item").first()

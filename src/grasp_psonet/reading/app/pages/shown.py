@@ -63,7 +63,11 @@ def answers_in(sent: QueryDict, item: Item) -> tuple[Answers, int, list[str]]:
     if revision < 0:
         faults.append("the page sent no number of its save")
     is_assessable = sent.get("not_assessable", "") == ""
-    return Answers(values, is_assessable, "" if is_assessable else texts["reason"], texts["comment"], flags), revision, faults
+    return (
+        Answers(values, is_assessable, "" if is_assessable else texts["reason"], texts["comment"], flags),
+        revision,
+        faults,
+    )
 
 
 def _photos(item: Item, answers: Answers) -> list[dict[str, Any]]:
