@@ -10,7 +10,11 @@ from PIL import Image
 from grasp_psonet.tables.schemas.audit import REVIEW
 
 NUM_VISITS, NUM_PHOTOS, NUM_FLAGGED = 8, 3, 3
-VIEWS = (("Qv-back", "trunk", "right"), ("Qv-face", "head", "middle"), ("Qv-shin", "lower_limbs", "left"))
+VIEWS = (
+    ("Qv-back", "trunk", "right"),
+    ("Qv-face", "head", "middle"),
+    ("Qv-shin", "lower_limbs", "<script>alert(1)</script>"),
+)
 EXIF_TIME = "2031:04:05 06:07:08"
 EXIF_WORDS = "Zqserial-5551"
 SCORES = (3.7, 11.3, 6.1, 23.9, 8.3, 4.9, 13.1, 31.7)
@@ -32,10 +36,7 @@ def secrets_of_the_study() -> list[str]:
         "Zqreader",
         "zqphoto",
     ]
-    words += (
-        [f"{score}" for score in SCORES] + [code for code, _, _ in VIEWS] + ["flagged", "control", "review", "audit"]
-    )
-    return words
+    return words + [f"{score}" for score in SCORES] + [code for code, _, _ in VIEWS]
 
 
 def make_study(folder: Path, settings: str = "") -> Path:

@@ -36,7 +36,7 @@ class Playground:
         """A browser, signed in as an account; it also meets CSRF checks where ``enforce_csrf_checks`` is given."""
         from django.test import Client
 
-        client = Client(**more)
+        client = Client(SERVER_NAME="localhost", **more)
         if name is not None:
             answer = client.post("/sign-in/", {"username": name, "password": PASSWORD})
             assert answer.status_code == 302, answer.content.decode()

@@ -144,7 +144,7 @@ def _security(reach: Reach) -> dict[str, Any]:
     known: list[dict[str, Any]] = [
         {"NAME": f"django.contrib.auth.password_validation.{name}Validator"} for name in validators
     ]
-    known[0]["OPTIONS"] = {"user_attributes": ("username", "full_name")}
+    known[0]["OPTIONS"] = {"user_attributes": ("username", "full_name"), "max_similarity": 0.6}
     length = {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}
     return {
         "AUTHENTICATION_BACKENDS": ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"],

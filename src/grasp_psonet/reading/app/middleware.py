@@ -42,12 +42,14 @@ def headers(answer: Answer) -> Answer:
 
 
 def plain_requests(answer: Answer) -> Answer:
-    """Drops cookies that Django cannot have set: their letters would reach the database."""
+    """Refuses hosts that are not this app's, and drops cookies that Django cannot have set: their letters would reach the
+    database."""
 
     def answered(request: HttpRequest) -> HttpResponse:
         for name, known in ((settings.SESSION_COOKIE_NAME, _SESSION), (settings.CSRF_COOKIE_NAME, _TOKEN)):
             if not known.fullmatch(request.COOKIES.get(name, "")):
                 request.COOKIES.pop(name, None)
+        request.get_host()
         return answer(request)
 
     return answered
