@@ -94,9 +94,9 @@ def read_all(client: Any, grade_of: Any) -> int:
     return count
 
 
-def make_playground(folder: Path, settings: str = "") -> Playground:
-    """A study with accounts and a round that is not open yet."""
-    made = Playground(make_study(folder, settings), new_database() if SERVER else None)
+def make_playground(folder: Path, settings: str = "", is_there: bool = False) -> Playground:
+    """A study with accounts and a round that is not open yet; the study is made unless it is there."""
+    made = Playground(folder if is_there else make_study(folder, settings), new_database() if SERVER else None)
     made.enter()
     from grasp_psonet.reading.app.models import User
 

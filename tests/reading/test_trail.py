@@ -37,7 +37,7 @@ def test_an_entrys_hash_is_the_plain_sha256_of_all_of_it() -> None:
 def test_a_change_of_any_field_is_found_where_it_is(field: str) -> None:
     links = chain(5)
     own = links[2]
-    links[2] = Link(body(3, **{**{"reason": "reason 3"}, field: "forged"}), own.previous, own.hash)
+    links[2] = Link(body(3, **{"reason": "reason 3", field: "forged"}), own.previous, own.hash)
     check = ChainCheck()
     taken = [check.take(link) for link in links[:3]]
     assert taken == [True, True, False]
@@ -104,12 +104,14 @@ def read_once(opened: Playground) -> Playground:
         ("UPDATE reading_head SET number = number - 1", "not what the app wrote"),
     ],
 )
-def test_what_is_edited_in_the_database_is_found(read_once: Playground, statement: str, told: str) -> None:
+@pytest.mark.usefixtures("read_once")
+def test_what_is_edited_in_the_database_is_found(statement: str, told: str) -> None:
     _raw(statement)
     assert told in _fault()
 
 
-def test_a_trail_cut_together_with_its_head_is_found_by_the_anchors(read_once: Playground) -> None:
+@pytest.mark.usefixtures("read_once")
+def test_a_trail_cut_together_with_its_head_is_found_by_the_anchors() -> None:
     """With the app's key the head can be forged as well; what was anchored before is still asked for."""
     from django.db import connection
 
@@ -125,7 +127,8 @@ def test_a_trail_cut_together_with_its_head_is_found_by_the_anchors(read_once: P
     connection.close()
 
 
-def test_a_reading_slipped_in_is_found(read_once: Playground) -> None:
+@pytest.mark.usefixtures("read_once")
+def test_a_reading_slipped_in_is_found() -> None:
     from grasp_psonet.reading.app.models import Item, Reading
 
     item = Item.objects.filter(reader__username="rob").first()
@@ -146,10 +149,11 @@ def test_a_reading_slipped_in_is_found(read_once: Playground) -> None:
         "UPDATE reading_round SET state = 'draft'",
     ],
 )
-def test_the_database_itself_refuses(read_once: Playground, statement: str) -> None:
+@pytest.mark.usefixtures("read_once")
+def test_the_database_itself_refuses(statement: str) -> None:
     from django.db import DatabaseError, connection
 
-    with connection.cursor() as cursor, pytest.raises(DatabaseError, match="never changed or deleted|is fixed"):
+    with connection.cursor() as cursor, pytest.raises(DatabaseError, match=r"never changed or deleted|is fixed"):
         cursor.execute(statement)
 
 
@@ -166,7 +170,8 @@ def test_verify_names_the_first_broken_link_on_the_command_line(read_once: Playg
     read_once.enter()
 
 
-def test_signing_binds_name_time_and_meaning(read_once: Playground) -> None:
+@pytest.mark.usefixtures("read_once")
+def test_signing_binds_name_time_and_meaning() -> None:
     from grasp_psonet.reading.app.models import Entry, Reading
 
     reading = Reading.objects.get()
@@ -177,7 +182,8 @@ def test_signing_binds_name_time_and_meaning(read_once: Playground) -> None:
     assert reading.signed_at.endswith("+00:00")
 
 
-def test_workflow_and_access_are_on_the_trail(read_once: Playground) -> None:
+@pytest.mark.usefixtures("read_once")
+def test_workflow_and_access_are_on_the_trail() -> None:
     from grasp_psonet.reading.app.models import Entry
 
     found = set(Entry.objects.values_list("action", flat=True))
