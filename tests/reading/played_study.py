@@ -9,7 +9,7 @@ from PIL import Image
 
 from grasp_psonet.tables.schemas.audit import REVIEW
 
-NUM_VISITS, NUM_PHOTOS, NUM_FLAGGED = 8, 3, 3
+NUM_VISITS, NUM_PHOTOS, NUM_FLAGGED = 12, 3, 3
 VIEWS = (
     ("Qv-back", "trunk", "right"),
     ("Qv-face", "head", "middle"),
@@ -17,7 +17,7 @@ VIEWS = (
 )
 EXIF_TIME = "2031:04:05 06:07:08"
 EXIF_WORDS = "Zqserial-5551"
-SCORES = (3.7, 11.3, 6.1, 23.9, 8.3, 4.9, 13.1, 31.7)
+SCORES = (3.7, 11.3, 6.1, 23.9, 8.3, 4.9, 13.1, 31.7, 5.3, 7.9, 14.7, 2.9)
 
 
 def visit_id(number: int) -> str:
@@ -51,7 +51,7 @@ def make_study(folder: Path, settings: str = "") -> Path:
                 f"zqpatient-{v:02d}",
                 SCORES[v],
                 "Zqreader-one",
-                "train" if v < 6 else ["val", "test"][v - 6],
+                "val" if v == 6 else "test" if v == 7 else "train",
             ]
         )
         for p, (view, _, _) in enumerate(VIEWS[:NUM_PHOTOS]):
