@@ -94,7 +94,8 @@ def killed(folder: Path, num_kills: int, seed: int) -> dict[str, int]:
     num_done = 0
     try:
         while num_done < num_kills and any(thread.is_alive() for thread in threads):
-            time.sleep(chance.uniform(0.02, 1.5))
+            _await_progress(readers, threads)
+            time.sleep(chance.uniform(0.0, 0.5))
             server.kill()
             num_done += 1
             server.start()
@@ -108,6 +109,13 @@ def killed(folder: Path, num_kills: int, seed: int) -> dict[str, int]:
         raise RuntimeError("; ".join(faults))
     grasp("read", "verify", str(study))
     return {"num_kills": num_done, **_compared(study / "reading-app" / "reading.sqlite3", readers)}
+
+
+def _await_progress(readers: list[Reader], threads: list[threading.Thread]) -> None:
+    """Waits until something more was acknowledged, or nobody reads any more: else a slow start is all that is killed."""
+    before = sum(reader.num_acknowledged for reader in readers)
+    while sum(reader.num_acknowledged for reader in readers) == before and any(one.is_alive() for one in threads):
+        time.sleep(0.005)
 
 
 def _compared(database: Path, readers: list[Reader]) -> dict[str, int]:

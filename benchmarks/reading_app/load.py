@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.reading_app.app_study import PASSWORD, make_study
@@ -58,10 +59,10 @@ def _timed(port: int, name: str, end: float, think_s: float, most: int) -> dict[
         content = _clocked(times["page"], lambda: browser.get(f"/item/{code}/"))
         time.sleep(think_s)
         photo = content.decode().partition('data-large="')[2].partition('"')[0]
-        _clocked(times["photo"], lambda photo=photo: browser.get(photo))
+        _clocked(times["photo"], partial(browser.get, photo))
         time.sleep(think_s)
         told = {"v.head_area": str(len(times["page"]) % 7), "revision": str(revision_of(content))}
-        _clocked(times["save"], lambda told=told: browser.post(f"/item/{code}/draft/", told))
+        _clocked(times["save"], partial(browser.post, f"/item/{code}/draft/", told))
         time.sleep(think_s)
     return times
 

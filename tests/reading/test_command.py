@@ -102,6 +102,6 @@ def test_a_damaged_database_is_told(tmp_path: Path, capsys: Any) -> None:
 def test_a_killed_server_loses_and_doubles_nothing(tmp_path: Path) -> None:
     from benchmarks.reading_app.killed import killed
 
-    found = killed(tmp_path, num_kills=4, seed=1)
-    assert found["num_acknowledged"] > 5, found
-    assert (found["num_kills"], found["num_lost"], found["num_doubled"]) == (4, 0, 0)
+    found = killed(tmp_path, num_kills=3, seed=1)
+    assert found["num_acknowledged"] >= 3, found
+    assert (found["num_kills"], found["num_lost"], found["num_doubled"]) == (3, 0, 0)
