@@ -169,8 +169,8 @@ def test_a_round_of_twelve_visits_in_a_browser(browser: Any, served: tuple[Path,
     cora.page.fill("[name=password]", OWN)
     cora.page.click("button:has-text('Open')")
     cora.page.wait_for_selector(".state:has-text('open')")
-    _read(people["rita"], lambda number: "2")
-    _read(people["rob"], lambda number: "4" if number == 3 else "2")
+    _read(people["rita"], lambda number: "1")
+    _read(people["rob"], lambda number: "4" if number == 0 else "1")  # moderate is 9, severe 36
     _read(people["ada"], lambda number: "3", at_most=3)
     cora.page.reload()
     cora.look("round")
