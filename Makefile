@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill lock clean
+.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -19,6 +19,9 @@ test: $(READY)           ## everything that has to hold: lint, types, import con
 
 tests: $(READY)          ## the product's tests alone
 	$(PYTEST) --ignore tests/benchmarks
+
+test-nightly: $(READY)     ## the long forms of tests whose short forms run always
+	$(PYTEST) -m nightly
 
 test-benchmarks: $(READY)  ## the tests of the benchmarks
 	$(PYTEST) tests/benchmarks

@@ -42,6 +42,8 @@ def recorded_tree(settings: Any) -> dict[str, Any]:
         value = getattr(settings, one.name)
         if dataclasses.is_dataclass(value):
             tree[one.name] = recorded_tree(value)
+            if not tree[one.name]:  # a group of newer settings alone
+                del tree[one.name]
         elif one.metadata.get(_NEWER) and value == one.default:
             del tree[one.name]
     return tree

@@ -145,6 +145,15 @@ def test_links_inside_and_links_that_may_lead_out_are_followed(tmp_path: Path) -
         PhotoRoot(folder, follows_links=True).file("../study-elsewhere/p.jpg")
 
 
+def test_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/p.jpg").write_bytes(file_of(scene(), "JPEG"))
+    monkeypatch.chdir(tmp_path)
+    assert decode_photo(PhotoRoot(Path()).file("photos/p.jpg"), EDGE).width_px == 120
+    with pytest.raises(PhotoError, match="leads out of the folder of photos"):
+        PhotoRoot(Path()).file("photos/../../p.jpg")
+
+
 def test_a_pipe_that_takes_the_place_of_a_photo_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,9 +37,14 @@ class StoredPhoto:
 
 
 def store_photos(
-    photos: Sequence[SourcePhoto], folder: Path, edge_px: int, advance: Callable[[int, int], object] = lambda *_: None
+    photos: Sequence[SourcePhoto],
+    folder: Path,
+    edge_px: int,
+    most_megapixels: int,
+    advance: Callable[[int, int], object],
 ) -> list[StoredPhoto]:
-    """Writes each photo in two sizes; ``advance`` hears of each (done, total).
+    """Writes each photo in two sizes. ``most_megapixels``: larger originals are refused; ``advance`` hears of each (done,
+    total).
 
     Raises PhotoError that names every photo which cannot be read, and leaves none behind.
     """
@@ -49,7 +54,7 @@ def store_photos(
     for number, photo in enumerate(photos, 1):
         advance(number, len(photos))
         try:
-            pixels = decode_whole(photo.path, edge_px)
+            pixels = decode_whole(photo.path, edge_px, most_megapixels)
         except PhotoError as error:
             faults.append(str(error))
             continue

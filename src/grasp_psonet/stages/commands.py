@@ -17,7 +17,7 @@ KINDS = (
 
 
 def run_command(known: argparse.Namespace, overrides: dict[str, str]) -> None:
-    """Runs the command that these words name; ``overrides``: settings by path, of which only one of them takes any."""
+    """Runs the command that these words name; ``overrides``: settings by path, for those that take any."""
     match known.command:
         case "export":
             export(known.run, known.out)
@@ -27,6 +27,8 @@ def run_command(known: argparse.Namespace, overrides: dict[str, str]) -> None:
             from grasp_psonet.stages.reading import read
 
             read(known, overrides)
+        case "revise":
+            revise(known.study, known.name, known.source, overrides)
         case "look":
             look(known.study, known.out, known.visits)
         case _:
@@ -164,3 +166,25 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow", metavar="NAMES", help="names that browsers may ask for, with commas")
     parser.add_argument("--workers", type=int, default=2, help="processes, of 8 threads each (default 2)")
     parser.add_argument("--idle-minutes", type=int, default=20, help="minutes of rest after which a session ends")
+
+
+def revise(study: Path, name: str, source: Path | None, overrides: dict[str, str]) -> None:
+    """``grasp revise``: the revision, and what it changes."""
+    from grasp_psonet.stages.opening import open_job
+    from grasp_psonet.stages.revise import make_named_revision, say_revision
+
+    job = open_job(study, overrides)
+    say_revision(job, name, make_named_revision(job, name, source))
+
+
+def add_revise(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp revise``."""
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    parser.add_argument("name", metavar="NAME", help="what the revision is called; never one that stands for others")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="PLACE",
+        type=Path,
+        help="readings/ROUND of a locked round, or your own table of readings; default: the only round in readings/",
+    )

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -46,6 +46,9 @@ STEP_OF = {
     "traces": "trace",
     "prunings": "prune",
     "evaluation": "evaluate",
+    "readers": "evaluate",
+    "revisions": "revise",
+    "revised": "evaluate",
     "explain": "explain",
     "audit": "audit",
     "paper_audit": "audit",
@@ -55,14 +58,18 @@ STEP_OF = {
 Photo = NDArray[np.uint8]
 
 
-def open_study(path: str | Path, settings: Mapping[str, Any] | None = None) -> "OpenStudy":
+def open_study(
+    path: str | Path, settings: Mapping[str, Any] | None = None, revisions: Sequence[str] = ()
+) -> "OpenStudy":
     """The study in the folder ``path``, under its study.yaml.
 
     ``settings``: values that stand in place of those of study.yaml, by their path, e.g. ``{"train.epochs": 20}``; the file is
-    left as it is. Raises StudyError where the folder is no study, SettingsError for settings that cannot be used.
+    left as it is. ``revisions``: those that ``run`` trains on as well.
+
+    Raises StudyError where the folder is no study, SettingsError for settings that cannot be used.
     """
     return OpenStudy(
-        open_job(Path(path), {name: json.dumps(_plain(value)) for name, value in (settings or {}).items()})
+        open_job(Path(path), {name: json.dumps(_plain(value)) for name, value in (settings or {}).items()}, revisions)
     )
 
 

@@ -96,7 +96,7 @@ def _stored(job: Job, chosen: Sequence[Listed], folder: Path, edge_px: int) -> l
         counts.append(len(rows))
         for photo_id, path, region in zip(rows[PHOTO_ID], rows[PATH], rows[_HEADING], strict=True):
             sources.append(SourcePhoto(str(photo_id), job.photo_files.file(str(path)), str(region)))
-    stored = store_photos(sources, folder, edge_px, bar.advance)
+    stored = store_photos(sources, folder, edge_px, job.settings.photos.most_megapixels, bar.advance)
     cases, start = list[PlannedCase](), 0
     for visit, count in zip(chosen, counts, strict=True):
         part: tuple[StoredPhoto, ...] = tuple(stored[start : start + count])

@@ -9,7 +9,7 @@ from grasp_psonet.cohort.settings import MISSING, READERS, same_name
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.setting import STRICT, refuse_unless, setting
 
-TableName = Literal["visits", "readings", "photos", "views", "features"]
+TableName = Literal["visits", "readings", "photos", "views", "features", "flags"]
 FileName = Literal["visits", "readings", "photos", "views"]
 Decimal = Literal["auto", ".", ","]
 Cell = str | bool | int | float | None  # as YAML writes a value

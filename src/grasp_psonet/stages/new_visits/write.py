@@ -33,6 +33,7 @@ from grasp_psonet.tables.schemas.runs import NEW_PHOTOS, NEW_VISITS
 
 _JSON = "predictions.json"
 _PICTURE_PX = 112
+_FLOATS = "%.4f"
 
 
 def refuse_taken(folder: Path) -> None:
@@ -46,12 +47,11 @@ def refuse_taken(folder: Path) -> None:
 
 
 def write_answers(new: NewVisits, file: Path | None) -> None:
-    """The visits with their answer alone as CSV, to a file or to standard output."""
-    frame = safe_frame(new.answers)
+    """The visits with their answer alone as CSV, to a file (with a byte order mark) or to standard output."""
     if file is None:
-        frame.to_csv(sys.stdout, index=False, float_format="%.4f")
+        safe_frame(new.answers).to_csv(sys.stdout, index=False, float_format=_FLOATS)
     else:
-        write_whole(file, lambda beside: frame.to_csv(beside, index=False, float_format="%.4f"))
+        write_safe_csv(new.answers, file, _FLOATS)
 
 
 def write_new_visits(new: NewVisits, folder: Path) -> None:
