@@ -14,11 +14,7 @@ from tests.reading.played_study import make_study
 
 _SHUT_OUT = """
 import sys
-class Shut:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {names!r}:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Shut())
+sys.modules.update(dict.fromkeys({names!r}))  # as if they were not installed
 from grasp_psonet.cli import main
 sys.exit(main({words!r}))
 """
