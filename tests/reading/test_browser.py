@@ -26,6 +26,7 @@ AXE = "axe-core@4.14.1"
 OWN = "a long password of one's own"
 PEOPLE = {"rita": "reader", "rob": "reader", "ada": "adjudicator", "otto": "auditor"}
 SETTINGS = "reading:\n  flagged: 6\n"
+SEEN: set[str] = set()  # pages that were looked at
 NUM_ITEMS = 13  # 6 flagged visits, 6 controls, one of them twice
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
@@ -120,7 +121,10 @@ class Person:
         self.page.wait_for_url(lambda url: "password" not in url)
 
     def look(self, name: str) -> None:
-        """Pictures of a page, where they are asked for, and what axe says of it."""
+        """Pictures of a page, where they are asked for, and what axe says of it; once for each page."""
+        if name in SEEN:
+            return
+        SEEN.add(name)
         folder = os.environ.get("GRASP_SCREENSHOTS")
         for scheme, size in (("light", (1440, 900)), ("dark", (1440, 900)), ("light", (820, 1180))):
             self.page.emulate_media(color_scheme=scheme)
