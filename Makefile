@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check lock clean bench-reading demo-pasi demo-pasi: $(READY) ## the same story on the score as a number: demo-pasi-study/report/report.html $(BIN)/grasp demo-pasi-study --preset pasi-demo
+.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check lock clean bench-reading demo-pasi demo-pasi: $(READY) ## the same story on the score as a number: demo-pasi-study/report/report.html $(BIN)/grasp demo-pasi-study --preset pasi-demo bench-read-load bench-read-kill
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -64,6 +64,12 @@ bench-small: $(READY)    ## how long a small study takes once its features stand
 
 bench-evidence: $(READY) ## whether intervals cover, warnings warn, findings name the cause, diagnoses are right; resumes
 	$(BIN)/python -m benchmarks.evidence
+
+bench-read-load: $(READY) ## twenty readers at once: how long a page of the reading app takes beside the same page alone
+	$(BIN)/python -m benchmarks.reading_app load
+
+bench-read-kill: $(READY) ## the reading app killed 100 times under two readers: answers lost, readings doubled
+	$(BIN)/python -m benchmarks.reading_app killed --kills 100
 
 bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on a study of yours: STUDY=folder TUNED_ON=file
 	$(BIN)/python -m benchmarks.audit $(STUDY) $(if $(TUNED_ON),--tuned-on $(TUNED_ON))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from grasp_psonet import __version__
 from grasp_psonet.errors import GraspError
 from grasp_psonet.files import is_file_fault
-from grasp_psonet.stages.commands import add_import, add_look, add_revise, run_command
+from grasp_psonet.stages.commands import READ_ACTIONS, add_import, add_look, add_read, add_revise, run_command
 from grasp_psonet.stages.steps import NAMES, STEPS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ Any setting can be given by its path: grasp train STUDY --train.epochs 20 --netw
 def main(words: list[str] | None = None) -> int:
     """Runs one command; the exit code."""
     parser = _parser()
-    known, rest = parser.parse_known_args(words)
+    known, rest = parser.parse_known_args(_with_action(sys.argv[1:] if words is None else words))
     if known.command is None:
         parser.print_help()
         return 0
@@ -145,11 +145,23 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(command("export", "a run as ONNX and torch.export, with a card", "read card.md before you use it"))
     add_look(command("look", "contact sheets, distributions and quality of the photos, one page", "grasp run STUDY"))
     add_import(command("import", "tables of a study from a folder, REDCap, or a public set", "grasp check STUDY"))
+    add_read(
+        command(
+            "read", "a round of blinded second readings in a browser, on record", "grasp read make-round STUDY NAME"
+        )
+    )
     add_revise(
         command("revise", "readers' decisions become a revision of the labels", "grasp run STUDY --revision NAME")
     )
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
+
+
+def _with_action(words: list[str]) -> list[str]:
+    """The words, where ``grasp read STUDY`` is short for ``grasp read serve STUDY``."""
+    if words[:1] == ["read"] and len(words) > 1 and words[1] not in (*READ_ACTIONS, "-h", "--help"):
+        return ["read", "serve", *words[1:]]
+    return words
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
@@ -232,7 +244,7 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             from grasp_psonet.stages.checking.doctor import doctor
 
             sys.stdout.write("\n".join(doctor()) + "\n")
-        case "export" | "import" | "look" | "predict" | "revise":
+        case "export" | "import" | "look" | "predict" | "read" | "revise":
             run_command(known, overrides)
         case "init":
             from grasp_psonet.stages.init import init

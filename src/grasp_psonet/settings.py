@@ -28,6 +28,7 @@ from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
 from grasp_psonet.photos.settings import PhotoSettings
 from grasp_psonet.pruning.settings import PruneSettings
+from grasp_psonet.reading.settings import ReadingSettings
 from grasp_psonet.report.settings import ReportSettings
 from grasp_psonet.setting import STRICT, group, refuse_unless, setting
 from grasp_psonet.training.settings import TrainSettings
@@ -74,6 +75,7 @@ class StudySettings:
     explain: ExplainSettings = group(ExplainSettings)
     diagnose: DiagnoseSettings = group(DiagnoseSettings)
     report: ReportSettings = group(ReportSettings)
+    reading: ReadingSettings = group(ReadingSettings)
 
 
 _TREE: TypeAdapter[StudySettings] = TypeAdapter(StudySettings)

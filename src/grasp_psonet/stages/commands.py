@@ -23,6 +23,10 @@ def run_command(known: argparse.Namespace, overrides: dict[str, str]) -> None:
             export(known.run, known.out)
         case "import":
             bring(known)
+        case "read":
+            from grasp_psonet.stages.reading import read
+
+            read(known, overrides)
         case "revise":
             revise(known.study, known.name, known.source, overrides)
         case "look":
@@ -124,6 +128,51 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         "--visits", type=int, default=48, help="contact sheets to show (default 48), from every class and split"
     )
     parser.add_argument("--out", type=Path, help="the page; default: look/look.html in the study")
+
+
+READ_ACTIONS = ("serve", "add-user", "make-round", "verify", "export")
+_READ_ROLES = ("coordinator", "reader", "adjudicator", "auditor")
+
+
+def add_read(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp read``; without an action it serves."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+        made.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+        made.add_argument(
+            "--database",
+            metavar="URL",
+            help="postgresql://USER:PASSWORD@HOST/NAME, here or in GRASP_READ_DATABASE; default: SQLite in the study",
+        )
+        return made
+
+    _add_serve(action("serve", "serve the app; what `grasp read STUDY` does"))
+    user = action("add-user", "make an account; its one-time password is printed")
+    user.add_argument("name", metavar="NAME", help="the account: a-z, 0-9, '.', '_', '-'")
+    user.add_argument("--role", required=True, choices=_READ_ROLES, help=", ".join(_READ_ROLES))
+    user.add_argument("--full-name", help="stands with signatures; default: NAME")
+    make = action("make-round", "make a round from the audit's list; settings of the group reading apply")
+    make.add_argument("name", metavar="ROUND", help="the round: a-z, 0-9, '-', '_'")
+    make.add_argument("--readers", required=True, help="accounts that read every visit, with commas")
+    make.add_argument("--adjudicators", help="accounts that read where readers differ, with commas")
+    action("verify", "prove the trail, and name the first broken link")
+    export = action("export", "write a locked round into STUDY/readings/ROUND")
+    export.add_argument("name", metavar="ROUND", help="the round")
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1: this machine alone)"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="default 8000")
+    parser.add_argument("--tls-cert", type=Path, help="certificate in PEM form")
+    parser.add_argument("--tls-key", type=Path, help="its key")
+    parser.add_argument("--behind-proxy", action="store_true", help="a proxy ends TLS and says so in X-Forwarded-Proto")
+    parser.add_argument("--allow", metavar="NAMES", help="names that browsers may ask for, with commas")
+    parser.add_argument("--workers", type=int, default=2, help="processes, of 8 threads each (default 2)")
+    parser.add_argument("--idle-minutes", type=int, default=20, help="minutes of rest after which a session ends")
 
 
 def revise(study: Path, name: str, source: Path | None, overrides: dict[str, str]) -> None:

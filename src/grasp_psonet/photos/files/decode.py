@@ -78,22 +78,52 @@ def decode_bytes(
 ) -> Photo:
     """The same of bytes that were read; ``path`` names them in errors."""
     with _naming(path):
-        opened = open_image(io.BytesIO(data), most_megapixels)
-        image = opened.image
-        refuse_many_scans(image, data)
-        width_px, height_px = image.size
-        image.draft(None, (_DRAFT * edge_px, _DRAFT * edge_px))
-        image.load()  # before its tags are asked for: some formats would load it then, and damage would pass for a missing tag
-        orientation = 1 if opened.stands else _orientation(image)
-        profile = image.info.get("icc_profile")
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        upright = native(upright)
-        if not profile:  # a profile is followed on the few pixels that are left
-            upright = upright.convert("RGB")
-        square = to_srgb(_square(upright, edge_px, fit), profile if isinstance(profile, bytes) else None)
-        if orientation in _ON_ITS_SIDE:
-            width_px, height_px = height_px, width_px
-        return Photo(np.asarray(square, dtype=np.uint8), width_px, height_px)
+        upright = _upright(data, edge_px, most_megapixels)
+        square = to_srgb(_square(upright.image, edge_px, fit), upright.profile)
+        return Photo(np.asarray(square, dtype=np.uint8), upright.width_px, upright.height_px)
+
+
+def decode_whole(path: Path, longest_px: int, most_megapixels: int = MOST_MEGAPIXELS) -> NDArray[np.uint8]:
+    """The whole photo in its own shape, upright, [row, column, RGB]; its longer edge has at most ``longest_px`` pixels.
+
+    Read as ``decode_photo`` reads it, and raises as that does.
+    """
+    data = read_bytes(path)
+    with _naming(path):
+        upright = _upright(data, longest_px, most_megapixels)
+        width_px, height_px = upright.image.size
+        factor = min(1.0, longest_px / max(width_px, height_px))
+        size = (max(1, round(width_px * factor)), max(1, round(height_px * factor)))
+        smaller = upright.image if factor == 1 else upright.image.resize(size, Image.Resampling.BICUBIC)
+        return np.asarray(to_srgb(smaller, upright.profile), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class _Upright:
+    """An image turned upright, its colour profile if it has one, and width and height of the original, upright."""
+
+    image: Image.Image
+    profile: bytes | None
+    width_px: int
+    height_px: int
+
+
+def _upright(data: bytes, edge_px: int, most_megapixels: int) -> _Upright:
+    """``edge_px``: a JPEG may be decoded smaller than it is, by no more than leaves twice this."""
+    opened = open_image(io.BytesIO(data), most_megapixels)
+    image = opened.image
+    refuse_many_scans(image, data)
+    width_px, height_px = image.size
+    image.draft(None, (_DRAFT * edge_px, _DRAFT * edge_px))
+    image.load()  # before its tags are asked for: some formats would load it then, and damage would pass for a missing tag
+    orientation = 1 if opened.stands else _orientation(image)
+    profile = image.info.get("icc_profile")
+    upright = native(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image)
+    if not profile:  # a profile is followed on the few pixels that are left
+        upright = upright.convert("RGB")
+    if orientation in _ON_ITS_SIDE:
+        width_px, height_px = height_px, width_px
+    return _Upright(upright, profile if isinstance(profile, bytes) else None, width_px, height_px)
 
 
 def read_size(path: Path, most_megapixels: int = MOST_MEGAPIXELS) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from grasp_psonet.tables.columns import PATH
 _FOLDERS = (
     *("store", "quality", "features", "out_of_fold", "learning", "runs", "traces", "prunings", "evaluation"),
     *("audit", "paper_audit", "explain", "diagnosis", "report", "revisions", "predictions", "look", "exports"),
+    *("readings", "reading-app/photos"),
 )
 _FILES = ("truth.parquet", "truth_visits.parquet")
 _REPEATING = (".photo-digests.json", "check.csv")  # of the user's own tables, for the user

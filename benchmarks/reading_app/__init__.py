@@ -1,0 +1,1 @@
+"""The reading app under load, and killed."""

@@ -1,0 +1,1 @@
+"""What a browser asks for: one file per role, and what all of them share."""

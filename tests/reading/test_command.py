@@ -1,0 +1,103 @@
+"""`grasp read` as a command: what it loads, what it refuses, and a server that is killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grasp_psonet.cli import main
+from grasp_psonet.errors import SettingsError
+from grasp_psonet.stages.reading import Listening
+from tests.reading.played_study import make_study
+
+_SHUT_OUT = """
+import sys
+sys.modules.update(dict.fromkeys({names!r}))  # as if they were not installed
+from grasp_psonet.cli import main
+sys.exit(main({words!r}))
+"""
+
+
+def run_without(names: tuple[str, ...], *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a process that cannot load these packages."""
+    source = _SHUT_OUT.format(names=names, words=list(words))
+    return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.process
+def test_rounds_are_made_without_torch(tmp_path: Path) -> None:
+    study = str(make_study(tmp_path / "study"))
+    heavy = ("torch", "timm", "torchvision")
+    for name in ("rita", "rob"):
+        assert run_without(heavy, "read", "add-user", study, name, "--role", "reader").returncode == 0
+    made = run_without(
+        heavy, "read", "make-round", study, "one", "--readers", "rita,rob", "--reading.adjudicate", "none"
+    )
+    assert made.returncode == 0, made.stderr
+    assert run_without(heavy, "read", "verify", study).returncode == 0
+
+
+@pytest.mark.process
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    answer = run_without(("axes",), "read", "verify", str(tmp_path))
+    assert answer.returncode == 1
+    assert "grasp-psonet[reading]" in answer.stderr
+    assert run_without(("django", "axes", "gunicorn", "torch"), "read", "--help").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"host": "0.0.0.0"}, "in the clear"),
+        ({"host": "192.0.2.7"}, "in the clear"),
+        ({"host": "reading.example.org"}, "in the clear"),
+        ({"host": "0.0.0.0", "behind_proxy": True}, "needs its name"),
+        ({"port": 0}, "--port"),
+        ({"tls_cert": Path("cert.pem")}, "go together"),
+        ({"tls_cert": Path("none.pem"), "tls_key": Path("none.pem")}, "is no file"),
+        ({"workers": 0}, "--workers"),
+    ],
+)
+def test_listening_in_the_clear_is_refused(told: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(SettingsError, match=wanted):
+        Listening(**told)
+    assert Listening(host="::1").reach.is_secure is False
+    assert Listening(behind_proxy=True, hosts=("reading.example.org",)).reach.hosts == ("reading.example.org",)
+
+
+def test_words_that_mean_nothing_are_refused(tmp_path: Path, capsys: Any) -> None:
+    assert main(["read", "verify", str(tmp_path)]) == 1
+    assert "has no reading app yet" in capsys.readouterr().err
+    assert main(["read", "verify", str(tmp_path), "--seed", "2"]) == 1
+    assert "takes no settings" in capsys.readouterr().err
+    assert main(["read", "add-user", str(tmp_path / "none"), "rita", "--role", "reader"]) == 1
+    assert "is not a folder" in capsys.readouterr().err
+    for url in ("mysql://x/y", "postgresql://x", "postgresql://x:port/y"):
+        assert main(["read", "add-user", str(tmp_path), "rita", "--role", "reader", "--database", url]) == 1
+        assert "wanted: postgresql://" in capsys.readouterr().err
+    for name in ("R", "rita!", "../x", "a" * 50):
+        assert main(["read", "add-user", str(tmp_path), name, "--role", "reader"]) == 1
+        assert "wanted 2 to 40" in capsys.readouterr().err
+
+
+def test_a_damaged_database_is_told(tmp_path: Path, capsys: Any) -> None:
+    assert main(["read", "add-user", str(tmp_path), "rita", "--role", "reader"]) == 0
+    database = tmp_path / "reading-app" / "reading.sqlite3"
+    for beside in database.parent.glob("reading.sqlite3-*"):
+        beside.unlink()
+    database.write_bytes(b"no database" * 1000)
+    capsys.readouterr()
+    assert main(["read", "verify", str(tmp_path)]) == 1
+    assert "cannot be used: file is not a database" in capsys.readouterr().err
+
+
+@pytest.mark.process
+@pytest.mark.long
+def test_a_killed_server_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    from benchmarks.reading_app.killed import killed
+
+    found = killed(tmp_path, num_kills=3, seed=1)
+    assert found["num_acknowledged"] >= 3, found
+    assert (found["num_kills"], found["num_lost"], found["num_doubled"]) == (3, 0, 0)
