@@ -1,9 +1,11 @@
 """``grasp trace`` interrupted goes on where it stopped, with the same bytes; parts on disk are proven before they count."""
 
+import json
 import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from grasp_psonet.influence.tracing import trace as tracing
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.units.unit import NOTHING, UnitCoverage
 from grasp_psonet.stages.makers.tracing.trace_parts import TraceParts, kept_parts
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.trajectory import trajectory
+from grasp_psonet.trajectory.anchors import Anchor
 
 pytestmark = pytest.mark.long
 
@@ -234,3 +238,26 @@ def test_a_damaged_part_is_made_again_and_told(
     assert "this part is made again" in caplog.text
     assert (parts.remember("anchor-1", make)["adam"] == found["adam"]).all()
     assert make.made == 2
+
+
+@pytest.mark.parametrize("is_off", [False, True])
+def test_step_1_is_replayed_and_what_differs_is_a_caveat(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_off: bool
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(trained, study)
+    start, asked = TrainedRun.start, list[int]()
+
+    def seen(run: TrainedRun) -> Anchor:
+        anchor = start(run)
+        asked.append(anchor.step)
+        return replace(anchor, weights={name: 1.1 * w for name, w in anchor.weights.items()}) if is_off else anchor
+
+    monkeypatch.setattr(TrainedRun, "start", seen)
+    assert main(["trace", str(study)]) == 0
+    told = json.loads((study / "traces/cosine/caveats.json").read_text())
+    assert asked == [0]
+    assert len(told) == is_off
+    if is_off:
+        assert told[0].startswith("step 1 replays to loss")
+        assert "not those of training" in told[0]

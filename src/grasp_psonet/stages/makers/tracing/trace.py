@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.errors import ReplayMismatch
 from grasp_psonet.influence.choices import ALL_QUERIES
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
@@ -18,6 +19,7 @@ from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.request import Queries, Request
 from grasp_psonet.influence.tracing.trace import Remember, Traced, trace
 from grasp_psonet.influence.units.table import cover_unit
+from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.stages.declared.needs import TraceNeeds
 from grasp_psonet.stages.makers.tracing.pairs import photos_at_the_ends
 from grasp_psonet.stages.makers.tracing.trace_parts import kept_parts
@@ -30,6 +32,7 @@ from grasp_psonet.trajectory.trained_network import TrainedNetwork
 log = logging.getLogger("grasp_psonet")
 
 _PARTS = "parts"
+FIRST_STEP_TOLERANCE = 1e-3  # of a loss: another machine is off by less, another photo or setting by more
 PAIRS_FILE = "pairs.parquet"
 
 
@@ -60,9 +63,9 @@ def trace_queries(
     With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. Photos that
     the run's keep list removed have no scores.
     """
-    trained, request, losses = _asked(run, queries, formulas, settings)
+    trained, request, losses, unverified = _asked(run, queries, formulas, settings)
     traced = trace(trained, request, _remembering(parts, request))
-    return QueryTrace(_score_tables(traced), losses, request.coverage.numel_by_rule, traced.caveats)
+    return QueryTrace(_score_tables(traced), losses, request.coverage.numel_by_rule, traced.caveats + unverified)
 
 
 def trace_sums(
@@ -72,7 +75,7 @@ def trace_sums(
     the scores of each query for the photos at the ends of that ranking, in a second pass over these alone. Formula unrolled
     goes back once for all pairs. The rest as in ``trace_queries``.
     """
-    trained, request, losses = _asked(run, queries, [settings.formula], settings)
+    trained, request, losses, unverified = _asked(run, queries, [settings.formula], settings)
     formula, coverage = FORMULAS[settings.formula], request.coverage.numel_by_rule
     if formula.is_unrolled and settings.pairs == "top":  # a second way back would cost as much as the first
         whole = trace(trained, request, _remembering(parts, request))
@@ -86,7 +89,7 @@ def trace_sums(
         whole = None
     table = _score_tables(traced)
     if settings.pairs != "top":
-        return QueryTrace(table, losses, coverage, traced.caveats)
+        return QueryTrace(table, losses, coverage, traced.caveats + unverified)
     strata = [run.outcome.stratum_of(run.inputs.source.bags[visit_id].label) for visit_id in traced.visit_ids]
     score_Z = traced.by_formula[formula.name][0]
     only = photos_at_the_ends(score_Z, traced.photo_ids, strata, len(request.query_bags))
@@ -96,13 +99,13 @@ def trace_sums(
         whole = trace(trained, few, _remembering(parts, few))
     pairs = _score_tables(whole)[formula.name]
     pairs = pairs[pairs[PHOTO_ID].isin(only)].reset_index(drop=True)
-    return QueryTrace(table, losses, coverage, traced.caveats, pairs)
+    return QueryTrace(table, losses, coverage, traced.caveats + unverified, pairs)
 
 
 def _asked(
     run: TrainedRun, queries: pd.DataFrame, formulas: Sequence[FormulaName], settings: TraceSettings
-) -> tuple[TrainedNetwork, Request, pd.DataFrame]:
-    """The network with its trajectory, what is asked of it, and the photos' losses."""
+) -> tuple[TrainedNetwork, Request, pd.DataFrame, tuple[str, ...]]:
+    """The network with its trajectory, what is asked of it, the photos' losses, and what step 1 of training shows."""
     source, network = run.inputs.source, run.kept_network()
     trained = TrainedNetwork(network, run.trajectory)
     if settings.counting == "steps":
@@ -114,7 +117,24 @@ def _asked(
     log.info("  %d queries over %s", len(used), coverage)
     by_anchor = _queries(run.inputs.bags("val"), used, settings)
     wanted = tuple(FORMULAS[name] for name in formulas)
-    return trained, Request(visits, by_anchor, source.pixels, wanted, settings, coverage), losses
+    unverified = () if settings.counting == "steps" else first_step_caveats(run, network)
+    return trained, Request(visits, by_anchor, source.pixels, wanted, settings, coverage), losses, unverified
+
+
+def first_step_caveats(run: TrainedRun, network: BagNetwork) -> tuple[str, ...]:
+    """What must be said where step 1 does not replay as recorded: these photos, this code or this machine is not that of
+    training. Counting at anchors replays nothing else. The network holds other weights afterwards.
+    """
+    trained = TrainedNetwork(network, run.trajectory, run.inputs.source, run.start(), FIRST_STEP_TOLERANCE)
+    try:
+        for _ in trained.replay(0, 1):
+            pass
+    except ReplayMismatch as fault:
+        first = str(fault).splitlines()[0]
+        note = f"{first}: scores at anchors are of photos, settings or versions that are not those of training"
+        log.warning("  %s", note)
+        return (note,)
+    return ()
 
 
 def _queries(val_bags: Sequence[Bag], used: pd.DataFrame, settings: TraceSettings) -> Queries:
