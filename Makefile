@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check lock clean
+.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check lock clean bench-reading
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -19,6 +19,9 @@ test: $(READY)           ## everything that has to hold: lint, types, import con
 
 tests: $(READY)          ## the product's tests alone
 	$(PYTEST) --ignore tests/benchmarks
+
+test-nightly: $(READY)     ## the long forms of tests whose short forms run always
+	$(PYTEST) -m nightly
 
 test-benchmarks: $(READY)  ## the tests of the benchmarks
 	$(PYTEST) tests/benchmarks
@@ -64,6 +67,9 @@ bench-evidence: $(READY) ## whether intervals cover, warnings warn, findings nam
 
 bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on a study of yours: STUDY=folder TUNED_ON=file
 	$(BIN)/python -m benchmarks.audit $(STUDY) $(if $(TUNED_ON),--tuned-on $(TUNED_ON))
+
+bench-reading: $(READY)  ## what reading again is worth: errors found, and training on kept, removed and corrected labels; resumes
+	$(BIN)/python -m benchmarks.reading
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.record import write_result
 from grasp_psonet.cli import main as grasp
@@ -41,6 +41,9 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "half_the_size": lambda image: image.resize((image.width // 2, image.height // 2)).resize(image.size),
     "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
     "greyer": lambda image: ImageEnhance.Color(image).enhance(0.3),
+    "mirrored": ImageOps.mirror,
+    "turned_by_90_degrees": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "mirrored_and_turned": lambda image: image.transpose(Image.Transpose.TRANSPOSE),
     "cropped_by_a_tenth": lambda image: image.resize(image.size, box=(3, 3, image.width - 3, image.height - 3)),
 }
 

@@ -58,7 +58,7 @@ class Cell:
     def ranked_by_heads(self, folder: Path) -> pd.DataFrame:
         """The same where the head of the preset small is trained in every fold (out_of_fold.model head); made in ``folder``."""
         shutil.rmtree(folder, ignore_errors=True)
-        job = self._study(folder, {"out_of_fold": {"model": "head"}})
+        job = self.study(folder, {"out_of_fold": {"model": "head"}})
         for task in (features_task, out_of_fold_task):
             run_task(task(job))
         predictions = OUT_OF_FOLD.read(job.study.out_of_fold / "predictions.parquet")
@@ -93,14 +93,14 @@ class Cell:
     def audited(self, folder: Path) -> pd.DataFrame:
         """The product's whole audit table, with a head of the preset small trained on the features; made in ``folder``."""
         shutil.rmtree(folder, ignore_errors=True)
-        job = self._study(folder)
+        job = self.study(folder)
         for task in (features_task, out_of_fold_task, train_task, audit_task):
             run_task(task(job))
         found = pd.read_parquet(job.study.audit / "visits.parquet")
         shutil.rmtree(folder)
         return found.merge(self.visits[["visit_id", *TRUTH]], on="visit_id", validate="1:1")
 
-    def _study(self, folder: Path, settings: dict[str, Any] | None = None) -> Job:
+    def study(self, folder: Path, settings: dict[str, Any] | None = None) -> Job:
         """The same as a study of precomputed features."""
         folder.mkdir(parents=True)
         save_file(dict(self.bags), folder / "features.safetensors")
@@ -113,6 +113,10 @@ class Cell:
             for column in self.outcome.label_columns:
                 visits[column] = self.visits[column].astype("Int64").map(dict(enumerate(self.outcome.classes)))
         visits.to_csv(folder / "visits.csv", index=False)
+        return self.job(folder, settings)
+
+    def job(self, folder: Path, settings: dict[str, Any] | None = None) -> Job:
+        """The study that stands in this folder, under the settings of the benchmark."""
         return Job(Study(folder), parse(self._tree() | (settings or {}), "the benchmark"))
 
     def _tree(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted. Nothing h
 import argparse
 import io
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from grasp_psonet import __version__
 from grasp_psonet.errors import GraspError
 from grasp_psonet.files import is_file_fault
-from grasp_psonet.stages.commands import add_import, add_look, run_command
+from grasp_psonet.stages.commands import add_import, add_look, add_revise, run_command
 from grasp_psonet.stages.steps import NAMES, STEPS
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # the parts of the settings tree that a command which is no stage reads first
 _SHOWN = {
     "cohort": ("cohort", "cohort_seed", "severity"),
+    "revise": ("revise",),
     "check": ("seed", "severity", "tables", "split", "photos"),
 }
 _OVERVIEW = """\
@@ -118,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
     everything = command("run", "all stages in order, skipping what stands", "open STUDY/report/report.html")
     everything.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    everything.add_argument(
+        "--revision",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="train on this revision, too, and compare; repeat it",
+    )
     everything.add_argument("--dry-run", action="store_true", help="print what would be done and why")
     everything.add_argument(
         "--remake",
@@ -136,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(command("export", "a run as ONNX and torch.export, with a card", "read card.md before you use it"))
     add_look(command("look", "contact sheets, distributions and quality of the photos, one page", "grasp run STUDY"))
     add_import(command("import", "tables of a study from a folder, REDCap, or a public set", "grasp check STUDY"))
+    add_revise(
+        command("revise", "readers' decisions become a revision of the labels", "grasp run STUDY --revision NAME")
+    )
     command("doctor", "versions, devices, disk, threads, weights available offline", "grasp demo")
     return parser
 
@@ -149,6 +161,9 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", type=Path, help="a folder for tables, JSON and a page; or a .csv in place of printing it"
+    )
+    parser.add_argument(
+        "--names", type=Path, help="a .csv to be made: which photo_id is which file; no other output names files"
     )
 
 
@@ -217,10 +232,12 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             from grasp_psonet.stages.checking.doctor import doctor
 
             sys.stdout.write("\n".join(doctor()) + "\n")
-        case "export" | "import" | "look" | "predict":
-            run_command(known)
+        case "export" | "import" | "look" | "predict" | "revise":
+            run_command(known, overrides)
         case "init":
-            _init(known, overrides)
+            from grasp_psonet.stages.init import init
+
+            init(known.study, known.preset, known.only_print, overrides)
         case "check":
             if known.privacy:
                 from grasp_psonet.stages.checking.privacy import check_privacy
@@ -231,15 +248,16 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
             return check(_job(known.study, overrides))
         case "cohort":
             from grasp_psonet.stages.cohort import make_cohort
+            from grasp_psonet.stages.init import init_if_absent
 
-            _init_if_absent(known.study, known.preset, overrides)
+            init_if_absent(known.study, known.preset, overrides)
             make_cohort(_job(known.study, overrides))
         case "demo":
             _demo(known, overrides)
         case "run":
             from grasp_psonet.stages.pipeline import plan, run_all
 
-            job = _job(known.study, overrides)
+            job = _job(known.study, overrides, known.revision)
             if known.dry_run:
                 sys.stdout.write("\n".join(plan(job, known.remake)) + "\n")
             else:
@@ -254,62 +272,18 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
     return 0
 
 
-def _job(study: Path, overrides: dict[str, str]) -> "Job":
+def _job(study: Path, overrides: dict[str, str], revisions: Sequence[str] = ()) -> "Job":
     from grasp_psonet.stages.opening import open_job
 
-    return open_job(study, overrides)
-
-
-def _init(known: argparse.Namespace, overrides: dict[str, str]) -> None:
-    from grasp_psonet.presets import preset
-    from grasp_psonet.settings import load, to_yaml
-    from grasp_psonet.stages.checking.lost_settings import refuse_dangling
-    from grasp_psonet.study import Study
-
-    text = to_yaml(load(Path("the preset"), overrides, preset(known.preset) if known.preset else {})) + "\n"
-    if known.only_print:
-        sys.stdout.write(text)
-        return
-    if known.study is None:
-        sys.stderr.write("grasp init: no folder was named\n  next: grasp init STUDY, or grasp init --print\n")
-        raise SystemExit(2)
-    refuse_dangling(Study(known.study))
-    target = known.study / "study.yaml"
-    if target.exists():
-        raise GraspError(f"{target} is there already and is left alone\n  next: edit it, or choose another folder")
-    known.study.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
-    sys.stderr.write(
-        f"{target} written\nnext: put visits.csv and photos.csv beside it, then grasp check {known.study}\n"
-    )
-
-
-def _init_if_absent(study: Path, chosen: str | None, overrides: dict[str, str]) -> None:
-    """A study.yaml of the preset and the settings given here, unless there is one."""
-    from grasp_psonet.presets import preset
-    from grasp_psonet.settings import load, to_yaml
-    from grasp_psonet.stages.checking.lost_settings import refuse_dangling, refuse_lost
-    from grasp_psonet.study import Study
-
-    refuse_dangling(Study(study))
-    target = study / "study.yaml"
-    if target.exists():
-        if chosen is not None:
-            sys.stderr.write(f"{target} is there already; --preset {chosen} is not applied\n")
-        return
-    settings = load(target, overrides, preset(chosen or "demo"))
-    if Study(study).store.exists():
-        refuse_lost(Study(study), settings)
-    text = to_yaml(settings)
-    study.mkdir(parents=True, exist_ok=True)
-    target.write_text(text + "\n", encoding="utf-8")
+    return open_job(study, overrides, revisions)
 
 
 def _demo(known: argparse.Namespace, overrides: dict[str, str]) -> None:
     from grasp_psonet.stages.cohort import make_cohort
+    from grasp_psonet.stages.init import init_if_absent
     from grasp_psonet.stages.pipeline import run_all
 
-    _init_if_absent(known.study, known.preset, overrides)
+    init_if_absent(known.study, known.preset, overrides)
     job = _job(known.study, overrides)
     make_cohort(job)
     run_all(job)

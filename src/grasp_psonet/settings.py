@@ -15,6 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from grasp_psonet.audit.settings import AuditSettings
+from grasp_psonet.cohort.revise_settings import ReviseSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.synthetic.settings import SyntheticSettings
@@ -69,6 +70,7 @@ class StudySettings:
     evaluate: EvaluateSettings = group(EvaluateSettings)
     out_of_fold: OutOfFoldSettings = group(OutOfFoldSettings)
     audit: AuditSettings = group(AuditSettings)
+    revise: ReviseSettings = group(ReviseSettings)
     explain: ExplainSettings = group(ExplainSettings)
     diagnose: DiagnoseSettings = group(DiagnoseSettings)
     report: ReportSettings = group(ReportSettings)

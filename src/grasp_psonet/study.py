@@ -71,6 +71,19 @@ class Study:
         return self.folder / "evaluation"
 
     @property
+    def readers(self) -> Path:
+        """Agreement of all readers."""
+        return self.folder / "readers"
+
+    def revision(self, name: str) -> Path:
+        """What readers decided: labels beside the old ones, photos left out."""
+        return self.folder / "revisions" / name
+
+    def revised(self, name: str) -> Path:
+        """What training on a revision changed."""
+        return self.folder / "revised" / name
+
+    @property
     def audit(self) -> Path:
         return self.folder / "audit"
 

@@ -42,6 +42,7 @@ def test_the_truth_of_seeds_is_the_mean_over_many_trainings() -> None:
     assert min(truth.seed_sd["auc"]) > 0.005
 
 
+@pytest.mark.nightly
 def test_the_short_form_runs_and_parts_keep_what_stands(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     monkeypatch.setattr("sys.argv", ["evidence"])

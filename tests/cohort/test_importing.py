@@ -1,6 +1,7 @@
 """``grasp import``: every kind on a look-alike of the true layout, then `grasp check` on what was written."""
 
 import os
+import time
 import zlib
 from pathlib import Path
 
@@ -91,6 +92,40 @@ def test_one_folder_per_visit(folders: Path, tmp_path: Path, capsys: pytest.Capt
     assert _files(study) == {"visits.csv", "photos.csv", "study.yaml"}
     assert "root: ../source" in (study / "study.yaml").read_text(encoding="utf-8")
     _checks(study, capsys)
+
+
+def test_what_a_folder_holds_beside_photos_is_told(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.bmp", "b.bmp", "c.bmp", "d.BMP", "README", ".DS_Store"):
+        (folders / "v1" / name).write_bytes(b"x")
+    os.mkfifo(folders / "v1" / "pipe.jpg")
+    (folders / "v1" / "gone.png").symlink_to("nowhere.png")
+    (folders / "v99").symlink_to(folders / "v1")
+    began = time.monotonic()
+    told = _import(capsys, "folder", tmp_path / "study", folders)
+    assert time.monotonic() - began < 30, "the pipe was waited for"
+    other = "are no photos that are read, and are passed over"
+    assert f"note: 4 files that end in .bmp {other}: v1/a.bmp, v1/b.bmp, v1/c.bmp and 1 more" in told
+    assert f"note: 1 files that end in .txt {other}: v0/notes.txt" in told
+    assert f"note: 1 files that end in nothing {other}: v1/README" in told
+    assert "note: 1 hidden files are passed over: v1/.DS_Store" in told
+    assert (
+        "note: 2 end as photos and are no regular files (pipes, broken links), and are passed over: v1/gone.png" in told
+    )
+    assert "note: 1 linked folders are not entered: v99" in told
+    assert len(_tables(tmp_path / "study")[1]) == 18
+
+
+def test_a_pattern_that_fits_but_for_case_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _photo(tmp_path / "photos" / "p1_front.png")
+    _photo(tmp_path / "photos" / "P2_front.PNG")
+    _photo(tmp_path / "photos" / "scan.png")
+    words = ("--pattern", r"(?P<visit_id>p\d)_(?P<view>\w+)\.png")
+    told = _refused(capsys, "folder", tmp_path / "study", tmp_path / "photos", *words)
+    assert "P2_front.PNG does not match --pattern, but for upper and lower case: begin it with (?i)" in told
+    assert "scan.png does not match --pattern\n" in told
+    assert "2 fault(s) in 3 names of photos" in told
 
 
 def test_labels_of_a_workbook_and_decimal_commas(
@@ -237,6 +272,15 @@ def test_redcap_double_entry_of_another_scale(tmp_path: Path, capsys: pytest.Cap
         capsys, "redcap", tmp_path / "study", export, "--photos", tmp_path / "photos", "--column", "iga_reader*=iga"
     )
     assert _tables(tmp_path / "study")[0].loc["5", ["iga_reader1", "iga_reader2"]].tolist() == ["3", "4"]
+
+
+def test_redcap_ids_that_are_no_entry_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = _redcap(tmp_path, "record_id,pasi,photo_1\n5--1,3,a.png\n5--2,4,\n5,3,\n6--3,4,\n")
+    _photo(tmp_path / "photos" / "a.png")
+    words = ("--photos", tmp_path / "photos", "--column", "pasi=pasi")
+    told = _refused(capsys, "redcap", tmp_path / "study", export, *words)
+    assert "export.csv row 4, record_id '5': is the merged record beside its own entries" in told
+    assert "export.csv row 5, record_id '6--3': is no entry of double entry" in told
 
 
 def test_redcap_faults_are_all_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -292,6 +292,36 @@ def test_faults_of_a_flat_export(tmp_path: Path) -> None:
     assert "visits.csv: no column 'photo_side', which tables.photo_columns names" in faults
 
 
+def test_ids_that_are_no_entry_of_double_entry(tmp_path: Path) -> None:
+    rows = redcap()
+    rows[1][0], rows[4][0] = "1--3", "--2"  # rows 2 and 5
+    rows.append(["3", "week_4", 12, "2", "3_week_4.jpg", "3b.jpg"])
+    found = told(seen(tmp_path, rows, None, **REDCAP).faults)
+    wanted = "is no entry of double entry; wanted an id that ends in --1 or --2"
+    assert f"visits.csv row 2, record_id '1--3': {wanted}" in found
+    assert f"visits.csv row 5, record_id '--2': {wanted}" in found
+    merged = "is the merged record beside its own entries --1 or --2; which of them counts is not told"
+    assert f"visits.csv row 14, record_id '3': {merged}" in found
+    assert not any("reader" in fault for fault in found)
+
+
+def test_an_id_without_an_entry_is_a_first_entry_and_said_so(tmp_path: Path) -> None:
+    rows = redcap()
+    for row in rows[1:]:
+        row[0] = row[0].replace("2--1", "2")
+    rows = [row for row in rows if row[0] != "2--2"]
+    found = seen(tmp_path, rows, None, **REDCAP)
+    assert told(found.faults) == []
+    said = "visits.csv rows 6-7, record_id '2': ends in neither --1 nor --2; it is taken for a first entry (Reader 1)"
+    assert said in told(found.notes)
+    for row in rows[1:]:
+        row[0] = row[0].partition("--")[0]
+    once = [row for number, row in enumerate(rows) if row[:2] not in [other[:2] for other in rows[:number]]]
+    assert told(seen(tmp_path, once, None, **REDCAP).faults) == [
+        "visits.csv, record_id: no id ends in --1 or --2, which tables.double_entry says of this column"
+    ]
+
+
 def test_a_german_workbook_with_three_readers(tmp_path: Path) -> None:
     """Titles, values, marks and dates of another language, the tables as sheets of one file."""
     sheets: dict[str, Rows] = {

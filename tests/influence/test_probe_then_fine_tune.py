@@ -78,7 +78,13 @@ def _fit(folder: Path, stop_after: int | None = None) -> TrainedNetwork:
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """All files but the step records, which are put together when training ends, however many files they were saved in."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != "steps")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def _records(folder: Path) -> pd.DataFrame:
+    return pd.concat([pd.read_parquet(path) for path in sorted((folder / "steps").iterdir())], ignore_index=True)
 
 
 def test_the_encoder_stands_in_the_probe_and_all_move_afterwards(tmp_path: Path) -> None:
@@ -110,6 +116,7 @@ def test_resumed_anywhere_it_ends_with_the_same_bytes(
     assert saved == ([1, 2, 3, 4] if save_every_s == 0 else [1, 2, 3, 3]), "1 is best, 2 ends the probe"
     _fit(tmp_path / "stopped")
     assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "whole")
+    pd.testing.assert_frame_equal(_records(tmp_path / "stopped"), _records(tmp_path / "whole"), check_exact=True)
 
 
 def test_replay_across_the_boundary_is_bitwise(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Decoding: every kind of file becomes upright RGB, and every damaged one a letter."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_truncated_files_are_refused(tmp_path: Path, kind: str, part: float) -> 
         decode_photo(tmp_path / "p", 32)
 
 
-def test_letters_for_files_that_are_no_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_for_files_that_are_no_photos(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match=r"none\.jpg does not exist; check `path`"):
         decode_photo(tmp_path / "none.jpg", 32)
     (tmp_path / "text.jpg").write_text("a letter")
@@ -111,10 +112,35 @@ def test_letters_for_files_that_are_no_photos(tmp_path: Path, monkeypatch: pytes
         decode_photo(tmp_path, 32)
     Image.new("RGB", (40, 30)).save(tmp_path / "large.png")
     assert read_size(tmp_path / "large.png") == (40, 30)
-    for limit in (1000, 500):  # Pillow warns up to twice its limit and raises above
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(PhotoError, match="has too many pixels"):
-            decode_photo(tmp_path / "large.png", 32)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_photos_of_more_pixels_than_the_setting_says_are_refused_in_its_words(tmp_path: Path, kind: str) -> None:
+    Image.new("L" if kind != "WEBP" else "RGB", (1600, 1300), 99).save(tmp_path / "large", kind)
+    told = (
+        f"{tmp_path / 'large'} has too many pixels: 1600 x 1300 are 2 million, more than the 1 of photos.most_megapixels; "
+        "export it smaller, or raise the setting where memory allows"
+    )
+    limit = Image.MAX_IMAGE_PIXELS
+    for look in (
+        lambda most: decode_photo(tmp_path / "large", 32, "resize", most).pixels.shape,
+        partial(_size, tmp_path),
+    ):
+        with pytest.raises(PhotoError) as raised:
+            look(1)
+        assert str(raised.value) == told
+        assert look(3)
+    assert limit == Image.MAX_IMAGE_PIXELS, "other code of the process keeps Pillow's own limit"
+
+
+def _size(folder: Path, most: int) -> tuple[int, int]:
+    return read_size(folder / "large", most)
+
+
+def test_a_photo_above_pillows_own_limit_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (400, 300), 99).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert decode_photo(tmp_path / "large.png", 32).width_px == 400
 
 
 def test_damage_anywhere_is_a_letter_or_a_photo(tmp_path: Path, scene: Image.Image) -> None:

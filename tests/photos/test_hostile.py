@@ -187,11 +187,11 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "png of no width": (lambda: _png(0, 10, b""), "damaged"),
     "png with endless text": (
         lambda: _png(9, 9, zlib.compress(bytes(9 * 28)), (b"zTXt", b"a\0\0" + _zeros(2**26))),
-        "damaged",
+        "holds texts or a colour profile of more than 1 MiB",
     ),
     "png with an endless profile": (
         lambda: _png(9, 9, zlib.compress(bytes(9 * 28)), (b"iCCP", b"a\0\0" + _zeros(2**26))),
-        "damaged",
+        "holds texts or a colour profile of more than 1 MiB",
     ),
     "jpeg of 65500 x 65500": (lambda: _with_size(KINDS["JPEG"](), 65500, 65500), "too many pixels"),
     "jpeg of no height": (lambda: _with_size(KINDS["JPEG"](), 120, 0), "damaged"),

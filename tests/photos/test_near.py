@@ -16,6 +16,16 @@ from grasp_psonet.photos.store import PhotoStore
 from grasp_psonet.tables.safe_csv import safe_frame
 
 EDGE = 64
+_TO = Image.Transpose
+TURNED = {  # by what undoes it: mirrored first, then turned clockwise (Pillow turns the other way)
+    "mirrored": _TO.FLIP_LEFT_RIGHT,
+    "turned 90": _TO.ROTATE_90,
+    "turned 180": _TO.ROTATE_180,
+    "turned 270": _TO.ROTATE_270,
+    "mirrored and turned 90": _TO.TRANSVERSE,
+    "mirrored and turned 180": _TO.FLIP_TOP_BOTTOM,
+    "mirrored and turned 270": _TO.TRANSPOSE,
+}
 
 
 def blotches(seed: int) -> np.ndarray:
@@ -37,6 +47,8 @@ def copy_of(pixels: np.ndarray, how: str) -> np.ndarray:
             image = ImageEnhance.Brightness(image).enhance(0.7)
         case "greyer":
             image = ImageEnhance.Color(image).enhance(0.3)
+        case _:
+            image = image.transpose(TURNED[how])
     return np.asarray(image.convert("RGB"))
 
 
@@ -70,6 +82,24 @@ def test_copies_are_found_within_and_across_patients_and_splits(how: str) -> Non
     wanted = {("p0", "p1"): "visits", ("p0", "p2"): "patients", ("p0", "p3"): "splits", ("p1", "p2"): "patients"}
     assert told == wanted | {("p1", "p3"): "splits", ("p2", "p3"): "splits"}
     assert pairs["across"].tolist()[:3] == ["splits"] * 3
+    assert set(pairs["orientation"]) == {"same"}
+
+
+@pytest.mark.parametrize("how", TURNED)
+def test_mirrored_and_turned_copies_are_found_and_named(how: str) -> None:
+    scene, others = blotches(0), [blotches(seed) for seed in range(1, 30)]
+    turned = copy_of(copy_of(scene, how), "stored anew")
+    store = store_of([scene, *others[:4], turned, *others[4:]])
+    (pair,) = near_pairs(store, visits_of(31)).to_dict("records")
+    assert (pair["photo_id"], pair["other_photo_id"], pair["across"]) == ("p0", "p5", "splits")
+    assert pair["orientation"] == how
+
+
+def test_a_symmetric_scene_is_the_same_and_not_mirrored() -> None:
+    half = blotches(3)[:, : EDGE // 2]
+    scene = np.concatenate([half, half[:, ::-1]], axis=1)
+    (pair,) = near_pairs(store_of([scene, copy_of(scene, "stored anew")]), visits_of(2)).to_dict("records")
+    assert pair["orientation"] == "same"
 
 
 def test_scenes_that_only_share_their_hash_are_told_apart() -> None:

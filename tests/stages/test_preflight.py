@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from grasp_psonet.cli import _job, main
@@ -180,3 +181,25 @@ def test_k_beyond_the_training_photos_or_alike_after_capping_is_told(drawn: Path
     assert f"at most {int((training.value_counts() * 3 // 10).sum())} training photos may leave" in fault
     differ = _job(drawn, {"prune.k": f"[1, {num_photos - 2}]", **capped})
     assert not [fault for fault in looks.preflight(differ, differ.cohort).faults if "all take the same" in fault]
+
+
+def test_a_study_whose_training_visits_are_all_alike_is_a_fault(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Path(shutil.copytree(drawn, tmp_path / "study"))
+    visits = pd.read_csv(study / "visits.csv", dtype=str, keep_default_na=False)
+    visits["pasi_reader1"] = "2"
+    visits.to_csv(study / "visits.csv", index=False)
+    number = int((visits["split"] == "train").sum())
+    told = f"all {number} training visits are mild by Reader 1; a network learns to tell at least two apart"
+    assert main(["check", str(study)]) == 1
+    said = capsys.readouterr().out
+    assert f"fault: {told}\n  next: add visits of other classes" in said
+    assert "grasp run" not in said
+    assert main(["run", str(study)]) == 1
+    assert told in capsys.readouterr().err
+    assert not (study / "store").exists()
+    visits.loc[visits["split"] == "val", "pasi_reader1"] = "12"
+    visits.to_csv(study / "visits.csv", index=False)
+    assert main(["check", str(study)]) == 1
+    assert f"fault: {told}\n  next: put visits of other classes into train" in capsys.readouterr().out

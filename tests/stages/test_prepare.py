@@ -91,8 +91,27 @@ def test_a_copy_stored_anew_in_another_split_is_a_leak(study: Path, capsys: pyte
     assert pd.read_parquet(study / "quality/near_duplicates.parquet").empty
 
 
+def test_a_mirrored_copy_is_a_leak_and_check_says_who_looks_for_copies(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(study / "photos/0.jpg") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(study / "photos/23.jpg", quality=90)
+    told = _told(["check", str(study)], capsys, 0)
+    assert "mirrored or turned) are looked for by `grasp prepare`; here, files of equal bytes alone" in told
+    told = _told(["prepare", str(study)], capsys, 1)
+    assert "ph0 (visit v0) and ph23 (visit v11), correlation" in told
+    assert ", mirrored\n" in told
+    _told(["prepare", str(study), "--photos.duplicates", "accept"], capsys, 0)
+    told = _told(["check", str(study), "--photos.duplicates", "accept"], capsys, 0)
+    assert "mirrored or turned): 1 across splits (quality/near_duplicates.parquet), as `grasp prepare` found" in told
+    (study / "quality/near_duplicates.parquet").write_bytes(b"torn")
+    assert "are looked for by `grasp prepare`" in _told(
+        ["check", str(study), "--photos.duplicates", "accept"], capsys, 0
+    )
+
+
 def test_pipes_and_links_out_are_named_and_nothing_waits(
-    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (study / "photos/1.jpg").unlink()
     os.mkfifo(study / "photos/1.jpg")
@@ -101,6 +120,10 @@ def test_pipes_and_links_out_are_named_and_nothing_waits(
     told = _told(["check", str(study)], capsys, 1)
     assert "photos.csv row 3, path 'photos/1.jpg': cannot be opened: it is a pipe" in told
     assert "photos.csv row 4, path 'photos/2.jpg': is reached by a link that leads out of" in told
+    monkeypatch.chdir(study)
+    standing_in_it = _told(["check", "."], capsys, 1)
+    assert "2 fault(s)" in standing_in_it, "the other photos are there"
+    assert "photos.csv row 3, path 'photos/1.jpg': cannot be opened: it is a pipe" in standing_in_it
     assert "2 of 24 photos of photos.csv are not there" in _told(["prepare", str(study)], capsys, 1)
     told = _told(["check", str(study), "--photos.links", "anywhere"], capsys, 1)
     assert "row 4" not in told

@@ -88,7 +88,7 @@ def _by_scores(visits: pd.DataFrame, p_VC: Floats, score_V: Floats, outcome: Out
     predictors = np.column_stack([latent_of_score(score_V, outcome), latent_of_probabilities(p_VC)])
     predicted_V = _best_line(predictors, latent_V)
     model = fit_to_scores(predicted_V, reading, other, latent_V)
-    own_class = class_intervals(visits[outcome.label_column].astype("Int64"), class_edges_of_scores(step, outcome))
+    own_class = class_intervals(visits[outcome.label_columns[0]].astype("Int64"), class_edges_of_scores(step, outcome))
     return disagreement(model, predicted_V, reading, own_class)
 
 

@@ -129,17 +129,15 @@ def make_bags(
             f"the keep list names {len(unknown)} photos that the store does not hold (first: {unknown[0]})\n"
             "  next: prune again, so that the list fits this study"
         )
-    photos = dict(list(index.groupby(VISIT_ID, sort=False)))
-    return {
-        visit_id: Bag(
-            visit_id,
-            label.item() if isinstance(label, np.generic) else label,
-            tuple(photos[visit_id][PHOTO_ID]),
-            tuple(int(row) for row in photos[visit_id][ROW]),
-            tuple(photo_id not in removed for photo_id in photos[visit_id][PHOTO_ID]),
-        )
-        for visit_id, label in zip(visits[VISIT_ID], visits[label_column], strict=True)
-    }
+    photos: dict[str, list[tuple[str, int]]] = {visit_id: [] for visit_id in visits[VISIT_ID]}
+    for visit_id, photo_id, row in zip(*(index[name].tolist() for name in (VISIT_ID, PHOTO_ID, ROW)), strict=True):
+        if visit_id in photos:
+            photos[visit_id].append((photo_id, row))
+    bags = {}
+    for visit_id, label in zip(visits[VISIT_ID], visits[label_column].tolist(), strict=True):
+        photo_ids, rows = zip(*photos[visit_id], strict=True)
+        bags[visit_id] = Bag(visit_id, label, photo_ids, rows, tuple(photo_id not in removed for photo_id in photo_ids))
+    return bags
 
 
 def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None = None) -> BagBatch:
@@ -157,19 +155,16 @@ def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None 
         else torch.zeros(0)
     )
     photos_BN = like.new_zeros(len(bags), longest, *first.shape)
-    is_photo_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
-    is_stored_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
+    is_stored_BN = torch.arange(longest) < torch.tensor([len(bag) for bag in bags])[:, None]
+    is_photo_BN = torch.zeros_like(is_stored_BN)
+    is_photo_BN[is_stored_BN] = torch.tensor([present for bag in bags for present in bag.is_present], dtype=torch.bool)
     vectors = pixels if isinstance(pixels, Vectors) else None  # asked once: a protocol is slow to ask
-    for b, bag in enumerate(bags):
+    for b, bag in enumerate(bags if vectors is None else ()):
         key = None if keys is None else keys[b]
-        is_stored_BN[b, : len(bag)] = True
-        is_photo_BN[b, : len(bag)] = torch.tensor(bag.is_present, dtype=torch.bool)
-        for n, row in enumerate(bag.rows if vectors is None else ()):
+        for n, row in enumerate(bag.rows):
             photos_BN[b, n] = _photo(bag, n, pixels[row], key)
     if vectors is not None:
-        gathered = torch.from_numpy(_gathered(bags, vectors, keys))
-        for b, photos_N in enumerate(torch.split(gathered, [len(bag) for bag in bags])):
-            photos_BN[b, : len(photos_N)] = photos_N
+        photos_BN[is_stored_BN] = torch.from_numpy(_gathered(bags, vectors, keys))
     label_B = torch.tensor([bag.label for bag in bags])
     if photos_BN.ndim == 5 and not isinstance(first, Tensor):
         photos_BN = photos_BN.permute(0, 1, 4, 2, 3)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import torch
@@ -39,13 +40,17 @@ class BatchSource:
         """The label of every visit."""
         return {visit_id: bag.label for visit_id, bag in self.bags.items()}
 
+    @cached_property
+    def _read_bags(self) -> Mapping[str, Bag]:
+        if self.reads_removed:
+            return self.bags
+        return {visit_id: bag.without_removed() for visit_id, bag in self.bags.items()}
+
     def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
         """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented, the epoch
         too where a probe reads vectors).
         """
-        bags = [self.bags[visit_id] for visit_id in draws[VISIT_ID]]
-        if not self.reads_removed:
-            bags = [bag.without_removed() for bag in bags]
+        bags = [self._read_bags[visit_id] for visit_id in draws[VISIT_ID]]
         keys = None
         if self.augmentation.is_on:
             keys = [

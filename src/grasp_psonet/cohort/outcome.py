@@ -14,7 +14,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.cells import DECIMAL_WORDS, parse_score, parsed
 from grasp_psonet.cohort.faults import Fault
-from grasp_psonet.cohort.settings import READERS, SeveritySettings, Side, same_name
+from grasp_psonet.cohort.settings import READER1, READERS, SeveritySettings, Side, same_name
 from grasp_psonet.cohort.text_table import TextTable
 from grasp_psonet.errors import TableError
 from grasp_psonet.setting import refuse_unless
@@ -34,6 +34,11 @@ class Outcome:
     scale: SeveritySettings = SeveritySettings()
     kind: ClassVar[str] = "classes"
     label_dtype: ClassVar[str] = "Int64"  # of the readers' labels in the visits table
+
+    @property
+    def is_ordinal(self) -> bool:
+        """Whether labels are classes, so that nothing lies between two of them."""
+        return self.label_dtype == "Int64"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -67,8 +72,14 @@ class Outcome:
 
     @property
     def label_column(self) -> str:
-        """The column that trains: Reader 1's label."""
-        return self.label_columns[0]
+        """The column that trains: Reader 1's label, unless ``severity.training_label`` says otherwise."""
+        first = self.label_columns[0]
+        return first if self.scale.training_label == READER1 else f"{first.removesuffix('_reader1')}_label"
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """Columns of the visits table with labels and scores."""
+        return tuple(dict.fromkeys((*self.label_columns, self.label_column, *self.score_columns)))
 
     @property
     def strata(self) -> tuple[str, ...]:
@@ -100,6 +111,10 @@ class Outcome:
                 "\n  next: correct it, or empty the cell"
             )
         return sum(_reaches(score, cut, tie) for cut, tie in zip(self.scale.cutoffs, self.scale.ties, strict=True))
+
+    def label_of_score(self, score: float) -> float:
+        """The label that a score gives: its class, or where scores are learned the score itself."""
+        return self.class_of_score(score) if self.is_ordinal else score
 
     def class_of_name(self, name: str) -> int | None:
         """The class of a name in any case, also of a number that a program wrote as 2.0; None for another name."""
@@ -172,9 +187,14 @@ class Outcome:
         wrong: pd.Series[bool] = self.differ(predictions[PREDICTED], predictions[LABEL])
         return wrong
 
+    def as_labels(self, values: "pd.Series[Any]") -> "pd.Series[Any]":
+        """Labels of the outcome's own type, which knows missing ones."""
+        typed: pd.Series[Any] = values.astype(self.label_dtype)  # type: ignore[call-overload]
+        return typed
+
     def readers_disagree(self, visits: pd.DataFrame) -> "pd.Series[bool]":
         """Whether the two readers' labels of a visit differ (boolean); missing where it was not read by both."""
-        first, second = (visits[column].astype(self.label_dtype) for column in self.label_columns)  # type: ignore[call-overload]
+        first, second = (self.as_labels(visits[column]) for column in self.label_columns)
         differs: pd.Series[bool] = self.differ(first, second).astype("boolean")
         return differs
 

@@ -4,35 +4,59 @@ Reader 1 labels a visit and Reader 2 is compared with it, so an order of readers
 entered a visit in a trial database (REDCap's double entry) are two readers of it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.cohort.cells import id_faults, number_of, parse_date, parse_text, parsed
+from grasp_psonet.cohort.cells import id_faults, number_of, parse_date, parse_day, parse_text, parse_yes, parsed
 from grasp_psonet.cohort.components import components_of, with_total
 from grasp_psonet.cohort.faults import Fault
+from grasp_psonet.cohort.label_rules import ADJUDICATOR, PLACE, ROLES, counted
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import same_name
 from grasp_psonet.cohort.sources.mapping import Wanted
 from grasp_psonet.cohort.sources.read import read_text_table
 from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.text_table import TextTable, value_faults
-from grasp_psonet.tables.columns import DATE, READER1_ID, READER2_ID, READER_ID, VISIT_ID
+from grasp_psonet.tables.columns import (
+    DATE,
+    NOT_ASSESSABLE,
+    READER1_ID,
+    READER2_ID,
+    READER_ID,
+    REPEAT,
+    ROLE,
+    ROUND,
+    SIGNED,
+    VERSION,
+    VISIT_ID,
+)
 
-PLACE = "place"  # 1 for the reading of Reader 1 of a visit, 2 for that of Reader 2, and so on
+OF_ROUNDS = (ROLE, ROUND, VERSION, SIGNED, REPEAT, NOT_ASSESSABLE)  # what a round of readings tells besides
+_TOLD_APART = (VISIT_ID, READER_ID, ROUND, REPEAT, VERSION)
 
 
 @dataclass(frozen=True)
 class Readings:
-    """``table``: visit_id, reader_id, date (missing where not told), the columns of Reader 1's score and class, and ``place``,
-    one row per reading, indexed by row number of ``text``. ``faults`` of the table alone.
+    """``table``: visit_id, reader_id, date (missing where not told), the columns of Reader 1's score and class, ``place``, and
+    what a round tells (``OF_ROUNDS``, as far as the table has it), one row per reading, indexed by row number of ``text``.
+    ``faults`` of the table alone.
     """
 
     text: TextTable
     table: pd.DataFrame
     faults: tuple[Fault, ...]
+
+    def counted(self) -> "Readings":
+        """The readings that count for a label: the last one of each reader of a visit (``label_rules.counted``)."""
+        if READER_ID not in self.table:
+            return self
+        kept = counted(self.table)
+        return replace(self, text=replace(self.text, text=self.text.text.loc[kept]), table=self.table.loc[kept])
 
 
 def reading_columns(outcome: Outcome) -> tuple[str, ...]:
@@ -47,7 +71,7 @@ def wanted_readings(outcome: Outcome) -> Wanted:
     return Wanted(
         "readings",
         ((VISIT_ID,), (READER_ID,), columns),
-        (DATE,),
+        (DATE, *OF_ROUNDS),
         (*scores, *parts),
         {columns[0]: parts} if parts else {},
         {column: "score" if column in scores else "class" for column in columns},
@@ -75,19 +99,65 @@ def parse_readings(table: TextTable, outcome: Outcome, form: TablesSettings) -> 
     faults += found
     columns, found = outcome.read(as_first, 0)
     faults += found
-    readings = readings.assign(**columns)
+    readings, found = _with_rounds(table, readings.assign(**columns))
+    faults += found
     filled = [column for column in reading_columns(outcome) if column in table.text]
     if not filled:  # which the table's own faults tell
         return Readings(table, readings, tuple(faults))
     is_empty = pd.concat([parsed(table, column, parse_text, "", "string")[0].isna() for column in filled], axis=1).all(
         axis=1
     )
+    is_assessable = readings.get(NOT_ASSESSABLE, pd.Series(None, index=readings.index, dtype="string")).isna()
     faults += value_faults(
-        table, READER_ID, is_empty, f"a reading without {' or '.join(filled)}", "fill it, or delete the row"
+        table,
+        READER_ID,
+        is_empty & is_assessable,
+        f"a reading without {' or '.join(filled)}",
+        "fill it, or delete the row",
     )
-    twice = readings.duplicated([VISIT_ID, READER_ID], keep=False) & (readings[VISIT_ID] != "")
+    if NOT_ASSESSABLE in readings:
+        problem = "not assessable, and yet read"
+        faults += value_faults(table, NOT_ASSESSABLE, ~is_empty & ~is_assessable, problem, "empty one of the two")
+    apart = [column for column in _TOLD_APART if column in readings]
+    twice = readings.duplicated(apart, keep=False) & (readings[VISIT_ID] != "")
     faults += value_faults(table, VISIT_ID, twice, "read twice by the same reader", "keep one reading of each reader")
     return Readings(table, readings, tuple(faults))
+
+
+def _with_rounds(table: TextTable, readings: pd.DataFrame) -> tuple[pd.DataFrame, list[Fault]]:
+    """The readings with what a round tells of them, as far as the table has it; a reading without a date is of the day on
+    which it was signed. Faults of the cells."""
+    parsers: dict[str, tuple[Callable[[str], object], str, str]] = {
+        ROLE: (lambda cell: cell.lower() if cell.lower() in ROLES else None, " or ".join(ROLES), "string"),
+        ROUND: (parse_text, "a name", "string"),
+        VERSION: (parse_day, "a whole number", "Int64"),
+        SIGNED: (_parse_moment, "a moment such as 2026-03-31T14:05:00Z", "object"),
+        REPEAT: (parse_yes, "yes or no", "boolean"),
+        NOT_ASSESSABLE: (_parse_reason, "a reason, or nothing", "string"),
+    }
+    faults: list[Fault] = []
+    for column, (parse, wanted, dtype) in parsers.items():
+        if column in table.text:
+            readings[column], found = parsed(table, column, parse, wanted, dtype)
+            faults += found
+    if NOT_ASSESSABLE in readings:
+        readings[NOT_ASSESSABLE] = readings[NOT_ASSESSABLE].replace("", pd.NA)
+    if SIGNED in readings:
+        day = readings[SIGNED].map(lambda moment: moment.date(), na_action="ignore")
+        readings[DATE] = readings[DATE].where(readings[DATE].notna(), day).astype(object)
+    return readings, faults
+
+
+def _parse_moment(cell: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(cell)
+    except ValueError:
+        return None
+
+
+def _parse_reason(cell: str) -> str:
+    """The reason why a visit could not be assessed; "" for a plain no."""
+    return "" if parse_yes(cell) is False else cell
 
 
 def _as_reader1(table: TextTable, outcome: Outcome) -> TextTable:
@@ -100,12 +170,15 @@ def _as_reader1(table: TextTable, outcome: Outcome) -> TextTable:
 def ranked(readings: Readings, readers: tuple[str, ...]) -> tuple[Readings, list[Fault], list[Fault]]:
     """The readings with the ``place`` of each among those of its visit, by the order of readers; faults, and notes.
 
-    Without an order told there is one only with a single reader, or with two of whom one read more visits; it is said.
+    Without an order told there is one only with a single reader, or with two of whom one read more visits; it is said. An
+    adjudicator whom the order does not name has no place.
     """
     table, name = readings.table, readings.text.name
     if READER_ID not in table:
         return readings, [], []
-    counts = table[READER_ID].value_counts()
+    decides = (table[ROLE] == ADJUDICATOR).fillna(False) if ROLE in table else pd.Series(False, index=table.index)
+    decides &= ~table[READER_ID].isin(readers)
+    counts = table.loc[~decides, READER_ID].value_counts()
     found = sorted(str(reader) for reader in counts.index if reader)
     order, notes = list(readers), []
     if not readers:
@@ -118,7 +191,7 @@ def ranked(readings: Readings, readers: tuple[str, ...]) -> tuple[Readings, list
     faults = value_faults(
         readings.text,
         READER_ID,
-        ~table[READER_ID].isin(order) & (table[READER_ID] != ""),
+        ~table[READER_ID].isin(order) & (table[READER_ID] != "") & ~decides,
         "is not in tables.readers",
         "name every reader there",
     )

@@ -10,6 +10,10 @@ from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 Side = Literal["lower", "upper"]
 READERS = ("reader1", "reader2")
+READER1, MAJORITY, MEDIAN, ADJUDICATED = "reader1", "majority", "median", "adjudicated"
+LABEL_RULES = (READER1, MAJORITY, MEDIAN, ADJUDICATED)
+READER_PREFIX = "reader:"  # before the name of the reader whose reading is the label
+LABEL_RULE_WORDS = f"{', '.join(LABEL_RULES)}, or {READER_PREFIX}NAME of a reader"
 _TAKEN = ("label", "predicted", "attention", "used", "cutoff_distance")  # stand beside scores in audit and report
 MISSING = ("", "na", "n/a", "nan")  # how spreadsheets, R and pandas write a missing value
 
@@ -37,6 +41,11 @@ class SeveritySettings:
         "severity", "columns of the readers' classes: severity stands for severity_reader1 and severity_reader2"
     )
     outcome: str = setting("classes", "what is learned from a visit: classes (its class on this scale)")
+    training_label: str = newer_setting(
+        READER1,
+        "which of a visit's readings is learned: reader1; majority; median (of scores, else of classes); adjudicated (else the "
+        "median); or reader:NAME. Figures are told against Reader 1 and Reader 2 all the same",
+    )
 
     def __post_init__(self) -> None:
         _refuse_class_names(self.classes)
@@ -55,6 +64,9 @@ class SeveritySettings:
             "severity.score_column, severity.class_column",
             (self.score_column, self.class_column),
             "two different columns",
+        )
+        refuse_unless(
+            is_label_rule(self.training_label), "severity.training_label", self.training_label, LABEL_RULE_WORDS
         )
         if self.score_column is not None:
             self._refuse_cutoffs()
@@ -103,6 +115,11 @@ def _refuse_class_names(classes: tuple[str | bool | int, ...]) -> None:
         refuse_unless(is_name, "severity.classes", name, "names without spaces around them, none empty and none 'NA'")
     alike = {same_name(str(name)) for name in classes}
     refuse_unless(len(alike) == len(classes), "severity.classes", classes, "names that differ in more than their case")
+
+
+def is_label_rule(name: str) -> bool:
+    """Whether a word names a rule by which readings become a label."""
+    return name in LABEL_RULES or (name.startswith(READER_PREFIX) and len(name) > len(READER_PREFIX))
 
 
 def same_name(text: str) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.faults import Fault, num_cells, plain, told
 from grasp_psonet.cohort.feature_table import read_feature_table
+from grasp_psonet.cohort.label_rules import all_readings, labels_by_rule
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.photo_table import Read, photos_of_visits, read_photos, read_views
 from grasp_psonet.cohort.settings import SplitSettings
@@ -17,7 +18,7 @@ from grasp_psonet.cohort.splits import draw_splits
 from grasp_psonet.cohort.text_table import TextTable, value_faults
 from grasp_psonet.cohort.visits import Visits, read_visits, without_columns
 from grasp_psonet.errors import TableError
-from grasp_psonet.tables.columns import CODE, REQUIRED, SPLIT, VIEW, VISIT_ID
+from grasp_psonet.tables.columns import CODE, READER_ID, REQUIRED, SPLIT, VIEW, VISIT_ID
 
 _MOST_TOLD = 50
 
@@ -51,7 +52,9 @@ class Cohort:
     each file. views: code, body_region, side, required, further columns.
 
     readings: where they stand in a table of their own, every one of any number of readers: visit_id, reader_id, date, score and
-    class (in Reader 1's columns), place (1 for that of Reader 1, ...).
+    class (in Reader 1's columns), place (1 for that of Reader 1, ...; missing for an adjudicator and for further readers of
+    visits that have both readers beside them). Where ``severity.training_label`` is another than reader1, visits have one more
+    column, ``Outcome.label_column``.
     """
 
     visits: pd.DataFrame
@@ -119,23 +122,48 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
     columns = tuple(str(column) for column in frame)
     if not faults:
         notes += _view_notes(visits.table, frame, photo_table, photos, views)
+    readings = None if visits.readings is None else visits.readings.table
+    if not faults and outcome.label_column != outcome.label_columns[0]:
+        frame, found = _with_training_label(visits, readings, outcome)
+        faults += found
     if not faults and frame[SPLIT].isna().all():
         try:
             frame[SPLIT] = draw_splits(frame, frame[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(plain(str(error)))
-    if faults:
-        return Examination(tuple(faults), tuple(notes), photos, None, columns)
+    if faults:  # one workbook may hold several tables: what is wrong with the file is told once
+        return Examination(tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(notes)), photos, None, columns)
     notes += _score_notes(visits, outcome) + _class_notes(frame, outcome)
-    readings = None if visits.readings is None else visits.readings.table.reset_index(drop=True)
-    cohort = Cohort(frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), readings)
-    return Examination((), tuple(notes), photos, cohort, columns)
+    cohort = Cohort(
+        frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), _renumbered(readings)
+    )
+    return Examination((), tuple(dict.fromkeys(notes)), photos, cohort, columns)
 
 
 def _read_photos(files: TableFiles, visits: Visits) -> Read:
     if files.photos is None:
         return photos_of_visits(visits.table, files.form)
     return (read_feature_table if files.of_features else read_photos)(files.photos, files.form)
+
+
+def _with_training_label(
+    visits: Visits, readings: pd.DataFrame | None, outcome: Outcome
+) -> tuple[pd.DataFrame, list[Fault]]:
+    """The visits with the label that ``severity.training_label`` gives, and a fault of those to which it gives none."""
+    frame, rule = visits.frame, outcome.scale.training_label
+    if outcome.label_column in frame:
+        problem = (
+            f"column {outcome.label_column!r} would be taken for the training label (severity.training_label {rule})"
+        )
+        return frame, [Fault(problem, visits.table.name, remedy="give your column another name")]
+    label = frame[VISIT_ID].map(labels_by_rule(all_readings(frame, readings, outcome), rule, outcome))
+    frame = frame.assign(**{outcome.label_column: outcome.as_labels(label)})
+    if label.notna().any():
+        problem = f"has no training label by severity.training_label {rule}"
+        remedy = "add the reading, or choose another rule, e.g. majority"
+        return frame, value_faults(visits.table, VISIT_ID, label.isna(), problem, remedy)
+    known = ", ".join(sorted(set(all_readings(frame, readings, outcome)[READER_ID]))[:20])
+    return frame, [plain(f"severity.training_label {rule}: no reading is by this reader; the readers are {known}")]
 
 
 def _renumbered(views: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -201,18 +229,25 @@ def _score_notes(visits: Visits, outcome: Outcome) -> list[Fault]:
 
 
 def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[Fault]:
-    """Splits that are empty or lack a class: figures about that class cannot be estimated there."""
+    """Splits that are empty or lack a class, and what follows: a class that trains nothing is never learned, one that validates
+    nothing leaves the figure that chooses without a value, one that tests nothing has no figures."""
+    what_of = {
+        "train": "the network cannot learn this class, and answers with others",
+        "val": "the AUC that chooses does not exist; lowest loss chooses the epoch, and no pruning can be chosen",
+        "test": "figures of this class will be missing there",
+    }
     problems, stratum_of = [], visits[outcome.label_column].map(outcome.stratum_of)
     for stratum, name in enumerate(outcome.strata):
         if not (stratum_of == stratum).any():
-            problems.append(f"no visit is {name} by Reader 1: the network cannot learn this class")
+            problems.append(
+                f"no visit is {name} by Reader 1: the network cannot learn this class, and AUC, which counts every class, does "
+                "not exist; take the class out of severity where no visit can have it"
+            )
             continue
         for split in SPLITS:
             inside = visits[SPLIT] == split
             if inside.any() and not (stratum_of[inside] == stratum).any():
-                problems.append(
-                    f"no visit of split {split} is {name} by Reader 1: figures of this class will be missing there"
-                )
+                problems.append(f"no visit of split {split} is {name} by Reader 1: {what_of[split]}")
     if not (visits[SPLIT] == "test").any():
         problems.append("no visit is in test: there will be no final evaluation")
     return [plain(problem) for problem in problems]

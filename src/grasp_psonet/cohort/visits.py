@@ -130,12 +130,13 @@ def _with_readings(table: TextTable, readings: Readings, outcome: Outcome, form:
         faults.append(
             Fault(f"a second reading stands here without a first ({', '.join(second)})", table.name, remedy=remedy)
         )
+    readings = readings.counted()
     readings, found, said = ranked(readings, form.readers or (_ENTRIES if form.double_entry is not None else ()))
     faults, notes = faults + found, notes + said
     faults += faults_between(readings, table) + too_early(readings, table, date_of)
     if not faults:
         frame = frame.assign(**of_visits(readings, frame, outcome))
-        unread = frame[outcome.label_column].isna()
+        unread = frame[outcome.label_columns[0]].isna()
         faults += value_faults(table, VISIT_ID, unread, f"no reader read this visit ({readings.text.name})")
     return Visits(
         table, _in_order(table, frame, outcome, []), tuple(faults), readings, (*notes, *_backwards(table, frame))
@@ -144,7 +145,7 @@ def _with_readings(table: TextTable, readings: Readings, outcome: Outcome, form:
 
 def _with_more_readings(visits: Visits, readings: Readings, outcome: Outcome) -> Visits:
     """Visits with the columns of Reader 1 and Reader 2, and readings of any number of readers beside: the columns count."""
-    readings, found = beside(readings, visits.table, outcome)
+    readings, found = beside(readings.counted(), visits.table, outcome)
     told = f"Reader 1 and Reader 2 are those of {visits.table.name}; further readings are kept"
     return replace(
         visits,

@@ -89,7 +89,7 @@ def describe(
     [P, F] in its order. Raises StageError where one of them lacks a photo.
     """
     visits = visits[visits[SPLIT].isin(["train", "val"])]
-    left_out = (*outcome.label_columns, *outcome.score_columns)
+    left_out = outcome.own_columns
     told_twice = [name for name in photos.columns if name in visits.columns and name != VISIT_ID]
     table = photos[photos[VISIT_ID].isin(visits[VISIT_ID])].sort_values(PHOTO_ID).reset_index(drop=True)
     table = table.merge(visits.drop(columns=told_twice), on=VISIT_ID, how="left", validate="m:1")

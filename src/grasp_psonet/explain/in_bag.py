@@ -61,9 +61,7 @@ class PhotoInBag:
         is_stored_BN = self.batch.is_stored_BN
         with torch.no_grad():
             encoded_MF = self._encoded(self.batch.photos_BNCHW[is_stored_BN])
-        return encoded_MF.new_zeros(*is_stored_BN.shape, encoded_MF.shape[1]).masked_scatter(
-            is_stored_BN[..., None], encoded_MF
-        )
+        return encoded_MF.new_zeros(*is_stored_BN.shape, encoded_MF.shape[1]).index_put((is_stored_BN,), encoded_MF)
 
     def _encoded(self, photo_KCHW: Tensor) -> Tensor:
         assert self.network.encoder is not None, "maps of a network that reads no photos"

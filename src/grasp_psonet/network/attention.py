@@ -83,10 +83,9 @@ def pool_read(
     mask, else the present ones.
     """
     is_read_BN = is_stored_BN if as_paper else is_photo_BN
-    feature_BND = feature_MD.new_zeros(*is_read_BN.shape, feature_MD.shape[-1]).masked_scatter(
-        is_read_BN[..., None], feature_MD
-    )
-    logit_BN = feature_MD.new_full(is_read_BN.shape, -torch.inf).masked_scatter(is_read_BN, logit_M)
+    # index_put moves whole rows; masked_scatter would go number by number
+    feature_BND = feature_MD.new_zeros(*is_read_BN.shape, feature_MD.shape[-1]).index_put((is_read_BN,), feature_MD)
+    logit_BN = feature_MD.new_full(is_read_BN.shape, -torch.inf).index_put((is_read_BN,), logit_M)
     if as_paper:
         bag_BD, attention_BN = pool_bag_as_paper(feature_BND, logit_BN, is_photo_BN, is_stored_BN)
     else:

@@ -6,10 +6,11 @@ from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.duplicates import digests_of_equal_sizes, same_bytes
 from grasp_psonet.photos.files.decode import read_size
 from grasp_psonet.photos.files.place import PhotoRoot, missing
+from grasp_psonet.photos.settings import MOST_MEGAPIXELS
 from grasp_psonet.tables.columns import PATH, PHOTO_ID, VISIT_ID
 
 
-def photo_faults(photos: pd.DataFrame, root: PhotoRoot) -> dict[int, str]:
+def photo_faults(photos: pd.DataFrame, root: PhotoRoot, most_megapixels: int = MOST_MEGAPIXELS) -> dict[int, str]:
     """By row number of photos.csv what is wrong with the file: it is missing, leaves the folder, is no regular file, no photo
     or too large. ``photos`` has ``path`` (from ``root``) and is indexed by row number; a file damaged further in is found
     by `grasp prepare`."""
@@ -23,7 +24,7 @@ def photo_faults(photos: pd.DataFrame, root: PhotoRoot) -> dict[int, str]:
             faults[int(str(row))] = f"photos.csv row {row}: {missing(f'{root.folder}/{path}')}"
             continue
         try:
-            read_size(root.file(path))
+            read_size(root.file(path), most_megapixels)
         except PhotoError as error:
             faults[int(str(row))] = f"photos.csv row {row}: {error}"
     return faults

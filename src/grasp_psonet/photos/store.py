@@ -15,8 +15,8 @@ from grasp_psonet.errors import FileError, PhotoError, StageError
 from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.journal import Journal
 from grasp_psonet.photos.quality import near_duplicates
-from grasp_psonet.photos.settings import Damaged, Fit
-from grasp_psonet.photos.workers import prepared
+from grasp_psonet.photos.settings import Damaged
+from grasp_psonet.photos.workers import PhotoForm, prepared
 from grasp_psonet.progress import Track, track
 from grasp_psonet.tables.columns import (
     HEIGHT_PX,
@@ -54,12 +54,9 @@ class PhotoStore:
 
 
 @dataclass(frozen=True)
-class StoreForm:
-    """What becomes of each photo: the edge of the square in pixels, how it becomes one, and whether one that cannot be read
-    stops all or is left out."""
+class StoreForm(PhotoForm):
+    """The same, and whether a photo that cannot be read stops all or is left out."""
 
-    edge_px: int
-    fit: Fit = "resize"
     damaged: Damaged = "stop"
 
 
@@ -80,7 +77,7 @@ def write_store(
         todo = journal.rows_to_do(pixels)
         paths = photos[PATH].astype(str).to_numpy(dtype=object)[todo].tolist()
         faults: dict[int, str] = {}
-        results = prepared(paths, root, form.edge_px, form.fit, processes)
+        results = prepared(paths, root, form, processes)
         for number, (row, result) in enumerate(zip(todo, shown(results, "photos", len(paths)), strict=True)):
             if number % _LET_GO == 0:
                 _let_go(pixels)

@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.files.decode import Photo, decode_photo
 from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.measures import Quality, measure_quality
-from grasp_psonet.photos.settings import Fit
+from grasp_psonet.photos.settings import MOST_MEGAPIXELS, Fit
 
 _CHUNK = 8  # photos handed to a process at a time
 _FEW = 32  # photos for which no process is started: that takes about a second
@@ -19,18 +20,28 @@ _AHEAD = 3  # chunks that a process may be ahead, so that memory does not grow w
 _Result = tuple[Photo, Quality] | str
 
 
-def prepared(paths: list[str], root: PhotoRoot, edge_px: int, fit: Fit, processes: int) -> Iterator[_Result]:
+@dataclass(frozen=True)
+class PhotoForm:
+    """What becomes of each photo: the edge of the square in pixels, how it becomes one, and the most million pixels of one
+    that is decoded."""
+
+    edge_px: int
+    fit: Fit = "resize"
+    most_megapixels: int = MOST_MEGAPIXELS
+
+
+def prepared(paths: list[str], root: PhotoRoot, form: PhotoForm, processes: int) -> Iterator[_Result]:
     """Each photo with its measures, or why there is none, in the order of the paths. Raises PhotoError where a decoder takes
     its whole process down."""
     if processes == 1 or len(paths) <= _FEW:
         for path in paths:
-            yield _prepare(path, root, edge_px, fit)
+            yield _prepare(path, root, form)
         return
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ProcessPoolExecutor(min(processes, len(chunks)), mp_context=get_context("spawn")) as pool:
         waiting: deque[tuple[list[str], Future[list[_Result]]]] = deque()
         for chunk in chunks:
-            waiting.append((chunk, pool.submit(_prepare_all, chunk, root, edge_px, fit)))
+            waiting.append((chunk, pool.submit(_prepare_all, chunk, root, form)))
             if len(waiting) >= _AHEAD * processes:
                 yield from _finished(*waiting.popleft())
         while waiting:
@@ -47,13 +58,13 @@ def _finished(chunk: list[str], future: "Future[list[_Result]]") -> list[_Result
         ) from None
 
 
-def _prepare_all(paths: list[str], root: PhotoRoot, edge_px: int, fit: Fit) -> list[_Result]:
-    return [_prepare(path, root, edge_px, fit) for path in paths]
+def _prepare_all(paths: list[str], root: PhotoRoot, form: PhotoForm) -> list[_Result]:
+    return [_prepare(path, root, form) for path in paths]
 
 
-def _prepare(path: str, root: PhotoRoot, edge_px: int, fit: Fit) -> _Result:
+def _prepare(path: str, root: PhotoRoot, form: PhotoForm) -> _Result:
     try:
-        photo = decode_photo(root.file(path), edge_px, fit)
+        photo = decode_photo(root.file(path), form.edge_px, form.fit, form.most_megapixels)
     except PhotoError as error:
         return str(error)
     return photo, measure_quality(photo.pixels)

@@ -67,7 +67,7 @@ def removal_rates(
     rows: list[tuple[str, str, int, int, float]] = []
     for column in columns:
         values = table[column]
-        if column in outcome.label_columns:
+        if column in (*outcome.label_columns, outcome.label_column):
             values = values.map(lambda label: outcome.strata[outcome.stratum_of(label)], na_action="ignore")
             values = values.astype(pd.CategoricalDtype(list(outcome.strata), ordered=True))
         for group, members in table.groupby(values, dropna=False, observed=True):

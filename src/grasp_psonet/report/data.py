@@ -8,10 +8,13 @@ where one is known, and is shown as "not estimable". Photos are JPEG or PNG byte
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.report.diagnosed import Diagnosis
+
+if TYPE_CHECKING:
+    from grasp_psonet.report.reread import Reading
 
 Kind = Literal["baseline", "pruned", "random", "class", "loss"]
 
@@ -333,6 +336,7 @@ class ReportData:
     training_seeds: int = 1
     removal_warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
+    reading: "Reading | None" = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

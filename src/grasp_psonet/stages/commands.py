@@ -16,32 +16,41 @@ KINDS = (
 )  # of cohort/importing/kinds.py, named apart so that help loads no pandas
 
 
-def run_command(known: argparse.Namespace) -> None:
-    """Runs the command that these words name."""
+def run_command(known: argparse.Namespace, overrides: dict[str, str]) -> None:
+    """Runs the command that these words name; ``overrides``: settings by path, for those that take any."""
     match known.command:
         case "export":
             export(known.run, known.out)
         case "import":
             bring(known)
+        case "revise":
+            revise(known.study, known.name, known.source, overrides)
         case "look":
             look(known.study, known.out, known.visits)
         case _:
-            predict(known.run, known.photos, known.out)
+            predict(known.run, known.photos, known.out, known.names)
 
 
-def predict(run: Path, photos: Path, out: Path | None) -> None:
-    """``grasp predict``: the answers on standard output, in a .csv, or with everything else in a folder."""
+def predict(run: Path, photos: Path, out: Path | None, names: Path | None = None) -> None:
+    """``grasp predict``: the answers on standard output, in a .csv, or with everything else in a folder. ``names``: a CSV to be
+    made that says which photo is which file."""
     is_file = out is not None and out.suffix.lower() == ".csv"
     if out is not None and is_file and (out.is_dir() or not out.parent.is_dir()):
         told = f"--out {out} is a folder" if out.is_dir() else f"--out {out}: there is no folder {out.parent}"
         raise FileError(f"{told}\n  next: name a file in a folder that is there")
     from grasp_psonet.stages.new_visits.predict import predict_visits_in
     from grasp_psonet.stages.new_visits.write import refuse_taken, write_answers, write_new_visits
+    from grasp_psonet.tables.safe_csv import write_safe_csv
 
     if out is not None and not is_file:
         refuse_taken(out)
+    if names is not None and (names.exists() or not names.parent.is_dir() or names.suffix.lower() != ".csv"):
+        told = "is there already" if names.exists() else "is no .csv in a folder that is there"
+        raise FileError(f"--names {names} {told}\n  next: name a new file that ends in .csv")
     new = predict_visits_in(run, photos)
-    for note in new.notes:
+    if names is not None:
+        write_safe_csv(new.names, names)
+    for note in (*new.new.passed_over, *new.notes[len(new.new.passed_over) :]):
         sys.stderr.write(f"note: {note}\n")
     if out is None or is_file:
         write_answers(new, out)
@@ -115,3 +124,25 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         "--visits", type=int, default=48, help="contact sheets to show (default 48), from every class and split"
     )
     parser.add_argument("--out", type=Path, help="the page; default: look/look.html in the study")
+
+
+def revise(study: Path, name: str, source: Path | None, overrides: dict[str, str]) -> None:
+    """``grasp revise``: the revision, and what it changes."""
+    from grasp_psonet.stages.opening import open_job
+    from grasp_psonet.stages.revise import make_named_revision, say_revision
+
+    job = open_job(study, overrides)
+    say_revision(job, name, make_named_revision(job, name, source))
+
+
+def add_revise(parser: argparse.ArgumentParser) -> None:
+    """The words of ``grasp revise``."""
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    parser.add_argument("name", metavar="NAME", help="what the revision is called; never one that stands for others")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="PLACE",
+        type=Path,
+        help="readings/ROUND of a locked round, or your own table of readings; default: the only round in readings/",
+    )

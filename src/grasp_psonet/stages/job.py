@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.sources.settings import TablesSettings
-from grasp_psonet.errors import StudyError, TableError
-from grasp_psonet.proof import NOTE, digest, read_note
+from grasp_psonet.errors import StageError, StudyError, TableError
+from grasp_psonet.proof import NOTE, digest, is_complete, read_note
 from grasp_psonet.pruning.settings import Control, K, Rule, applied_rule, num_rankings
-from grasp_psonet.setting import as_tree
+from grasp_psonet.setting import as_tree, recorded_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.checking.skipped import without_skipped
 from grasp_psonet.stages.checking.table_files import draws_by_skin_type, table_file
@@ -32,10 +32,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One study and its settings."""
+    """One study and its settings; ``asked``: names of the revisions that are to be trained on."""
 
     study: Study
     settings: StudySettings
+    asked: tuple[str, ...] = ()
+
+    @property
+    def revisions(self) -> list[str]:
+        """The revisions that are trained on: those asked for, and those that the study was trained on before.
+
+        Raises StageError for one that is not made.
+        """
+        from grasp_psonet.stages.declared.revisions import trained_before
+
+        lacking = [name for name in self.asked if not is_complete(self.study.revision(name))]
+        if lacking:
+            made = sorted(folder.parent.name for folder in self.study.folder.glob(f"revisions/*/{NOTE}"))
+            there = f"; there are {', '.join(made)}" if made else ""
+            raise StageError(
+                f"there is no revision {lacking[0]!r}{there}\n  next: `grasp revise STUDY NAME` makes one from readings"
+            )
+        return sorted({*self.asked, *trained_before(self)})
 
     def as_trained(self, run: Path) -> "Job":
         """This job with the settings that a complete run was made with, in place of the study's present ones."""
@@ -46,7 +64,7 @@ class Job:
             for name in groups:
                 place = place[name]
             place[last] = value
-        return Job(self.study, parse(tree, str(run / NOTE)))
+        return replace(self, settings=parse(tree, str(run / NOTE)))
 
     @cached_property
     def outcome(self) -> "Outcome":
@@ -173,8 +191,8 @@ class Job:
 
     def _digest_of(self, files: list[Path]) -> str:
         """One digest of what these files hold, as far as they are there, and of how they are read where that is told."""
-        told = as_tree(self.settings.tables)
-        form = "" if told == as_tree(TablesSettings()) else json.dumps(told, sort_keys=True)
+        told = recorded_tree(self.settings.tables)
+        form = "" if told == recorded_tree(TablesSettings()) else json.dumps(told, sort_keys=True)
         there = [file for file in files if file.exists()]
         if odd := [file for file in there if not file.is_file()]:
             from grasp_psonet.cohort.sources.raw import why_no_file  # loads pandas, which a finished study spares

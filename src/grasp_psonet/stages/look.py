@@ -163,7 +163,7 @@ def _album(job: Job, photos: pd.DataFrame, shown: pd.DataFrame) -> _Album:
     for photo_id, visit_id, path in track(pairs, "look", len(pairs)):
         place = job.photo_root / path
         try:
-            whole = decode_photo(root.file(path), settings.edge_px, settings.fit).pixels
+            whole = decode_photo(root.file(path), settings.edge_px, settings.fit, settings.most_megapixels).pixels
         except PhotoError as error:
             reason = str(error).replace(str(place), "").replace(str(path), "").partition("\n")[0].strip()
             unreadable[photo_id] = f"cannot be read: it {reason}"

@@ -9,6 +9,7 @@ from grasp_psonet.pruning.settings import Control, K, PruneSettings, in_order
 
 BASELINE = "baseline"
 _SEED = "-seed"
+_REVISED = "revised-"  # before the name of a revision, in that of its run
 PROBE = "probe"  # no run: what the linear probe is called beside runs
 
 
@@ -31,7 +32,7 @@ class KeepList:
 
 @dataclass(frozen=True)
 class Training:
-    """One training of the baseline or a keep list: what is trained, and the number of its training seed.
+    """One training of the baseline, a keep list or a revision: what is trained, and the number of its training seed.
 
     Number 0 trains with the study's seed and bears the name of what is trained; only its baseline is traced. Number n trains
     with the study's seed plus n.
@@ -45,6 +46,11 @@ class Training:
         """The name of its run, e.g. cosine-k40 or cosine-k40-seed2."""
         return f"{self.of}{_SEED}{self.number}" if self.number else self.of
 
+    @property
+    def revision(self) -> str | None:
+        """The name of the revision that it is trained on; None of others."""
+        return self.of.removeprefix(_REVISED) if self.of.startswith(_REVISED) else None
+
 
 FIRST = Training(BASELINE)  # the run that is traced and audited
 
@@ -53,6 +59,11 @@ def training_of(run: str) -> Training:
     """The training whose run has this name."""
     of, marker, number = run.rpartition(_SEED)
     return Training(of, int(number)) if marker and number.isdigit() else Training(run)
+
+
+def revised_name(revision: str) -> str:
+    """What is trained on a revision is called so."""
+    return f"{_REVISED}{revision}"
 
 
 def trace_name(trace: TraceSettings) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -47,6 +47,8 @@ STEP_OF = {
     "traces": "trace",
     "prunings": "prune",
     "evaluation": "evaluate",
+    "readers": "evaluate",
+    "revised": "evaluate",
     "explain": "explain",
     "audit": "audit",
     "paper_audit": "audit",
@@ -56,14 +58,18 @@ STEP_OF = {
 Photo = NDArray[np.uint8]
 
 
-def open_study(path: str | Path, settings: Mapping[str, Any] | None = None) -> "OpenStudy":
+def open_study(
+    path: str | Path, settings: Mapping[str, Any] | None = None, revisions: Sequence[str] = ()
+) -> "OpenStudy":
     """The study in the folder ``path``, under its study.yaml.
 
     ``settings``: values that stand in place of those of study.yaml, by their path, e.g. ``{"train.epochs": 20}``; the file is
-    left as it is. Raises StudyError where the folder is no study, SettingsError for settings that cannot be used.
+    left as it is. ``revisions``: those that ``run`` trains on as well.
+
+    Raises StudyError where the folder is no study, SettingsError for settings that cannot be used.
     """
     return OpenStudy(
-        open_job(Path(path), {name: json.dumps(_plain(value)) for name, value in (settings or {}).items()})
+        open_job(Path(path), {name: json.dumps(_plain(value)) for name, value in (settings or {}).items()}, revisions)
     )
 
 
@@ -268,6 +274,8 @@ class OpenStudy:
         folder = self.folder / place
         kind, _, name = place.partition("/")
         if not is_complete(folder):
+            if kind == "revisions":
+                raise StageError(f"{place} is not made yet\n  next: `grasp revise STUDY {name}` makes it from readings")
             step = "retrain" if kind == "runs" and name != BASELINE else STEP_OF[kind]
             there = self._finished(kind) if name else []
             others = f"; there are {', '.join(there[:8])}" if there else ""

@@ -30,6 +30,7 @@ def run_all(
     epoch of a training.
     """
     refuse_other_cohort(job)
+    assert job.revisions is not None  # one that is not there is told before the long work
     if not is_complete(job.study.run(BASELINE)):
         _look_ahead(job)
     made: list[str] = []

@@ -25,9 +25,11 @@ from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.proof import proven
 from grasp_psonet.stages.declared.declaring import needs_of
 from grasp_psonet.stages.declared.needs import TrainNeeds
+from grasp_psonet.stages.declared.revisions import sources_of
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.kind import probe_reads_features, reads_features
-from grasp_psonet.stages.names import BASELINE, training_of
+from grasp_psonet.stages.makers.revise import read_revision
+from grasp_psonet.stages.names import BASELINE, Training, training_of
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import KEPT, PHOTO_ID, SPLIT
 from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION, PREDICTIONS
@@ -182,9 +184,9 @@ class TrainedRun:
     def inputs(self) -> RunInputs:
         """What it was trained from."""
         training = training_of(self.name)
-        is_whole = training.of == BASELINE
-        removed = frozenset() if is_whole else removed_photos(proven(self.job.study.pruning(training.of)))
-        return RunInputs(self.job.study, self.settings, self.cohort, removed, training.number)
+        source = next((proven(Path(one)) for one in sources_of(self.job, training).values()), None)
+        cohort, removed = trained_on(self.cohort, self.outcome, source, training)
+        return RunInputs(self.job.study, self.settings, cohort, removed, training.number)
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
@@ -254,6 +256,19 @@ def with_weights_of(study: Study, settings: NetworkSettings) -> NetworkSettings:
     if settings.weights in NAMED_WEIGHTS:
         return settings
     return replace(settings, weights=str(study.folder / settings.weights))
+
+
+def trained_on(
+    cohort: Cohort, outcome: Outcome, source: Path | None, training: Training
+) -> tuple[Cohort, frozenset[str]]:
+    """The tables and the photos left out of a training: ``source`` is the folder of its keep list or revision, None where it is
+    trained on the study as it is."""
+    if source is None:
+        return cohort, frozenset()
+    if training.revision is None:
+        return cohort, removed_photos(source)
+    revision = read_revision(source)
+    return revision.applied_to(cohort, outcome), revision.excluded
 
 
 def removed_photos(pruning: Path) -> frozenset[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grasp_psonet.stage import Task
-from grasp_psonet.stages.declared import diagnosis, quality, tasks
+from grasp_psonet.stages.declared import diagnosis, quality, readers, revisions, tasks
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -81,7 +81,7 @@ STEPS = (
         "evaluate",
         "the choice of k on validation; both readers, subgroups, intervals, paired comparisons",
         ("evaluate", "severity"),
-        _one(tasks.evaluate_task),
+        lambda job: [tasks.evaluate_task(job), readers.readers_task(job), *revisions.compare_tasks(job)],
         reads_keep_lists=True,
     ),
     Step(

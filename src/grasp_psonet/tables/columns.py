@@ -41,9 +41,26 @@ KEY: Final = "key"
 CODE: Final = "code"
 READER_ID: Final = "reader_id"
 DATE: Final = "date"
+ROUND: Final = "round"
+VERSION: Final = "version"
+SIGNED: Final = "signed"
+NOT_ASSESSABLE: Final = "not_assessable"
 BODY_REGION: Final = "body_region"
 SIDE: Final = "side"
 REQUIRED: Final = "required"
+
+# revisions
+OLD_LABEL: Final = "old_label"
+NEW_LABEL: Final = "new_label"
+OLD_SCORE: Final = "old_score"
+NEW_SCORE: Final = "new_score"
+IS_CHANGED: Final = "is_changed"
+RULE: Final = "rule"
+READERS: Final = "readers"
+NUM_READINGS: Final = "num_readings"
+KINDS: Final = "kinds"
+IS_EXCLUDED: Final = "is_excluded"
+IS_USED: Final = "is_used"
 
 # the truth of a drawn cohort
 DRAWN_VIEW: Final = "drawn_view"
@@ -73,6 +90,7 @@ SHARPNESS: Final = "sharpness"
 CAST_RED_GREEN: Final = "cast_red_green"
 CAST_YELLOW_BLUE: Final = "cast_yellow_blue"
 HASH: Final = "hash"
+ORIENTATION: Final = "orientation"
 NEAR_DUPLICATE_OF: Final = "near_duplicate_of"
 
 # quality
@@ -120,6 +138,7 @@ MIN_SCORE: Final = "min_score"
 
 # evaluation
 READER: Final = "reader"
+OTHER_READER: Final = "other_reader"
 IS_EXAMPLE: Final = "is_example"
 EVIDENCE: Final = "evidence"
 IS_NAMED: Final = "is_named"

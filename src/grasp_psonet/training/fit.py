@@ -4,7 +4,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,7 +34,7 @@ from grasp_psonet.trajectory.anchors import (
 )
 from grasp_psonet.trajectory.law import AdamLaw, write_law
 from grasp_psonet.trajectory.loop import RecordedStep, recorded_steps, rows_of
-from grasp_psonet.trajectory.records import epoch_file, recorded_epochs
+from grasp_psonet.trajectory.records import epochs_file, recorded_epochs
 
 log = logging.getLogger("grasp_psonet")
 
@@ -136,8 +136,8 @@ def fit(
 ) -> pd.DataFrame:
     """Trains along the plan and leaves the law, anchors, step records and the epochs table in the run's folder.
 
-    An interrupted run goes on after its last anchor and ends with the same bytes; epochs that leave no anchor behind are saved
-    every ``SAVE_EVERY_S`` seconds. The kept epoch has the best figure on
+    An interrupted run goes on after its last anchor and ends with the same anchors, epochs and records to the bit; epochs that
+    leave no anchor behind are saved together, every ``SAVE_EVERY_S`` seconds. The kept epoch has the best figure on
     validation (of classes: the highest micro AUC; the earliest of equals); where that is not estimable, the lowest validation
     loss, and the log says so. With ``settings.keep`` last it is the last epoch, and validation chooses nothing.
     ``after_epoch(done, total)`` is told of progress. Returns the epochs table; the network holds the kept weights.
@@ -161,8 +161,8 @@ def fit(
             choice.warn(epochs)
         is_wanted = step.step in _wanted_anchors(epochs, choice, settings, law)
         if is_wanted or time.monotonic() - saved_at >= SAVE_EVERY_S:
-            for epoch, records in unsaved.items():
-                STEPS.write(records, epoch_file(run.records, epoch))
+            records = pd.concat(unsaved.values(), ignore_index=True)
+            STEPS.write(records, epochs_file(run.records, min(unsaved), max(unsaved)))
             EPOCHS.write(choice.table(epochs), run.epochs)
             write_anchor(run.anchors, step.anchor(network, digest))
             _drop_anchors(run, epochs, choice, settings, law)
@@ -211,17 +211,23 @@ def _drop_anchors(
             anchor_path(run.anchors, step).unlink()
 
 
+def _are_recorded(num_epochs: int, files: Iterable[range]) -> bool:
+    """Whether files that hold no later epoch have the step records of all these."""
+    held = {epoch for epochs in files if epochs[-1] <= num_epochs for epoch in epochs}
+    return held == set(range(1, num_epochs + 1))
+
+
 def _resume(network: BagNetwork, run: RunFolder) -> tuple[list[dict[str, float]], AdamState]:
     """The epochs done so far and the state after them; the network gets their weights. Later leftovers are deleted."""
     rows: list[dict[str, float]] = []
     if run.epochs.exists():
         rows = EPOCHS.read(run.epochs).drop(columns=KEPT).to_dict("records")  # type: ignore[assignment]  # named columns
-    anchored, recorded = set(anchor_steps(run.anchors)), set(recorded_epochs(run.records))
-    while rows and (rows[-1][STEP] not in anchored or not set(range(1, len(rows) + 1)) <= recorded):
+    anchored, recorded = set(anchor_steps(run.anchors)), recorded_epochs(run.records)
+    while rows and (rows[-1][STEP] not in anchored or not _are_recorded(len(rows), recorded.values())):
         rows.pop()
-    for epoch in recorded:
-        if epoch > len(rows):
-            epoch_file(run.records, epoch).unlink()
+    for path, epochs in recorded.items():
+        if epochs[-1] > len(rows):
+            path.unlink()
     for step in anchored:
         if not rows or step > rows[-1][STEP]:
             anchor_path(run.anchors, step).unlink()

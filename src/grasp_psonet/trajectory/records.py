@@ -73,13 +73,18 @@ def rates_of(draws: pd.DataFrame, phase: Phase, names: Collection[str]) -> dict[
     return {name: by_group[phase.group_of[name]] if name in phase.group_of else lr for name in names}
 
 
-def epoch_file(folder: Path, epoch: int) -> Path:
-    return folder / f"epoch-{epoch:05d}.parquet"
+def epochs_file(folder: Path, first: int, last: int) -> Path:
+    """The file of the step records of these epochs."""
+    return folder / f"epochs-{first:05d}-{last:05d}.parquet"
 
 
-def recorded_epochs(folder: Path) -> list[int]:
-    """The epochs whose step records were written, rising."""
-    return sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.parquet"))
+def recorded_epochs(folder: Path) -> dict[Path, range]:
+    """The files of step records that were written, and the epochs in each, rising."""
+    found = {}
+    for path in sorted(folder.glob("epochs-*.parquet")):
+        first, last = path.stem.removeprefix("epochs-").split("-")
+        found[path] = range(int(first), int(last) + 1)
+    return found
 
 
 def visit_weights(steps: pd.DataFrame, after: int, until: int, divided: bool) -> dict[str, float]:

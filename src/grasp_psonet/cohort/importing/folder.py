@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.cohort.importing.request import Imported, Request, photo_files, read_source, refuse_faults
+from grasp_psonet.cohort.importing.request import (
+    Imported,
+    Request,
+    passed_over,
+    photo_files,
+    read_source,
+    refuse_faults,
+    shown_name,
+)
 from grasp_psonet.errors import PhotoError, SettingsError
 from grasp_psonet.tables.columns import PATH, PATIENT_ID, PHOTO_ID, STUDY_DAY, VIEW, VISIT_ID
 
@@ -28,7 +36,7 @@ def read_folder(request: Request) -> Imported:
     if VISIT_ID not in table:
         parts = [table[name] for name in (PATIENT_ID, STUDY_DAY) if name in table]
         table[VISIT_ID] = parts[0] if len(parts) == 1 else parts[0] + "-" + parts[1]
-    notes = []
+    notes = passed_over(source)
     if PATIENT_ID not in table:
         table[PATIENT_ID] = table[VISIT_ID]
         notes.append(
@@ -75,7 +83,13 @@ def _by_pattern(paths: list[str], pattern: str) -> list[dict[str, str]]:
         )
     found = {path: compiled.fullmatch(path) for path in paths}
     unmatched = [path for path, match in found.items() if match is None]
-    refuse_faults([f"{path} does not match --pattern" for path in unmatched], f"{len(paths)} names of photos")
+    any_case = re.compile(pattern, re.IGNORECASE)
+    told = [
+        f"{shown_name(path)} does not match --pattern"
+        + (", but for upper and lower case: begin it with (?i)" if any_case.fullmatch(path) else "")
+        for path in unmatched
+    ]
+    refuse_faults(told, f"{len(paths)} names of photos")
     return [match.groupdict("") | {PATH: path} for path, match in found.items() if match is not None]
 
 

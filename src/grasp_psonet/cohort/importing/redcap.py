@@ -19,12 +19,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from grasp_psonet.cohort.double_entry import ENTRY, judged_entries
+from grasp_psonet.cohort.faults import told as messages_of
 from grasp_psonet.cohort.importing.request import Imported, Request, photo_files, read_source, refuse_faults
 from grasp_psonet.errors import SettingsError, TableError
 from grasp_psonet.tables.columns import PATH, PATIENT_ID, PHOTO_ID, VIEW, VISIT_ID
 
 EVENT, INSTRUMENT, INSTANCE = "redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"
-_DOUBLE_ENTRY = re.compile(r"(.+)--([12])")
 _STORED = "[document]"
 _PHOTOS = "photos"
 _ANY_READER = "_reader*"
@@ -52,8 +53,9 @@ def read_redcap(request: Request) -> Imported:
     files = {path.relative_to(folder).as_posix() for path in photo_files(folder)}
     visits: dict[str, dict[str, str]] = {}
     photos: list[dict[str, str]] = []
-    faults: list[str] = []
-    for row, cells in table.iterrows():
+    judged = judged_entries(request.source.name, record, table[record].tolist(), [int(str(row)) for row in table.index])
+    faults = messages_of(judged.faults)
+    for row, cells in table.drop(index=list(judged.refused)).iterrows():
         where = f"{request.source.name} row {row}"
         one = _Row({str(name): str(cell) for name, cell in cells.items()}, plan)
         told = visits.setdefault(one.visit_id, {VISIT_ID: one.visit_id, PATIENT_ID: one.record})
@@ -84,7 +86,7 @@ class _Row:
     def __init__(self, cells: dict[str, str], plan: _Plan) -> None:
         self.cells, self._plan = cells, plan
         self.as_entered = cells[plan.record]
-        double = _DOUBLE_ENTRY.fullmatch(self.as_entered)
+        double = ENTRY.fullmatch(self.as_entered)
         self.record, self.reader = (double[1], double[2]) if double else (self.as_entered, "1")
         self.event = cells.get(EVENT, "")
         repeats_event = cells.get(INSTANCE, "") and not cells.get(INSTRUMENT, "")

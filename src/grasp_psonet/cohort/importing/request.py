@@ -1,5 +1,6 @@
 """What is imported, and what comes of it; and the reading that every kind of source shares."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".h
 FITZPATRICK_TYPES = ("I", "II", "III", "IV", "V", "VI")
 NOT_TOLD = ("", "none", "nan", "na", "unk", "unknown", "none_selected", "none_identified")
 _MOST_TOLD = 20
+_FIRST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,43 @@ def photo_files(folder: Path) -> list[Path]:
             f"{folder} holds no photo ({', '.join(PHOTO_ENDINGS)})\n  next: name another folder with --photos"
         )
     return found
+
+
+def passed_over(folder: Path) -> list[str]:
+    """Notes on what lies below a folder and is no photo that is read, with counts and the first names: files of other kinds,
+    hidden ones, what ends as a photo and is no regular file, and linked folders, which are not entered. Nothing is opened."""
+    groups: dict[str, list[str]] = {}
+    for here, folders, files in os.walk(folder):
+        base = Path(here)
+        linked = [name for name in folders if (base / name).is_symlink()]
+        for name in files:
+            if (kind := _why_passed_over(base / name)) is not None:
+                groups.setdefault(kind, []).append((base / name).relative_to(folder).as_posix())
+        for name in linked:
+            groups.setdefault("linked folders are not entered", []).append((base / name).relative_to(folder).as_posix())
+    return [_told_group(kind, sorted(names)) for kind, names in sorted(groups.items())]
+
+
+def _why_passed_over(path: Path) -> str | None:
+    ending = path.suffix.lower()
+    if path.name.startswith("."):
+        return "hidden files are passed over"
+    if ending not in PHOTO_ENDINGS:
+        return f"files that end in {ending or 'nothing'} are no photos that are read, and are passed over"
+    return (
+        None if path.is_file() else "end as photos and are no regular files (pipes, broken links), and are passed over"
+    )
+
+
+def _told_group(words: str, names: list[str]) -> str:
+    shown = ", ".join(map(shown_name, names[:_FIRST_NAMES]))
+    more = f" and {len(names) - _FIRST_NAMES} more" if len(names) > _FIRST_NAMES else ""
+    return f"{len(names)} {words}: {shown}{more}"
+
+
+def shown_name(name: str) -> str:
+    """A file's name as it can stand on a line; control characters and those that turn the line around by their codes."""
+    return name if name.isprintable() else ascii(name)
 
 
 def by_stem(folder: Path) -> dict[str, str]:

@@ -30,6 +30,8 @@ _OTHER_FILES = (  # what is no text at all, by its first bytes
     (b"PAR1", "a Parquet file; name it .parquet"),
     (b"\x1f\x8b", "compressed with gzip; unpack it"),
     (b"%PDF", "a PDF; export the table as CSV"),
+    (b"[{", "JSON; export the table as CSV"),
+    (b"{", "JSON; export the table as CSV"),
 )
 _HEAD_BYTES = 1 << 20
 _NAMES = {"\t": "tab"}
@@ -64,7 +66,7 @@ def read_delimited(path: Path, form: TablesSettings, fits: Fits) -> RawTable:
     except UnicodeError as error:  # UTF-16 without its mark
         return unreadable(name, f"is not {encoding} ({error})")
     except csv.Error as error:
-        return unreadable(name, f"not CSV ({error})", line=_line_of_error(path, encoding, delimiter))
+        return unreadable(name, *_why_not_csv(str(error)), line=_line_of_error(path, encoding, delimiter))
 
 
 def _encoding(head: bytes, told: str) -> tuple[str, str]:
@@ -204,12 +206,28 @@ def _badly_encoded(path: Path, encoding: str) -> RawTable:
     raise AssertionError("the file changed while it was read")
 
 
+def _why_not_csv(told: str) -> tuple[str, str]:
+    """What the csv module says, in our words, and what to do."""
+    if "field limit" in told:
+        return (
+            f"a cell of more than {csv.field_size_limit():,} letters, or a quote that is never closed",
+            "close the quote, or shorten the cell; a table holds no documents or pictures",
+        )
+    if "unexpected end of data" in told:
+        return "a quote is opened and never closed: the file ends in it", "close the quote, or double it within a cell"
+    if "expected after" in told:
+        return "letters follow a closed quote", "double a quote that stands within a cell"
+    return f"not CSV ({told})", "save the table as CSV UTF-8 anew"
+
+
 def _line_of_error(path: Path, encoding: str, delimiter: str) -> int:
+    """The line in which the row begins that cannot be read."""
+    begins = 1
     with _lines(path, encoding) as lines:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             for _ in reader:
-                pass
+                begins = reader.line_num + 1
         except (csv.Error, UnicodeError):
             pass
-        return reader.line_num
+    return begins

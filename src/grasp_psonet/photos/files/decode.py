@@ -16,8 +16,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.files.colour import native, to_srgb
 from grasp_psonet.photos.files.formats import open_image, refuse_many_scans
+from grasp_psonet.photos.files.large import own_limit
 from grasp_psonet.photos.files.place import read_bytes, regular_file
-from grasp_psonet.photos.settings import Fit
+from grasp_psonet.photos.settings import MOST_MEGAPIXELS, Fit
 
 _DRAFT = 2  # a JPEG is decoded to no fewer than this many times the wanted edge; the rest is an antialiased resize
 _ORIENTATION = 0x0112
@@ -59,22 +60,25 @@ class Photo:
     height_px: int
 
 
-def decode_photo(path: Path, edge_px: int, fit: Fit = "resize") -> Photo:
+def decode_photo(path: Path, edge_px: int, fit: Fit = "resize", most_megapixels: int = MOST_MEGAPIXELS) -> Photo:
     """Decodes a photo, turns it upright by its orientation, and makes it a square with antialiasing.
 
     ``fit``: "resize" squeezes the whole photo (paper: 224 x 224), "crop" takes the largest square from its middle, "pad"
     keeps the shape of the whole photo and fills up with black. Grey, palette, 16-bit and CMYK photos become RGB; what is
     transparent becomes white. A colour profile is followed to sRGB; without one colours are taken as sRGB. A photo whose
     EXIF is damaged is taken as upright.
-    Raises PhotoError on anything that is no regular file, or cannot be decoded to its last row.
+    Raises PhotoError on anything that is no regular file, has more than so many million pixels, or cannot be decoded to its
+    last row.
     """
-    return decode_bytes(read_bytes(path), path, edge_px, fit)
+    return decode_bytes(read_bytes(path), path, edge_px, fit, most_megapixels)
 
 
-def decode_bytes(data: bytes, path: Path, edge_px: int, fit: Fit = "resize") -> Photo:
+def decode_bytes(
+    data: bytes, path: Path, edge_px: int, fit: Fit = "resize", most_megapixels: int = MOST_MEGAPIXELS
+) -> Photo:
     """The same of bytes that were read; ``path`` names them in errors."""
     with _naming(path):
-        opened = open_image(io.BytesIO(data))
+        opened = open_image(io.BytesIO(data), most_megapixels)
         image = opened.image
         refuse_many_scans(image, data)
         width_px, height_px = image.size
@@ -92,10 +96,11 @@ def decode_bytes(data: bytes, path: Path, edge_px: int, fit: Fit = "resize") -> 
         return Photo(np.asarray(square, dtype=np.uint8), width_px, height_px)
 
 
-def read_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels from the header, as stored (not yet upright). Raises PhotoError."""
+def read_size(path: Path, most_megapixels: int = MOST_MEGAPIXELS) -> tuple[int, int]:
+    """Width and height in pixels from the header, as stored (not yet upright). Raises PhotoError, for more than so many million
+    pixels, too."""
     with _naming(path), regular_file(path) as file:
-        return open_image(file).image.size
+        return open_image(file, most_megapixels).image.size
 
 
 def _orientation(image: Image.Image) -> int:
@@ -123,23 +128,24 @@ def _square(image: Image.Image, edge_px: int, fit: Fit) -> Image.Image:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Every fault of a file as a PhotoError that names it. Pillow warns of odd metadata, which is left behind anyway, and of
-    too many pixels, which is refused here."""
+    """Every fault of a file as a PhotoError that names it. Pillow warns of odd metadata, which is left behind anyway; of too
+    many pixels ``open_image`` speaks."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), own_limit():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except PhotoError as error:
         told = str(error)
         raise PhotoError(told if told.startswith(str(path)) else f"{path} {told}") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise PhotoError(f"{path} has too many pixels: {_reason(error)}; export it smaller") from None
     except UnidentifiedImageError:
         raise PhotoError(f"{path} is damaged: its header cannot be read") from None
     except MemoryError:
         raise PhotoError(f"{path} needs more memory than there is; export it smaller") from None
     except _DAMAGE as error:
+        if "MAX_TEXT" in str(error):  # Pillow's name of a limit
+            raise PhotoError(
+                f"{path} holds texts or a colour profile of more than 1 MiB (64 MiB in all) once unpacked; export it anew"
+            ) from None
         raise PhotoError(f"{path} is damaged: {_reason(error)}") from None
 
 

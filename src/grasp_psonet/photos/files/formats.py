@@ -13,6 +13,8 @@ from PIL import Image, features
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.files.dicom import read_dicom
 from grasp_psonet.photos.files.heic import read_heic
+from grasp_psonet.photos.files.large import refuse_large
+from grasp_psonet.photos.settings import MOST_MEGAPIXELS
 
 READ = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, DICOM"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".dcm")
@@ -35,23 +37,30 @@ class Opened:
     stands: bool = False
 
 
-def open_image(file: BinaryIO) -> Opened:
+def open_image(file: BinaryIO, most_megapixels: int = MOST_MEGAPIXELS) -> Opened:
     """The image in an open file, of which no more than the header is read where the format allows it. Raises PhotoError in
-    words that follow the file's name, or what decoders raise on damage."""
+    words that follow the file's name (for more than so many million pixels, too), or what decoders raise on damage."""
+    opened = _opened(file, most_megapixels)
+    refuse_large(*opened.image.size, most_megapixels)
+    return opened
+
+
+def _opened(file: BinaryIO, most_megapixels: int) -> Opened:
     kind = kind_of(file.read(_HEAD))
     file.seek(0)
     match kind:
         case None:
             raise PhotoError(f"is not a photo that is read here ({READ}); export it as JPEG or PNG")
         case "HEIC":
-            return Opened(read_heic(file.read()), stands=True)
+            return Opened(read_heic(file.read(), most_megapixels), stands=True)
         case "DICOM":
-            return Opened(read_dicom(file.read(), _open_jpeg), stands=True)
+            return Opened(read_dicom(file.read(), _open_jpeg, most_megapixels), stands=True)
         case "AVIF" if not features.check("avif"):
             raise PhotoError(
                 "is AVIF, which the Pillow installed here does not read; install a newer Pillow, or export it"
             )
     image = Image.open(file, formats=(kind,))
+    refuse_large(*image.size, most_megapixels)
     refusal = _REFUSALS.get(kind)
     if refusal is not None:
         refusal(image)

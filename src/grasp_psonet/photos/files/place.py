@@ -61,20 +61,19 @@ class PhotoRoot:
             raise PhotoError(
                 f"{path} is an absolute path; wanted one that starts at the study folder, or at photos.root"
             )
-        root = self._real(self.folder)
-        if not _is_below(os.path.normpath(self.folder), os.path.normpath(found)):
+        if Path(os.path.normpath(path)).parts[:1] == ("..",):
             raise PhotoError(
-                f"{path} leads out of {self.folder}; wanted a path inside it: set photos.root to the folder that holds all "
-                "photos"
+                f"{path} leads out of the folder of photos; wanted a path inside it: set photos.root to the folder that "
+                "holds all photos"
             )
         if self.follows_links:
             return
-        parent = self._real(found.parent)
+        root, parent = self._real(self.folder), self._real(found.parent)
         real = os.path.realpath(found) if found.is_symlink() else str(Path(parent, found.name))
         if not _is_below(root, real):
             raise PhotoError(
-                f"{path} is reached by a link that leads out of {self.folder}; set photos.root to the folder that holds the "
-                "photos, or photos.links to anywhere"
+                f"{path} is reached by a link that leads out of the folder of photos; set photos.root to the folder that "
+                "holds the photos, or photos.links to anywhere"
             )
 
     def _real(self, folder: Path) -> str:
@@ -131,7 +130,7 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file. Raises PhotoError as ``regular_file`` does."""
     with regular_file(path) as file:
         try:
-            return file.read(_MOST_BYTES)
+            return file.read(min(_MOST_BYTES, os.fstat(file.fileno()).st_size))  # as much memory is taken at once
         except OSError as error:
             raise PhotoError(f"{path} cannot be read: {error.strerror or error}") from None
 

@@ -1,74 +1,72 @@
 """What the original photos say of people, places and devices, so that it can be looked for elsewhere."""
 
-import warnings
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
+from grasp_psonet.errors import PhotoError
+from grasp_psonet.photos.files.texts import said_by
 
-_TEXT_TAGS = (0x010E, 0x013B, 0x013C, 0x8298, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)  # description, artist, host, ...
-_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
-_EXIF_TAGS = (0x9286, 0xA420, 0xA430, 0xA431, 0xA435)  # user comment, unique id, owner, serials of body and lens
-_GPS_TAGS = (27, 28)  # method, area
-_TIME_TAGS = ((0, 0x0132), (_EXIF_IFD, 0x9003), (_EXIF_IFD, 0x9004))
 _SHORTEST = 6  # shorter texts stand anywhere by chance
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
+_SHORTEST_NUMBER = 8
+_NUMBER = re.compile(r"[\d.,+-]+")
+# what many files say and no one is known by; the product's own words are among them
+_OF_ANYONE = frozenset(
+    {
+        *(
+            "anonymous",
+            "anonymized",
+            "default",
+            "dermatology",
+            "dermatologie",
+            "digital",
+            "image",
+            "original",
+            "patient",
+        ),
+        *("patients", "photograph", "photographs", "photography", "picture", "pictures", "psoriasis", "screenshot"),
+        *("unknown", "untitled"),
+    }
+)
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """Texts of the originals' metadata (owner, serials, descriptions) and their capture times as EXIF writes them."""
+    """Texts of the originals' metadata (names, owners, serials, descriptions) and their capture times as EXIF writes them."""
 
     texts: frozenset[str]
     times: frozenset[str]
-    num_photos: int  # whose EXIF was read
-    num_closed: int = 0  # HEIC, DICOM and damaged ones, whose EXIF was not
+    num_photos: int  # whose metadata were read
+    num_closed: int = 0  # damaged ones, and those whose extra is not installed
 
 
 def secrets_of(files: Iterable[Path]) -> Secrets:
-    """What the headers of these photos say; of files that Pillow cannot open, nothing."""
+    """What these photos say beside their pixels; of files that cannot be opened, nothing, and how many they are."""
     texts: set[str] = set()
     times: set[str] = set()
     num_photos, num_closed = 0, 0
     for file in files:
-        exif = _exif(file)
-        if exif is None:
+        try:
+            said = said_by(file)
+        except PhotoError:  # what cannot be opened is for `grasp check` to say
             num_closed += 1
             continue
         num_photos += 1
-        texts |= {text for text in _texts(exif) if len(text) >= _SHORTEST}
-        times |= {_text(_in(exif, ifd).get(tag)) for ifd, tag in _TIME_TAGS}
-    return Secrets(frozenset(texts), frozenset(times - {""}), num_photos, num_closed)
+        texts |= {text for text in said.texts if _tells(text)}
+        times |= said.times
+    return Secrets(frozenset(texts), frozenset(times), num_photos, num_closed)
 
 
-def _exif(file: Path) -> Image.Exif | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(file, formats=_FORMATS) as image:
-                return image.getexif()
-    except Exception:  # what cannot be opened is for `grasp check` to say
-        return None
+def stands_in(secret: str, text: str) -> bool:
+    """Whether a text of an original stands in another; a number only by itself, for in others it stands by chance."""
+    if secret not in text:
+        return False
+    return not secret.isdigit() or re.search(rf"(?<![\w.]){secret}(?![\w.])", text) is not None
 
 
-def _texts(exif: Image.Exif) -> Iterator[str]:
-    for ifd, tags in ((0, _TEXT_TAGS), (_EXIF_IFD, _EXIF_TAGS), (_GPS_IFD, _GPS_TAGS)):
-        told = _in(exif, ifd)
-        yield from (_text(told.get(tag)) for tag in tags)
-
-
-def _in(exif: Image.Exif, ifd: int) -> Any:
-    try:
-        return exif.get_ifd(ifd) if ifd else exif
-    except Exception:  # a damaged part says nothing that could be looked for
-        return {}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        for code in (b"ASCII\0\0\0", b"UNICODE\0"):
-            value = value.removeprefix(code)
-        value = value.replace(b"\0", b"").decode("latin-1")
-    return value.strip("\0 \t\n") if isinstance(value, str) else ""
+def _tells(text: str) -> bool:
+    """Whether a text can be looked for: long enough, and not what many files say."""
+    if _NUMBER.fullmatch(text):
+        return len(text) >= _SHORTEST_NUMBER
+    return len(text) >= _SHORTEST and text.lower() not in _OF_ANYONE

@@ -7,16 +7,18 @@ import pandas as pd
 
 from grasp_psonet.cohort.check import CheckResult, result_of, summary_of
 from grasp_psonet.cohort.faults import Fault, as_table, num_cells, plain, told
-from grasp_psonet.errors import FeatureError, FileError
+from grasp_psonet.errors import FeatureError, FileError, GraspError
 from grasp_psonet.features.instances import vector_faults
 from grasp_psonet.photos.check import duplicate_findings, photo_faults
 from grasp_psonet.photos.files.unlisted import unlisted_photos
+from grasp_psonet.proof import is_complete
 from grasp_psonet.stages.checking.preflight import column_faults, preflight
 from grasp_psonet.stages.checking.skipped import skipped_warning
 from grasp_psonet.stages.checking.table_files import passed_over
 from grasp_psonet.stages.job import Job
-from grasp_psonet.tables.columns import PATH
+from grasp_psonet.tables.columns import ACROSS, PATH
 from grasp_psonet.tables.safe_csv import write_safe_csv
+from grasp_psonet.tables.schemas.quality import NEAR_PAIRS
 
 _MOST_SHOWN = 50
 
@@ -97,7 +99,7 @@ def _with_photos(result: CheckResult, job: Job) -> CheckResult:
     """The same with what is wrong with the photos' files. What the settings let pass is noted."""
     settings = job.settings.photos
     by_place = result.photos.reset_index(drop=True)  # a row of the visits table may name several photos
-    damaged = photo_faults(by_place, job.photo_files)
+    damaged = photo_faults(by_place, job.photo_files, settings.most_megapixels)
     whole = by_place.drop(index=list(damaged))
     across, within = duplicate_findings(whole, job.photo_files, None if result.faults else job.tables.visits)
     faults, notes = list(result.faults), list(result.notes)
@@ -107,6 +109,7 @@ def _with_photos(result: CheckResult, job: Job) -> CheckResult:
     notes += _of_unlisted(by_place, job)
     skipped = skipped_warning(job)
     notes += [] if skipped is None else [plain(skipped)]
+    notes.append(plain(_of_copies(job)))
     return replace(result, faults=faults, notes=notes)
 
 
@@ -114,11 +117,11 @@ def _of_files(damaged: dict[int, str], result: CheckResult, job: Job) -> list[Fa
     """One fault for all photos of which the same is said, without the folder that the photos lie in."""
     if not damaged:
         return []
-    folder, paths, row_of = str(job.photo_root), result.photos[PATH].tolist(), result.photos.index.tolist()
+    paths, row_of = result.photos[PATH].tolist(), result.photos.index.tolist()
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, message in damaged.items():
         path, said = paths[place], message.removeprefix(f"photos.csv row {place}: ")
-        said = said.replace(f"{folder}/{path}", "").replace(path, "").replace(folder, "the folder of photos")
+        said = said.removeprefix(str(job.photo_root / path)).removeprefix(path)
         rows, values = found.setdefault(said.strip(), ([], []))
         rows.append(row_of[place])
         values.append(path)
@@ -127,6 +130,26 @@ def _of_files(damaged: dict[int, str], result: CheckResult, job: Job) -> list[Fa
     return [
         Fault(said, job.bags_file.name, column, tuple(rows), tuple(values)) for said, (rows, values) in found.items()
     ]
+
+
+def _of_copies(job: Job) -> str:
+    """What is known of photos that look almost the same: by `grasp prepare`, where it was made."""
+    looked_for = "photos that look almost the same (stored anew, resized, lit otherwise, mirrored or turned)"
+    try:
+        pairs = (
+            NEAR_PAIRS.read(job.study.quality / "near_duplicates.parquet") if is_complete(job.study.quality) else None
+        )
+    except GraspError:  # damaged, for `grasp run` to say
+        pairs = None
+    if pairs is None:
+        return f"{looked_for} are looked for by `grasp prepare`; here, files of equal bytes alone"
+    across = pairs[ACROSS].value_counts()
+    counts = [
+        f"{across[name]} across {name}" if name != "visit" else f"{across[name]} within a visit"
+        for name in across.index
+    ]
+    told = f"{', '.join(counts)} (quality/near_duplicates.parquet)" if counts else "none"
+    return f"{looked_for}: {told}, as `grasp prepare` found"
 
 
 def _of_unlisted(photos: pd.DataFrame, job: Job) -> list[Fault]:

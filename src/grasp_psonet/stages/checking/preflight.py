@@ -38,6 +38,7 @@ def preflight(job: "Job", cohort: "Cohort") -> Preflight:
     """Looks at splits, k, encoder weights and disk before anything is made of them."""
     notes = [*split_notes(job, cohort), *k_notes(job, cohort)]
     faults = [
+        *_faults_of_labels(job, cohort),
         *column_faults(job, [str(name) for name in cohort.visits.columns]),
         *_faults_of_k(job, cohort),
         *_faults_of_maps(job),
@@ -47,6 +48,25 @@ def preflight(job: "Job", cohort: "Cohort") -> Preflight:
         faults += unreachable
         notes += [] if unreachable else disk_notes(job)
     return Preflight(tuple(faults), tuple(notes))
+
+
+def _faults_of_labels(job: "Job", cohort: "Cohort") -> list[str]:
+    """Training visits that all have one label: there is nothing to learn, and every figure that follows is empty."""
+    visits, column = cohort.visits, job.outcome.label_column
+    label = visits.loc[visits[SPLIT] == "train", column]
+    if len(set(label)) > 1:
+        return []
+    only = job.outcome.strata[job.outcome.stratum_of(label.iloc[0])]
+    everywhere = len(set(visits[column])) == 1
+    remedy = (
+        "add visits of other classes, or correct severity.cutoffs, severity.classes or tables.values"
+        if everywhere
+        else "put visits of other classes into train, or take the split column out and let splits be drawn"
+    )
+    return [
+        f"all {len(label)} training visits are {only} by Reader 1; a network learns to tell at least two apart"
+        f"\n  next: {remedy}"
+    ]
 
 
 def split_notes(job: "Job", cohort: "Cohort") -> list[str]:

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from grasp_psonet.errors import PhotoError
 from grasp_psonet.photos.files.formats import ENDINGS
 from grasp_psonet.photos.files.marks import marks_of, raw_marks
-from grasp_psonet.photos.files.secrets import Secrets, secrets_of
+from grasp_psonet.photos.files.secrets import Secrets, secrets_of, stands_in
 from grasp_psonet.stages.job import Job
 from grasp_psonet.tables.columns import PATH
 
@@ -44,7 +44,8 @@ LOOKED_FOR = (
     "names of the original files",
     "absolute paths, among them those of the study and of the photos",
     "capture times as cameras write them",
-    "descriptions, owners, serial numbers and comments in the EXIF of originals that are JPEG, PNG, WebP, TIFF or AVIF",
+    "what the originals say in words: EXIF (descriptions, owners, serial numbers, comments), XMP, IPTC, text chunks of PNG, "
+    "comments of JPEG, EXIF and XMP of HEIC, attributes of DICOM (names, ids, institutions, dates)",
 )
 
 
@@ -55,6 +56,7 @@ class Sought:
     places: tuple[str, ...]
     names: frozenset[str]
     secrets: Secrets
+    num_own: int = 0  # texts of originals that the user's own tables hold as well, such as a pseudonym
 
 
 def check_privacy(job: Job) -> int:
@@ -68,7 +70,12 @@ def check_privacy(job: Job) -> int:
         + (f", of which the first {_MOST_SECRETS} were looked for" if num_texts > _MOST_SECRETS else "")
     )
     if sought.secrets.num_closed:
-        lines.append(f"of {sought.secrets.num_closed} more originals (HEIC, DICOM, or damaged) no text could be read")
+        lines.append(
+            f"of {sought.secrets.num_closed} more originals (damaged, or HEIC and DICOM without their extras) no text could be "
+            "read"
+        )
+    if sought.num_own:
+        lines.append(f"not looked for: {sought.num_own} texts of originals that stand in your own tables as well")
     found = [
         f"found: {file.relative_to(job.study.folder)}: {what}" for file in files for what in findings_in(file, sought)
     ]
@@ -122,7 +129,19 @@ def _sought(job: Job) -> Sought:
         except PhotoError:
             continue  # for `grasp check` to say
     told = tuple(sorted({str(place) for place in places if len(place.parts) > 1}))
-    return Sought(told, frozenset(name for name in names if Path(name).suffix), secrets_of(files))
+    secrets, own = secrets_of(files), _told_by_tables(job)
+    kept = replace(secrets, texts=secrets.texts - own)
+    return Sought(told, frozenset(name for name in names if Path(name).suffix), kept, len(secrets.texts & own))
+
+
+def _told_by_tables(job: Job) -> frozenset[str]:
+    """Cells of the user's tables, which stand in outputs because the user put them there."""
+    cells: set[str] = set()
+    for table in (job.tables.visits, job.tables.photos):
+        words = table.drop(columns=PATH, errors="ignore").select_dtypes(exclude="number")
+        for name in words:
+            cells |= set(words[name].dropna().astype(str).unique())
+    return frozenset(cells)
 
 
 def _in_text(text: str, sought: Sought) -> list[str]:
@@ -140,7 +159,7 @@ def _in_text(text: str, sought: Sought) -> list[str]:
     times = _TIME.findall(text)
     found += [f"a capture time: {times[0]}"] if times else []
     texts = sorted(sought.secrets.texts)[:_MOST_SECRETS]
-    found += [f"a text of an original's metadata: {_cut(secret)}" for secret in texts if secret in text]
+    found += [f"a text of an original's metadata: {_cut(secret)}" for secret in texts if stands_in(secret, text)]
     return list(dict.fromkeys(found))
 
 

@@ -39,7 +39,7 @@ def recorded(own: "DataclassInstance") -> dict[str, Any]:
     return {
         _path(field): tree[field.name]
         for field in dataclasses.fields(own)
-        if _UNLESS not in field.metadata or field.metadata[_UNLESS] != tree[field.name]
+        if field.name in tree and (_UNLESS not in field.metadata or field.metadata[_UNLESS] != tree[field.name])
     }
 
 

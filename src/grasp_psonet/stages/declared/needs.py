@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.bags.settings import AugmentationSettings
+from grasp_psonet.cohort.revise_settings import ReviseSettings
 from grasp_psonet.cohort.settings import SeveritySettings, SplitSettings
 from grasp_psonet.diagnosis.settings import DiagnoseSettings
 from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule, Method
@@ -12,7 +13,7 @@ from grasp_psonet.explain.settings import ExplainSettings
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.out_of_fold.settings import OutOfFoldSettings
-from grasp_psonet.photos.settings import Damaged, Duplicates, Fit
+from grasp_psonet.photos.settings import MOST_MEGAPIXELS, Damaged, Duplicates, Fit
 from grasp_psonet.pruning.settings import Control, End, K, PruneSettings, Remove, Rule, Within, applied_rule
 from grasp_psonet.stages.declared.declaring import at
 from grasp_psonet.training.settings import TrainSettings
@@ -29,6 +30,7 @@ class PrepareNeeds:
     edge_px: int = at("photos.edge_px")
     fit: Fit = at("photos.fit", unless="resize")
     damaged: Damaged = at("photos.damaged", unless="stop")
+    most_megapixels: int = at("photos.most_megapixels", unless=MOST_MEGAPIXELS)
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,13 @@ class LearningNeeds(CohortNeeds):
     """Settings of the learning check."""
 
     evaluate: EvaluateSettings
+
+
+@dataclass(frozen=True)
+class ReviseNeeds(CohortNeeds):
+    """Settings of a revision."""
+
+    revise: ReviseSettings
 
 
 @dataclass(frozen=True)

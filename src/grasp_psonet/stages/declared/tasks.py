@@ -16,6 +16,7 @@ from grasp_psonet.pruning.settings import PATTERN, PATTERN_OF_WORST
 from grasp_psonet.stage import Task
 from grasp_psonet.stages.checking.photo_digests import photo_files_digest
 from grasp_psonet.stages.declared.declaring import declared, needs_of
+from grasp_psonet.stages.declared.revisions import revised_trainings, sources_of
 from grasp_psonet.stages.drawn import drawn_identity, is_synthetic, refuse_damaged_truth
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.kind import refuse_maps_of_photos, refuse_settings_of_photos
@@ -52,7 +53,7 @@ def _prepare_task(job: "Job") -> Task:
     def make(folder: Path, own: PrepareNeeds) -> None:
         from grasp_psonet.photos.store import StoreForm, write_store
 
-        form = StoreForm(own.edge_px, own.fit, own.damaged)
+        form = StoreForm(own.edge_px, own.fit, own.most_megapixels, own.damaged)
         write_store(job.tables.photos, job.photo_files, form, folder, job.settings.machine.processes)
 
     job.refuse_without_tables()
@@ -147,18 +148,18 @@ def learning_task(job: "Job") -> Task:
 
 
 def train_task(job: "Job", training: Training = FIRST) -> Task:
-    """One run; the photos that the keep list it is of does not keep are absent."""
-    name, pruning = training.name, None if training.of == BASELINE else job.study.pruning(training.of)
+    """One run; the photos that the keep list or the revision it is of leaves out are absent, labels those of the revision."""
+    name, changes = training.name, sources_of(job, training)
 
     def make(folder: Path, own: TrainNeeds) -> None:
         from grasp_psonet.stages.makers.train import make_run
 
-        make_run(folder, own, job.study, job.cohort_for(own), pruning, training)
+        source = next((Path(one) for one in changes.values()), None)
+        make_run(folder, own, job.study, job.cohort_for(own), source, training)
 
     device = resolved_device(job.settings.machine.device)
     inputs: dict[str, Path | str] = {**job.bag_inputs(), "tables": job.tables_digest, "device": device}
-    if pruning is not None:
-        inputs["pruning"] = pruning
+    inputs |= changes
     if training.number:
         inputs["number of the training seed"] = str(training.number)
     inputs |= _encoder_weights(job)
@@ -212,11 +213,11 @@ def _control_task(job: "Job", one: KeepList) -> Task:
 
 
 def retrain_tasks(job: "Job") -> list[Task]:
-    """The trainings of every keep list that removes something, and the further ones of the baseline.
+    """The trainings of every keep list that removes something, of revisions, and the further ones of the baseline.
 
     Raises StageError while a list is not made.
     """
-    return [train_task(job, one) for one in trainings(job) if one != FIRST]
+    return [train_task(job, one) for one in (*trainings(job), *revised_trainings(job)) if one != FIRST]
 
 
 def trainings(job: "Job") -> list[Training]:
@@ -322,6 +323,7 @@ def report_task(job: "Job") -> Task:
     names = [one.name for one in made_keep_lists(job).retrained]
     inputs: dict[str, Path | str] = {
         "evaluation": study.evaluation,
+        "readers": study.readers,
         "learning": study.learning,
         "audit": study.audit,
         "explanations": study.explanations,
@@ -338,4 +340,5 @@ def report_task(job: "Job") -> Task:
         refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file
     inputs |= {f"run {one.name}": study.run(one.name) for one in trainings(job) if one != FIRST}
+    inputs |= {f"revised {name}": study.revised(name) for name in job.revisions}
     return declared("report", study.report, job.settings, inputs, make)

@@ -8,14 +8,16 @@ import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.errors import PhotoError
-from grasp_psonet.photos.near import near_pairs
+from grasp_psonet.photos.near import SAME, near_pairs
 from grasp_psonet.photos.reshoot import by_skin_type, judged, reshoot_list
 from grasp_psonet.photos.store import open_store
 from grasp_psonet.stages.declared.needs import QualityNeeds
 from grasp_psonet.tables.columns import (
     ACROSS,
     CONTENT,
+    CORRELATION,
     HASH,
+    ORIENTATION,
     OTHER_PHOTO_ID,
     OTHER_VISIT_ID,
     PATH,
@@ -23,7 +25,7 @@ from grasp_psonet.tables.columns import (
     REASON,
     VISIT_ID,
 )
-from grasp_psonet.tables.safe_csv import safe_frame
+from grasp_psonet.tables.safe_csv import write_safe_csv
 from grasp_psonet.tables.schemas.quality import NEAR_PAIRS, PHOTO_QUALITY, QUALITY_BY_SKIN_TYPE
 
 log = logging.getLogger("grasp_psonet")
@@ -56,7 +58,7 @@ def make_quality(
     NEAR_PAIRS.write(pairs, folder / "near_duplicates.parquet")
     QUALITY_BY_SKIN_TYPE.write(by_skin_type(photos), folder / "by_skin_type.parquet")
     again = reshoot_list(photos, cohort.visits, cohort.views, skipped)
-    safe_frame(again).to_csv(folder / RESHOOT_FILE, index=False)
+    write_safe_csv(again, folder / RESHOOT_FILE)
     _tell(again, pairs)
 
 
@@ -78,7 +80,7 @@ def _refuse_leaks(leaks: pd.DataFrame, own: QualityNeeds) -> None:
 def _in_words(pair: dict[Any, Any]) -> str:
     return (
         f"{pair[PHOTO_ID]} (visit {pair[VISIT_ID]}) and {pair[OTHER_PHOTO_ID]} (visit {pair[OTHER_VISIT_ID]}), "
-        f"correlation {pair['correlation']:.3f}"
+        f"correlation {pair[CORRELATION]:.3f}" + (f", {pair[ORIENTATION]}" if pair[ORIENTATION] != SAME else "")
     )
 
 

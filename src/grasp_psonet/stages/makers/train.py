@@ -12,7 +12,7 @@ from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.progress import progress
 from grasp_psonet.stages.declared.needs import RetrainNeeds, TrainNeeds
 from grasp_psonet.stages.names import Training
-from grasp_psonet.stages.run import RunInputs, removed_photos
+from grasp_psonet.stages.run import RunInputs, trained_on
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import EPOCH, KEPT, STEP, VAL_LOSS
 from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION, PLAN, PREDICTIONS, STEPS
@@ -20,16 +20,19 @@ from grasp_psonet.training.fit import EpochChoice, PlannedTraining, RunFolder, f
 from grasp_psonet.training.predict import predict_bags
 from grasp_psonet.trajectory.anchors import anchor_path, anchor_steps
 from grasp_psonet.trajectory.machine import machine_note, use_machine
-from grasp_psonet.trajectory.records import STEPS_FILE, epoch_file
+from grasp_psonet.trajectory.records import STEPS_FILE, epochs_file
 from grasp_psonet.trajectory.step import trained_parameters
 
 
 def make_run(
-    folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, pruning: Path | None, training: Training
+    folder: Path, own: TrainNeeds, study: Study, cohort: Cohort, source: Path | None, training: Training
 ) -> None:
-    """Trains along the plan and leaves the run's tables, anchors and predictions in the folder."""
+    """Trains along the plan and leaves the run's tables, anchors and predictions in the folder.
+
+    ``source``: the folder of the keep list or the revision that it is trained on; None where on the study as it is.
+    """
     device = use_machine(own.device, own.threads)
-    removed = frozenset() if pruning is None else removed_photos(pruning)
+    cohort, removed = trained_on(cohort, own.outcome, source, training)
     inputs = RunInputs(study, own, cohort, removed, training.number)
     network = inputs.start_network().to(device)
     planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
@@ -73,8 +76,8 @@ def _restore_records(run: RunFolder, table: Path) -> None:
     """Epoch records from the whole table, where an earlier attempt had already put them together."""
     if table.exists():
         run.records.mkdir(exist_ok=True)
-        for epoch, rows in STEPS.read(table).groupby(EPOCH):
-            STEPS.write(rows.reset_index(drop=True), epoch_file(run.records, int(str(epoch))))
+        steps = STEPS.read(table)
+        STEPS.write(steps, epochs_file(run.records, int(steps[EPOCH].min()), int(steps[EPOCH].max())))
 
 
 def _write_predictions(network: BagNetwork, inputs: RunInputs, folder: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from grasp_psonet.errors import FileError
 from grasp_psonet.files import write_json, write_whole
 from grasp_psonet.report.new_visits import MOST_PICTURES, MOST_VISITS, NewVisitsPage, ShownPhoto, ShownVisit, render
+from grasp_psonet.stages.new_visits.pixels import PixelFile
 from grasp_psonet.stages.new_visits.predict import NewVisits, about
 from grasp_psonet.tables.columns import (
     ATTENTION,
@@ -33,6 +34,7 @@ from grasp_psonet.tables.schemas.runs import NEW_PHOTOS, NEW_VISITS
 
 _JSON = "predictions.json"
 _PICTURE_PX = 112
+_FLOATS = "%.4f"
 
 
 def refuse_taken(folder: Path) -> None:
@@ -46,12 +48,11 @@ def refuse_taken(folder: Path) -> None:
 
 
 def write_answers(new: NewVisits, file: Path | None) -> None:
-    """The visits with their answer alone as CSV, to a file or to standard output."""
-    frame = safe_frame(new.answers)
+    """The visits with their answer alone as CSV, to a file (with a byte order mark) or to standard output."""
     if file is None:
-        frame.to_csv(sys.stdout, index=False, float_format="%.4f")
+        safe_frame(new.answers).to_csv(sys.stdout, index=False, float_format=_FLOATS)
     else:
-        write_whole(file, lambda beside: frame.to_csv(beside, index=False, float_format="%.4f"))
+        write_safe_csv(new.answers, file, _FLOATS)
 
 
 def write_new_visits(new: NewVisits, folder: Path) -> None:
@@ -86,7 +87,7 @@ def _page(new: NewVisits) -> NewVisitsPage:
     for number, visit in enumerate(new.visits.to_dict("records")):
         photos = new.photos.iloc[first[number] : first[number + 1]]
         pictures = (
-            [] if number >= MOST_VISITS else _shown_photos(photos, new.instances[first[number] : first[number + 1]])
+            [] if number >= MOST_VISITS else _shown_photos(new, photos, new.rows[first[number] : first[number + 1]])
         )
         share = visit[NEARER]
         shown.append(
@@ -103,7 +104,7 @@ def _page(new: NewVisits) -> NewVisitsPage:
     return NewVisitsPage(new.run.name, tuple(classes), is_calibrated, tuple(shown), about(new))
 
 
-def _shown_photos(photos: pd.DataFrame, instances: list[np.ndarray]) -> list[ShownPhoto]:
+def _shown_photos(new: NewVisits, photos: pd.DataFrame, rows: tuple[int, ...]) -> list[ShownPhoto]:
     """The most attended photos of a visit, in the order of attention."""
     order = np.argsort(-photos[ATTENTION].to_numpy(), kind="stable")[:MOST_PICTURES]
     return [
@@ -112,7 +113,7 @@ def _shown_photos(photos: pd.DataFrame, instances: list[np.ndarray]) -> list[Sho
             attention=float(photos[ATTENTION].iloc[at]),
             is_far=bool(photos[IS_FAR].fillna(False).iloc[at]),
             quality=str(photos[QUALITY].iloc[at]),
-            picture=_picture(instances[at]) if instances[at].ndim == 3 else None,
+            picture=_picture(new.new.instances[rows[at]]) if isinstance(new.new.instances, PixelFile) else None,
         )
         for at in order
     ]

@@ -99,6 +99,31 @@ AGREEMENT = Table(
     ),
 )
 
+READER_AGREEMENT = Table(
+    title="the agreement of all readers",
+    pattern="readers/agreement.parquet",
+    row="figure of a pair of readers, of one reader, or of all together",
+    made_by="grasp evaluate",
+    columns=(
+        Column(c.SPLIT, TEXT, "the split that the visits are in", "all, test"),
+        Column(
+            c.METRIC,
+            TEXT,
+            "the figure: kappa and agreement of a pair; icc (ICC(2,1), of scores) of a pair and of all; alpha (Krippendorff's, "
+            "ordinal, of classes) and alpha_score (interval, of scores) of all; bias and bias_score (reader minus the mean of "
+            "the others, in classes and in points) of one",
+            "kappa, agreement, icc, alpha, alpha_score, bias, bias_score",
+        ),
+        Column(c.READER, TEXT, "the reader; empty for all together"),
+        Column(c.OTHER_READER, TEXT, "the other reader of a pair; empty where it is none"),
+        _VALUE,
+        *INTERVAL,
+        NUM_VISITS,
+        NUM_PATIENTS,
+        *REPLICATES,
+    ),
+)
+
 _SHARES = "0 to 1"
 _RATIOS = "from 0"
 REMOVAL = Table(

@@ -53,6 +53,13 @@ NEAR_PAIRS = Table(
         Column(c.ACROSS, TEXT, "the widest border between the two", "splits, patients, visits; visit: the same one"),
         Column(c.HASH_BITS, INT, "bits in which their hashes differ", "0 to 4 of 64"),
         Column(c.CORRELATION, FLOAT64, "of the two in grey at 32 x 32 pixels", ".99 to 1"),
+        Column(
+            c.ORIENTATION,
+            TEXT,
+            "how the other is to be mirrored (left to right) and then turned (clockwise) to look like the first",
+            "same, mirrored, turned 90, turned 180, turned 270, mirrored and turned 90 ...",
+            optional=True,
+        ),
     ),
 )
 

@@ -10,7 +10,12 @@ _DRAW = (
     Column(c.DRAW, INT, "place of the draw in its epoch", "from 0"),
     Column(c.VISIT_ID, TEXT, "the visit drawn"),
 )
-_LABEL = Column(c.LABEL, NUMBER, "the label that the visit is trained on: Reader 1's", "class, from 0")
+_LABEL = Column(
+    c.LABEL,
+    NUMBER,
+    "the label that the visit is trained on: Reader 1's, or that of `severity.training_label` or a revision",
+    "class, from 0",
+)
 
 PLAN = Table(
     title="the batch plan of a run",
@@ -195,7 +200,11 @@ NEW_PHOTOS = Table(
     row="photo",
     columns=(
         Column(c.VISIT_ID, TEXT, "its visit"),
-        Column(c.PHOTO_ID, TEXT, "the name of its file, or as the table of photos says"),
+        Column(
+            c.PHOTO_ID,
+            TEXT,
+            "its visit and its place there, such as v1-01, or as the table of photos says",
+        ),
         Column(c.ATTENTION, FLOAT32, "its share in the visit's feature; adds up to 1 over a visit", "0 to 1"),
         *_REACH,
         Column(c.QUALITY, TEXT, "what is unusual of it beside the study's photos, in words; empty where nothing is"),

@@ -106,11 +106,36 @@ READINGS = Table(
     row="visit and reader",
     columns=(
         Column(c.VISIT_ID, TEXT, "the visit that was read"),
-        Column(c.READER_ID, TEXT, "who read it; each reader reads a visit once"),
+        Column(c.READER_ID, TEXT, "who read it; each reader reads a visit once, or once a round and version"),
         Column("<score>", FLOAT64, "the score (`pasi` by default)", "0 to 72 for PASI", nullable=True, optional=True),
         Column("<grade>", TEXT, "the class by name (`severity`)", "a name of a class", nullable=True, optional=True),
         Column(
             c.DATE, TEXT, "when it was read; never before the visit", "`tables.dates`", nullable=True, optional=True
+        ),
+        Column(
+            c.ROLE, TEXT, "whether the reader read or adjudicated", "reader, adjudicator", nullable=True, optional=True
+        ),
+        Column(c.ROUND, TEXT, "the round of readings that it is of", nullable=True, optional=True),
+        Column(
+            c.VERSION, INT, "which answer of the reader it is; the last counts", "from 1", nullable=True, optional=True
+        ),
+        Column(
+            c.SIGNED, TEXT, "when it was signed; its day stands for the date", "ISO 8601", nullable=True, optional=True
+        ),
+        Column(
+            c.REPEAT,
+            BOOL,
+            "whether it is a hidden repeat, which is no reading for a label",
+            "yes or no",
+            nullable=True,
+            optional=True,
+        ),
+        Column(
+            c.NOT_ASSESSABLE,
+            TEXT,
+            "why the reader could not assess the visit, in place of a score or class",
+            nullable=True,
+            optional=True,
         ),
     ),
     further=_KEPT + " Regions of PASI can stand in place of its total.",

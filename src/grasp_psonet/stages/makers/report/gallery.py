@@ -158,7 +158,8 @@ def thumbnails_of(job: Job, photo_ids: Iterable[str]) -> dict[str, bytes]:
             continue
         buffer = io.BytesIO()
         file = job.photo_files.file(paths[photo_id])
-        pixels = decode_photo(file, _THUMBNAIL_PX, job.settings.photos.fit).pixels
+        form = job.settings.photos
+        pixels = decode_photo(file, _THUMBNAIL_PX, form.fit, form.most_megapixels).pixels
         picture = Image.fromarray(pixels)
         (blurred(picture) if way == "blurred" else picture).save(buffer, "JPEG", quality=85)
         found[photo_id] = buffer.getvalue()

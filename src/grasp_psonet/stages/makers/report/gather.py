@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from grasp_psonet.cohort.settings import READER1
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.files import read_json
 from grasp_psonet.proof import read_note
@@ -27,6 +28,7 @@ from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
+from grasp_psonet.stages.makers.report.reread import reading_of
 from grasp_psonet.stages.makers.report.shared import diagnosis_of
 from grasp_psonet.stages.makers.tracing.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
@@ -119,6 +121,7 @@ def gather(job: Job) -> data.ReportData:
         training_seeds=job.settings.evaluate.training_seeds,
         learning=read_json(study.learning / "verdict.json")["verdict"],
         diagnosis=diagnosis_of(job),
+        reading=reading_of(job, readers),
     )
 
 
@@ -173,6 +176,10 @@ def _warnings(job: Job, metrics: dict[str, Any]) -> list[str]:
         found.append(f"{told.lacks.capitalize()}: epochs were chosen by validation loss, and k cannot be chosen.")
     empty = [one.name for one in made_keep_lists(job).empty]
     found += [words for words in (skipped_warning(job), leak_warning(job), hidden_note(job)) if words is not None]
+    if (rule := job.settings.severity.training_label) != READER1:
+        found.append(
+            f"Networks learned the label that severity.training_label {rule} gives; figures are against the readers' own."
+        )
     if empty:
         found.append(f"These keep lists remove nothing and were not retrained: {', '.join(empty)}.")
     return found

@@ -1,0 +1,1 @@
+"""What reading again is worth: which lists find gross errors, and what corrected labels give after retraining."""
