@@ -40,7 +40,10 @@ class Arm:
 
 
 def _each(formula: str, **trace: Any) -> dict[str, Any]:
-    return {"trace": {"formula": formula, "errors": "kept", "counting": "checkpoints"} | trace, "prune": _PER_ERROR}
+    return {
+        "trace": {"formula": formula, "errors": "kept", "counting": "checkpoints", "pairs": "all"} | trace,
+        "prune": _PER_ERROR,
+    }
 
 
 ARMS = {

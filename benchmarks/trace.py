@@ -7,7 +7,8 @@ Rounds alternate between the contestants, and medians of the ratios within a rou
 ``.grad``; ours takes the same photos (unit ``single``, one anchor, directions as formula ``adam`` folds them). Loading an
 anchor and folding the queries are done once per anchor, not per batch, and are told apart. The last line printed is one
 JSON object: time over plain forward and backward by key, for neighbours their time over ours for the same ``sgd`` scores
-of 160 photos in batches of 32 (plain names: demo ConvNeXt; ``_vit``: demo ViT), memory, and all details.
+of 160 photos in batches of 32 (plain names: demo ConvNeXt; ``_vit``: demo ViT), ``together_over_training`` (the larger of
+``trace_together.CASES``), memory, and all details.
 
 On CUDA everything is done twice in float32, with TF32 off and on (keys ending in ``_tf32``).
 """
@@ -24,7 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import trace_memory
+from benchmarks import trace_memory, trace_together
 from benchmarks.neighbours import NEIGHBOURS, WAYS, installed, make_task
 from benchmarks.record import write_result
 from benchmarks.trace_cases import WORKLOADS, Case, Clock, Workload, interleaved, make_case
@@ -155,6 +156,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--neighbours", nargs="*", default=installed(), choices=NEIGHBOURS, help="default: those installed"
     )
+    parser.add_argument(
+        "--together",
+        nargs="*",
+        default=list(trace_together.CASES),
+        choices=trace_together.CASES,
+        help="cases of one ranking",
+    )
     parser.add_argument("--memory-of", metavar="WHAT:KEY", help="only the peak memory of one thing, in bytes")
     options = parser.parse_args()
     options.rounds = 1 if options.short else options.rounds
@@ -183,6 +191,15 @@ def main() -> None:
         use_tf32(True)
         faster = measure_all(options, ending="_tf32")
         figures |= faster | {"details": figures["details"] | faster["details"]}
+    for key in options.together:
+        found = trace_together.measure(
+            trace_together.CASES[key], 1 if options.short else options.rounds, options.device
+        )
+        print("together", key, json.dumps(found), flush=True)
+        figures["details"][f"together_{key}"] = found
+    if options.together:
+        told = [figures["details"][f"together_{key}"]["together_over_training"] for key in options.together]
+        figures["together_over_training"] = round(max(told), 3)
     memory_keys = options.keys[:1] if options.short else options.keys
     ways = [] if options.short else options.neighbours
     figures["memory"] = trace_memory.compare(memory_keys, ways, options.device, is_short=options.short)

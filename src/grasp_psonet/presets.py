@@ -85,7 +85,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "anchor_every": 10,
             "optimizer": {"kind": "adam", "lr": 1e-6, "weight_decay": 1e-4},
         },
-        "trace": {"formula": "paper", "errors": "kept", "counting": "checkpoints"},
+        "trace": {"formula": "paper", "errors": "kept", "counting": "checkpoints", "pairs": "all"},
         "prune": {"rule": "each", "within": "none", "k": [100, 200, 300, 400, 500]},
         "evaluate": {"min_gain_se": 0.0},
         "audit": {"model": "paper", "ranking": "largest", "formula": "paper"},

@@ -77,6 +77,13 @@ class StudySettings:
     report: ReportSettings = group(ReportSettings)
     reading: ReadingSettings = group(ReadingSettings)
 
+    def __post_init__(self) -> None:
+        if self.prune.rule == "each" and self.trace.pairs != "all" and not self.trace.sum_queries:
+            raise SettingsError(
+                f"prune.rule each with trace.pairs {self.trace.pairs}: each error's own ranking needs its score of every photo"
+                "\n  next: set trace.pairs all, or prune.rule together"
+            )
+
 
 _TREE: TypeAdapter[StudySettings] = TypeAdapter(StudySettings)
 
@@ -177,11 +184,15 @@ def _merged_by_value(messages: list[str]) -> list[str]:
 
 
 def _message(location: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
-    if str(location[-1]).startswith(("str", "tuple[")) and ".".join(map(str, location)) not in dotted_paths():
+    if (
+        location
+        and str(location[-1]).startswith(("str", "tuple["))
+        and ".".join(map(str, location)) not in dotted_paths()
+    ):
         location = location[:-1]  # one of the types that the value may be of
-    path = ".".join(str(part) for part in location)
     if kind == "value_error":  # raised by the settings themselves, which name their path
         return message.removeprefix("Value error, ")
+    path = ".".join(str(part) for part in location)
     if kind == "unexpected_keyword_argument":
         same_end = [known for known in dotted_paths() if known.rpartition(".")[2] == path.rpartition(".")[2]]
         near = difflib.get_close_matches(path, same_end or dotted_paths(), n=1, cutoff=0.4)

@@ -14,7 +14,7 @@ from grasp_psonet.influence.formulas import FORMULAS
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import adam_point, at_steps
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.scores import direction
+from grasp_psonet.influence.tracing.directions import direction
 from grasp_psonet.trajectory import adam_adjoint
 from grasp_psonet.trajectory.law import AdamLaw
 from tests.reference import real_training
@@ -55,9 +55,9 @@ def test_scores_are_the_sum_of_each_steps_derivative(request: pytest.FixtureRequ
     assert np.abs(_scores(run, unit) / truth - 1).max() < 1e-6
 
 
-def _before_the_step(gradients: Callable[..., Any]) -> Callable[..., Any]:
-    def found(network: Any, request: Any, rows: slice, step: Any) -> Any:
-        return gradients(network, request, rows, replace(step, weights_after=step.weights))
+def _before_the_step(network_at: Callable[..., Any]) -> Callable[..., Any]:
+    def found(trained: Any, step: Any, _: bool) -> Any:
+        return network_at(trained, step, False)
 
     return found
 
@@ -73,7 +73,7 @@ def _before_the_step(gradients: Callable[..., Any]) -> Callable[..., Any]:
         ),
         (adam_adjoint, "curvature_of_root", lambda step, name: torch.zeros_like(step.weights[name])),
         (adam_adjoint, "moment_gradient", lambda step, name: step.gradient.clipped[name]),
-        (at_steps, "_gradients_for", _before_the_step(at_steps._gradients_for)),
+        (at_steps, "_network_at", _before_the_step(at_steps._network_at)),
     ],
     ids=["clipping", "direction of clipping", "bend of the root", "decay", "query after the step"],
 )

@@ -10,7 +10,7 @@ from grasp_psonet.audit.settings import AuditSettings
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.tracing.scores import direction
+from grasp_psonet.influence.tracing.directions import direction
 
 
 def test_every_name_has_its_formula() -> None:

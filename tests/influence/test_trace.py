@@ -15,8 +15,8 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import Counting
 from grasp_psonet.influence.formulas import FORMULAS, Formula, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
+from grasp_psonet.influence.tracing.directions import direction
 from grasp_psonet.influence.tracing.request import Request
-from grasp_psonet.influence.tracing.scores import direction
 from grasp_psonet.influence.tracing.self_influence import cover_photos, self_influence
 from grasp_psonet.influence.tracing.trace import trace
 from grasp_psonet.influence.units.table import cover_unit, unit_products
@@ -214,7 +214,7 @@ def test_directions_are_made_once_a_block_not_once_a_batch(
         return found  # type: ignore[return-value]
 
     monkeypatch.setattr("grasp_psonet.influence.tracing.scores.unit_products", products)
-    monkeypatch.setattr("grasp_psonet.influence.tracing.at_anchors.direction", seen)
+    monkeypatch.setattr("grasp_psonet.influence.tracing.directions.direction", seen)
     story.trace(formulas, per_batch=2)
     num_anchors = len(story.trajectory.windows())
     assert len(made) > 3 * num_anchors

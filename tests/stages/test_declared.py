@@ -93,7 +93,11 @@ def test_what_a_note_records_of_a_stage_is_as_ever() -> None:
 
 def test_the_rules_of_a_keep_list_are_those_of_the_study() -> None:
     settings = parse(
-        {"prune": {"rule": "each", "end": "largest", "remove": "visit", "keep_at_least": 2, "k": [5]}}, "the test"
+        {
+            "prune": {"rule": "each", "end": "largest", "remove": "visit", "keep_at_least": 2, "k": [5]},
+            "trace": {"pairs": "all"},
+        },
+        "the test",
     )
     for kind in (PruneNeeds, ExplainNeeds):
         rules = needs_of(kind, settings).rules

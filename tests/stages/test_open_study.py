@@ -99,7 +99,7 @@ def test_stages_run_from_python_as_on_the_command_line(own_copy: Path, tiny_demo
 
 
 def test_settings_stand_in_for_those_of_the_file(tiny_demo: Path) -> None:
-    study = grasp_psonet.open_study(tiny_demo, {"prune.k": (2,), "prune.rule": "each", "seed": 5})
+    study = grasp_psonet.open_study(tiny_demo, {"prune.k": (2,), "prune.rule": "each", "trace.pairs": "all", "seed": 5})
     assert (study.settings.prune.k, study.settings.prune.rule, study.settings.seed) == ((2,), "each", 5)
     assert "stale" in set(study.status()["state"])
     with pytest.raises(SettingsError, match=r"train\.epoch: no such setting; did you mean train\.epochs"):

@@ -1,9 +1,11 @@
 """``grasp trace`` interrupted goes on where it stopped, with the same bytes; parts on disk are proven before they count."""
 
+import json
 import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,15 @@ import pytest
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.cli import main
 from grasp_psonet.cohort.sources import delimited
+from grasp_psonet.influence.formulas import FORMULAS
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing import trace as tracing
-from grasp_psonet.influence.tracing.request import ScoresByFormula
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
+from grasp_psonet.influence.units.unit import NOTHING, UnitCoverage
 from grasp_psonet.stages.makers.tracing.trace_parts import TraceParts, kept_parts
+from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.trajectory import trajectory
+from grasp_psonet.trajectory.anchors import Anchor
 
 pytestmark = pytest.mark.long
 
@@ -151,13 +157,20 @@ def _bag(name: str, label: int = 0) -> Bag:
     return Bag(name, label, (f"{name}-p0", f"{name}-p1"), (0, 1), (True, True))
 
 
+def _asked(queries: Any, formulas: Any = ("adam", "cosine"), **changes: Any) -> Request:
+    settings = {name: changes.pop(name) for name in list(changes) if name not in ("folds", "only")}
+    wanted = tuple(FORMULAS[name] for name in formulas)
+    coverage = UnitCoverage("single", frozenset(), NOTHING, NOTHING, {}, {})
+    return Request((_bag("v0"),), queries, np.zeros(0), wanted, TraceSettings(**settings), coverage, **changes)
+
+
 def _parts(folder: Path, formulas: Any = ("adam", "cosine"), label: int = 0, **changes: Any) -> TraceParts:
-    return kept_parts(folder, formulas, TraceSettings(**changes), [_bag("v0")], [_bag("q0", label)])
+    return kept_parts(folder, _asked([_bag("q0", label)], formulas, **changes))
 
 
 def test_an_error_moved_to_another_anchor_does_not_take_the_parts_of_the_first(tmp_path: Path) -> None:
     asked = [
-        kept_parts(tmp_path, ("adam",), TraceSettings(formula="adam"), [_bag("v0")], queries).identity
+        kept_parts(tmp_path, _asked(queries, ("adam",), formula="adam")).identity
         for queries in ([_bag("q0")], {3: [_bag("q0")]}, {6: [_bag("q0")]}, {3: [_bag("q0")], 6: [_bag("q0")]})
     ]
     assert len(set(asked)) == 4
@@ -193,6 +206,9 @@ def test_no_trace_takes_the_parts_of_another(tmp_path: Path) -> None:
         _parts(tmp_path, formulas=("adam",)),
         _parts(tmp_path, label=1),
         _parts(tmp_path, photos_per_batch=5),
+        _parts(tmp_path, folds=True),
+        _parts(tmp_path, only=frozenset(["v0-p0"])),
+        _parts(tmp_path, only=frozenset(["v0-p1"])),
     ]
     for made, other in enumerate(others, start=2):
         other.remember("anchor-1", make)
@@ -222,3 +238,26 @@ def test_a_damaged_part_is_made_again_and_told(
     assert "this part is made again" in caplog.text
     assert (parts.remember("anchor-1", make)["adam"] == found["adam"]).all()
     assert make.made == 2
+
+
+@pytest.mark.parametrize("is_off", [False, True])
+def test_step_1_is_replayed_and_what_differs_is_a_caveat(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_off: bool
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(trained, study)
+    start, asked = TrainedRun.start, list[int]()
+
+    def seen(run: TrainedRun) -> Anchor:
+        anchor = start(run)
+        asked.append(anchor.step)
+        return replace(anchor, weights={name: 1.1 * w for name, w in anchor.weights.items()}) if is_off else anchor
+
+    monkeypatch.setattr(TrainedRun, "start", seen)
+    assert main(["trace", str(study)]) == 0
+    told = json.loads((study / "traces/cosine/caveats.json").read_text())
+    assert asked == [0]
+    assert len(told) == is_off
+    if is_off:
+        assert told[0].startswith("step 1 replays to loss")
+        assert "not those of training" in told[0]

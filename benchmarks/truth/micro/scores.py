@@ -20,8 +20,8 @@ from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.gradients import forward_mode
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
+from grasp_psonet.influence.tracing.directions import direction
 from grasp_psonet.influence.tracing.request import Request
-from grasp_psonet.influence.tracing.scores import direction
 from grasp_psonet.influence.tracing.trace import trace
 from grasp_psonet.influence.units.query_gradients import query_gradients
 from grasp_psonet.influence.units.table import cover_unit, unit_products

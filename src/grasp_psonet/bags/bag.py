@@ -94,6 +94,10 @@ class BagBatch:
         """Bag b alone, still a batch."""
         return BagBatch(*(getattr(self, name)[b : b + 1] for name in self.__dataclass_fields__))
 
+    def rows(self, at: torch.Tensor) -> "BagBatch":
+        """The bags at these places."""
+        return BagBatch(*(getattr(self, name)[at] for name in self.__dataclass_fields__))
+
     def beside(self, other: "BagBatch") -> "BagBatch":
         """Both batches, of bags padded alike, in one."""
         return BagBatch(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.influence.choices import Counting, Curvature, Errors, QueryKind, UnitName
+from grasp_psonet.influence.choices import Counting, Curvature, Errors, Pairs, QueryKind, UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.tables.columns import NEAR_CUTOFF
 
@@ -15,6 +15,7 @@ _NAMES = {
     "query": QueryKind,
     "errors": Errors,
     "counting": Counting,
+    "pairs": Pairs,
     "curvature": Curvature,
 }
 

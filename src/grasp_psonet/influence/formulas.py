@@ -54,10 +54,10 @@ Preconditioner = Callable[["AdamPoint"], ByName]
 class Formula:
     """An influence formula.
 
-    ``direction(point, query_QW)``: directions [Q, ...] by parameter from the queries' gradients [Q, ...] and Adam's moments
-    at an anchor or a replayed step; None where the formula is no sum over single steps, and derivatives are carried back
-    through all of them instead. ``preconditioner(point)``: the diagonal D [...] by parameter of ``g' . D g_z``; None where
-    the formula is not of this form.
+    ``direction(point, query_QW)``: directions [Q, ...] by parameter, linear in the queries' gradients [Q, ...] (as they are, or
+    ``is_of_unit_queries``), from Adam's moments at an anchor or a replayed step; None where the formula is no sum over single
+    steps, and derivatives are carried back through all of them instead. ``preconditioner(point)``: the diagonal D [...]
+    by parameter of ``g' . D g_z``; None where the formula is not of this form.
     """
 
     name: FormulaName
@@ -67,6 +67,7 @@ class Formula:
     needs_steps: bool = False  # the gradient that a step took, which only replay gives
     reads_query_after_step: bool = False  # else the query's gradient is taken at the weights before the step
     is_divided_by_batch: bool = True  # whether a draw counts lr / (draws of its step), or lr alone
+    is_of_unit_queries: bool = False  # the query's gradient is divided by |sqrt(D) g'| before it becomes a direction
     is_divided_by_photo_norm: bool = False  # by |sqrt(D) g_z|, 0 where that is 0; D is then nonnegative
     caveats: Mapping[UnitName, str] | None = None  # what must be said beside scores in this unit
 
@@ -113,10 +114,6 @@ def _adam_step(point: "AdamPoint", query_QW: ByName) -> ByName:
     return point.through_clipping({name: point.step_derivative(name) * query_QW[name] for name in query_QW})
 
 
-def _cosine(point: "AdamPoint", query_QW: ByName) -> ByName:
-    return point.scaled(point.adam, point.unit_length(point.adam, query_QW))
-
-
 _TABLE = (
     Formula(
         name="paper",
@@ -147,9 +144,10 @@ _TABLE = (
     Formula(
         name="cosine",
         help="cosine of the gradients in Adam's metric",
-        direction=_cosine,
+        direction=_adam,
         preconditioner=lambda point: point.adam,
         is_divided_by_batch=False,
+        is_of_unit_queries=True,
         is_divided_by_photo_norm=True,
     ),
     Formula(

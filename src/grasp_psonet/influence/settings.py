@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from grasp_psonet.influence.checks import STUDY, refuse_unusable
-from grasp_psonet.influence.choices import Counting, Curvature, Errors, QueryKind, UnitName
+from grasp_psonet.influence.choices import Counting, Curvature, Errors, Pairs, QueryKind, UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
-from grasp_psonet.setting import STRICT, setting
+from grasp_psonet.setting import STRICT, newer_setting, setting
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,12 @@ class TraceSettings:
         None,
         "points of the score around a cut-off that flag a query as doubtful; null: a fifth of the narrowest class (1 of PASI), "
         "and none where each class is a single whole score",
+    )
+    pairs: Pairs = newer_setting(
+        "top",
+        "beside the sum over the errors, which prune.rule together ranks by: the scores of single errors for the photos at "
+        "both ends of that ranking (top), for no photo (none), or for every photo, which costs a product for each error (all; "
+        "prune.rule each needs it)",
     )
     photos_per_batch: int = setting(48, "photos whose gradients are taken in one pass")
 

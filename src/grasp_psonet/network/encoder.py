@@ -37,9 +37,10 @@ NAMED_WEIGHTS = ("pretrained", "random", "packaged")  # any other value of netwo
 def freeze(encoder: nn.Module, settings: NetworkSettings) -> None:
     """Lets the encoder's parameters require a gradient as ``network.train`` says: all, none, or those of its last blocks.
 
-    Raises NetworkError where there are fewer blocks than are to be trained.
+    Raises NetworkError where there are fewer blocks than are to be trained, and for an encoder that keeps values of parameters.
     """
     if settings.train == "all":
+        _refuse_kept_tensors(encoder, settings)
         return
     encoder.requires_grad_(False)
     if settings.last_blocks is None:
@@ -52,6 +53,20 @@ def freeze(encoder: nn.Module, settings: NetworkSettings) -> None:
         )
     for name in chain.from_iterable(blocks[-settings.last_blocks :]):
         encoder.get_parameter(name).requires_grad_(True)
+    _refuse_kept_tensors(encoder, settings)
+
+
+def _refuse_kept_tensors(encoder: nn.Module, settings: NetworkSettings) -> None:
+    """Raises NetworkError where a module would train a parameter of which it keeps a value in evaluation mode, in which
+    training runs: timm's attention biases in LeViT, EfficientFormer, EfficientViT of MSRA and TinyViT.
+    """
+    for name, module in encoder.named_modules():
+        keeps = any(key.endswith("_cache") and isinstance(value, dict) for key, value in vars(module).items())
+        if keeps and any(parameter.requires_grad for parameter in module.parameters(recurse=False)):
+            raise NetworkError(
+                f"{settings.encoder} cannot be trained here: its module {name} keeps attention biases from its first pass in "
+                "evaluation mode, so that steps would not reach them\n  next: set network.train head, or another encoder"
+            )
 
 
 def blocks_of(encoder: nn.Module) -> list[list[str]]:

@@ -9,6 +9,7 @@ Another kind of outcome is one more entry in each table.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +24,25 @@ Answer = Callable[[Outcome, Tensor], dict[str, float]]  # outputs of one bag [C]
 Evidence = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> what of the outputs speaks for the labels, [B]
 
 
+_OWN: WeakKeyDictionary[nn.Module, Loss] = WeakKeyDictionary()
+
+
+def with_loss(network: nn.Module, loss: Loss) -> nn.Module:
+    """The same network, not one of ours, whose outputs are from now on what this loss takes, as they are."""
+    assert not isinstance(network, BagNetwork), "the loss of our networks is that of their outcome"
+    _OWN[network] = loss
+    return network
+
+
+def has_own_loss(network: nn.Module) -> bool:
+    """Whether the network's outputs are what a loss of its own takes, instead of logits of classes."""
+    return network in _OWN
+
+
 def loss_of(network: nn.Module) -> Loss:
-    """The loss that the network is trained by; networks that are not ours give logits of classes."""
+    """The loss that the network is trained by: of its outcome, or its own; other networks give logits of classes."""
     outcome = _outcome(network)
-    return LOSSES[outcome.kind](outcome)
+    return _OWN[network] if network in _OWN else LOSSES[outcome.kind](outcome)
 
 
 def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:

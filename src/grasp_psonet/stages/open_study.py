@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from grasp_psonet.cohort.faults import as_table
 from grasp_psonet.errors import GraspError, StageError, StudyError
 from grasp_psonet.files import read_json
+from grasp_psonet.influence.choices import ALL_QUERIES
 from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.progress import OnProgress
 from grasp_psonet.proof import is_complete, proven
@@ -28,9 +29,9 @@ from grasp_psonet.stages.opening import open_job
 from grasp_psonet.stages.pipeline import run_all
 from grasp_psonet.stages.steps import NAMES, STEPS
 from grasp_psonet.tables.catalogue import TABLES
-from grasp_psonet.tables.columns import PHOTO_ID, ROW, RUN, VISIT_ID
+from grasp_psonet.tables.columns import PHOTO_ID, QUERY_ID, ROW, RUN, VISIT_ID
 from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION, PREDICTIONS
-from grasp_psonet.tables.schemas.traces import KEEP_LIST, SCORES
+from grasp_psonet.tables.schemas.traces import KEEP_LIST, PAIRS, SCORES
 from grasp_psonet.tables.table import Table
 
 log = logging.getLogger("grasp_psonet")
@@ -153,11 +154,26 @@ class OpenStudy:
         return self._read(PHOTO_ATTENTION, f"runs/{run}")
 
     def scores(self, trace: str | None = None) -> pd.DataFrame:
-        """Influence scores: query_id, photo_id, visit_id of the training photo, score (negative: harmful; see docs/numbers.md).
+        """Influence scores: query_id (``all``: the sum over the errors, unless trace.pairs is all), photo_id, visit_id of the
+        training photo, score (negative: harmful; see docs/numbers.md).
 
         ``trace``: its name; by default that of the settings.
         """
         return self._read(SCORES, f"traces/{trace or self.job.trace_name()}")
+
+    def pairs(self, trace: str | None = None) -> pd.DataFrame:
+        """Scores of single errors (query_id), with columns as of ``scores``: for every photo with ``trace.pairs: all``, with
+        ``top`` for those at the ends of the ranking. Raises StageError where only their sum was traced.
+        """
+        place = f"traces/{trace or self.job.trace_name()}"
+        if (self._made(place) / "pairs.parquet").exists():
+            return self._read(PAIRS, place)
+        scores = self._read(SCORES, place)
+        if scores[QUERY_ID].eq(ALL_QUERIES).any():
+            raise StageError(
+                f"{place} holds the sum over the errors alone\n  next: set trace.pairs top or all, and trace again"
+            )
+        return scores
 
     def keep_lists(self) -> pd.DataFrame:
         """One row per keep list of the settings: run (its name), k, control (empty: the pruning itself), has_run (false

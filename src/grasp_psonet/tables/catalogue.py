@@ -23,7 +23,7 @@ TABLES: tuple[Table, ...] = (
     *(quality.PHOTO_QUALITY, quality.NEAR_PAIRS, quality.QUALITY_BY_SKIN_TYPE),
     *(out_of_fold.OUT_OF_FOLD, out_of_fold.PROBE_PREDICTIONS, out_of_fold.LEARNING),
     *(runs.PLAN, runs.STEPS, runs.EPOCHS, runs.PREDICTIONS, runs.PHOTO_ATTENTION),
-    *(traces.QUERIES, traces.SCORES, traces.PHOTO_LOSSES, traces.KEEP_LIST, traces.NAMED_PHOTOS),
+    *(traces.QUERIES, traces.SCORES, traces.PAIRS, traces.PHOTO_LOSSES, traces.KEEP_LIST, traces.NAMED_PHOTOS),
     *(
         evaluation.FIGURES,
         evaluation.DIFFERENCES,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
+from grasp_psonet.network.loss import has_own_loss
 from grasp_psonet.network.network import BagNetwork
 
 
@@ -38,7 +39,18 @@ def logits_of(network: nn.Module, batch: BagBatch) -> Tensor:
 
 
 def class_logits(network: nn.Module, output: object, num_bags: int) -> Tensor:
-    """What a network returned, as logits [B, C]; one number a bag is the logit of the second of two classes."""
+    """What a network returned, as logits [B, C]; one number a bag is the logit of the second of two classes.
+
+    As it is, of any shape [B, ...], where the network has a loss of its own.
+    """
+    if has_own_loss(network):
+        if isinstance(output, Tensor) and output.ndim and len(output) == num_bags:
+            return output
+        seen = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise TraceError(
+            f"{type(network).__name__} returned {seen} for {num_bags} bags; wanted: a tensor [bags, ...] for the loss\n"
+            "  next: wrap it in a module whose forward(photos, mask) returns what the loss takes, one row a bag"
+        )
     if isinstance(output, Tensor) and output.ndim == 1:
         output = torch.stack([torch.zeros_like(output), output], dim=1)
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != num_bags or output.shape[1] < 2:

@@ -12,6 +12,7 @@ from torch import nn
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch, TraceError
 from grasp_psonet.influence.any_network.plain_bags import PlainBags
+from grasp_psonet.network.loss import has_own_loss, loss_of
 from grasp_psonet.tables.columns import CLIPPED_NORM, LOSS
 from grasp_psonet.trajectory.any_loop.recording import read_after_first_step, read_start, with_losses
 from grasp_psonet.trajectory.replay import ReplayedStep, compare_losses, compare_norm, compare_with_anchor
@@ -36,7 +37,7 @@ def first_step_caveats(
     source = BatchSource(bags.training, bags.photos)
     try:
         start = read_start(trajectory, next(network.parameters()).device)
-        told = with_losses(first, source.labels)
+        told = with_losses(first, source.labels, loss_of(network) if has_own_loss(network) else None)
     except TraceError as fault:
         return (
             "counted at anchors, and step 1 could not be replayed, so that nothing shows whether training did what scores "

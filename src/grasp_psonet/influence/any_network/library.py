@@ -23,6 +23,7 @@ from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.loss_changes import predicted_changes
 from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import trace as trace_bags
+from grasp_psonet.network.loss import Loss
 from grasp_psonet.trajectory.any_loop.recording import read_start, with_losses
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -58,6 +59,7 @@ def trace(
     curvature: Curvature = "exact",
     parameters: str | Sequence[str] = "all",
     sum_queries: bool = False,
+    loss: Loss | None = None,
     replay_tolerance: float = 1e-4,
     photos_per_batch: int = 48,
     memory_mib: int = 4096,
@@ -71,6 +73,10 @@ def trace(
     itself is left as it is. ``unit`` share and edit ask the network for its parts (docs/your-network.md). ``query`` photo takes
     queries of one photo. ``parameters``: all trained ones, ``head``, or name patterns. With ``sum_queries`` all queries
     are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
+
+    ``loss(outputs, labels)`` is that of training where it was no cross-entropy: one number a bag, [B], from what the network
+    returned and the bags' labels (any numbers), each bag's own. The loss of a step is its mean over the draws, and the
+    queries' loss is this one too.
 
     Counting ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if all
     these bags had been drawn equally often, also those that never were. Both replay step 1 alone, to see whether training
@@ -96,7 +102,7 @@ def trace(
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
-    inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
+    inputs = trace_inputs(network, trajectory, training_bags, queries, settings, loss)
     trained = TrainedNetwork(inputs.network, trajectory)
     caveats: tuple[str, ...] = ()
     if counting != "steps":
@@ -105,7 +111,7 @@ def trace(
         source = BatchSource(inputs.bags.training, inputs.bags.photos)
         start = read_start(trajectory, trained.device)
         trained = TrainedNetwork(
-            inputs.network, with_losses(trajectory, source.labels), source, start, replay_tolerance
+            inputs.network, with_losses(trajectory, source.labels, loss), source, start, replay_tolerance
         )
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
@@ -115,8 +121,8 @@ def trace(
         raise ReplayMismatch(
             f"{str(fault).splitlines()[0]}\n"
             "  next: replay takes the bags and labels as given, in the order of draw(), without augmentation or dropout, and "
-            "the mean cross-entropy\n  of the draws, clipped as record(clip_norm=...) says; what rounds otherwise than "
-            "training did needs a larger\n  replay_tolerance. Otherwise trace with counting checkpoints"
+            "the mean loss\n  of the draws (cross-entropy without loss=...), clipped as record(clip_norm=...) says; what "
+            "rounds otherwise than training did needs a\n  larger replay_tolerance. Otherwise trace with counting checkpoints"
         ) from fault
     table = score_table(found.by_formula[formula], found.query_ids, visits)
     table.attrs |= {"coverage": str(inputs.coverage), "caveats": [*found.caveats, *caveats]}

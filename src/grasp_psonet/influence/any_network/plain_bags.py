@@ -1,8 +1,10 @@
 """Bags as a person hands them over, plain (photos, label) pairs, turned into the bags and the store that tracing reads."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from grasp_psonet.errors import TraceError
 
 MOST_TOLD = 10  # bags named in one message
 
-PhotosAndLabel = tuple[Tensor, int]
+PhotosAndLabel = tuple[Tensor, int | float]
 Bags = Sequence[PhotosAndLabel] | Mapping[str, PhotosAndLabel]
 
 
@@ -36,8 +38,10 @@ class TensorStore:
         return self.photos[row].to(self.dtype)
 
 
-def plain_bags(training: Bags, queries: Bags, dtype: torch.dtype) -> PlainBags:
+def plain_bags(training: Bags, queries: Bags, dtype: torch.dtype, *, has_own_loss: bool = False) -> PlainBags:
     """Bags of (photos [N, ...], label) under their keys, or their places in a list; photos are read as ``dtype``.
+
+    Where the loss is the caller's own, a label is any finite number.
 
     Raises one TraceError naming every bag that is none (not a pair, no photos, no integer label), and TraceError for ids
     that are told apart by their type alone and for photos of several shapes.
@@ -47,11 +51,12 @@ def plain_bags(training: Bags, queries: Bags, dtype: torch.dtype) -> PlainBags:
         f"{role} {key}: {fault}"
         for role, items in by_role_and_key.items()
         for key, bag in items
-        if (fault := _fault(bag)) is not None
+        if (fault := _fault(bag, has_own_loss)) is not None
     ]
     _refuse(faults, "give each bag as (photos, label): a tensor [photos, ...] and the number of its class")
     photos: list[Tensor] = []
-    by_role = [_made(items, photos) for items in by_role_and_key.values()]
+    number = _number if has_own_loss else index
+    by_role = [_made(items, photos, number) for items in by_role_and_key.values()]
     if len(shapes := sorted({tuple(photo.shape) for photo in photos})) > 1:
         raise TraceError(f"photos have shapes {', '.join(map(str, shapes))}; wanted: one for all\n  next: resize them")
     return PlainBags(by_role[0], tuple(by_role[1].values()), TensorStore(tuple(photos), dtype))
@@ -73,7 +78,7 @@ def _items(bags: Bags) -> list[tuple[object, PhotosAndLabel]]:
     return list(bags.items()) if isinstance(bags, Mapping) else list(enumerate(bags))
 
 
-def _fault(bag: object) -> str | None:
+def _fault(bag: object, has_own_loss: bool) -> str | None:
     """What keeps this from being a bag, if anything does."""
     if not isinstance(bag, tuple | list) or len(bag) != 2:
         return f"is {type(bag).__name__}; wanted: a pair (photos, label)"
@@ -85,7 +90,10 @@ def _fault(bag: object) -> str | None:
     if not len(photos):
         return "holds no photo"
     if isinstance(label, Tensor) and label.ndim:
-        return f"label is a tensor of shape {tuple(label.shape)}; wanted: one integer, 0 or more"
+        return f"label is a tensor of shape {tuple(label.shape)}; wanted: one number"
+    if has_own_loss:
+        is_number = isinstance(label, int | float | Tensor) and math.isfinite(label)
+        return None if is_number else f"label is {label!r}; wanted: a finite number"
     try:
         is_label = index(label) >= 0
     except TypeError:
@@ -100,13 +108,20 @@ def _refuse(faults: list[str], next_step: str) -> None:
         raise TraceError(f"{len(faults)} bags cannot be traced\n  {told}\n  next: {next_step}")
 
 
-def _made(items: list[tuple[object, PhotosAndLabel]], photos: list[Tensor]) -> dict[str, Bag]:
+def _number(label: int | float | Tensor) -> int | float:
+    value: int | float = label.item() if isinstance(label, Tensor) else label
+    return value
+
+
+def _made(
+    items: list[tuple[object, PhotosAndLabel]], photos: list[Tensor], number: Callable[[Any], int | float]
+) -> dict[str, Bag]:
     """The bags by id; appends their photos to the list."""
     found: dict[str, Bag] = {}
     for key, (own, label) in items:
         bag_id, count = str(key), len(own)
         rows = tuple(range(len(photos), len(photos) + count))
-        found[bag_id] = Bag(bag_id, index(label), tuple(f"{bag_id}/{n}" for n in range(count)), rows, (True,) * count)
+        found[bag_id] = Bag(bag_id, number(label), tuple(f"{bag_id}/{n}" for n in range(count)), rows, (True,) * count)
         photos.extend(own)
     if len(found) != len(items):
         raise TraceError(

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from grasp_psonet.bags.bag import collate
+from grasp_psonet.bags.bag import BagBatch, collate
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.any_network.plain_bags import Bags, PlainBags, plain_bags, refuse_labels_beyond
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.units.table import chosen_parameters, cover_unit
 from grasp_psonet.influence.units.unit import UnitCoverage
+from grasp_psonet.network.loss import Loss, has_own_loss, loss_of, with_loss
 from grasp_psonet.tables.columns import STEP, VISIT_ID
 from grasp_psonet.trajectory.anchors import Anchor, load_weights
 from grasp_psonet.trajectory.logits import logits_of
@@ -32,17 +33,24 @@ class TraceInputs:
 
 
 def trace_inputs(
-    network: nn.Module, trajectory: Trajectory, training_bags: Bags, queries: Bags, settings: TraceSettings
+    network: nn.Module,
+    trajectory: Trajectory,
+    training_bags: Bags,
+    queries: Bags,
+    settings: TraceSettings,
+    loss: Loss | None = None,
 ) -> TraceInputs:
     """Checks that there is something to trace, and proves at the first anchor how each parameter that moved is covered.
 
     Raises TraceError naming the bags, labels, parameters or modules with which it cannot be.
     """
-    bags = plain_bags(training_bags, queries, next(network.parameters()).dtype)
+    bags = plain_bags(training_bags, queries, next(network.parameters()).dtype, has_own_loss=loss is not None)
     _refuse_nothing(trajectory, bags)
     if settings.query == "photo":
         _refuse_crowded(bags)
     network = _copy(network).eval()
+    if loss is not None:
+        with_loss(network, loss)
     anchor = trajectory.read(trajectory.windows()[0][1], next(network.parameters()).device)
     _refuse_other_weights(network, anchor)
     load_weights(network, anchor)
@@ -56,12 +64,32 @@ def trace_inputs(
         weight.requires_grad_(name in moved)
     few = collate(list(bags.training.values())[:4], bags.photos)
     refuse_batch_statistics(network)
-    with torch.no_grad():
-        num_classes = logits_of(network, few.to(next(network.parameters()).device)).shape[1]
-    refuse_labels_beyond(bags, num_classes)
+    _refuse_outputs(network, few.to(next(network.parameters()).device), bags)
     coverage = cover_unit(settings.unit, network, few, sorted(names))
     log.info("tracing %d queries over %s", len(bags.queries), coverage)
     return TraceInputs(network, bags, coverage)
+
+
+@torch.no_grad()
+def _refuse_outputs(network: nn.Module, few: BagBatch, bags: PlainBags) -> None:
+    """Raises TraceError where labels are no class that the network tells, or a loss of its own gives no number a bag."""
+    outputs_B = logits_of(network, few)
+    if not has_own_loss(network):
+        refuse_labels_beyond(bags, outputs_B.shape[1])
+        return
+    losses_B = loss_of(network)(outputs_B, few.label_B)
+    if not isinstance(losses_B, Tensor) or losses_B.shape != few.label_B.shape:
+        seen = tuple(losses_B.shape) if isinstance(losses_B, Tensor) else type(losses_B).__name__
+        raise TraceError(
+            f"the loss returned {seen} for {len(few.label_B)} bags; wanted: one number a bag, [bags]\n"
+            "  next: leave the mean over the bags to the trace (reduction='none')"
+        )
+    one_B = torch.cat([loss_of(network)(outputs_B[b : b + 1], few.label_B[b : b + 1]) for b in range(len(outputs_B))])
+    if not torch.allclose(one_B, losses_B, rtol=1e-4, atol=1e-6):
+        raise TraceError(
+            "the loss of a bag depends on the bags beside it (a weighted mean, a ranking, a contrast): a photo has no "
+            "gradient of its own\n  next: a loss that is a mean over bags, each bag's own in a call with reduction='none'"
+        )
 
 
 def _copy(network: nn.Module) -> nn.Module:

@@ -2,7 +2,7 @@
 
 # Axes: B examples of a batch.
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,26 @@ def refuse_batch_statistics(network: nn.Module) -> None:
         raise TraceError(
             f"BatchNorm in training mode mixes the photos of a batch: {', '.join(mixing)}; "
             "trace with frozen statistics (network.eval())"
+        )
+
+
+def refuse_kept_tensors(network: nn.Module, names: Collection[str]) -> None:
+    """Raises TraceError where a module in evaluation mode keeps what it computed from one of these parameters (the attention
+    biases of LeViT, EfficientFormer, EfficientViT of MSRA and TinyViT in timm): other weights would not be seen, and a gradient
+    would be that of the first pass, or none.
+    """
+    keeping = [
+        name
+        for name, module in network.named_modules()
+        if not module.training
+        and any(key.endswith("_cache") and isinstance(value, dict) for key, value in vars(module).items())
+        and any(f"{name}.{local}" in names for local, _ in module.named_parameters(recurse=False))
+    ]
+    if keeping:
+        raise TraceError(
+            f"module {keeping[0]}, of {len(keeping)}, keeps what it computed from its parameters at its first pass "
+            "in evaluation mode: a gradient for them is not to be had\n"
+            "  next: leave their parameters out of training and trace, or use another encoder"
         )
 
 

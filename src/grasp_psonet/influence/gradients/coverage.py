@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients.autograd import gradients_of_each
 from grasp_psonet.influence.gradients.backward_pass import LossOf, NoExactWayError, backward_pass
-from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
+from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics, refuse_kept_tensors
 from grasp_psonet.influence.gradients.rules import Gradient, Outer
 from grasp_psonet.influence.gradients.sites import Site, local_site, sites_of
 
@@ -95,6 +95,7 @@ def cover(
         raise TraceError(
             f"no parameters named {unknown}; a tied parameter goes by its first name in named_parameters()"
         )
+    refuse_kept_tensors(network, wanted)
     chosen = {name: parameters[name] for name in sorted(wanted)}
     truth = gradients_of_each(network, loss_of, chosen, summed=num_examples is not None)
     unused = frozenset(name for name, gradient in truth.items() if gradient is None)

@@ -3,7 +3,7 @@ the same for every visit (``even``)."""
 
 # Axes: Q queries, Z training photos, P present photos of one batch; W the shape of a parameter.
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import assert_never
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
+from grasp_psonet.influence.tracing.directions import directions_of
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
-from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores, direction
-from grasp_psonet.influence.units.table import UNITS
+from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores
 from grasp_psonet.trajectory.records import even_weights, visit_weights
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -28,11 +28,11 @@ def at_anchor(
     """
     point = AdamPoint(trained.load(step).state, trained.trajectory.optimizer)
     weights = {divided: _weights(trained.trajectory, before, step, divided, request) for divided in (True, False)}
-    bags = drawn_bags(request, weights[True].keys())
+    bags = request.multiplied(weights[True].keys())
     request.prove_gradients(trained.network)
     for rows in request.blocks(trained.network, request.num_copies + 1):
-        query_QW = request.gradients(trained.network, rows)
-        block = QueryBlock(rows, {one.name: direction(one, point, query_QW) for one in request.formulas}, point)
+        directions = directions_of(request, rows, point, lambda is_after: trained.network)
+        block = QueryBlock(rows, directions, point)
         for together in _batches(bags, request.settings.photos_per_batch):
             batch = collate(together, request.pixels).to(trained.device)
             weight_B = {divided: np.array([own[bag.visit_id] for bag in together]) for divided, own in weights.items()}
@@ -64,14 +64,6 @@ def _weights(trajectory: Trajectory, before: int, step: int, divided: bool, requ
             raise TraceError("counting steps weighs nothing at anchors\n  next: counting checkpoints or even")
         case _ as other:
             assert_never(other)
-
-
-def drawn_bags(request: Request, drawn: Collection[str]) -> list[Bag]:
-    """The bags to evaluate: those of drawn visits; each photo by itself where the unit allows it, so that batches are full."""
-    bags = [bag for bag in request.visits if bag.visit_id in drawn]
-    if not UNITS[request.settings.unit].reads_photos_alone:
-        return bags
-    return [photo for bag in bags for photo in bag.each_alone()]
 
 
 def _batches(bags: list[Bag], num_photos: int) -> Iterator[list[Bag]]:

@@ -2,12 +2,15 @@
 
 # Axes: Q queries, Z training photos; W the shape of a parameter.
 
+from functools import partial
+
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
-from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
-from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores, direction
+from grasp_psonet.influence.tracing.directions import directions_of
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
+from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores
 from grasp_psonet.trajectory.anchors import copy_weights
 from grasp_psonet.trajectory.replay import ReplayedStep
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -34,28 +37,19 @@ def _add_step(scores: ScoresByFormula, trained: TrainedNetwork, step: ReplayedSt
     num_draws, network = len(step.bags), trained.network
     weight_B = {divided: np.full(num_draws, step.lr / (num_draws if divided else 1)) for divided in (True, False)}
     weighed = WeighedBatch(step.bags, step.batch, weight_B)
-    if not any(photo_id in request.column for photo_id in weighed.photo_ids):
+    wanted = [b for b, bag in enumerate(step.bags) if any(map(request.is_wanted, present_photos([bag])))]
+    if not wanted:
         return
+    if request.only is not None:
+        weighed = weighed.of_bags(wanted)
     point = AdamPoint(step.state, trained.trajectory.optimizer, step)
     for rows in request.blocks(network, request.num_copies + 2):
-        query_QW = _gradients_for(network, request, rows, step)
-        directions = {
-            formula.name: direction(formula, point, query_QW[formula.reads_query_after_step])
-            for formula in request.formulas
-        }
+        directions = directions_of(request, rows, point, partial(_network_at, trained, step))
+        copy_weights(network, step.weights)
         add_scores(scores, request, network, QueryBlock(rows, directions, point), weighed)
 
 
-def _gradients_for(
-    network: nn.Module, request: Request, rows: slice, step: ReplayedStep
-) -> dict[bool, dict[str, Tensor]]:
-    """The queries' gradients after the step (True) and before it (False), as far as the formulas need them."""
-    found = {}
-    sides = {formula.reads_query_after_step for formula in request.formulas}
-    if False in sides:
-        found[False] = request.gradients(network, rows)
-    if True in sides:
-        copy_weights(network, step.weights_after)
-        found[True] = request.gradients(network, rows)
-        copy_weights(network, step.weights)
-    return found
+def _network_at(trained: TrainedNetwork, step: ReplayedStep, is_after: bool) -> nn.Module:
+    """The network at the weights before the step, or after it."""
+    copy_weights(trained.network, step.weights_after if is_after else step.weights)
+    return trained.network

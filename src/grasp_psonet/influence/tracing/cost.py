@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.influence.tracing.request import Request, present_photos
 from grasp_psonet.progress import progress
 from grasp_psonet.tables.columns import VISIT_ID
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -13,7 +13,8 @@ def passes_of_anchor(trained: TrainedNetwork, before: int, step: int, request: R
     """Passes of one anchor: the queries, and every photo drawn since the last one (counting even: every photo)."""
     drawn = set(trained.trajectory.draws_between(before, step)[VISIT_ID])
     is_even = request.settings.counting == "even"
-    num_photos = sum(sum(bag.is_present) for bag in request.visits if is_even or bag.visit_id in drawn)
+    weighed = {bag.visit_id for bag in request.visits} if is_even else drawn
+    num_photos = sum(sum(bag.is_present) for bag in request.multiplied(weighed))
     blocks = request.blocks(trained.network, request.num_copies + 1)
     return _num_query_photos(request) + sum(
         request.passes(num_photos, _num_rows(rows) * len(request.formulas)) for rows in blocks
@@ -50,7 +51,8 @@ def _num_drawn_photos(trajectory: Trajectory, before: int, until: int, request: 
     """Photos of all draws of these steps, as often as drawn."""
     counts: Counter[str] = Counter()
     for bag in request.visits:
-        counts[bag.visit_id] += sum(bag.is_present)
+        if any(map(request.is_wanted, present_photos([bag]))):
+            counts[bag.visit_id] += sum(bag.is_present)
     return sum(counts[visit_id] for visit_id in trajectory.draws_between(before, until)[VISIT_ID])
 
 

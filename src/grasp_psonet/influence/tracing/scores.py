@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from grasp_psonet.bags.bag import Bag, BagBatch
-from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.formulas import FORMULAS, ByName, Formula, FormulaName
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
@@ -65,17 +64,16 @@ class WeighedBatch:
         """The present photos in the row order of the batch."""
         return present_photos(self.bags)
 
+    def of_bags(self, rows: list[int]) -> "WeighedBatch":
+        """Some of its bags, with what they weigh."""
+        at = torch.tensor(rows, device=self.batch.label_B.device)
+        weight_B = {divided: own[rows] for divided, own in self.weight_B.items()}
+        return WeighedBatch([self.bags[b] for b in rows], self.batch.rows(at), weight_B)
+
     def of_photos(self, divided: bool) -> np.ndarray:
         """What each present photo weighs [P]: as much as its bag."""
         found: np.ndarray = np.repeat(self.weight_B[divided], [len(present_photos([bag])) for bag in self.bags])
         return found
-
-
-def direction(formula: Formula, point: AdamPoint, query_QW: ByName) -> ByName:
-    """The formula's directions [Q, ...] by parameter at this point. Raises TraceError where it has none of a single step."""
-    if formula.direction is None:
-        raise TraceError(f"formula {formula.name} has no direction of one step\n  next: trace with counting steps")
-    return formula.direction(point, query_QW)
 
 
 def add_scores(

@@ -34,7 +34,7 @@ Remember = Callable[[str, Callable[[], ScoresByFormula]], ScoresByFormula]
 class Traced:
     """Scores [Q, Z] float64 by formula; **positive = training on the photo lowered the query's loss, negative = harmful**.
 
-    ``query_ids`` name the rows (one row ``all`` with ``sum_queries``), ``photo_ids`` and ``visit_ids`` the
+    ``query_ids`` name the rows (one row ``all`` where one stands for all queries), ``photo_ids`` and ``visit_ids`` the
     columns; ``caveats`` is what must be said wherever these scores are shown.
     """
 
@@ -105,7 +105,7 @@ def _parts(trained: TrainedNetwork, request: Request) -> Iterator[_Part]:
         return
     row_of = {bag.visit_id: row for row, bag in enumerate(request.query_bags)}
     for part, (_, _, own) in zip(found, windows, strict=True):
-        rows = [0] if request.settings.sum_queries else [row_of[bag.visit_id] for bag in own.query_bags]
+        rows = [0] if request.is_one_row else [row_of[bag.visit_id] for bag in own.query_bags]
         yield replace(part, make=partial(_placed, part.make, rows, request))
 
 
@@ -160,6 +160,8 @@ def _parts_by_step(trained: TrainedNetwork, windows: Sequence[Window], request: 
             )
     for formula in unrolled:
         whole = replace(request, formulas=(formula,))
+        if request.folds:  # what is carried back is linear in the queries' gradients
+            whole = replace(whole, folds=False, settings=replace(request.settings, sum_queries=True))
         for rows in whole.blocks(trained.network, COPIES):
             yield _Part(
                 f"{formula.name}-{rows.start:05d}-{rows.stop:05d}",

@@ -22,7 +22,7 @@ from torch import nn
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import UnitName
-from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
+from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics, refuse_kept_tensors
 from grasp_psonet.influence.units.edit import EDIT
 from grasp_psonet.influence.units.network_parts import fitted
 from grasp_psonet.influence.units.share import SHARE
@@ -50,6 +50,7 @@ def cover_unit(
         raise TraceError(
             f"training moves none of the chosen parameters {parameters!r}\n  next: trace all, or train more (network.train)"
         )
+    refuse_kept_tensors(network, names)
     return UNITS[unit].cover(network, fitted(network, batch), names)
 
 

@@ -21,7 +21,7 @@ SCORES = Table(
     row="pair of a query and a training photo",
     made_by="grasp trace",
     columns=(
-        Column(c.QUERY_ID, TEXT, "the misclassified visit; `all` with `trace.sum_queries`"),
+        Column(c.QUERY_ID, TEXT, "the misclassified visit; `all`, the sum over them, unless `trace.pairs` is `all`"),
         Column(c.PHOTO_ID, TEXT, "the training photo"),
         _SCORED_VISIT,
         _SCORE,
@@ -53,6 +53,19 @@ CHANGES = Table(
         ),
         Column(c.LABEL, INT, "the other label; missing where a photo is edited", "class, from 0", nullable=True),
         Column(c.CHANGE, FLOAT64, "predicted change of the query's loss; positive: it would rise", "nats"),
+    ),
+)
+
+PAIRS = Table(
+    title="the scores of single errors, for the photos at the ends of the ranking",
+    pattern="traces/*/pairs.parquet",
+    row="pair of a query and a training photo, with `trace.pairs top`",
+    made_by="grasp trace",
+    columns=(
+        Column(c.QUERY_ID, TEXT, "the misclassified visit"),
+        Column(c.PHOTO_ID, TEXT, "the training photo: one of the most harmful or most helpful within its class"),
+        _SCORED_VISIT,
+        _SCORE,
     ),
 )
 
@@ -112,7 +125,7 @@ KEEP_LIST = Table(
         Column(
             c.MIN_SCORE,
             FLOAT64,
-            "its own most harmful score over all queries; missing without queries",
+            "its own most harmful score in `scores.parquet`: over the errors, or of their sum; missing without queries",
             "as the scores",
             nullable=True,
         ),

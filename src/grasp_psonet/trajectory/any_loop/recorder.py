@@ -263,7 +263,7 @@ def _logits(returned: list[Tensor], num_draws: int) -> pd.DataFrame:
         logits_B = logits_B.float()
     if logits_B.ndim == 1:
         return pd.DataFrame({LOGIT: logits_B.cpu().numpy()}, index=index)
-    if logits_B.ndim == 2 and logits_B.shape[1] > 1:
+    if logits_B.ndim == 2 and logits_B.shape[1]:
         columns = [f"{LOGIT}_{c}" for c in range(logits_B.shape[1])]
         return pd.DataFrame(logits_B.cpu().numpy(), columns=columns, index=index)
     return pd.DataFrame(index=index)

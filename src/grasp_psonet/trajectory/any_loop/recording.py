@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from grasp_psonet.errors import StageError, TraceError
+from grasp_psonet.network.loss import Loss
 from grasp_psonet.network.network import visit_loss
 from grasp_psonet.tables.columns import STEP, VISIT_ID
 from grasp_psonet.tables.schemas.runs import STEPS
@@ -84,8 +85,8 @@ def read_after_first_step(trajectory: Trajectory, device: torch.device) -> Ancho
     return read_anchor(path, device) if path.is_file() else None
 
 
-def with_losses(trajectory: Trajectory, labels: Mapping[str, int | float]) -> Trajectory:
-    """The trajectory up to its kept step with the cross-entropy of each draw, from its recorded logits and these labels.
+def with_losses(trajectory: Trajectory, labels: Mapping[str, int | float], loss: Loss | None = None) -> Trajectory:
+    """The trajectory up to its kept step with the loss (None: cross-entropy) of each draw, from its outputs and these labels.
 
     Raises TraceError where a drawn bag has no label here, and where a step holds no logits of its draws.
     """
@@ -105,6 +106,11 @@ def with_losses(trajectory: Trajectory, labels: Mapping[str, int | float]) -> Tr
             "and let it return finite logits alone; or trace with counting checkpoints"
         )
     logits = torch.from_numpy(steps[columns].to_numpy(copy=True))
-    logits_BC = torch.cat([torch.zeros_like(logits), logits], dim=1) if columns == [LOGIT] else logits
-    loss_B = visit_loss(logits_BC, torch.tensor([labels[visit_id] for visit_id in drawn]))
+    label_B = torch.tensor([labels[visit_id] for visit_id in drawn])
+    if loss is not None:
+        loss_B = loss(logits[:, 0] if columns == [LOGIT] else logits, label_B)
+    else:
+        loss_B = visit_loss(
+            torch.cat([torch.zeros_like(logits), logits], dim=1) if columns == [LOGIT] else logits, label_B
+        )
     return replace(trajectory, steps=steps.assign(visit_id=drawn, loss=loss_B.numpy()))

@@ -11,33 +11,43 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.bags.bag import Bag, collate
+from grasp_psonet.errors import ReplayMismatch
+from grasp_psonet.influence.choices import ALL_QUERIES
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.queries import find_queries
 from grasp_psonet.influence.tracing.request import Queries, Request
 from grasp_psonet.influence.tracing.trace import Remember, Traced, trace
 from grasp_psonet.influence.units.table import cover_unit
+from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.stages.declared.needs import TraceNeeds
+from grasp_psonet.stages.makers.tracing.pairs import photos_at_the_ends
 from grasp_psonet.stages.makers.tracing.trace_parts import kept_parts
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.columns import PHOTO_ID, QUERY_ID, SCORE, STEP, USED, VISIT_ID
-from grasp_psonet.tables.schemas.traces import PHOTO_LOSSES, QUERIES, SCORES
+from grasp_psonet.tables.schemas.traces import PAIRS, PHOTO_LOSSES, QUERIES, SCORES
 from grasp_psonet.training.predict import photo_losses, predict_bags
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
 log = logging.getLogger("grasp_psonet")
 
 _PARTS = "parts"
+FIRST_STEP_TOLERANCE = 1e-3  # of a loss: another machine is off by less, another photo or setting by more
+PAIRS_FILE = "pairs.parquet"
 
 
 @dataclass(frozen=True)
 class QueryTrace:
-    """Score tables by formula (query_id, photo_id, visit_id, score), photo losses (photo_id, loss), coverage, caveats."""
+    """Score tables by formula (query_id, photo_id, visit_id, score), photo losses (photo_id, loss), coverage, caveats.
+
+    ``pairs``: where the tables hold the sums over the errors, the scores of single errors for the photos at the ends.
+    """
 
     tables: dict[FormulaName, pd.DataFrame]
     photo_losses: pd.DataFrame
     coverage: dict[str, int]
     caveats: tuple[str, ...]
+    pairs: pd.DataFrame | None = None
 
 
 def trace_queries(
@@ -53,6 +63,49 @@ def trace_queries(
     With ``parts`` (a folder), finished parts are kept there, and a trace that was interrupted goes on from them. Photos that
     the run's keep list removed have no scores.
     """
+    trained, request, losses, unverified = _asked(run, queries, formulas, settings)
+    traced = trace(trained, request, _remembering(parts, request))
+    return QueryTrace(_score_tables(traced), losses, request.coverage.numel_by_rule, traced.caveats + unverified)
+
+
+def trace_sums(
+    run: TrainedRun, queries: pd.DataFrame, settings: TraceSettings, parts: Path | None = None
+) -> QueryTrace:
+    """The sums of the used queries' scores by the formula of the settings, one direction for all of them; with ``pairs: top``
+    the scores of each query for the photos at the ends of that ranking, in a second pass over these alone. Formula unrolled
+    goes back once for all pairs. The rest as in ``trace_queries``.
+    """
+    trained, request, losses, unverified = _asked(run, queries, [settings.formula], settings)
+    formula, coverage = FORMULAS[settings.formula], request.coverage.numel_by_rule
+    if formula.is_unrolled and settings.pairs == "top":  # a second way back would cost as much as the first
+        whole = trace(trained, request, _remembering(parts, request))
+        score_QZ = whole.by_formula[formula.name]
+        traced = replace(
+            whole, query_ids=(ALL_QUERIES,), by_formula={formula.name: score_QZ.sum(axis=0, keepdims=True)}
+        )
+    else:
+        folded = replace(request, folds=True)
+        traced = trace(trained, folded, _remembering(parts, folded))
+        whole = None
+    table = _score_tables(traced)
+    if settings.pairs != "top":
+        return QueryTrace(table, losses, coverage, traced.caveats + unverified)
+    strata = [run.outcome.stratum_of(run.inputs.source.bags[visit_id].label) for visit_id in traced.visit_ids]
+    score_Z = traced.by_formula[formula.name][0]
+    only = photos_at_the_ends(score_Z, traced.photo_ids, strata, len(request.query_bags))
+    if whole is None:
+        log.info("  the scores of each error, for the %d photos at the ends of the ranking", len(only))
+        few = replace(request, only=only)
+        whole = trace(trained, few, _remembering(parts, few))
+    pairs = _score_tables(whole)[formula.name]
+    pairs = pairs[pairs[PHOTO_ID].isin(only)].reset_index(drop=True)
+    return QueryTrace(table, losses, coverage, traced.caveats + unverified, pairs)
+
+
+def _asked(
+    run: TrainedRun, queries: pd.DataFrame, formulas: Sequence[FormulaName], settings: TraceSettings
+) -> tuple[TrainedNetwork, Request, pd.DataFrame, tuple[str, ...]]:
+    """The network with its trajectory, what is asked of it, the photos' losses, and what step 1 of training shows."""
     source, network = run.inputs.source, run.kept_network()
     trained = TrainedNetwork(network, run.trajectory)
     if settings.counting == "steps":
@@ -64,9 +117,24 @@ def trace_queries(
     log.info("  %d queries over %s", len(used), coverage)
     by_anchor = _queries(run.inputs.bags("val"), used, settings)
     wanted = tuple(FORMULAS[name] for name in formulas)
-    request = Request(visits, by_anchor, source.pixels, wanted, settings, coverage)
-    traced = trace(trained, request, _remembering(parts, request))
-    return QueryTrace(_score_tables(traced), losses, coverage.numel_by_rule, traced.caveats)
+    unverified = () if settings.counting == "steps" else first_step_caveats(run, network)
+    return trained, Request(visits, by_anchor, source.pixels, wanted, settings, coverage), losses, unverified
+
+
+def first_step_caveats(run: TrainedRun, network: BagNetwork) -> tuple[str, ...]:
+    """What must be said where step 1 does not replay as recorded: these photos, this code or this machine is not that of
+    training. Counting at anchors replays nothing else. The network holds other weights afterwards.
+    """
+    trained = TrainedNetwork(network, run.trajectory, run.inputs.source, run.start(), FIRST_STEP_TOLERANCE)
+    try:
+        for _ in trained.replay(0, 1):
+            pass
+    except ReplayMismatch as fault:
+        first = str(fault).splitlines()[0]
+        note = f"{first}: scores at anchors are of photos, settings or versions that are not those of training"
+        log.warning("  %s", note)
+        return (note,)
+    return ()
 
 
 def _queries(val_bags: Sequence[Bag], used: pd.DataFrame, settings: TraceSettings) -> Queries:
@@ -88,8 +156,7 @@ def _query_bags(val_bags: dict[str, Bag], queries: pd.DataFrame, settings: Trace
 def _remembering(folder: Path | None, request: Request) -> Remember:
     if folder is None:
         return lambda part, make: make()
-    names = [formula.name for formula in request.formulas]
-    parts = kept_parts(folder, names, request.settings, request.visits, request.queries)
+    parts = kept_parts(folder, request)
     if len(parts):
         log.info("  parts left by the interrupted trace: %d; each is proven before it counts", len(parts))
     return parts.remember
@@ -149,9 +216,15 @@ def make_trace(folder: Path, own: TraceNeeds, run: TrainedRun) -> None:
             int((~queries[USED].astype(bool)).sum()),
         )
     formula = own.trace.formula
-    traced = trace_queries(run, queries, [formula], own.trace, parts=folder / _PARTS)
+    is_every_pair = own.trace.pairs == "all" or own.trace.sum_queries or not queries[USED].any()
+    if is_every_pair:
+        traced = trace_queries(run, queries, [formula], own.trace, parts=folder / _PARTS)
+    else:
+        traced = trace_sums(run, queries, own.trace, parts=folder / _PARTS)
     QUERIES.write(queries, folder / "queries.parquet")
     SCORES.write(traced.tables[formula], folder / "scores.parquet")
+    if traced.pairs is not None:
+        PAIRS.write(traced.pairs, folder / PAIRS_FILE)
     PHOTO_LOSSES.write(traced.photo_losses, folder / "photo_losses.parquet")
     for name, value in (("coverage", traced.coverage), ("caveats", traced.caveats)):
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

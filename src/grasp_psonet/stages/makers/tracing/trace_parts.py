@@ -13,9 +13,7 @@ from safetensors.numpy import save_file
 
 from grasp_psonet.bags.bag import Bag
 from grasp_psonet.files import write_whole
-from grasp_psonet.influence.formulas import FormulaName
-from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.tracing.request import Queries, ScoresByFormula
+from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 
 log = logging.getLogger("grasp_psonet")
 
@@ -66,16 +64,13 @@ class TraceParts:
         return found.hexdigest()
 
 
-def kept_parts(
-    folder: Path,
-    formulas: Sequence[FormulaName],
-    settings: TraceSettings,
-    visits: Sequence[Bag],
-    queries: Queries,
-) -> TraceParts:
-    """Parts of the trace of these visits and queries by these formulas; each set of formulas has a folder of its own."""
-    groups = [("visits", visits)]
+def kept_parts(folder: Path, request: Request) -> TraceParts:
+    """Parts of this trace; each set of formulas has a folder of its own, and so have sums and the pairs of some photos."""
+    queries, formulas = request.queries, sorted(formula.name for formula in request.formulas)
+    groups: list[tuple[str, Sequence[Bag]]] = [("visits", request.visits)]
     groups += [(str(step), bags) for step, bags in queries.items()] if isinstance(queries, Mapping) else [("", queries)]
     bags = {name: [(bag.visit_id, bag.label, bag.photo_ids, bag.is_present) for bag in group] for name, group in groups}
-    identity = json.dumps([sorted(formulas), asdict(settings), bags])
-    return TraceParts(folder / "+".join(sorted(formulas)), identity)
+    only = None if request.only is None else sorted(request.only)
+    identity = json.dumps([formulas, asdict(request.settings), bags, request.folds, only])
+    way = "-sum" * request.folds + "-pairs" * (only is not None)
+    return TraceParts(folder / ("+".join(formulas) + way), identity)
