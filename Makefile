@@ -9,10 +9,13 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill lock clean
+.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-reading demo-pasi lock clean
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
+
+demo-pasi: $(READY)      ## the same story on the score as a number: demo-pasi-study/report/report.html
+	$(BIN)/grasp demo demo-pasi-study --preset pasi-demo
 
 test: $(READY)           ## everything that has to hold: lint, types, import contracts, tests; two cores, side by side
 	$(MAKE) --no-print-directory --jobs 2 check tests
@@ -74,6 +77,9 @@ bench-read-kill: $(READY) ## the reading app killed 100 times under two readers:
 bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on a study of yours: STUDY=folder TUNED_ON=file
 	$(BIN)/python -m benchmarks.audit $(STUDY) $(if $(TUNED_ON),--tuned-on $(TUNED_ON))
 
+bench-reading: $(READY)  ## what reading again is worth: errors found, and training on kept, removed and corrected labels; resumes
+	$(BIN)/python -m benchmarks.reading
+
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset
 
@@ -101,4 +107,4 @@ $(UV):
 	$(VENV)-uv/bin/python -m pip install --quiet uv
 
 clean:
-	rm -rf $(VENV) $(VENV)-uv demo-study work-*
+	rm -rf $(VENV) $(VENV)-uv demo-study demo-pasi-study work-*

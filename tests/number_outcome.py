@@ -16,10 +16,12 @@ from torch import Tensor
 from grasp_psonet.audit.doubts import DOUBTS, Doubts
 from grasp_psonet.audit.out_of_fold_rankings import OUT_OF_FOLD_RANKINGS
 from grasp_psonet.cohort.faults import Fault
-from grasp_psonet.cohort.outcome import OUTCOMES, Outcome
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.outcomes import OUTCOMES
 from grasp_psonet.cohort.text_table import TextTable
-from grasp_psonet.evidence.figures import FIGURES, Figures, Metric
-from grasp_psonet.network.loss import ANSWERS, EVIDENCE, LOSSES
+from grasp_psonet.evidence.figures import FIGURES
+from grasp_psonet.evidence.reported import Figures, Metric
+from grasp_psonet.network.loss import ANSWERS, EVIDENCE, EXPORTED, LOSSES, Exported
 from grasp_psonet.out_of_fold.predict import PREDICTORS, Predictor, ProbeInputs
 from grasp_psonet.out_of_fold.probe import fit_score_probe
 from grasp_psonet.report.shown import tag
@@ -35,6 +37,7 @@ class Number(Outcome):
 
     kind: ClassVar[str] = "number"
     label_dtype: ClassVar[str] = "Float64"
+    gives_probabilities: ClassVar[bool] = False
 
     @property
     def num_outputs(self) -> int:
@@ -176,9 +179,10 @@ def register_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enters the kind in every table, until the test ends."""
     for table, entry in (
         (OUTCOMES, Number),
-        (LOSSES, squared_error),
+        (LOSSES, lambda _: squared_error),
         (ANSWERS, the_number),
         (EVIDENCE, raises_the_number),
+        (EXPORTED, Exported("outputs", "points", lambda _, output_BC: SCALE * output_BC)),
         (FIGURES, NUMBER_FIGURES),
         (DOUBTS, doubts_of_numbers),
         (PREDICTORS, NUMBER_PREDICTOR),

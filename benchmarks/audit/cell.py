@@ -16,7 +16,8 @@ from safetensors.numpy import save_file
 
 from benchmarks.audit.influence import influence_out_of_fold
 from grasp_psonet.audit.out_of_fold_rankings import out_of_fold_rankings
-from grasp_psonet.cohort.outcome import Outcome, outcome_of
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.outcomes import outcome_of
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.features.store import unit_length
 from grasp_psonet.out_of_fold.predict import ProbeInputs, averaged, out_of_fold_predictions
@@ -113,6 +114,10 @@ class Cell:
             for column in self.outcome.label_columns:
                 visits[column] = self.visits[column].astype("Int64").map(dict(enumerate(self.outcome.classes)))
         visits.to_csv(folder / "visits.csv", index=False)
+        return self.job(folder, settings)
+
+    def job(self, folder: Path, settings: dict[str, Any] | None = None) -> Job:
+        """The study that stands in this folder, under the settings of the benchmark."""
         return Job(Study(folder), parse(self._tree() | (settings or {}), "the benchmark"))
 
     def _tree(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.audit.cell import Cell
 from benchmarks.audit.ground import DrawnGround, Readers
-from benchmarks.reading.lists import FRACTIONS, LISTS, Lists, third_readings
+from benchmarks.reading.lists import LISTS, Lists, third_readings
 from grasp_psonet.errors import TableError
 from grasp_psonet.evidence.evaluate import answers_of
 from grasp_psonet.evidence.metrics import linear_kappa, micro_auc
@@ -50,32 +50,44 @@ class Reread:
 
     @cached_property
     def job(self) -> Job:
-        """A study of the encoder's features, made anew."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """A study of the encoder's features with its audit; what stands in the folder is gone on with."""
         self.ground.make_features(self.encoder)
-        bags = self.ground.bags(self.encoder, self.visits, self.readers)
-        return Cell(self.visits.assign(is_reported=True), bags, self.ground.seed).study(self.folder)
-
-    def rows(self) -> pd.DataFrame:
-        """One row per (list, fraction, arm, against): auc and kappa on test, and what the reading found."""
-        job = self.job
+        cell = Cell(self.visits.assign(is_reported=True), {}, self.ground.seed)
+        if (self.folder / "visits.csv").exists():  # the last file that a study is given
+            job = cell.job(self.folder)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            bags = self.ground.bags(self.encoder, self.visits, self.readers)
+            job = replace(cell, bags=bags).study(self.folder)
         for task in (features_task, out_of_fold_task, train_task, audit_task):
             run_task(task(job))
-        review = REVIEW.read(job.study.audit / "review.parquet").sort_values("rank")
-        trained = self.visits[self.visits["split"] == "train"]
-        lists = Lists(trained, [str(visit) for visit in review["visit_id"]], self.ground.seed)
-        parts = [self._figures(self._of_baseline()).assign(list="", fraction=0.0, arm="kept")]
-        parts.append(self._figures(self._with_true_labels()).assign(list="", fraction=1.0, arm="true labels"))
+        return job
+
+    def kept(self) -> pd.DataFrame:
+        """Trained on the labels as they were, and on the true ones: rows as of ``read``."""
+        kept = self._figures(self._of_baseline()).assign(list="", fraction=0.0, arm="kept")
+        true = self._figures(self._with_true_labels()).assign(list="", fraction=1.0, arm="true labels")
+        return self._known(pd.concat([kept, true], ignore_index=True))
+
+    def read(self, fraction: float) -> pd.DataFrame:
+        """One row per (list, arm, against): auc and kappa on test, and what reading this fraction of each list found."""
+        review = REVIEW.read(self.job.study.audit / "review.parquet").sort_values("rank")
+        lists = Lists(self._trained, [str(visit) for visit in review["visit_id"]], self.ground.seed)
+        parts = []
         for name in LISTS:
-            for fraction in FRACTIONS:
-                chosen = lists.first(name, fraction)
-                place: dict[str, Any] = {"list": name, "fraction": fraction}
-                found, arms = self._reading(chosen), self._arms(f"{name}-{round(100 * fraction)}", chosen)
-                parts += [
-                    self._figures(predictions).assign(arm=arm, **place, **found) for arm, predictions in arms.items()
-                ]
-        shutil.rmtree(self.folder)
-        return pd.concat(parts, ignore_index=True).assign(
+            chosen = lists.first(name, fraction)
+            place: dict[str, Any] = {"list": name, "fraction": fraction} | self._reading(chosen)
+            arms = self._arms(f"{name}-{round(100 * fraction)}", chosen)
+            parts += [self._figures(predictions).assign(arm=arm, **place) for arm, predictions in arms.items()]
+        return self._known(pd.concat(parts, ignore_index=True))
+
+    @property
+    def _trained(self) -> pd.DataFrame:
+        return self.visits[self.visits["split"] == "train"]
+
+    def _known(self, rows: pd.DataFrame) -> pd.DataFrame:
+        trained = self._trained
+        return rows.assign(
             seed=self.ground.seed,
             num_train=len(trained),
             num_errors=int(trained["is_wrong"].sum()),

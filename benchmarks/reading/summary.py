@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from benchmarks.reading.cohort import OF_ALL, TRUTH
-from benchmarks.reading.lists import FRACTIONS, LISTS
+from benchmarks.reading.lists import LISTS
 
 MAIN = 0.3
 _CONFIDENCE = 0.95
@@ -91,7 +91,7 @@ def _gains(table: pd.DataFrame) -> dict[str, Any]:
             for against in table["against"].unique()
         }
         for name in LISTS
-        for fraction in FRACTIONS
+        for fraction in sorted(table.loc[table["list"] == name, "fraction"].unique())
         for arm in arms
         if arm != OF_ALL or name == "audit"
     }

@@ -174,6 +174,9 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="a folder for tables, JSON and a page; or a .csv in place of printing it"
     )
+    parser.add_argument(
+        "--names", type=Path, help="a .csv to be made: which photo_id is which file; no other output names files"
+    )
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:

@@ -14,31 +14,36 @@ _SMALL_ENCODER: dict[str, Any] = {
     },
 }
 
+_TINY: dict[str, Any] = _SMALL_ENCODER | {
+    "cohort": {
+        "num_patients": 18,
+        "num_visits": 36,
+        "num_views": 4,
+        "edge_px": 64,
+        "val_visits": 9,
+        "test_visits": 9,
+    },
+    "train": {
+        "epochs": 3,
+        "optimizer": {"lr": 1e-3, "weight_decay": 1e-4},
+        "augmentation": {"flip": True, "shift": 0.05},
+    },
+    "prune": {"k": [3, 6]},
+    "evaluate": {"replicates": 200},
+    "out_of_fold": {"folds": 2, "repeats": 2},
+    "explain": {"flagged": 4, "errors": 4},
+    "diagnose": {"permutations": 40, "clusters": 4, "gallery": 2},
+}
+_SCORE: dict[str, Any] = {"severity": {"outcome": "pasi"}}
+
 PRESETS: dict[str, dict[str, Any]] = {
     # the embedded cohort and the recipe that suits the small encoders: minutes on two cores
     "demo": _SMALL_ENCODER,
     # the demo in seconds, for tests and first looks: its figures mean nothing
-    "tiny": _SMALL_ENCODER
-    | {
-        "cohort": {
-            "num_patients": 18,
-            "num_visits": 36,
-            "num_views": 4,
-            "edge_px": 64,
-            "val_visits": 9,
-            "test_visits": 9,
-        },
-        "train": {
-            "epochs": 3,
-            "optimizer": {"lr": 1e-3, "weight_decay": 1e-4},
-            "augmentation": {"flip": True, "shift": 0.05},
-        },
-        "prune": {"k": [3, 6]},
-        "evaluate": {"replicates": 200},
-        "out_of_fold": {"folds": 2, "repeats": 2},
-        "explain": {"flagged": 4, "errors": 4},
-        "diagnose": {"permutations": 40, "clusters": 4, "gallery": 2},
-    },
+    "tiny": _TINY,
+    # the same two on the score as a number
+    "pasi-demo": _SMALL_ENCODER | _SCORE,
+    "pasi-tiny": _TINY | _SCORE,
     # a study of some 100 to 800 visits on a laptop without network: the head alone learns, on features computed once
     "small": {
         "photos": {"edge_px": 224},

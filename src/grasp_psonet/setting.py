@@ -24,6 +24,11 @@ def newer_setting(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text, _NEWER: True})
 
 
+def newer_mapping(text: str) -> Any:
+    """The same of a mapping that is empty by default."""
+    return field(default_factory=dict, metadata={"help": text, _NEWER: True})
+
+
 def group(kind: type) -> Any:
     """A dataclass field that holds a group of settings, at the group's own defaults."""
     return field(default_factory=kind, metadata={"help": (kind.__doc__ or "").strip().splitlines()[0]})
@@ -44,9 +49,13 @@ def recorded_tree(settings: Any) -> dict[str, Any]:
             tree[one.name] = recorded_tree(value)
             if not tree[one.name]:  # a group of newer settings alone
                 del tree[one.name]
-        elif one.metadata.get(_NEWER) and value == one.default:
+        elif one.metadata.get(_NEWER) and value == _default_of(one):
             del tree[one.name]
     return tree
+
+
+def _default_of(one: "dataclasses.Field[Any]") -> Any:
+    return one.default_factory() if one.default_factory is not dataclasses.MISSING else one.default
 
 
 def as_tree(settings: Any) -> dict[str, Any]:

@@ -75,6 +75,21 @@ def test_faults_of_parts(tmp_path: Path) -> None:
     )
 
 
+def test_grades_between_whole_ones_and_areas_that_contradict_their_signs_are_noted(tmp_path: Path) -> None:
+    visits: Rows = [["visit_id", "patient_id", "pasi_reader1", *PARTS]]
+    ones = [1] * 16
+    for number, head in enumerate(([2.5, 1, 1, 2], [1, 1, 1, 0], [0, 0, 0, 3], [0, 0, 0, 0], [1, 1, 1, 1])):
+        visits.append([f"v{number + 1}", f"a{number}", "", *head, *ones[4:]])
+    notes = [note for note in told(seen(tmp_path, visits[:5]).notes) if "_reader1" in note]
+    assert told(seen(tmp_path, visits[:5]).faults) == []
+    assert notes == [
+        "visits.csv row 2, head_erythema_reader1 '2.5': a grade between two whole ones, which PASI does not have; it is "
+        "counted as it stands",
+        "visits.csv row 3, head_area_reader1 '0': area 0 beside signs above 0: the region counts nothing",
+        "visits.csv row 4, head_area_reader1 '3': an area beside signs that are all 0: the region counts nothing",
+    ]
+
+
 def test_parts_are_those_of_pasi_alone() -> None:
     iga = SeveritySettings(score_column="iga", score_range=(0, 4), cutoffs=(1, 3))
     assert components_of(Outcome(iga)) == ()

@@ -16,6 +16,7 @@ from grasp_psonet.cohort.settings import SplitSettings
 from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.cohort.tables import Examination, TableFiles, examine
 from grasp_psonet.errors import SettingsError
+from grasp_psonet.setting import recorded_tree
 from grasp_psonet.settings import parse
 from tests.cohort.made_tables import PHOTOS, VISITS, Rows, as_csv, write_ods, write_parquet, write_xlsx
 
@@ -270,3 +271,27 @@ def test_cells_come_back_as_they_were_written(
 def test_defaults_of_the_form_tell_nothing() -> None:
     assert TablesSettings().titles_of("visits") == {}
     assert TablesSettings().values_of("severity_reader1") == {}
+
+
+def test_each_table_may_be_written_in_its_own_way(tmp_path: Path) -> None:
+    """Semicolons and decimal commas here, a bar and Latin letters there; what is said of all tables counts for the others."""
+    visits = text(tmp_path / "visits.csv", VISITS, delimiter=";", decimal=",")
+    photos = text(tmp_path / "photos.csv", PHOTOS, "cp1252", delimiter="|")
+    forms = {"visits": {"delimiter": ";", "decimal": ","}, "photos": {"encoding": "cp1252", "delimiter": "|"}}
+    found = seen(visits, photos, delimiter="tab", encoding="utf-8", forms=forms)
+    assert told(found.faults) == []
+    assert found.cohort is not None
+    assert found.cohort.visits["pasi_reader1"].tolist() == [2.5, 12, 5, 10.1]
+    assert told(seen(visits, photos, delimiter="tab", encoding="utf-8").faults)
+    for wrong, name in (
+        ({"delimiter": "x"}, "delimiter"),
+        ({"decimal": "x"}, "decimal"),
+        ({"encoding": "x"}, "encoding"),
+    ):
+        with pytest.raises(SettingsError, match=rf"tables\.forms\.visits\.{name}"):
+            parse({"tables": {"forms": {"visits": wrong}}}, "the test")
+
+
+def test_a_study_without_forms_of_its_tables_is_recorded_as_before() -> None:
+    assert "forms" not in recorded_tree(TablesSettings(delimiter=";"))
+    assert "forms" in recorded_tree(TablesSettings(forms={"visits": {"delimiter": ";"}}))

@@ -223,6 +223,25 @@ def test_one_patient_under_two_spellings_is_a_fault(write: Write, one: str, othe
     assert "is spelt in several ways" in fault
 
 
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ("a" * 5000, "holds more than 200 letters"),
+        ("a/b", "holds a slash, or is a path; an id is none"),
+        ("a\\b", "holds a slash, or is a path; an id is none"),
+        ("..", "holds a slash, or is a path; an id is none"),
+    ],
+)
+def test_ids_that_are_texts_or_paths_are_faults(write: Write, told: str, problem: str) -> None:
+    visits, photos = VISITS.replace("v1,a,", f"{told},a,"), PHOTOS.replace(",v1,", f",{told},")
+    found = faults_of(write(visits, photos.replace("p3,", f"{told},")))
+    assert len(found) == 3
+    assert all(problem in fault and len(fault) < 300 for fault in found)
+    assert found[0].startswith("visits.csv row 2, visit_id ")
+    long = PHOTOS.replace("x/1.jpg", "x/" + "1" * 2000)
+    assert "holds more than 1024 letters" in faults_of(write(VISITS, long))[0]
+
+
 def test_a_split_column_must_train_and_validate(write: Write) -> None:
     assert faults_of(write(VISITS.replace("val", "test"))) == ["visits.csv, split: no visit is in 'val'"]
     assert "no visit is in test: there will be no final evaluation" in notes_of(write(VISITS.replace("test", "val")))

@@ -18,6 +18,8 @@ from grasp_psonet.bags.bag import Bag, collate
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.pasi_total import PasiTotal
+from grasp_psonet.cohort.settings import NumberLoss, SeveritySettings
 from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
@@ -50,6 +52,8 @@ AT_ANCHORS: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 AT_STEPS: tuple[FormulaName, ...] = (*AT_ANCHORS, "adam-step", "unrolled")
 LARGEST_ERROR = {torch.float64: 1e-10, torch.float32: 1e-4}
 
+CLASSES = Outcome()
+SCORES = (2.5, 30.0, 11.0, 1.5, 22.0)  # points of v0 to v4: near to what a fresh network says, and far from it
 SMALL = {"depths": (1, 1, 1, 1), "dims": (6, 8, 10, 12)}
 VIT = {"img_size": EDGE_PX, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 2}
 MOBILE = [["ds_r1_k3_s1_e1_c8"], ["ir_r1_k3_s2_e2_c8"], ["ir_r1_k5_s2_e2_c12_nre"]]
@@ -92,26 +96,31 @@ def randomise(network: nn.Module) -> None:
             parameter.data.normal_(0, 1.4 * parameter[0].numel() ** -0.5)
 
 
-def bag_network(family: str, dtype: torch.dtype, impossible_class: int | None = None) -> BagNetwork:
+def bag_network(
+    family: str, dtype: torch.dtype, impossible_class: int | None = None, outcome: Outcome = CLASSES
+) -> BagNetwork:
     torch.manual_seed(5)
     encoder = ENCODERS[family]()
     with torch.no_grad():
         length = encoder.eval()(torch.zeros(1, 3, EDGE_PX, EDGE_PX)).shape[1]
     card = EncoderCard(family, length, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "none")
-    network = BagNetwork(encoder, card, NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5), Outcome())
+    network = BagNetwork(encoder, card, NetworkSettings(feature_length=6, attention_hidden=4, head_hidden=5), outcome)
     randomise(network)
     if impossible_class is not None:
         network.head[-1].bias.data[impossible_class] = -30  # type: ignore[operator, index, union-attr]
     return network.to(dtype)
 
 
-def drawn_bags() -> tuple[dict[str, Bag], np.ndarray]:
-    """v0 with three photos, v1 with two and one removed; v2 is in no batch; v3 and v4 (one photo) are queries."""
+def drawn_bags(outcome: Outcome = CLASSES) -> tuple[dict[str, Bag], np.ndarray]:
+    """Classes in turn, or scores.
+
+    v0 with three photos, v1 with two and one removed; v2 is in no batch; v3 and v4 (one photo) are queries."""
     presence = {"v0": (True, True, True), "v1": (True, False, True), "v2": (True,), "v3": (True, True), "v4": (True,)}
     bags, row = {}, 0
     for v, (name, present) in enumerate(presence.items()):
         rows = tuple(range(row, row + len(present)))
-        bags[name] = Bag(name, v % 3, tuple(f"{name}-p{n}" for n in range(len(present))), rows, present)
+        label = v % 3 if outcome.kind == "classes" else SCORES[v]
+        bags[name] = Bag(name, label, tuple(f"{name}-p{n}" for n in range(len(present))), rows, present)
         row += len(present)
     return bags, patterned_photos(row)
 
@@ -135,10 +144,17 @@ class FamilyRun:
     start: Anchor
 
     @classmethod
-    def train(cls, family: str, dtype: torch.dtype, folder: Path, impossible_class: int | None = None) -> "FamilyRun":
-        bags, pixels = drawn_bags()
+    def train(
+        cls,
+        family: str,
+        dtype: torch.dtype,
+        folder: Path,
+        impossible_class: int | None = None,
+        outcome: Outcome = CLASSES,
+    ) -> "FamilyRun":
+        bags, pixels = drawn_bags(outcome)
         source = BatchSource(bags, pixels, AugmentationSettings(flip=True, brightness=0.1), 7)
-        network = bag_network(family, dtype, impossible_class)
+        network = bag_network(family, dtype, impossible_class, outcome)
         start = start_anchor(network)
         state, rows = AdamState.at_start(weights_of(network)), []
         plan = pd.DataFrame(
@@ -165,7 +181,7 @@ class FamilyRun:
         return [self.source.bags[name] for name in ("v3", "v4")]
 
     def story(self, family: str) -> Story:
-        start = bag_network(family, torch.float64)
+        start = bag_network(family, torch.float64, outcome=self.network.outcome)
         return Story(start, self.trajectory.steps, OPTIMIZER, self.source, self.visits, self.queries)
 
     def scores(self, unit: UnitName, at_steps: bool, with_curvature_none: bool) -> Scores:
@@ -252,7 +268,7 @@ def _refuse_hidden_gradients(story: Story) -> None:
     """Every parameter is felt by the first visit, and the steps are clipped."""
     batch = collate([story.visits[0]], story.source.pixels)
     there = batch.is_photo_BN[0]
-    found = gradient_of(story.network, batch.photos_BNCHW[0].double(), there, there, int(batch.label_B[0]))
+    found = gradient_of(story.network, batch.photos_BNCHW[0].double(), there, there, batch.label_B[0].item())
     largest = max(float(gradient.abs().max()) for gradient in found.values())
     hidden = {name for name, gradient in found.items() if float(gradient.abs().max()) < 1e-9 * largest}
     # a shift of every attention logit changes nothing, so the scorer's last bias has no gradient
@@ -308,3 +324,22 @@ def test_poison_is_the_most_harmful_and_a_copy_the_most_helpful_in_every_unit(fa
         (cosine,) = traced.by_formula["cosine"]
         assert cosine.argmin() == len(cosine) - 2, unit
         assert cosine.argmax() == len(cosine) - 1, unit
+
+
+@pytest.mark.parametrize(("family", "loss"), [("convnext", "huber"), ("vit", "squared")])
+def test_every_formula_in_every_unit_equals_the_loop_on_a_number(family: str, loss: NumberLoss, tmp_path: Path) -> None:
+    outcome = PasiTotal(SeveritySettings(outcome="pasi", loss=loss))
+    run = FamilyRun.train(family, torch.float64, tmp_path / "run", outcome=outcome)
+    story = run.story(family)
+    slow = every_score(story)
+    fast: Scores = {}
+    for unit in UNITS:
+        fast |= run.scores(unit, True, True)  # type: ignore[arg-type]
+    assert fast.keys() == slow.keys()
+    found = errors(fast, slow)
+    worst = max(found, key=lambda key: found[key])
+    assert found[worst] < LARGEST_ERROR[torch.float64], f"{worst} is {found[worst]:.1e} off"
+    logged = run.trajectory.steps
+    off = (logged["output_score"] - logged["label"] / outcome.scale.points_per_unit).abs()
+    assert (off < 1).any(), "no draw lies where Huber's loss is squared"
+    assert (off > 1).any(), "no draw lies where it is straight"

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ from grasp_psonet.cli import main
 from grasp_psonet.errors import GraspError
 from grasp_psonet.evidence.calibration import with_temperature
 from grasp_psonet.features.store import open_features
+from grasp_psonet.photos.workers import PhotoForm
 from grasp_psonet.stages.new_visits import calibrated
 from grasp_psonet.stages.new_visits.calibrated import calibration_of
-from grasp_psonet.stages.new_visits.found import decoded, photos_in
+from grasp_psonet.stages.new_visits.found import NewPhoto, decoded, photos_in
+from grasp_psonet.stages.new_visits.pixels import PixelFile
 from grasp_psonet.stages.new_visits.predict import named_run, predict_visits_in
 from grasp_psonet.stages.new_visits.reach import _Space
 from grasp_psonet.tables.schemas.runs import NEW_PHOTOS, NEW_VISITS
@@ -112,7 +116,8 @@ def test_notes_are_told_and_the_table_alone_is_printed(
     assert "probabilities are not calibrated: validation has" in told.err
     assert "visit =1+1: far from the visits that trained" in told.err
     assert main(["predict", str(tiny_demo), str(batch), "--out", str(tmp_path / "table.csv")]) == 0
-    assert (tmp_path / "table.csv").read_text(encoding="utf-8") == told.out
+    assert (tmp_path / "table.csv").read_bytes().startswith(b"\xef\xbb\xbf"), "Excel knows UTF-8 by it"
+    assert (tmp_path / "table.csv").read_text(encoding="utf-8-sig") == told.out
 
 
 def test_of_a_study_the_chosen_run_answers(tiny_demo: Path, tmp_path: Path) -> None:
@@ -134,7 +139,7 @@ def test_the_same_photos_have_the_stored_features(tiny_demo: Path) -> None:
     table = tiny_demo.parent / "head.csv"
     photos.to_csv(table, index=False)
     found, _ = photos_in(_moved(table, tiny_demo))
-    new = decoded(found, run.settings.edge_px, run.settings.fit)
+    new = decoded(found, PhotoForm(run.settings.edge_px, run.settings.fit))
     stored = open_features(tiny_demo / "features").vectors[:40, 0]
     space = _Space(run)
     np.testing.assert_allclose(space.vectors_of(new), space.whiten(stored), atol=1e-3)
@@ -158,7 +163,8 @@ def test_a_table_names_the_photos(tiny_demo: Path, batch: Path) -> None:
     pd.DataFrame(rows, columns=["visit_id", "path"]).to_csv(table, index=False)
     new = predict_visits_in(tiny_demo / "runs/baseline", table)
     assert set(new.visits["visit_id"]) == {"w-0", "w-1"}
-    assert set(new.photos["photo_id"]) == {path for _, path in rows}
+    assert new.photos["photo_id"].str.fullmatch(r"w-[01]-\d\d").all()
+    assert set(new.names["path"]) == {path for _, path in rows}
     bad = batch / "bad.csv"
     bad.write_text(f"visit_id,path\nw,{rows[0][1]}\nw,{rows[0][1]}\nw,../x.jpg\n,a.jpg\nw,/etc/hosts\n")
     with pytest.raises(GraspError) as error:
@@ -258,3 +264,86 @@ def test_networks_of_the_folds_calibrate_and_vectors_have_distances(
     assert "are calibrated" in page
     assert "<img" not in page
     assert "not calibrated" not in capsys.readouterr().err
+
+
+def test_no_output_names_a_file_and_a_list_on_request_does(
+    tiny_demo: Path, batch: Path, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted(path for path in batch.rglob("*") if path.is_file())
+    for output in written.iterdir():
+        data = output.read_bytes()
+        assert not [file.name for file in files if file.stem.encode() + file.suffix.encode() in data], output.name
+    photos = NEW_PHOTOS.read(written / "photos.parquet")
+    assert photos.loc[photos["visit_id"] == "=1+1", "photo_id"].tolist() == ["=1+1-01", "=1+1-02", "=1+1-03"]
+    run, names = str(tiny_demo / "runs/baseline"), tmp_path / "names.csv"
+    assert main(["predict", run, str(batch), "--out", str(tmp_path / "out"), "--names", str(names)]) == 0
+    told = pd.read_csv(names)
+    assert told.loc[told["path"] == "=1+1/0.png", "photo_id"].empty, "a path that begins a formula is disarmed"
+    assert told.set_index("photo_id")["path"]["'=1+1-02"] == "'=1+1/1.png"
+    assert len(told) == len(photos)
+    capsys.readouterr()
+    for wrong in (names, tmp_path / "none" / "names.csv", tmp_path / "names.txt"):
+        assert main(["predict", run, str(batch), "--names", str(wrong)]) == 1
+        assert "next: name a new file that ends in .csv" in capsys.readouterr().err
+
+
+def test_a_folder_without_photos_says_what_was_looked_for(tmp_path: Path) -> None:
+    place = tmp_path / "empty"
+    place.mkdir()
+    told = r"empty holds no photo: looked for files that end in \.jpg, .* there is nothing at all"
+    with pytest.raises(GraspError, match=told) as error:
+        photos_in(place)
+    assert "next: name a folder with one folder of photos per visit" in str(error.value)
+    (place / "v1" / "deep").mkdir(parents=True)
+    (place / "v1" / "scan.bmp").write_bytes(b"BM")
+    (place / ".cache").mkdir()
+    with pytest.raises(GraspError, match=r"there is 1 file\(s\) with \.bmp, 1 folder\(s\), 1 folder\(s\) within those"):
+        photos_in(place)
+    _noise(place / "v2" / "a.png", 1)
+    with pytest.raises(GraspError, match=r"no photo in v1 under .*: looked for files that end in \.jpg"):
+        photos_in(place)
+
+
+def test_a_photo_larger_than_the_setting_is_refused_and_allowed_by_it(
+    tiny_demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(tiny_demo, tmp_path / "study"))
+    Path(tmp_path / "new" / "v").mkdir(parents=True)
+    Image.new("L", (1500, 1000), 120).save(tmp_path / "new" / "v" / "large.png")
+    settings = copy / "study.yaml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(re.sub(r"most_megapixels: \d+", "most_megapixels: 1", text), encoding="utf-8")
+    assert settings.read_text(encoding="utf-8") != text, "the setting does not stand in the file"
+    assert main(["predict", str(copy / "runs/baseline"), str(tmp_path / "new")]) == 1
+    assert "1500 x 1000 are 2 million, more than the 1 of photos.most_megapixels" in capsys.readouterr().err
+    settings.write_text(text, encoding="utf-8")
+    assert main(["predict", str(copy / "runs/baseline"), str(tmp_path / "new")]) == 0
+
+
+def test_decoded_photos_lie_on_disk_under_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pixels = PixelFile(3, 4)
+    shown = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    pixels.write(2, shown)
+    assert list(tmp_path.iterdir()) == []
+    assert (pixels[2] == shown).all()
+    assert (pixels[1:] == np.stack([np.zeros_like(shown), shown])).all()
+    assert (pixels[[2, 0]][0] == shown).all()
+    with pytest.raises(IndexError):
+        pixels[3]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 10))
+    with pytest.raises(GraspError, match=r"TMPDIR"):
+        PixelFile(3, 4)
+
+
+def test_memory_does_not_grow_with_the_batch(tmp_path: Path) -> None:
+    """600 photos of 256 px take 113 MiB: none of it may stay in this process."""
+    _noise(tmp_path / "a.png", 1)
+    photos = [NewPhoto("v", f"v-{number:03d}", tmp_path / "a.png") for number in range(600)]
+    decoded(photos[:20], PhotoForm(256))
+    tracemalloc.start()
+    new = decoded(photos, PhotoForm(256))
+    held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(new.instances) == 600
+    assert max(held, most) < 12 * 2**20

@@ -1,8 +1,10 @@
 """Whatever a path of photos.csv leads to: what is no regular file below the study is named, and never opened."""
 
 import os
+import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +18,22 @@ from grasp_psonet.photos.store import StoreForm, write_store
 from tests.photos.scene import file_of, scene
 
 EDGE = 32
+MOST_S, MOST_WAITED_S = 20, 120
+
+
+@pytest.fixture(autouse=True)
+def _bounded() -> Iterator[None]:
+    """CPU seconds of every case, and an alarm for one that waits: a pipe that nobody fills would be waited for without end."""
+
+    def waited(*_: object) -> None:
+        raise TimeoutError(f"waited for {MOST_WAITED_S} seconds")
+
+    before, started = signal.signal(signal.SIGALRM, waited), time.process_time()
+    signal.alarm(MOST_WAITED_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    assert time.process_time() - started < MOST_S
 
 
 def _outside(folder: Path) -> Path:

@@ -21,6 +21,7 @@ from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.law import AdamLaw
 from tests.reference import units as reference_units
+from tests.reference.plain_loss import plain_losses
 from tests.reference.real_training import by_parameter, double
 
 UNITS = ("single", "share", "edit", "visit")
@@ -195,7 +196,7 @@ class _Telling:
     def _loss(self, weight_D: Tensor, batch: BagBatch) -> Tensor:
         inputs = (batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
         logits_BC = torch.func.functional_call(self.network, self._by_name(weight_D), inputs).logits_BC
-        return torch.nn.functional.cross_entropy(logits_BC, batch.label_B)
+        return plain_losses(self.network, logits_BC, batch.label_B).mean()
 
     def _by_name(self, weight_D: Tensor) -> dict[str, Tensor]:
         parts = weight_D.split([shape.numel() for shape in self.shapes.values()])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.law import Phase
+from tests.reference.plain_loss import plain_loss
 from tests.tiny_run import TinyRun
 
 STEP = 1e-3  # of the weight; the four-point rule's error is of its fourth power
@@ -17,9 +18,9 @@ Extra = Callable[[BagNetwork, BagBatch], Tensor]
 
 
 def loss_of(network: BagNetwork, batch: BagBatch) -> Tensor:
-    """Cross-entropy of the one visit of this batch."""
-    logits = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC
-    return nn.functional.cross_entropy(logits, batch.label_B)
+    """Loss of the one visit of this batch."""
+    output_BC = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC
+    return plain_loss(network, output_BC[0], batch.label_B[0].item())
 
 
 def of_visit(network: BagNetwork, batch: BagBatch, _: int) -> Tensor:
@@ -47,8 +48,8 @@ def of_share(network: BagNetwork, batch: BagBatch, n: int) -> Tensor:
     feature_ND = torch.where(is_other_N[:, None], feature_ND.detach(), feature_ND)
     logit_N = torch.where(is_other_N, logit_N.detach(), logit_N)
     fixed = {name: weight.detach() for name, weight in network.head.named_parameters()}
-    logits = torch.func.functional_call(network.head, fixed, (logit_N.softmax(0) @ feature_ND,))
-    return nn.functional.cross_entropy(logits[None], batch.label_B)
+    output_C = torch.func.functional_call(network.head, fixed, (logit_N.softmax(0) @ feature_ND,))
+    return plain_loss(network, output_C, batch.label_B[0].item())
 
 
 UNITS = {"visit": of_visit, "edit": of_edit, "single": of_single, "share": of_share}

@@ -4,15 +4,15 @@ import torch
 from torch import Tensor
 
 from grasp_psonet.network.network import BagNetwork
+from tests.reference.plain_loss import plain_loss
 
 
 def gradient_of(
-    network: BagNetwork, photos_NCHW: Tensor, is_photo_N: Tensor, is_stored_N: Tensor, label: int
+    network: BagNetwork, photos_NCHW: Tensor, is_photo_N: Tensor, is_stored_N: Tensor, label: float
 ) -> dict[str, Tensor]:
-    """Gradient of one visit's cross-entropy, zeros where a parameter is not reached."""
+    """Gradient of one visit's loss, zeros where a parameter is not reached."""
     logits_1C = network(photos_NCHW[None], is_photo_N[None], is_stored_N[None]).logits_BC
-    loss = -logits_1C.log_softmax(dim=1)[0, label]
-    return _gradient(network, loss)
+    return _gradient(network, plain_loss(network, logits_1C[0], label))
 
 
 def photo_gradients(network: BagNetwork, unit: str, batch: object) -> list[dict[str, Tensor]]:
@@ -39,7 +39,7 @@ def photo_gradients(network: BagNetwork, unit: str, batch: object) -> list[dict[
 
 
 def share(
-    network: BagNetwork, photos_NCHW: Tensor, is_photo_N: Tensor, is_stored_N: Tensor, label: int, n: int
+    network: BagNetwork, photos_NCHW: Tensor, is_photo_N: Tensor, is_stored_N: Tensor, label: float, n: int
 ) -> dict[str, Tensor]:
     """The visit's gradient with every photo but n, and the head, held constant; written without the network's pooling."""
     features, logits = [], []
@@ -53,8 +53,8 @@ def share(
     weight_R = weight_R * is_photo_N[is_read_N]
     bag_1D = (weight_R[:, None] * torch.cat(features)).sum(0, keepdim=True)
     head = {name: weight.detach() for name, weight in network.head.named_parameters()}
-    loss = -torch.func.functional_call(network.head, head, (bag_1D,)).log_softmax(dim=1)[0, label]
-    return _gradient(network, loss)
+    output_1C = torch.func.functional_call(network.head, head, (bag_1D,))
+    return _gradient(network, plain_loss(network, output_1C[0], label))
 
 
 def visit_gradients(network: BagNetwork, batch: object, labels: list[int] | None = None) -> list[dict[str, Tensor]]:
@@ -97,8 +97,8 @@ def squares(gradients: list[dict[str, Tensor]], preconditioners: dict[str, Tenso
     return dots([{name: value.square() for name, value in g.items()} for g in gradients], preconditioners)
 
 
-def _visit(batch: object, b: int) -> tuple[Tensor, Tensor, Tensor, int]:
-    return batch.photos_BNCHW[b], batch.is_photo_BN[b], batch.is_stored_BN[b], int(batch.label_B[b])  # type: ignore[attr-defined]
+def _visit(batch: object, b: int) -> tuple[Tensor, Tensor, Tensor, float]:
+    return batch.photos_BNCHW[b], batch.is_photo_BN[b], batch.is_stored_BN[b], batch.label_B[b].item()  # type: ignore[attr-defined]
 
 
 def _gradient(network: BagNetwork, loss: Tensor) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ from grasp_psonet.report.data import (
     Subgroup,
 )
 from grasp_psonet.report.diagnosed import Diagnosis, SharedTrait, ShownPhoto
+from grasp_psonet.report.reread import AllReaders, ReaderBias, ReaderPair, Reading, RevisionRun, RevisionShown
 
 TRAIN_PHOTOS = 2640
 ARMS = (  # name, kind, k, removed, validation AUC, then per reader kappa and AUC
@@ -228,6 +229,36 @@ def diagnosis() -> Diagnosis:
     )
 
 
+def reading() -> Reading:
+    def of_reader(level: float, change: float | None) -> ReaderFigures:
+        figures = {
+            "kappa": Estimate(level, level - 0.1, level + 0.1),
+            "auc": Estimate(level + 0.2, level + 0.1, level + 0.3),
+        }
+        changes = {} if change is None else {name: Estimate(change, change - 0.03, change + 0.03) for name in figures}
+        return ReaderFigures(figures, changes)
+
+    runs = tuple(
+        RevisionRun(name, kind, tuple(of_reader(level - 0.02 * reader, change) for reader in (0, 1)))
+        for name, kind, level, change in (
+            ("baseline", "kept", 0.61, 0.05),
+            ("cosine-k30", "removed", 0.63, 0.03),
+            ("revised-second", "reread", 0.66, None),
+        )
+    )
+    of_two = {"kappa": Estimate(0.71, 0.6, 0.8), "agreement": Estimate(0.8, 0.7, 0.9)}
+    one_class = {"kappa": Estimate(None, why_not="both gave one class"), "agreement": Estimate(1.0)}
+    pairs = (
+        ReaderPair("ana", "bo", 41, of_two, Estimate(0.9, 0.8, 0.95)),
+        ReaderPair("ana", "cy", 7, one_class, None),
+    )
+    biases = (ReaderBias("ana", 48, Estimate(0.42, -0.1, 0.9)), ReaderBias("bo", 41, Estimate(-0.4)))
+    icc = Estimate(None, why_not="no visit was scored by all 3 readers")
+    together = (Estimate(0.77, 0.7, 0.84), Estimate(0.81, 0.75, 0.86), icc)
+    shown = RevisionShown("second", 33, 12, 4, "spring", "dee, eve", runs)
+    return Reading(AllReaders(3, pairs, biases, *together, is_scored=True), (shown,))
+
+
 def fake_report() -> ReportData:
     counts = {"baseline": ((41, 12, 3), (14, 38, 11), (2, 13, 36)), "cosine-k30": ((46, 9, 1), (10, 44, 9), (1, 9, 41))}
     review = tuple(
@@ -275,6 +306,7 @@ def fake_report() -> ReportData:
         audit=Audit("visit loss", 220, 62, 10, 0.3, review, rankings()),
         subgroups=subgroups(),
         diagnosis=diagnosis(),
+        reading=reading(),
         truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),
                PlantedFault("ruler or marker", 71, 9, 5)),
     )  # fmt: skip

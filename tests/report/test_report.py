@@ -17,7 +17,8 @@ from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.errors import GraspError
 from grasp_psonet.evidence.evaluate import evaluate_runs
-from grasp_psonet.evidence.figures import Metric, figures_of
+from grasp_psonet.evidence.figures import figures_of
+from grasp_psonet.evidence.reported import Metric
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.report.data import Estimate, ReportData
 from grasp_psonet.report.page import data_address, render

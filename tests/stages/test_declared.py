@@ -6,7 +6,7 @@ from pathlib import Path
 from grasp_psonet.cli import main
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.device import resolved_device
-from grasp_psonet.setting import as_tree
+from grasp_psonet.setting import recorded_tree
 from grasp_psonet.settings import StudySettings, dotted_paths, load, parse
 from grasp_psonet.stages.declared.declaring import at, declared, needs_of, recorded
 from grasp_psonet.stages.declared.needs import (
@@ -37,7 +37,7 @@ def test_needs_are_taken_from_the_tree_and_recorded_by_their_paths(tmp_path: Pat
     settings = parse({"severity": {"cutoffs": [3, 9]}, "prune": {"k": [7, 8]}}, "the test")
     own = needs_of(_Needs, settings)
     assert own == _Needs(settings.severity, (7, 8))
-    assert recorded(own) == {"severity": as_tree(settings.severity), "prune.k": [7, 8]}
+    assert recorded(own) == {"severity": recorded_tree(settings.severity), "prune.k": [7, 8]}
     given = []
     task = declared("work", tmp_path, own, {}, lambda folder, needs: given.append((folder, needs)))
     task.make(tmp_path / "partial")
@@ -143,5 +143,15 @@ def test_the_audit_waits_for_no_pruning(tmp_path: Path) -> None:
     }
     assert read["audit"] == ["prepare", "features", "folds", "train baseline"]
     assert read["learning"] == ["prepare", "features", "folds", "train baseline"]
-    after_all = ["prepare", "quality", "features", "folds", "train baseline", "learning", "trace", "evaluate"]
+    after_all = [
+        "prepare",
+        "quality",
+        "features",
+        "folds",
+        "train baseline",
+        "learning",
+        "trace",
+        "evaluate",
+        "readers",
+    ]
     assert read["explain"] == after_all

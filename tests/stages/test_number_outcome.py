@@ -142,4 +142,4 @@ def test_new_visits_are_told_a_number(
 
 def test_an_outcome_that_is_none_is_named(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(study), "--severity.outcome", "nmber"]) == 1
-    assert "setting severity.outcome is 'nmber'; wanted: classes" in capsys.readouterr().err
+    assert "setting severity.outcome is 'nmber'; wanted: classes, pasi" in capsys.readouterr().err

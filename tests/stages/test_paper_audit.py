@@ -80,9 +80,9 @@ def test_nothing_is_left_of_its_network(job: Job) -> None:
 
 def test_at_most_so_many_are_drawn_in_proportion(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = trained_on_test_too(job.cohort)
-    every = drawn_visits(cohort, job.outcome, 0)
+    every = drawn_visits(cohort, 0)
     monkeypatch.setattr(paper_audit, "MOST_VISITS", 10)
-    some = drawn_visits(cohort, job.outcome, 0)
+    some = drawn_visits(cohort, 0)
     assert len(some) == 10
     rate = float(job.outcome.readers_disagree(every).mean())
     assert 0 < rate < 1
@@ -95,7 +95,7 @@ def test_a_study_read_once_is_told(job: Job) -> None:
     visits["severity_reader2"] = pd.array([None] * len(visits), dtype="Int64")
     once = trained_on_test_too(type(job.cohort)(visits, job.cohort.photos, job.cohort.views))
     with pytest.raises(EvidenceError, match="second reader"):
-        drawn_visits(once, job.outcome, 0)
+        drawn_visits(once, 0)
 
 
 def _summary(job: Job) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.pasi_total import PasiTotal
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64] | Floats
@@ -48,4 +49,11 @@ def _of_logits(_: Outcome, logit_DC: Floats, label_D: Labels) -> Doubts:
     return Doubts(margin_against(logit_DC, label_D), distance_D, logit_DC.argmax(axis=1) == label_D)
 
 
-DOUBTS: dict[str, DoubtsOf] = {"classes": _of_logits}
+def _of_units(outcome: Outcome, unit_DC: Floats, label_D: Labels) -> Doubts:
+    """In points; an output contradicts the label where it is off by more than the readers' noise."""
+    assert isinstance(outcome, PasiTotal)
+    off_D: Floats = np.abs(outcome.points_of(unit_DC[:, 0]) - label_D.astype(np.float64))
+    return Doubts(off_D - outcome.noise_points, off_D, off_D <= outcome.noise_points)
+
+
+DOUBTS: dict[str, DoubtsOf] = {"classes": _of_logits, "pasi": _of_units}

@@ -19,10 +19,12 @@ from grasp_psonet.audit.latent_scale import (
     latent_of_probabilities,
     latent_of_score,
     score_intervals,
+    score_intervals_around,
     score_step,
 )
 from grasp_psonet.audit.reader_model import ReaderModel, fit_to_classes, fit_to_scores
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.tables.columns import EXPECTED_DISAGREEMENT, GROSS_ERROR, SCORE, THRESHOLD_FLIP, VISIT_ID
 
 Floats = NDArray[np.float64]
@@ -30,11 +32,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Probabilities [V] that another reading gives another class: because the true class is another one, or although it is
-    Reader 1's."""
+    """Probabilities [V] that another reading gives another class (of a number: one outside Reader 1's interval): because the
+    true one is another, or although it is Reader 1's; and that the true one is another, whatever another reading gives."""
 
     gross_error: Floats
     threshold_flip: Floats
+    chance_true_is_outside: Floats
 
 
 def disagreement(model: ReaderModel, predicted_V: Floats, reading: Intervals, own_class: Intervals) -> Disagreement:
@@ -44,7 +47,8 @@ def disagreement(model: ReaderModel, predicted_V: Floats, reading: Intervals, ow
     posterior_VG /= np.maximum(posterior_VG.sum(axis=1, keepdims=True), 1e-300)
     other_VG = posterior_VG * (1 - model.chance_of(own_class, place_VG))
     is_own_VG = (place_VG > own_class.low[:, None]) & (place_VG <= own_class.high[:, None])
-    return Disagreement((other_VG * ~is_own_VG).sum(axis=1), (other_VG * is_own_VG).sum(axis=1))
+    outside_V = (posterior_VG * ~is_own_VG).sum(axis=1)
+    return Disagreement((other_VG * ~is_own_VG).sum(axis=1), (other_VG * is_own_VG).sum(axis=1), outside_V)
 
 
 def expected_disagreement(visits: pd.DataFrame, predictions: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
@@ -68,6 +72,36 @@ def expected_disagreement(visits: pd.DataFrame, predictions: pd.DataFrame, outco
             EXPECTED_DISAGREEMENT: gross_V + flip_V,
             GROSS_ERROR: gross_V,
             THRESHOLD_FLIP: flip_V,
+        }
+    )
+
+
+def expected_difference(visits: pd.DataFrame, predicted_V: Floats, outcome: PasiTotal) -> pd.DataFrame:
+    """The same where the label is a number: visit_id, expected_disagreement, gross_error and threshold_flip.
+
+    expected_disagreement: the probability that another reading is off Reader 1's by more than the readers' noise.
+    gross_error: the probability that the true number is off Reader 1's by more than twice that noise, as far as two readings
+    hardly ever are (limits of agreement). threshold_flip: the probability that another reading gives another
+    class by the cut-offs although Reader 1's class is the true one. ``predicted_V``: out of fold, in points.
+    """
+    first, second = (visits[column].to_numpy(np.float64, na_value=np.nan) for column in outcome.score_columns)
+    step = score_step(np.concatenate([first, second]))
+    reading, other = (score_intervals(told_V, step, outcome) for told_V in (first, second))
+    latent_V = latent_of_score(first, outcome)
+    place_V = _best_line(latent_of_score(predicted_V, outcome)[:, None], latent_V)
+    model = fit_to_scores(place_V, reading, other, latent_V)
+    beyond, far = (
+        disagreement(model, place_V, reading, score_intervals_around(first, times * outcome.noise_points, outcome))
+        for times in (1, 2)
+    )
+    class_V = pd.Series([outcome.class_of_score(float(score)) for score in first], dtype="Int64")
+    own_class = class_intervals(class_V, class_edges_of_scores(step, outcome))
+    return pd.DataFrame(
+        {
+            VISIT_ID: visits[VISIT_ID].to_numpy(),
+            EXPECTED_DISAGREEMENT: beyond.gross_error + beyond.threshold_flip,
+            GROSS_ERROR: far.chance_true_is_outside,
+            THRESHOLD_FLIP: disagreement(model, place_V, reading, own_class).threshold_flip,
         }
     )
 

@@ -49,6 +49,11 @@ def score_intervals(scores_V: Floats, step: float, outcome: Outcome) -> Interval
     return Intervals(np.where(is_missing_V, np.nan, low_V), np.where(is_missing_V, np.nan, high_V))
 
 
+def score_intervals_around(scores_V: Floats, points: float, outcome: Outcome) -> Intervals:
+    """What lies within so many points of each score; open at the ends of the range."""
+    return score_intervals(scores_V, 2 * points, outcome)
+
+
 def latent_of_score(score_V: Floats, outcome: Outcome) -> Floats:
     """Square root of the points above the lowest score; a prediction below it counts as the lowest."""
     latent_V: Floats = np.sqrt(np.maximum(score_V - outcome.scale.score_range[0], 0.0))

@@ -14,6 +14,7 @@ Ranking = Literal[
     "area_under_margin",
     "forgetting",
     "el2n",
+    "out_of_fold_residual",
     "self_confidence",
     "normalized_margin",
     "entropy",

@@ -16,11 +16,11 @@ def reading_rankings(visits: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """visit_id, class_only and, where the scale has scores, cutoff_nearness.
 
     cutoff_nearness: points from Reader 1's score to the nearest cut-off, sign turned. class_only, a control: how often the
-    second reader disagrees where Reader 1 gave this class (of all classes together where it was never read twice); the number
-    of the class where no visit was read twice. Much apparent success of a ranking is this alone.
+    second reader disagrees where Reader 1 gave this class, or a number that is of it (of all classes together where it was
+    never read twice); the number of the class where no visit was read twice. Much apparent success of a ranking is this alone.
     """
     table = pd.DataFrame({VISIT_ID: visits[VISIT_ID].to_numpy()})
-    label = visits[outcome.label_column].astype("int64")
+    label = visits[outcome.label_column].map(outcome.stratum_of).astype("int64")
     disagree = outcome.readers_disagree(visits).astype("Float64").astype(float)
     rate = disagree.groupby(label).transform("mean").fillna(disagree.mean())
     table[CLASS_ONLY] = (label.astype(float) if disagree.isna().all() else rate).to_numpy()

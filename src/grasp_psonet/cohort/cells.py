@@ -11,10 +11,13 @@ import pandas as pd
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.settings import MISSING
 from grasp_psonet.cohort.text_table import TextTable, value_faults
+from grasp_psonet.tables.columns import PATH, PATIENT_ID, PHOTO_ID, VISIT_ID
 
 SPLITS = ("train", "val", "test")
 SKIN_TYPES = ("I", "II", "III", "IV", "V", "VI")
 _MOST_DAYS = 365_250
+_MOST_LETTERS, _MOST_LETTERS_OF_PATH = 200, 1024
+_NAMES_IN_PATHS = (VISIT_ID, PATIENT_ID, PHOTO_ID)
 DECIMAL_WORDS = {".": "decimal point", ",": "decimal comma"}
 # control characters, marks of writing direction, and spaces of no width; joiners within words of some scripts are letters
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -38,18 +41,31 @@ def parsed(table: TextTable, column: str, parse: Parse, wanted: str, dtype: str)
 
 
 def id_faults(table: TextTable, column: str, what: str) -> list[Fault]:
-    """Faults of ids and paths: empty ones, and those that hold a character which cannot be seen, such as one that turns the
-    direction of writing. ``what``: of which thing it is."""
+    """Faults of ids and paths: empty ones, too long ones, those that hold a character which cannot be seen, such as one that
+    turns the direction of writing, and ids with a slash. ``what``: of which thing it is."""
     cells = table.text[column]
     faults = value_faults(table, column, cells == "", f"wanted the {column} of the {what}", "fill the cell")
     unseen = [cell for cell in cells.unique() if not cell.isprintable() and _UNSEEN.search(cell)]
-    return faults + value_faults(
+    faults += value_faults(
         table,
         column,
         cells.isin(unseen),
         "holds a character that cannot be seen",
         "write the cell anew; control characters and marks of writing direction are not allowed",
     )
+    most = _MOST_LETTERS_OF_PATH if column == PATH else _MOST_LETTERS
+    faults += value_faults(
+        table,
+        column,
+        cells.str.len() > most,
+        f"holds more than {most} letters",
+        "write a shorter one; no text belongs here",
+    )
+    if column not in _NAMES_IN_PATHS:
+        return faults
+    leads = [cell for cell in cells.unique() if "/" in cell or "\\" in cell or cell in (".", "..")]
+    remedy = "write another letter, such as a hyphen, in every table"
+    return faults + value_faults(table, column, cells.isin(leads), "holds a slash, or is a path; an id is none", remedy)
 
 
 def parse_text(cell: str) -> str:

@@ -26,18 +26,18 @@ class CheckResult:
 
 def check_tables(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int) -> CheckResult:
     """Every fault of the tables at once; the files of the photos are not opened here."""
-    return result_of(examine(files, outcome, split, seed), outcome)
+    return result_of(examine(files, outcome, split, seed))
 
 
-def result_of(examination: Examination, outcome: Outcome) -> CheckResult:
+def result_of(examination: Examination) -> CheckResult:
     """What is said of tables that were examined."""
-    summary = {} if examination.cohort is None else summary_of(examination.cohort, outcome)
+    summary = {} if examination.cohort is None else summary_of(examination.cohort)
     return CheckResult(list(examination.faults), list(examination.notes), examination.photos, summary)
 
 
-def summary_of(cohort: Cohort, outcome: Outcome) -> dict[str, Any]:
+def summary_of(cohort: Cohort) -> dict[str, Any]:
     """Counts of a cohort: patients, visits, photos; visits by split and class, by skin type, and read twice."""
-    visits = cohort.visits
+    visits, outcome = cohort.visits, cohort.outcome
     photos_per_visit = cohort.photos.groupby(VISIT_ID).size()
     stratum_of, disagree = visits[outcome.label_column].map(outcome.stratum_of), outcome.readers_disagree(visits)
     return {

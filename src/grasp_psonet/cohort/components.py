@@ -1,5 +1,6 @@
 """PASI by its parts: grades and area of four regions, from which the total is worked out, or checked where it is told."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -47,6 +48,7 @@ def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[Te
         told_wrong[name] = table.text.index.isin([row for fault in found for row in fault.rows])
         faults += found
     parts = pd.DataFrame(values)
+    table = replace(table, notes=(*table.notes, *_odd_parts(table, parts, suffix)))
     is_whole = parts.notna().all(axis=1)
     faults += _of_gaps(table, parts, pd.DataFrame(told_wrong, index=parts.index))
     total_V = pasi_of(parts[is_whole].to_numpy().reshape(-1, len(BODY_REGIONS), len(SUB_SCORES)))
@@ -72,7 +74,7 @@ def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[Te
 
 def _replaced(table: TextTable, column: str, cells: list[str], titles: dict[str, str]) -> TextTable:
     text = table.text.assign(**{column: pd.Series(cells, index=table.text.index, dtype=object)})
-    return TextTable(table.name, text, table.faults, table.notes, titles, table.decimal)
+    return replace(table, text=text, titles=titles)
 
 
 def _told_total(table: TextTable, column: str) -> "pd.Series[float]":
@@ -87,6 +89,24 @@ def _whole(cell: str, least: float, most: float, decimal: str) -> float | None:
     """A degree of the area, which stands for a range of per cent: there is nothing between two."""
     value = parse_score(cell, least, most, decimal)
     return value if value is not None and value.is_integer() else None
+
+
+def _odd_parts(table: TextTable, parts: pd.DataFrame, suffix: str) -> list[Fault]:
+    """Notes on grades between two whole ones, which PASI does not have, and on regions whose area and grades contradict."""
+    notes = []
+    for region in BODY_REGIONS:
+        area = f"{region}_{AREA}{suffix}"
+        grades = [f"{region}_{part}{suffix}" for part in SUB_SCORES if part != AREA]
+        for name in grades:
+            problem = "a grade between two whole ones, which PASI does not have; it is counted as it stands"
+            notes += value_faults(table, name, parts[name].mod(1) > 0, problem, "write 0, 1, 2, 3 or 4, or leave it")
+        signs = parts[grades].sum(axis=1)
+        problem = "area 0 beside signs above 0: the region counts nothing"
+        notes += value_faults(table, area, (parts[area] == 0) & (signs > 0), problem, "correct the area, or the signs")
+        problem = "an area beside signs that are all 0: the region counts nothing"
+        is_bare = (parts[area] > 0) & (signs == 0) & parts[grades].notna().all(axis=1)
+        notes += value_faults(table, area, is_bare, problem, "correct the area, or the signs")
+    return notes
 
 
 def _of_gaps(table: TextTable, parts: pd.DataFrame, told_wrong: pd.DataFrame) -> list[Fault]:

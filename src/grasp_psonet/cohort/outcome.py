@@ -1,8 +1,9 @@
 """The outcome of a study: what a visit's label is and what is learned from it, as one value that every room asks.
 
-``Outcome`` is a scale of classes. Another kind is a subclass that says what differs, entered in ``OUTCOMES``; what rooms
-further up make of an outcome stands beside them in tables by ``kind``: losses and answers in ``network/loss.py``, figures in
-``evidence/figures.py``, doubts about labels in ``audit/doubts.py``, words in ``report/texts.py``.
+``Outcome`` is a scale of classes. Another kind is a subclass that says what differs, entered in ``OUTCOMES``
+(``cohort/outcomes.py``); what rooms further up make of an outcome stands beside them in tables by ``kind``: losses and answers
+in ``network/loss.py``, figures in ``evidence/figures.py``, doubts about labels in ``audit/doubts.py``, words in
+``report/texts.py``.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.settings import READER1, READERS, SeveritySettings, Side, same_name
 from grasp_psonet.cohort.text_table import TextTable
 from grasp_psonet.errors import TableError
-from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import LABEL, PREDICTED, logit_columns, probability_columns
 
 _LONGEST_ABBREVIATION = 5  # PASI, IGA, EASI, DLQI: written in capitals
@@ -34,6 +34,7 @@ class Outcome:
     scale: SeveritySettings = SeveritySettings()
     kind: ClassVar[str] = "classes"
     label_dtype: ClassVar[str] = "Int64"  # of the readers' labels in the visits table
+    gives_probabilities: ClassVar[bool] = True  # of its strata, which a temperature can calibrate
 
     @property
     def is_ordinal(self) -> bool:
@@ -63,6 +64,11 @@ class Outcome:
     @property
     def label_columns(self) -> tuple[str, str]:
         """Columns of the visits table with Reader 1's and Reader 2's label: their class, a number from 0."""
+        return self.class_columns
+
+    @property
+    def class_columns(self) -> tuple[str, str]:
+        """Columns of visits.csv with both readers' classes."""
         return _of_readers(self.scale.class_column)
 
     @property
@@ -126,12 +132,12 @@ class Outcome:
 
     def columns_of_reader(self, reader: int) -> tuple[str, ...]:
         """Columns of visits.csv of which a reader (0, 1) fills at least one: score, if there is one, and class."""
-        return (*self.score_columns[reader : reader + 1], self.label_columns[reader])
+        return (*self.score_columns[reader : reader + 1], self.class_columns[reader])
 
     def read(self, table: TextTable, reader: int) -> tuple[dict[str, pd.Series], list[Fault]]:
         """What a reader (0, 1) made of each row, by column of the visits table, with the faults; a score gives the class."""
-        column, names = self.label_columns[reader], self.classes
-        named, faults = parsed(table, column, self.class_of_name, ", ".join(names), self.label_dtype)
+        column, names = self.class_columns[reader], self.classes
+        named, faults = parsed(table, column, self.class_of_name, ", ".join(names), "Int64")
         if not self.score_columns:
             return {column: named}, faults
         score_name = self.score_columns[reader]
@@ -178,6 +184,16 @@ class Outcome:
         near: pd.Series[bool] = self.cutoff_distance(visits[self.score_columns[0]]) <= points
         return near
 
+    def among(self, visits: pd.DataFrame) -> "Outcome":
+        """The outcome with what the readings of a study say of it; classes need nothing. Raises TableError where it cannot."""
+        del visits
+        return self
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should hear of what the readings said of it (``among``)."""
+        return ()
+
     def differ(self, first: Any, second: Any) -> Any:
         """Whether two labels, or two columns of them, are more apart than counts as the same: different classes."""
         return first != second
@@ -202,15 +218,6 @@ class Outcome:
         """What new visits are told: the probability of each class, and the predicted one by its name."""
         named = predictions[PREDICTED].map(dict(enumerate(self.classes)))
         return predictions[self.probability_columns].assign(**{PREDICTED: named})
-
-
-OUTCOMES: dict[str, type[Outcome]] = {"classes": Outcome}
-
-
-def outcome_of(scale: SeveritySettings) -> Outcome:
-    """The outcome that a study's settings name. Raises SettingsError for a name that is none."""
-    refuse_unless(scale.outcome in OUTCOMES, "severity.outcome", scale.outcome, ", ".join(OUTCOMES))
-    return OUTCOMES[scale.outcome](scale)
 
 
 def _of_readers(column: str) -> tuple[str, str]:

@@ -2,13 +2,14 @@
 
 import math
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Literal
 
 from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 Side = Literal["lower", "upper"]
+NumberLoss = Literal["huber", "squared"]
 READERS = ("reader1", "reader2")
 READER1, MAJORITY, MEDIAN, ADJUDICATED = "reader1", "majority", "median", "adjudicated"
 LABEL_RULES = (READER1, MAJORITY, MEDIAN, ADJUDICATED)
@@ -40,7 +41,20 @@ class SeveritySettings:
     class_column: str = setting(
         "severity", "columns of the readers' classes: severity stands for severity_reader1 and severity_reader2"
     )
-    outcome: str = setting("classes", "what is learned from a visit: classes (its class on this scale)")
+    outcome: str = setting(
+        "classes", "what is learned from a visit: classes (its class on this scale) or pasi (its score as a number)"
+    )
+    loss: NumberLoss = newer_setting(
+        "huber", "loss of outcome pasi: squared, or huber: squared up to one unit and in a straight line beyond"
+    )
+    points_per_unit: float = newer_setting(
+        5.0, "points of the score that are one unit of the network's output, in which losses are taken (outcome pasi)"
+    )
+    noise_points: float | None = newer_setting(
+        None,
+        "points beyond which two readings differ, and an answer is an error to trace (outcome pasi); empty: the points "
+        "within which two of three visits read twice lie, taken from the tables",
+    )
     training_label: str = newer_setting(
         READER1,
         "which of a visit's readings is learned: reader1; majority; median (of scores, else of classes); adjudicated (else the "
@@ -70,6 +84,21 @@ class SeveritySettings:
         )
         if self.score_column is not None:
             self._refuse_cutoffs()
+        self._refuse_of_numbers()
+
+    def _refuse_of_numbers(self) -> None:
+        """Settings of a number are positive, and are told of a number alone."""
+        positive = "a finite number above 0"
+        is_scale = 0 < self.points_per_unit < math.inf
+        refuse_unless(is_scale, "severity.points_per_unit", self.points_per_unit, positive)
+        is_noise = self.noise_points is None or 0 < self.noise_points < math.inf
+        refuse_unless(is_noise, "severity.noise_points", self.noise_points, f"{positive}, or empty")
+        for one in fields(self):
+            if one.name in ("loss", "points_per_unit", "noise_points"):
+                value = getattr(self, one.name)
+                is_unused = self.outcome != "classes" or value == one.default
+                wanted = f"{one.default} beside severity.outcome classes, or severity.outcome pasi"
+                refuse_unless(is_unused, f"severity.{one.name}", value, wanted)
 
     def _refuse_cutoffs(self) -> None:
         """Cut-offs rise, one fewer than there are classes, and leave room within the range for each class."""

@@ -55,12 +55,15 @@ class Cohort:
     class (in Reader 1's columns), place (1 for that of Reader 1, ...; missing for an adjudicator and for further readers of
     visits that have both readers beside them). Where ``severity.training_label`` is another than reader1, visits have one more
     column, ``Outcome.label_column``.
+
+    outcome: the one that the tables were read under, with what the readings say of it (of a number: the readers' noise).
     """
 
     visits: pd.DataFrame
     photos: pd.DataFrame
     views: pd.DataFrame | None
     readings: pd.DataFrame | None = None
+    outcome: Outcome = Outcome()
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,16 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
             frame[SPLIT] = draw_splits(frame, frame[outcome.label_column].map(outcome.stratum_of), split, seed)
         except TableError as error:
             faults.append(plain(str(error)))
+    if not faults:
+        try:
+            outcome = outcome.among(frame)
+        except TableError as error:
+            faults.append(plain(str(error)))
     if faults:  # one workbook may hold several tables: what is wrong with the file is told once
         return Examination(tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(notes)), photos, None, columns)
-    notes += _score_notes(visits, outcome) + _class_notes(frame, outcome)
+    notes += [*map(plain, outcome.notes), *_score_notes(visits, outcome), *_class_notes(frame, outcome)]
     cohort = Cohort(
-        frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), _renumbered(readings)
+        frame.reset_index(drop=True), photos.reset_index(drop=True), _renumbered(views), _renumbered(readings), outcome
     )
     return Examination((), tuple(dict.fromkeys(notes)), photos, cohort, columns)
 

@@ -195,7 +195,7 @@ def _backwards(table: TextTable, frame: pd.DataFrame) -> list[Fault]:
 
 def _in_order(table: TextTable, frame: pd.DataFrame, outcome: Outcome, parts: list[str]) -> pd.DataFrame:
     """The columns that every study has in their order, then the user's further ones as text."""
-    left_out = {*parts, "", *frame.columns}
+    left_out = {*parts, "", *frame.columns, *outcome.columns_of_reader(0), *outcome.columns_of_reader(1)}
     for column in table.text.columns:
         if column not in left_out:
             frame[column] = table.text[column].replace("", None).astype("string")

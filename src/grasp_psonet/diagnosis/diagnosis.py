@@ -14,7 +14,7 @@ FEW_VISITS = 12
 """Training visits of the rarest class below which too little can be told of it."""
 IN_WORDS: Mapping[Diagnosis, str] = {
     "shortcut": "a shortcut: the flagged photos share a pattern that goes with their class in training alone",
-    "label noise": "label noise: many training visits seem to bear the label of another class",
+    "label noise": "label noise: many training visits seem to bear a wrong label",
     "both": "a shortcut and label noise: the flagged photos share a pattern, and many labels seem wrong",
     "too few data": "too few data: a class has too few training visits, or validation too few for an interval",
     "not learned": "not learned: the network did not learn what the photos hold",
@@ -39,7 +39,7 @@ class Evidence:
     on frozen features, and without a look at a photo; ``over_prior`` and ``over_probe``: by how much the network is better.
     ``rarest_class``: training visits of it. ``verdict`` and ``first_finding`` of the flagged photos; ``num_standing_out``:
     training photos that stand out as harmful within their class, of ``num_photos``. ``wrong_labels``: expected share of
-    training visits with a wrong label; None where it is not estimated.
+    training visits with a wrong label; None where it is not estimated. ``wrong_label``: what that is, in words.
     """
 
     word: str
@@ -55,6 +55,7 @@ class Evidence:
     verdict: Strength
     first_finding: str
     wrong_labels: float | None
+    wrong_label: str = "the label of another class"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _of_labels(seen: Evidence) -> str:
         return "Labels: how many are wrong was not estimated."
     beside = "at or above" if seen.wrong_labels >= WRONG_LABELS else "below"
     return (
-        f"Labels: {100 * seen.wrong_labels:.0f} % of training visits are expected to bear the label of another class, {beside}"
+        f"Labels: {100 * seen.wrong_labels:.0f} % of training visits are expected to bear {seen.wrong_label}, {beside}"
         f" the {100 * WRONG_LABELS:.0f} % from which labels are called noisy."
     )
 

@@ -12,9 +12,10 @@ import pandas as pd
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.errors import EvidenceError
-from grasp_psonet.evidence.figures import Metric, figures_of
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.groups import groups_of
 from grasp_psonet.evidence.intervals import Estimate, Resamples, estimate_of, replicated, resample_patients
+from grasp_psonet.evidence.reported import Metric
 from grasp_psonet.evidence.settings import EvaluateSettings, IntervalRule
 from grasp_psonet.tables.columns import (
     BASELINE_RUN,

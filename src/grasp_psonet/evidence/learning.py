@@ -10,8 +10,9 @@ import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.evaluate import aligned_to, answers_of
-from grasp_psonet.evidence.figures import Figures, figures_of
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.intervals import Estimate, Replicated, estimate_of, replicated, resample_patients
+from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.tables.columns import AGAINST, PATIENT_ID, RUN, SPLIT
 

@@ -158,7 +158,7 @@ class _Tables:
         figures = figures_of(self.outcome)
         labels = [self.outcome.as_labels(pd.Series(label_VK[row_V, place])) for place in (0, 1)]
         answers = figures.between(self.outcome, labels[1], labels[0])
-        for name, metric in figures.between_readers.items():
+        for name, metric in figures.between_pairs.items():
             statistic = partial(figures.metrics[metric].value, answers)
             yield _Asked(name, *names, row_V, statistic, figures.why_not_between)
         row_V = np.flatnonzero(np.isfinite(score_VK).all(axis=1))

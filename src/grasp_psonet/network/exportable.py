@@ -2,8 +2,9 @@
 
 # Axes: B bags (visits), N photos per bag (padded), D feature length, C outputs (of classes: logits).
 
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
+from grasp_psonet.network.loss import exported_of
 from grasp_psonet.network.network import BagNetwork
 
 
@@ -19,7 +20,7 @@ class ExportableNetwork(nn.Module):
         self.network = network
 
     def forward(self, photos_BN: Tensor, is_photo_BN: Tensor) -> tuple[Tensor, ...]:
-        """Outputs [B, C], attention [B, N], and of a scale of classes their probabilities [B, C].
+        """Outputs [B, C], attention [B, N], and what the outputs say: probabilities of classes [B, C], or points [B, 1].
 
         Photos [B, N, 3, H, W] in [0, 1], or encoder features [B, N, F]; is_photo [B, N] bool. No photo: NaN.
         """
@@ -30,9 +31,7 @@ class ExportableNetwork(nn.Module):
         feature_BND = feature_MD.reshape(num_bags, num_photos, feature_MD.shape[-1])
         bag_BD = (attention_BN.unsqueeze(-1) * feature_BND).sum(dim=1)
         outputs_BC: Tensor = self.network.head(bag_BD)
-        if self.network.outcome.kind != "classes":
-            return outputs_BC, attention_BN
-        return outputs_BC, attention_BN, softmax(outputs_BC, dim=-1)
+        return outputs_BC, attention_BN, exported_of(self.network).say(self.network.outcome, outputs_BC)
 
 
 def masked_softmax(logit_BN: Tensor, is_photo_BN: Tensor) -> Tensor:

@@ -1,16 +1,20 @@
-"""What the network's outputs mean, by the kind of outcome: the loss that trains, the answer that is read off them, and what
-a map of a photo explains.
+"""What the network's outputs mean, by the kind of outcome: the loss that trains, the answer that is read off them, what a
+map of a photo explains, and what an exported network says.
 
 Another kind of outcome is one more entry in each table.
 """
 
-# Axes: B bags, C outputs of the network for a bag (of classes: logits).
+# Axes: B bags, C outputs of the network for a bag (of classes: logits; of a number: one, in units).
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.tables.columns import PREDICTED
 
@@ -21,7 +25,8 @@ Evidence = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> what of
 
 def loss_of(network: nn.Module) -> Loss:
     """The loss that the network is trained by; networks that are not ours give logits of classes."""
-    return LOSSES[_kind(network)]
+    outcome = _outcome(network)
+    return LOSSES[outcome.kind](outcome)
 
 
 def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
@@ -31,11 +36,11 @@ def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
 
 def evidence_of(network: nn.Module) -> Evidence:
     """What a map explains: the part of the outputs that speaks for a label; of classes, its logit."""
-    return EVIDENCE[_kind(network)]
+    return EVIDENCE[_outcome(network).kind]
 
 
-def _kind(network: nn.Module) -> str:
-    return network.outcome.kind if isinstance(network, BagNetwork) else Outcome.kind
+def _outcome(network: nn.Module) -> Outcome:
+    return network.outcome if isinstance(network, BagNetwork) else Outcome()
 
 
 def _most_probable_class(outcome: Outcome, logit_C: Tensor) -> dict[str, float]:
@@ -51,6 +56,61 @@ def _logit_of_class(logit_BC: Tensor, label_B: Tensor) -> Tensor:
     return logit_BC.gather(1, label_B[:, None])[:, 0]
 
 
-LOSSES: dict[str, Loss] = {"classes": visit_loss}
-ANSWERS: dict[str, Answer] = {"classes": _most_probable_class}
-EVIDENCE: dict[str, Evidence] = {"classes": _logit_of_class}
+def _points(outcome: Outcome, unit_C: Tensor) -> dict[str, float]:
+    """The number in points, held within the score's range; the output itself is not."""
+    assert isinstance(outcome, PasiTotal)
+    unit = float(unit_C[0])
+    return {PREDICTED: float(outcome.points_of(unit)), outcome.output_columns[0]: unit}
+
+
+def _loss_of_number(outcome: Outcome) -> Loss:
+    law = {"huber": huber, "squared": half_squared}[outcome.scale.loss]
+    return partial(_of_units, law=law, points_per_unit=outcome.scale.points_per_unit)
+
+
+def _of_units(output_BC: Tensor, label_B: Tensor, law: Callable[[Tensor], Tensor], points_per_unit: float) -> Tensor:
+    return law(output_BC[:, 0] - label_B.to(output_BC.dtype) / points_per_unit)
+
+
+def half_squared(error: Tensor) -> Tensor:
+    """Half the squared error, of every element."""
+    return error**2 / 2
+
+
+def huber(error: Tensor) -> Tensor:
+    """Huber (1964) with its bend at 1: half the squared error up to there, the absolute error less a half beyond."""
+    size = error.abs()
+    return torch.where(size <= 1, error**2 / 2, size - 0.5)
+
+
+def _raises_the_number(output_BC: Tensor, label_B: Tensor) -> Tensor:
+    del label_B
+    return output_BC[:, 0]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an exported network gives beside attention: its ``outputs`` by their name, and by another name what they ``say``."""
+
+    outputs: str
+    said: str
+    say: Callable[[Outcome, Tensor], Tensor]  # (outcome, output_BC) -> the same as people read it
+
+
+def exported_of(network: BagNetwork) -> Exported:
+    """What the network gives when it is exported."""
+    return EXPORTED[network.outcome.kind]
+
+
+def _points_of_batch(outcome: Outcome, unit_BC: Tensor) -> Tensor:
+    least, most = outcome.scale.score_range
+    return (unit_BC * outcome.scale.points_per_unit).clamp(least, most)
+
+
+LOSSES: dict[str, Callable[[Outcome], Loss]] = {"classes": lambda _: visit_loss, "pasi": _loss_of_number}
+ANSWERS: dict[str, Answer] = {"classes": _most_probable_class, "pasi": _points}
+EVIDENCE: dict[str, Evidence] = {"classes": _logit_of_class, "pasi": _raises_the_number}
+EXPORTED: dict[str, Exported] = {
+    "classes": Exported("logits", "probabilities", lambda _, logit_BC: logit_BC.softmax(dim=-1)),
+    "pasi": Exported("outputs", "points", _points_of_batch),
+}

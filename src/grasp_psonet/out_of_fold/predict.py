@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.evidence.calibration import class_calibration_error
 from grasp_psonet.out_of_fold.folds import patient_folds
 from grasp_psonet.out_of_fold.probe import fit_probe, fit_score_probe
@@ -165,8 +166,24 @@ def _calibration_of_classes(outcome: Outcome, mean: pd.DataFrame) -> float:
     return class_calibration_error(p_VC, mean[LABEL].to_numpy(np.int64))
 
 
+def _predict_number(learned: ProbeInputs, new: ProbeInputs, seed: int) -> pd.DataFrame:
+    """The score within its range, in units as a network gives it."""
+    outcome = learned.outcome
+    score_V = learned.visits[outcome.label_column].to_numpy(np.float64)
+    fitted = fit_score_probe(learned.feature_VF, score_V, learned.strata, learned.patient_ids, seed)
+    points_V = np.clip(fitted(new.feature_VF), *outcome.scale.score_range)
+    return pd.DataFrame({outcome.output_columns[0]: points_V / outcome.scale.points_per_unit})
+
+
+def _points(outcome: Outcome, told: pd.DataFrame) -> Floats:
+    assert isinstance(outcome, PasiTotal)
+    points_V: Floats = outcome.points_of(told[outcome.output_columns[0]])
+    return points_V
+
+
 PREDICTORS: dict[str, Predictor] = {
     "classes": Predictor(
         lambda outcome: outcome.probability_columns, _predict_classes, _most_probable, _calibration_of_classes
-    )
+    ),
+    "pasi": Predictor(lambda outcome: outcome.output_columns, _predict_number, _points),
 }

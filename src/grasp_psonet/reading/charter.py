@@ -5,7 +5,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from grasp_psonet.cohort.outcome import Outcome, outcome_of
+from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.outcomes import outcome_of
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.reading.form import Form, form_of
 from grasp_psonet.reading.settings import Adjudicate, Correction, FormName

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
 
 if TYPE_CHECKING:
@@ -293,13 +294,13 @@ class ReportData:
     """Everything that the page and results.json hold. ``chosen`` names an arm; the baseline's name where nothing is pruned.
 
     ``arms`` are in table order, the baseline first. ``against_random``: paired difference of the chosen run to its random
-    control in the figure that chooses, per reader. ``ceiling``: Reader 2 against Reader 1 on the test split. ``remove``: what
-    leaves when a photo is taken. ``has_one_ranking``: one ranking served all ``num_queries`` visits, by the sum over them.
-    ``of_every_epoch``: they are those that the baseline got wrong at some recorded epoch, not at the kept one alone;
+    control in the figure that chooses, per reader. ``ceiling``: Reader 2 against Reader 1 on test. ``remove``: what leaves
+    with a photo. ``has_one_ranking``: one ranking served all ``num_queries`` visits. ``of_every_epoch``: they are those that
+    the baseline got wrong at some recorded epoch, not at the kept one alone;
     ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
-    means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos.
-    ``removal`` is of the chosen run, ``removal_warnings`` of every pruned run by its name, those without any left out.
+    means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos, ``detail``
+    where the figures of the runs say it all. ``removal`` is of the chosen run, ``removal_warnings`` of every pruned run.
     """
 
     study: str
@@ -336,6 +337,7 @@ class ReportData:
     training_seeds: int = 1
     removal_warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
+    detail: Detail | None = None
     reading: "Reading | None" = None
 
     def __post_init__(self) -> None:
@@ -343,7 +345,6 @@ class ReportData:
         assert len(set(names)) == len(names), f"arms share a name: {names}"
         assert self.chosen in names, f"chosen run {self.chosen} is not among {names}"
         assert self.arms[0].kind == "baseline", "the baseline comes first"
-        num_strata = len(self.outcome.strata)
-        assert all(len(split.classes) == num_strata for split in self.splits), "one count per stratum and split"
+        assert all(len(split.classes) == len(self.outcome.strata) for split in self.splits), "one count per stratum"
         assert all(len(arm.figures) == len(self.readers) for arm in self.arms), "one ReaderFigures per reader and arm"
         assert len(self.against_random) in (0, len(self.readers)), "one paired difference per reader, or none"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from grasp_psonet.evidence.figures import Figures
+from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.report.shown import Shown, two
 from grasp_psonet.report.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axes, element, even_ticks, widened
 
@@ -79,6 +79,33 @@ def audit_figure(audit: Shown, paper: Shown) -> Markup:
         "audit-curve",
         "Disagreements found by fraction of visits read again",
         "One line for each of the first rankings of the table beside the figure, which states where all stand.",
+        parts,
+    )
+
+
+def differences_figure(found: Shown, number: int, word: str, run: str) -> Markup:
+    """Bland-Altman plot: the difference of each visit against the mean of both numbers, with bias and limits of agreement."""
+    means, differences = found["mean"].raw, found["difference"].raw
+    if not means:
+        return Markup("")
+    levels = [found[end]["value"].raw for end in ("bias", "low", "high")]
+    known = [level for level in levels if level is not None]
+    least, most = min(0.0, *differences, *known), max(0.0, *differences, *known)
+    margin = 0.06 * max(most - least, 1.0)
+    axes = Axes(1.06 * max(1.0, *means), (least - margin, most + margin))
+    parts = axes.frame_of_points(f"mean of both, points of {word}", f"{run} less {found['reader'].raw}, points")
+    for level, style in zip(levels, ("level", "limit", "limit"), strict=True):
+        if level is not None:
+            at: dict[str, object] = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": axes.y(level), "y2": axes.y(level)}
+            parts.append(element("line", {"class": style, **at}))
+    parts += [
+        element("circle", {"class": "mark pruned", "cx": axes.x(mean), "cy": axes.y(difference), "r": 3.0})
+        for mean, difference in zip(means, differences, strict=True)
+    ]
+    return _figure(
+        f"differences-{number}",
+        f"Differences of {run} to {found['reader'].raw} by the mean of both",
+        "One dot for each test visit. Dashed: the bias; dotted: the limits of agreement, whose numbers stand in the table.",
         parts,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from grasp_psonet.report.data import Estimate, ReaderFigures
 
@@ -31,7 +32,8 @@ class AllReaders:
     """Agreement of all readers over all visits that were read twice or more.
 
     ``alpha``: Krippendorff's, ordinal, of classes; ``alpha_score``: interval, of scores; ``icc``: ICC(2,1) of the visits that
-    all scored; None where there are no such values. ``is_scored``: biases are in points, else in classes.
+    all scored; None where there are no such values. ``is_scored``: biases are in points, else in classes. ``icc_form``: two-way
+    random effects, absolute agreement, a single reading (Shrout & Fleiss 1979).
     """
 
     readers: int
@@ -41,6 +43,7 @@ class AllReaders:
     alpha_score: Estimate | None
     icc: Estimate | None
     is_scored: bool
+    icc_form: str = "ICC(2,1)"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class RevisionRun:
     of the revised run minus this one."""
 
     name: str
-    kind: str
+    kind: Literal["kept", "removed", "reread"]
     figures: tuple[ReaderFigures, ...]
 
 

@@ -1,14 +1,15 @@
 """Drawing in inline SVG: elements, and the axes of a chart. Data in, pixels out; colours are the page's styles."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from markupsafe import Markup, escape
 
-from grasp_psonet.report.shown import percent0, two
+from grasp_psonet.report.shown import percent0, short, two
 
 WIDTH, HEIGHT = 460, 300
 LEFT, RIGHT, TOP, BOTTOM = 60, 14, 14, 44
+Scale = tuple[Iterable[float], Callable[[float], str], str]  # ticks, how they are written, and the title of an axis
 
 
 def element(name: str, attributes: dict[str, object], *children: Markup | str) -> Markup:
@@ -34,18 +35,29 @@ class Axes:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - self.y_least) / (self.y_most - self.y_least)
 
     def frame(self, x_ticks: Iterable[float], y_ticks: Iterable[float], x_title: str, y_title: str) -> list[Markup]:
+        """``frame_in`` with shares along the bottom, and shares or figures along the side."""
+        side = percent0 if (self.y_least, self.y_most) == (0.0, 1.0) else two
+        return self.frame_in((x_ticks, percent0, x_title), (y_ticks, side, y_title))
+
+    def frame_of_points(self, x_title: str, y_title: str) -> list[Markup]:
+        """``frame_in`` with points of a score along both sides."""
+        x_ticks, y_ticks = even_ticks(0.0, self.x_most), even_ticks(self.y_least, self.y_most)
+        return self.frame_in((x_ticks, short, x_title), (y_ticks, short, y_title))
+
+    def frame_in(self, bottom: Scale, side: Scale) -> list[Markup]:
         """Light horizontal lines, tick labels, axis titles; hidden from screen readers, who have the table."""
+        (x_ticks, x_label, x_title), (y_ticks, y_label, y_title) = bottom, side
         parts: list[Markup] = []
         for value in y_ticks:
             at = self.y(value)
             ends: dict[str, object] = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": at, "y2": at}
             parts.append(element("line", {"class": "grid", **ends}))
-            label = percent0(value) if (self.y_least, self.y_most) == (0.0, 1.0) else two(value)
+            label = y_label(value)
             parts.append(element("text", {"class": "tick", "x": LEFT - 7, "y": at + 4, "text-anchor": "end"}, label))
         for value in x_ticks:
             at = self.x(value)
             here: dict[str, object] = {"class": "tick", "x": at, "y": HEIGHT - BOTTOM + 18, "text-anchor": "middle"}
-            parts.append(element("text", here, percent0(value)))
+            parts.append(element("text", here, x_label(value)))
         middle = (LEFT + WIDTH - RIGHT) / 2
         x_at: dict[str, object] = {"class": "axis", "x": middle, "y": HEIGHT - 6, "text-anchor": "middle"}
         parts.append(element("text", x_at, x_title))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.report.shown import Shown, tag
 
 
@@ -64,4 +65,29 @@ def _name_of_class(label: Shown, results: Shown) -> Markup:
     return tag(results["severities"][label.raw], "text")
 
 
-TEXTS: dict[str, Callable[[Outcome], Texts]] = {"classes": _of_classes}
+def _of_numbers(outcome: Outcome) -> Texts:
+    assert isinstance(outcome, PasiTotal)
+    word, noise = outcome.score_word, f"{outcome.noise_points:.1f}"
+    return Texts(
+        predicts=f"{word} in points",
+        source="is the number in the table",
+        label=str(word),
+        differ=f"the two numbers differ by more than {noise} points, the readers' noise",
+        differ_head=f"More than {noise} apart",
+        missed=f"predicted more than {noise} points off",
+        misses=f"predicts more than {noise} points off",
+        evidence=f"raises the {word}",
+        no_evidence=f"no place of this photo raises the {word}",
+        stratum=f"{word} class",
+        absent="a group without visits, or of one patient alone, has no figure or no interval",
+        limit=f"{word} is the readers' judgement, and numbers within {noise} points of each other count as the same"
+        + (" (severity.noise_points)." if outcome.scale.noise_points else ", as two of three visits read twice are."),
+        shown=_points,
+    )
+
+
+def _points(label: Shown, _: Shown) -> Markup:
+    return tag(label, "points")
+
+
+TEXTS: dict[str, Callable[[Outcome], Texts]] = {"classes": _of_classes, "pasi": _of_numbers}

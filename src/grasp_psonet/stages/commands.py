@@ -32,22 +32,29 @@ def run_command(known: argparse.Namespace, overrides: dict[str, str]) -> None:
         case "look":
             look(known.study, known.out, known.visits)
         case _:
-            predict(known.run, known.photos, known.out)
+            predict(known.run, known.photos, known.out, known.names)
 
 
-def predict(run: Path, photos: Path, out: Path | None) -> None:
-    """``grasp predict``: the answers on standard output, in a .csv, or with everything else in a folder."""
+def predict(run: Path, photos: Path, out: Path | None, names: Path | None = None) -> None:
+    """``grasp predict``: the answers on standard output, in a .csv, or with everything else in a folder. ``names``: a CSV to be
+    made that says which photo is which file."""
     is_file = out is not None and out.suffix.lower() == ".csv"
     if out is not None and is_file and (out.is_dir() or not out.parent.is_dir()):
         told = f"--out {out} is a folder" if out.is_dir() else f"--out {out}: there is no folder {out.parent}"
         raise FileError(f"{told}\n  next: name a file in a folder that is there")
     from grasp_psonet.stages.new_visits.predict import predict_visits_in
     from grasp_psonet.stages.new_visits.write import refuse_taken, write_answers, write_new_visits
+    from grasp_psonet.tables.safe_csv import write_safe_csv
 
     if out is not None and not is_file:
         refuse_taken(out)
+    if names is not None and (names.exists() or not names.parent.is_dir() or names.suffix.lower() != ".csv"):
+        told = "is there already" if names.exists() else "is no .csv in a folder that is there"
+        raise FileError(f"--names {names} {told}\n  next: name a new file that ends in .csv")
     new = predict_visits_in(run, photos)
-    for note in new.notes:
+    if names is not None:
+        write_safe_csv(new.names, names)
+    for note in (*new.new.passed_over, *new.notes[len(new.new.passed_over) :]):
         sys.stderr.write(f"note: {note}\n")
     if out is None or is_file:
         write_answers(new, out)

@@ -12,7 +12,7 @@ from grasp_psonet.cohort.sources.settings import TablesSettings
 from grasp_psonet.errors import StageError, StudyError, TableError
 from grasp_psonet.proof import NOTE, digest, is_complete, read_note
 from grasp_psonet.pruning.settings import Control, K, Rule, applied_rule, num_rankings
-from grasp_psonet.setting import as_tree
+from grasp_psonet.setting import as_tree, recorded_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.checking.skipped import without_skipped
 from grasp_psonet.stages.checking.table_files import draws_by_skin_type, table_file
@@ -69,7 +69,7 @@ class Job:
     @cached_property
     def outcome(self) -> "Outcome":
         """What a visit's label is and what is learned from it."""
-        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcomes import outcome_of  # loads pandas, which a look at a finished study spares
 
         return outcome_of(self.settings.severity)
 
@@ -191,8 +191,8 @@ class Job:
 
     def _digest_of(self, files: list[Path]) -> str:
         """One digest of what these files hold, as far as they are there, and of how they are read where that is told."""
-        told = as_tree(self.settings.tables)
-        form = "" if told == as_tree(TablesSettings()) else json.dumps(told, sort_keys=True)
+        told = recorded_tree(self.settings.tables)
+        form = "" if told == recorded_tree(TablesSettings()) else json.dumps(told, sort_keys=True)
         there = [file for file in files if file.exists()]
         if odd := [file for file in there if not file.is_file()]:
             from grasp_psonet.cohort.sources.raw import why_no_file  # loads pandas, which a finished study spares

@@ -47,7 +47,6 @@ STEP_OF = {
     "prunings": "prune",
     "evaluation": "evaluate",
     "readers": "evaluate",
-    "revisions": "revise",
     "revised": "evaluate",
     "explain": "explain",
     "audit": "audit",
@@ -259,6 +258,8 @@ class OpenStudy:
         folder = self.folder / place
         kind, _, name = place.partition("/")
         if not is_complete(folder):
+            if kind == "revisions":
+                raise StageError(f"{place} is not made yet\n  next: `grasp revise STUDY {name}` makes it from readings")
             step = "retrain" if kind == "runs" and name != BASELINE else STEP_OF[kind]
             there = self._finished(kind) if name else []
             others = f"; there are {', '.join(there[:8])}" if there else ""

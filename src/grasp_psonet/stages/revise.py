@@ -1,11 +1,12 @@
 """``grasp revise STUDY NAME``: readers' decisions become a revision, beside the study's own labels and never over them."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grasp_psonet.errors import StageError, StudyError
+from grasp_psonet.errors import StageError, StudyError, TableError
 from grasp_psonet.stage import judge, refuse_damaged, run_task
 from grasp_psonet.stages.declared.revisions import revise_task
 from grasp_psonet.stages.makers.revise import CHARTER, Source, read_revision
@@ -36,7 +37,11 @@ def make_named_revision(job: "Job", name: str, told: Path | None) -> bool:
             f"revision {name} stands already and was made from something else ({verdict.why})\n"
             "  next: give this one another name; nothing is written over a revision"
         )
-    return run_task(task)
+    try:
+        return run_task(task)
+    except TableError:
+        shutil.rmtree(task.folder.with_name(f"{name}.partial"), ignore_errors=True)  # it will not be gone on with
+        raise
 
 
 def source_of(job: "Job", told: Path | None) -> Source:

@@ -30,6 +30,7 @@ TABLES: tuple[Table, ...] = (
         evaluation.AGAINST_RANDOM,
         evaluation.CONFUSIONS,
         evaluation.AGREEMENT,
+        evaluation.BESIDE_READERS,
         evaluation.READER_AGREEMENT,
         evaluation.REMOVAL,
     ),

@@ -34,6 +34,7 @@ def read_text_table(path: Path, wanted: Wanted, form: TablesSettings, change: Ch
     Of each tuple in ``wanted.required`` at least one column must be there. A column that is neither required nor optional is
     kept as it is, unless its name looks like a slip of a known one that the file lacks.
     """
+    form = form.of_table(wanted.table)
     raw = _read(path, wanted, form)
     if not raw.header:
         return TextTable(raw.name, pd.DataFrame(), raw.faults, raw.notes)

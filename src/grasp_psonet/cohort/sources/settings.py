@@ -1,17 +1,18 @@
 """Settings of the files that tables come from."""
 
 import codecs
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from grasp_psonet.cohort.settings import MISSING, READERS, same_name
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.setting import STRICT, refuse_unless, setting
+from grasp_psonet.setting import STRICT, newer_mapping, refuse_unless, setting
 
 TableName = Literal["visits", "readings", "photos", "views", "features", "flags"]
 FileName = Literal["visits", "readings", "photos", "views"]
 Decimal = Literal["auto", ".", ","]
+FormName = Literal["delimiter", "encoding", "decimal"]
 Cell = str | bool | int | float | None  # as YAML writes a value
 Titles = str | list[str]
 
@@ -58,6 +59,9 @@ class TablesSettings:
     decimal: Decimal = setting(
         AUTO, "decimal mark, '.' or ','; auto: a comma where all fractions of a table have one, else a point"
     )
+    forms: dict[TableName, dict[FormName, str]] = newer_mapping(
+        "delimiter, encoding and decimal of single tables, where they differ: {visits: {delimiter: ';', decimal: ','}}"
+    )
     dates: str = setting("%Y-%m-%d", "how dates are written (study_day, date of a reading), e.g. '%d.%m.%Y'")
     columns: dict[str, Titles | dict[str, Titles]] = _mapping(
         "what your files call a column, e.g. {visit_id: Besuch}; several are joined: {visit_id: [record_id, event]}; for one "
@@ -85,6 +89,13 @@ class TablesSettings:
             self.encoding,
             "auto, or an encoding of text such as utf-8, utf-16, cp1252, latin-1",
         )
+        for table, own in self.forms.items():
+            decimal = own.get("decimal", AUTO)
+            refuse_unless(decimal in (AUTO, ".", ","), f"tables.forms.{table}.decimal", decimal, "auto, '.' or ','")
+            try:
+                self._written(own)
+            except SettingsError as error:
+                raise SettingsError(str(error).replace("setting tables.", f"setting tables.forms.{table}.")) from None
         refuse_unless(_is_date_form(self.dates), "tables.dates", self.dates, "day, month and year, such as %d.%m.%Y")
         for name, above in (("files", self.files), ("sheets", self.sheets)):
             refuse_unless(all(map(str.strip, above.values())), f"tables.{name}", above, "a name for each table")
@@ -104,6 +115,20 @@ class TablesSettings:
     def told_delimiter(self) -> str | None:
         """The character that separates cells; None where it is found."""
         return {AUTO: None, "tab": "\t"}.get(self.delimiter, self.delimiter)
+
+    def of_table(self, table: TableName) -> "TablesSettings":
+        """How this table is written: delimiter, encoding and decimal mark are its own where it has such."""
+        own = self.forms.get(table, {})
+        return self._written(own) if own else self
+
+    def _written(self, own: dict[FormName, str]) -> "TablesSettings":
+        return replace(
+            self,
+            forms={},
+            delimiter=own.get("delimiter", self.delimiter),
+            encoding=own.get("encoding", self.encoding),
+            decimal=cast("Decimal", own.get("decimal", self.decimal)),
+        )
 
     def titles_of(self, table: str) -> dict[str, tuple[list[str], bool]]:
         """By our name of a column what the file of this table calls it, and whether that was said of this table alone."""

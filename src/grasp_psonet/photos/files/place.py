@@ -130,7 +130,7 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file. Raises PhotoError as ``regular_file`` does."""
     with regular_file(path) as file:
         try:
-            return file.read(_MOST_BYTES)
+            return file.read(min(_MOST_BYTES, os.fstat(file.fileno()).st_size))  # as much memory is taken at once
         except OSError as error:
             raise PhotoError(f"{path} cannot be read: {error.strerror or error}") from None
 

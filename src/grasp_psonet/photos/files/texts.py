@@ -193,12 +193,15 @@ def _text(value: object) -> str:
     if isinstance(value, bytes):
         for code in (b"ASCII\0\0\0", b"UNICODE\0"):
             value = value.removeprefix(code)
-        data = value.replace(b"\0", b"")
-        try:
-            value = data.decode("utf-8")
-        except UnicodeDecodeError:
-            value = data.decode("latin-1")
+        value = _decoded(value.replace(b"\0", b""))
     return value.strip("\0 \t\r\n") if isinstance(value, str) else ""
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _bytes(value: object) -> bytes:

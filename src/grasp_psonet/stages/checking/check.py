@@ -36,7 +36,7 @@ def check(job: Job) -> int:
 def examined(job: Job) -> CheckResult:
     """Every fault and note of tables, photos and, where those have no fault, of the settings beside them."""
     of_features = job.kind == "features"
-    result = result_of(job.examination, job.outcome)
+    result = result_of(job.examination)
     if of_features and not result.faults:
         result = _with_instances(result, job)
     elif not of_features:
@@ -167,6 +167,6 @@ def _with_instances(result: CheckResult, job: Job) -> CheckResult:
     if faults:
         return replace(result, faults=[plain(fault) for fault in faults])
     try:
-        return replace(result, summary=summary_of(job.cohort, job.outcome))
+        return replace(result, summary=summary_of(job.cohort))
     except FeatureError as error:
         return replace(result, faults=[plain(str(error))])

@@ -61,7 +61,7 @@ class CohortNeeds:
     @property
     def outcome(self) -> "Outcome":
         """What a visit's label is and what is learned from it."""
-        from grasp_psonet.cohort.outcome import outcome_of  # loads pandas, which a look at a finished study spares
+        from grasp_psonet.cohort.outcomes import outcome_of  # loads pandas, which a look at a finished study spares
 
         return outcome_of(self.severity)
 

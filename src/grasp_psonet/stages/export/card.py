@@ -43,6 +43,7 @@ def card_of(
     return {
         "run": run.name,
         "classes": list(run.outcome.strata),
+        "score": run.outcome.score_word,
         "encoder": {name: encoder.get(name) for name in ("name", "source", "licence", "mean", "std")},
         "photo_shape": list(photo_shape),
         "fit": run.settings.fit,
@@ -120,7 +121,8 @@ def _contract(card: dict[str, Any], of_photos: bool) -> str:
     shape = ", ".join(str(length) for length in card["photo_shape"])
     names = {
         "logits": f"`logits` [visits, {len(card['classes'])}]: classes in the order {', '.join(card['classes'])}",
-        "outputs": "`outputs` [visits, outputs]: what the network says",
+        "outputs": "`outputs` [visits, 1]: what the network says, in units",
+        "points": f"`points` [visits, 1]: the {card['score']} in points, held within its range",
         "attention": "`attention` [visits, photos]: share of each photo in the answer; 0 on padding",
         "probabilities": "`probabilities` [visits, classes]: softmax of the logits, not calibrated",
     }
@@ -176,6 +178,8 @@ def _quality(card: dict[str, Any], run: TrainedRun) -> str:
 
 def _calibration(card: dict[str, Any]) -> str:
     found = card["calibration"]
+    if "probabilities" not in card["outputs"]:
+        return "## Calibration\n\nThe answer is a number, with no probability to calibrate."
     if found["source"] == "none":
         return f"## Calibration\n\nProbabilities are not calibrated: {found['why']}."
     errors = ""

@@ -14,6 +14,7 @@ from torch import Tensor
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.exportable import ExportableNetwork
+from grasp_psonet.network.loss import exported_of
 from grasp_psonet.network.network import BagNetwork
 
 ONNX_FILE = "network.onnx"
@@ -35,9 +36,8 @@ def refuse_without_packages() -> None:
 
 def output_names(network: BagNetwork) -> tuple[str, ...]:
     """What the exported network gives, in order."""
-    if network.outcome.kind != "classes":
-        return ("outputs", "attention")
-    return ("logits", "attention", "probabilities")
+    exported = exported_of(network)
+    return (exported.outputs, "attention", exported.said)
 
 
 def write_exchange(network: BagNetwork, photo_shape: tuple[int, ...], folder: Path) -> None:
@@ -104,8 +104,7 @@ def _answers(network: BagNetwork, batch: BagBatch) -> list[Tensor]:
     """What the network itself says of a batch, in the order of ``output_names``."""
     with torch.no_grad():
         output = network(batch.photos_BNCHW, batch.is_photo_BN)
-    answers = [output.logits_BC, output.attention_BN]
-    return [*answers, output.logits_BC.softmax(dim=-1)] if network.outcome.kind == "classes" else answers
+    return [output.logits_BC, output.attention_BN, exported_of(network).say(network.outcome, output.logits_BC)]
 
 
 def _difference(file: str, name: str, ours: Tensor, theirs: Tensor) -> float:

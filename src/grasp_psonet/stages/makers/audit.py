@@ -42,7 +42,7 @@ def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun, study: Study, pap
     diagonal = matrices[matrices[PHOTO_ID] == matrices[OTHER_PHOTO_ID]]
     visits, predictions = run.visits_of("train"), run.predictions_of("train")
     further = _rankings_out_of_fold(run, study.features, study.out_of_fold)
-    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, run.outcome, own.seed, further)
+    table = audit_table(visits, predictions, run.trajectory.steps, diagonal, run.cohort.outcome, own.seed, further)
     AUDIT_VISITS.write(table, folder / "visits.parquet")
     REVIEW.write(review_list(table, own.audit), folder / "review.parquet")
     curves = audit_curves(table, own.audit, own.evaluate, own.seed)
@@ -72,7 +72,7 @@ def _rankings_out_of_fold(run: TrainedRun, features: Path, out_of_fold: Path) ->
     visits = run.cohort.visits
     visits = visits[visits[VISIT_ID].isin(predictions[VISIT_ID])]
     feature_VF = open_features(features).means(visits[VISIT_ID].tolist())
-    return out_of_fold_rankings(visits, predictions, feature_VF, run.outcome)
+    return out_of_fold_rankings(visits, predictions, feature_VF, run.cohort.outcome)
 
 
 def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:

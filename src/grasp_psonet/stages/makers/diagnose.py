@@ -158,6 +158,7 @@ def _evidence(
         verdict=verdict,
         first_finding="" if verdict == "none found" else found[0].sentence,
         wrong_labels=float(audit[GROSS_ERROR].mean()) if GROSS_ERROR in audit else None,
+        wrong_label=figures_of(own.outcome).wrong_label,
     )
 
 

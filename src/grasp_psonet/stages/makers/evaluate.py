@@ -9,6 +9,7 @@ import pandas as pd
 
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.evidence.agreement import reader_agreement
+from grasp_psonet.evidence.beside_readers import beside_readers
 from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import evaluate_runs, mean_figure_of_split
 from grasp_psonet.evidence.figures import figures_of
@@ -17,7 +18,15 @@ from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.stages.declared.needs import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
 from grasp_psonet.tables.columns import RUN, SPLIT, VISIT_ID, val_column
-from grasp_psonet.tables.schemas.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
+from grasp_psonet.tables.schemas.evaluation import (
+    AGAINST_RANDOM,
+    AGREEMENT,
+    BESIDE_READERS,
+    CONFUSIONS,
+    DIFFERENCES,
+    FIGURES,
+    REMOVAL,
+)
 from grasp_psonet.tables.schemas.out_of_fold import PROBE_PREDICTIONS
 from grasp_psonet.tables.schemas.runs import PREDICTIONS
 
@@ -33,22 +42,25 @@ def make_evaluation(
 ) -> None:
     """The tables of the evaluation of these runs (of every training seed) by name and of the probe, and the choice among the
     keep lists (all made); ``keep`` holds those that remove something, by name."""
-    visits = cohort.visits
+    visits, outcome = cohort.visits, cohort.outcome
     predictions = {name: [_predictions(run) for run in of_seed] for name, of_seed in runs.items()}
     predictions[PROBE] = [PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")]
-    evaluation = evaluate_runs(predictions, visits, own.outcome, own.evaluate, own.seed)
+    evaluation = evaluate_runs(predictions, visits, outcome, own.evaluate, own.seed)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
     DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")
     CONFUSIONS.write(evaluation.confusions, folder / "confusions.parquet")
     REMOVAL.write(_removal(own, keep, cohort), folder / "removal.parquet")
-    agreement = reader_agreement(visits, own.outcome, own.evaluate, own.seed)
+    agreement = reader_agreement(visits, outcome, own.evaluate, own.seed)
     AGREEMENT.write(agreement, folder / "agreement.parquet")
+    BESIDE_READERS.write(
+        beside_readers(predictions, visits, outcome, own.evaluate, own.seed), folder / "beside_readers.parquet"
+    )
     choice = choice_of_run(own, keep_lists, predictions, visits)
     run = choice["run"]
     control = next((one.name for one in keep_lists if (one.pruning, one.control) == (run, "random")), "")
     if run != BASELINE and control in predictions:
         pair = {control: predictions[control], run: predictions[run]}
-        against = evaluate_runs(pair, visits, own.outcome, own.evaluate, own.seed, control).differences
+        against = evaluate_runs(pair, visits, outcome, own.evaluate, own.seed, control).differences
     else:
         against = evaluation.differences.iloc[:0]
     AGAINST_RANDOM.write(against, folder / "against_random.parquet")

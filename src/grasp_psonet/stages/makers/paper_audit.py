@@ -58,7 +58,7 @@ def make_paper_audit(folder: Path, own: PaperAuditNeeds, study: Study, cohort: C
     Validation chooses the epoch, as for every run. Raises EvidenceError where no visit of train and test was read twice.
     """
     inputs = RunInputs(study, _of_run(own), trained_on_test_too(cohort))
-    drawn = drawn_visits(inputs.cohort, own.outcome, own.seed)
+    drawn = drawn_visits(inputs.cohort, own.seed)
     trained = _trained(folder / _RUN, own, inputs)
     visits = {name: list(bags_of_photos([inputs.training_bags[name]])) for name in drawn[VISIT_ID]}
     shown = progress("  self-influence of the paper's audit").advance
@@ -66,7 +66,7 @@ def make_paper_audit(folder: Path, own: PaperAuditNeeds, study: Study, cohort: C
     diagonals = pd.concat([_diagonal(name, visits[name], matrix) for name, matrix in matrices.items()])
     SELF_INFLUENCES.write(diagonals.reset_index(drop=True), folder / "self_influence.parquet")
     ranked = self_influence_rankings(diagonals).rename(columns={LARGEST: PAPER_AUDIT})
-    table = _readings(drawn, own.outcome).merge(ranked[[VISIT_ID, PAPER_AUDIT]], on=VISIT_ID, validate="1:1")
+    table = _readings(drawn, cohort.outcome).merge(ranked[[VISIT_ID, PAPER_AUDIT]], on=VISIT_ID, validate="1:1")
     PAPER_AUDIT_VISITS.write(table, folder / VISITS_FILE)
     shutil.rmtree(folder / _RUN)
 
@@ -77,15 +77,15 @@ def trained_on_test_too(cohort: Cohort) -> Cohort:
     return replace(cohort, visits=visits.assign(**{SPLIT: visits[SPLIT].replace("test", "train")}))
 
 
-def drawn_visits(cohort: Cohort, outcome: Outcome, seed: int) -> pd.DataFrame:
+def drawn_visits(cohort: Cohort, seed: int) -> pd.DataFrame:
     """Visits of the train split read twice, ``MOST_VISITS`` of them or all, agreeing and disagreeing in proportion."""
     visits = cohort.visits[cohort.visits[SPLIT] == "train"]
-    num_twice = int(outcome.readers_disagree(visits).notna().sum())
+    num_twice = int(cohort.outcome.readers_disagree(visits).notna().sum())
     if num_twice == 0:
         raise EvidenceError(
             "audit.model is paper: no visit of train and test was read by a second reader\n  next: audit.model run"
         )
-    return draw_doubly_read(visits, outcome, min(MOST_VISITS, num_twice), seed)
+    return draw_doubly_read(visits, cohort.outcome, min(MOST_VISITS, num_twice), seed)
 
 
 def _of_run(own: PaperAuditNeeds) -> TrainNeeds:

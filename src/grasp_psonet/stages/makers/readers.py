@@ -11,6 +11,6 @@ from grasp_psonet.tables.schemas.evaluation import READER_AGREEMENT
 
 def make_reader_agreement(folder: Path, own: LearningNeeds, cohort: Cohort) -> None:
     """The table of agreement among all readings of the visits."""
-    readings = all_readings(cohort.visits, cohort.readings, own.outcome)
-    found = agreement_of_readers(readings, cohort.visits, own.outcome, own.evaluate, own.seed)
+    readings = all_readings(cohort.visits, cohort.readings, cohort.outcome)
+    found = agreement_of_readers(readings, cohort.visits, cohort.outcome, own.evaluate, own.seed)
     READER_AGREEMENT.write(found, folder / "agreement.parquet")

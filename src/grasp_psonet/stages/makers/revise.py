@@ -91,7 +91,7 @@ def make_comparison(
     figures = None
     differences: list[pd.DataFrame] = []
     for other in dict.fromkeys((BASELINE, pruned)):
-        found = evaluate_runs(predictions, cohort.visits, own.outcome, own.evaluate, own.seed, other)
+        found = evaluate_runs(predictions, cohort.visits, cohort.outcome, own.evaluate, own.seed, other)
         figures = found.figures if figures is None else figures
         differences.append(found.differences[found.differences[RUN] == revised])
     assert figures is not None

@@ -81,8 +81,9 @@ class TrainedFolds:
         told = pd.read_parquet(self._path(fold)).set_index(VISIT_ID)
         columns = [LABEL, PREDICTED, *PREDICTORS[held_out.outcome.kind].columns(held_out.outcome)]
         table = told.loc[held_out.visits[VISIT_ID], columns].reset_index()
-        if held_out.scores is not None and SCORE not in table:
-            table[SCORE] = predicted_by_probe(learned, held_out, self.own.seed)[SCORE].to_numpy()
+        if held_out.scores is not None:
+            probe = predicted_by_probe(learned, held_out, self.own.seed)
+            table = table.assign(**{SCORE: probe[SCORE].to_numpy()}) if SCORE in probe else table
         return table
 
     def close(self) -> None:

@@ -46,8 +46,8 @@ class Calibration:
 
 def calibration_of(run: TrainedRun) -> Calibration:
     """The calibration of a run's kept network."""
-    if run.outcome.kind != "classes":
-        return Calibration("none", "the outcome is no scale of classes")
+    if not run.outcome.gives_probabilities:
+        return Calibration("none", "the outcome has no probabilities")
     found = _out_of_fold(run)
     if found is not None:
         logit_VC, label_V, num_visits = found

@@ -1,5 +1,6 @@
 """Which photos, or files of vectors, show which new visit: by folders, or by a table."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from grasp_psonet.cohort.text_table import TextTable, duplicate_faults, value_fa
 from grasp_psonet.errors import FeatureError, PhotoError, TableError
 from grasp_psonet.features.files import FILE_ENDINGS, read_vectors
 from grasp_psonet.photos.files.decode import decode_photo
-from grasp_psonet.photos.files.formats import ENDINGS, READ
-from grasp_psonet.photos.settings import Fit
+from grasp_psonet.photos.files.formats import ENDINGS
+from grasp_psonet.photos.workers import PhotoForm
+from grasp_psonet.progress import track
+from grasp_psonet.stages.new_visits.pixels import PixelFile
 from grasp_psonet.tables.columns import PATH, PHOTO_ID, VIEW, VISIT_ID
 
 _MOST_TOLD = 50
@@ -32,23 +35,35 @@ class NewPhoto:
     path: Path
 
 
+@dataclass(frozen=True)
+class PassedOver:
+    """Files that were passed over: in words that may stand in any output, and their names, for the terminal alone."""
+
+    words: str
+    names: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.words}: {self.names}" if self.names else self.words
+
+
 @dataclass(frozen=True, eq=False)
 class NewBags:
-    """New visits as bags without a label (0), whose rows are those of ``instances``: photos [P, edge, edge, RGB] uint8, or
-    vectors [P, F] float32.
+    """New visits as bags without a label (0), whose rows are those of ``instances``: photos [P, edge, edge, RGB] uint8, on
+    disk, or vectors [P, F] float32. ``passed_over``: notes on files that are no photos.
     """
 
     bags: list[Bag]
-    instances: NDArray[np.uint8] | NDArray[np.float32]
-    notes: tuple[str, ...] = ()
+    instances: PixelFile | NDArray[np.float32]
+    passed_over: tuple[PassedOver, ...] = ()
 
 
-def photos_in(place: Path) -> tuple[list[NewPhoto], list[str]]:
+def photos_in(place: Path) -> tuple[list[NewPhoto], list[PassedOver]]:
     """The photos of new visits, visit by visit, and notes on files that were passed over.
 
     ``place`` is a folder with one folder of photos per visit, a folder with the photos of one visit (named by it), or a table
-    in the form of photos.csv (visit_id and path are needed; paths start at the table's folder). Raises PhotoError where
-    nothing is found, TableError with every fault of the table.
+    in the form of photos.csv (visit_id and path are needed; paths start at the table's folder). A photo is called by its visit
+    and its place there (v1-01, v1-02, by the order of names or rows), unless the table has a photo_id: no name of a file
+    stands in an output. Raises PhotoError where nothing is found, TableError with every fault of the table.
     """
     if place.is_dir():
         return _in_folders(place)
@@ -61,12 +76,12 @@ def photos_in(place: Path) -> tuple[list[NewPhoto], list[str]]:
     return _in_table(place), []
 
 
-def decoded(photos: Sequence[NewPhoto], edge_px: int, fit: Fit, notes: Sequence[str] = ()) -> NewBags:
+def decoded(photos: Sequence[NewPhoto], form: PhotoForm, passed_over: Sequence[PassedOver] = ()) -> NewBags:
     """The photos as bags of pixels. Raises PhotoError listing every one that cannot be read."""
-    pixels, faults = np.zeros((len(photos), edge_px, edge_px, 3), np.uint8), []
-    for row, photo in enumerate(photos):
+    pixels, faults = PixelFile(len(photos), form.edge_px), []
+    for row, photo in enumerate(track(photos, "photos", len(photos))):
         try:
-            pixels[row] = decode_photo(photo.path, edge_px, fit).pixels
+            pixels.write(row, decode_photo(photo.path, form.edge_px, form.fit, form.most_megapixels).pixels)
         except PhotoError as error:
             faults.append(str(error))
     if faults:
@@ -84,7 +99,7 @@ def decoded(photos: Sequence[NewPhoto], edge_px: int, fit: Fit, notes: Sequence[
         Bag(visit_id, 0, tuple(photos[row].photo_id for row in rows), tuple(rows), (True,) * len(rows))
         for visit_id, rows in rows_of.items()
     ]
-    return NewBags(bags, pixels, tuple(notes))
+    return NewBags(bags, pixels, tuple(passed_over))
 
 
 def vectors_in(folder: Path, length: int) -> NewBags:
@@ -104,16 +119,17 @@ def vectors_in(folder: Path, length: int) -> NewBags:
     return NewBags(bags, np.concatenate(found))
 
 
-def _in_folders(place: Path) -> tuple[list[NewPhoto], list[str]]:
-    folders = sorted(path for path in place.iterdir() if path.is_dir()) or [place]
+def _in_folders(place: Path) -> tuple[list[NewPhoto], list[PassedOver]]:
+    inside = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = inside or [place]
     if odd := [folder.name for folder in folders if not folder.name.isprintable()]:
         raise PhotoError(
             f"the name of folder {odd[0]!a} under {place} is no readable text, and names a visit\n  next: rename it"
         )
     photos: list[NewPhoto] = []
     notes, empty = [], []
-    if folders != [place] and (beside := [path for path in place.iterdir() if _is_photo(path)]):
-        notes.append(f"{len(beside)} photo(s) beside the folders of visits are passed over: {_few(beside)}")
+    if inside and (beside := [path for path in place.iterdir() if _is_photo(path)]):
+        notes.append(PassedOver(f"{len(beside)} photo(s) beside the folders of visits are passed over", _few(beside)))
     for folder in folders:
         found = sorted(path for path in folder.iterdir() if _is_photo(path))
         if away := [path for path in found if not path.resolve().is_relative_to(place.resolve())]:
@@ -122,14 +138,34 @@ def _in_folders(place: Path) -> tuple[list[NewPhoto], list[str]]:
             )
         other = [path for path in folder.iterdir() if not _is_photo(path) and not path.name.startswith(".")]
         visit_id = folder.resolve().name
-        if other and folder != place:
-            notes.append(f"visit {visit_id}: {len(other)} file(s) that are no photo are passed over: {_few(other)}")
+        if other and (inside or found):
+            words = f"visit {visit_id}: {len(other)} file(s) or folder(s) that are no photo are passed over"
+            notes.append(PassedOver(words, _few(other)))
         if not found:
             empty.append(visit_id)
-        photos += [NewPhoto(visit_id, path.name, path) for path in found]
+        photos += [NewPhoto(visit_id, f"{visit_id}-{number:02d}", path) for number, path in enumerate(found, start=1)]
+    if not photos:
+        raise PhotoError(_why_nothing(place, inside))
     if empty:
-        raise PhotoError(f"no photo ({READ}) in {', '.join(empty[:5])} under {place}\n  next: put photos there")
+        raise PhotoError(
+            f"no photo in {', '.join(empty[:5])} under {place}: looked for files that end in {', '.join(ENDINGS)}"
+            "\n  next: put photos there, or take the folder out"
+        )
     return photos, notes
+
+
+def _why_nothing(place: Path, inside: list[Path]) -> str:
+    """What was looked for in a folder that holds nothing of it, and what is there."""
+    files = [path for folder in (place, *inside) for path in folder.iterdir() if not path.is_dir()]
+    deeper = [path for folder in inside for path in folder.iterdir() if path.is_dir()]
+    kinds = Counter(path.suffix.lower() or "no ending" for path in files if not path.name.startswith("."))
+    seen = [f"{number} file(s) with {kind}" for kind, number in kinds.most_common(5)]
+    seen += [f"{len(inside)} folder(s)"] * bool(inside) + [f"{len(deeper)} folder(s) within those"] * bool(deeper)
+    return (
+        f"{place} holds no photo: looked for files that end in {', '.join(ENDINGS)}, in it and in the folders in it; there "
+        f"{'is ' + ', '.join(seen) if seen else 'is nothing at all'}"
+        "\n  next: name a folder with one folder of photos per visit, the folder of one visit's photos, or a table of photos"
+    )
 
 
 def _is_photo(path: Path) -> bool:
@@ -154,9 +190,10 @@ def _in_table(place: Path) -> list[NewPhoto]:
             + "\n  next: correct it; it is read as photos.csv is, without a photo_id where there is none"
         )
     text = table.text
-    names = text[PHOTO_ID] if PHOTO_ID in text else text[PATH]
+    numbers = (text.groupby(VISIT_ID).cumcount() + 1).map("{:02d}".format)
+    names = text[PHOTO_ID] if PHOTO_ID in text else text[VISIT_ID] + "-" + numbers
     return [
-        NewPhoto(visit_id, name, place.parent / path)
+        NewPhoto(str(visit_id), str(name), place.parent / path)
         for visit_id, name, path in zip(text[VISIT_ID], names, text[PATH], strict=True)
     ]
 

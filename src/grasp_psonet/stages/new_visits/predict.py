@@ -12,11 +12,13 @@ from grasp_psonet.errors import StageError
 from grasp_psonet.features.store import FeatureStore
 from grasp_psonet.files import read_json
 from grasp_psonet.photos.unusual import UsualQuality
+from grasp_psonet.photos.workers import PhotoForm
 from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.settings import load
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.new_visits.calibrated import Calibration, calibration_of
-from grasp_psonet.stages.new_visits.found import NewBags, decoded, photos_in, vectors_in
+from grasp_psonet.stages.new_visits.found import NewBags, NewPhoto, decoded, photos_in, vectors_in
+from grasp_psonet.stages.new_visits.pixels import PixelFile
 from grasp_psonet.stages.new_visits.reach import Reach, quality_of, reach_of
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
@@ -25,6 +27,7 @@ from grasp_psonet.tables.columns import (
     ATTENTION,
     IS_FAR,
     NUM_PHOTOS,
+    PATH,
     PHOTO_ID,
     QUALITY,
     RUN,
@@ -38,18 +41,21 @@ from grasp_psonet.trajectory.machine import use_machine
 
 @dataclass(frozen=True, eq=False)
 class NewVisits:
-    """The answer to new visits. ``visits`` and ``photos`` are the tables NEW_VISITS and NEW_PHOTOS; ``instances`` the
-    pixels or vectors by visit and photo, in the order of ``photos``; ``notes`` what a person should hear at once.
+    """The answer to new visits. ``visits`` and ``photos`` are the tables NEW_VISITS and NEW_PHOTOS; ``new`` holds pixels or
+    vectors, and ``rows`` those of ``photos`` there; ``notes`` what a person should hear at once, without names of files.
+    ``names``: photo_id, and the path of its file from the folder that was named; no output holds it unless it is asked for.
     """
 
     run: TrainedRun
     visits: pd.DataFrame
     photos: pd.DataFrame
-    instances: list[np.ndarray]
+    new: NewBags
+    rows: tuple[int, ...]
     calibration: Calibration
     reach: Reach
     usual: UsualQuality | None
     notes: tuple[str, ...]
+    names: pd.DataFrame
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -81,13 +87,17 @@ def predict_visits_in(place: Path, photos: Path) -> NewVisits:
     TableError or FeatureError when nothing is found or a file cannot be read.
     """
     run = named_run(place)
+    found: list[NewPhoto] = []
     if run.job.kind == "features":
         new = vectors_in(photos, run.inputs.features.feature_length)
     else:
-        found, notes = photos_in(photos)
-        new = decoded(found, run.settings.edge_px, run.settings.fit, notes)
+        found, passed_over = photos_in(photos)
+        largest = run.job.settings.photos.most_megapixels
+        new = decoded(found, PhotoForm(run.settings.edge_px, run.settings.fit, largest), passed_over)
     network = run.photo_network(use_machine("auto", run.settings.threads))
-    pixels: Pixels = new.instances if new.instances.ndim == 4 else FeatureStore(new.instances[:, None], pd.DataFrame())
+    pixels: Pixels = (
+        new.instances if isinstance(new.instances, PixelFile) else FeatureStore(new.instances[:, None], pd.DataFrame())
+    )
     told, attention = predict_bags(network, new.bags, pixels)
     calibration, reach = calibration_of(run), reach_of(run, new)
     quality, usual = quality_of(run, new)
@@ -98,12 +108,21 @@ def predict_visits_in(place: Path, photos: Path) -> NewVisits:
         run,
         visits,
         table,
-        [new.instances[row] for bag in new.bags for row in bag.rows],
+        new,
+        tuple(row for bag in new.bags for row in bag.rows),
         calibration,
         reach,
         usual,
-        (*new.notes, *_notes(visits, calibration, reach)),
+        (*(note.words for note in new.passed_over), *_notes(run, visits, calibration, reach)),
+        _names(found, photos),
     )
+
+
+def _names(found: list[NewPhoto], place: Path) -> pd.DataFrame:
+    """Which photo is which file."""
+    root = place if place.is_dir() else place.parent
+    columns = {PHOTO_ID: [photo.photo_id for photo in found]}
+    return pd.DataFrame(columns | {PATH: [photo.path.relative_to(root).as_posix() for photo in found]}, dtype="string")
 
 
 def _run_of(study: Study, name: str) -> TrainedRun:
@@ -114,7 +133,7 @@ def _visits(run: TrainedRun, told: pd.DataFrame, new: NewBags, calibration: Cali
     table = pd.DataFrame({VISIT_ID: told[VISIT_ID], NUM_PHOTOS: [len(bag) for bag in new.bags]})
     table = table.join(run.outcome.in_words(told))
     table[ATTENDED_PHOTO_ID] = told[ATTENDED_PHOTO_ID]
-    if run.outcome.kind == "classes":
+    if run.outcome.gives_probabilities:
         p_VC = calibration.probabilities(told[run.outcome.output_columns].to_numpy(np.float64))
         for number, column in enumerate(calibrated_columns(run.outcome.classes)):
             table[column] = np.nan if p_VC is None else p_VC[:, number]
@@ -139,9 +158,9 @@ def _warnings(visits: pd.DataFrame, photos: pd.DataFrame) -> list[str]:
     return told
 
 
-def _notes(visits: pd.DataFrame, calibration: Calibration, reach: Reach) -> list[str]:
+def _notes(run: TrainedRun, visits: pd.DataFrame, calibration: Calibration, reach: Reach) -> list[str]:
     notes = []
-    if calibration.source == "none":
+    if calibration.source == "none" and run.outcome.gives_probabilities:
         notes.append(f"probabilities are not calibrated: {calibration.why}")
     if reach.why_not:
         notes.append(f"no distance from the training photos: {reach.why_not}")
@@ -157,7 +176,7 @@ def about(new: NewVisits) -> dict[str, Any]:
     calibration, reach = new.calibration, new.reach
     return {
         "run": new.run.name,
-        "classes": list(new.run.outcome.classes) if new.run.outcome.kind == "classes" else None,
+        "classes": list(new.run.outcome.classes) if new.run.outcome.gives_probabilities else None,
         "calibration": {
             "source": calibration.source,
             "why": calibration.why,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from grasp_psonet.photos.store import PhotoStore, open_store
 from grasp_psonet.photos.unusual import UsualQuality, usual_quality
 from grasp_psonet.proof import is_complete, proven, read_note
 from grasp_psonet.stages.new_visits.found import NewBags
+from grasp_psonet.stages.new_visits.pixels import PixelFile
 from grasp_psonet.stages.run import TrainedRun, with_weights_of
 from grasp_psonet.tables.columns import (
     DISTANCE,
@@ -68,10 +69,10 @@ def reach_of(run: TrainedRun, new: NewBags) -> Reach:
 def quality_of(run: TrainedRun, new: NewBags) -> tuple[list[str], UsualQuality | None]:
     """Per new photo, visit by visit, what is unusual about it (empty: nothing), and what is usual; None without photos."""
     none = [""] * sum(len(bag) for bag in new.bags)
-    if new.instances.ndim != 4 or not is_complete(run.job.study.store):
+    pixels = new.instances
+    if not isinstance(pixels, PixelFile) or not is_complete(run.job.study.store):
         return none, None
     usual = usual_quality(open_store(proven(run.job.study.store)).index)
-    pixels: Any = new.instances
     return ["; ".join(usual.warnings(measure_quality(pixels[row]))) for bag in new.bags for row in bag.rows], usual
 
 
@@ -150,16 +151,16 @@ class _Space:
 
     def vectors_of(self, new: NewBags) -> Vectors:
         """The new photos, or vectors, in this space, by row."""
-        raw: Any = new.instances
-        return self.whiten(self._encoded(raw) if raw.ndim == 4 else raw)
+        raw = new.instances
+        return self.whiten(self._encoded(raw) if isinstance(raw, PixelFile) else raw)
 
-    def _encoded(self, pixels: NDArray[np.uint8]) -> Vectors:
+    def _encoded(self, pixels: PixelFile) -> Vectors:
         settings = self.run.settings
         network = with_weights_of(self.run.job.study, settings.network)
         extraction = Extraction(
             network, settings.edge_px, settings.seed, AugmentationSettings(), self.run.device, settings.threads
         )
         index = pd.DataFrame({name: ["new"] * len(pixels) for name in (PHOTO_ID, VISIT_ID, VIEW)})
-        extractor = Extractor(PhotoStore(pixels, index), extraction)
+        extractor = Extractor(PhotoStore(cast("NDArray[np.uint8]", pixels), index), extraction)
         found = [extractor.features(start)[:, 0] for start in range(0, len(pixels), BATCH)]
         return np.concatenate(found)

@@ -14,6 +14,7 @@ from PIL import Image
 from grasp_psonet.errors import FileError
 from grasp_psonet.files import write_json, write_whole
 from grasp_psonet.report.new_visits import MOST_PICTURES, MOST_VISITS, NewVisitsPage, ShownPhoto, ShownVisit, render
+from grasp_psonet.stages.new_visits.pixels import PixelFile
 from grasp_psonet.stages.new_visits.predict import NewVisits, about
 from grasp_psonet.tables.columns import (
     ATTENTION,
@@ -22,6 +23,7 @@ from grasp_psonet.tables.columns import (
     NUM_PHOTOS,
     PHOTO_ID,
     PREDICTED,
+    PREDICTED_CLASS,
     QUALITY,
     VISIT_ID,
     WARNINGS,
@@ -78,7 +80,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _page(new: NewVisits) -> NewVisitsPage:
-    classes = new.run.outcome.classes if new.run.outcome.kind == "classes" else ()
+    classes = new.run.outcome.classes if new.run.outcome.gives_probabilities else ()
     is_calibrated = new.calibration.source != "none"
     columns = calibrated_columns(classes) if is_calibrated else probability_columns(classes)
     first = np.cumsum([0, *new.visits[NUM_PHOTOS]])
@@ -86,14 +88,14 @@ def _page(new: NewVisits) -> NewVisitsPage:
     for number, visit in enumerate(new.visits.to_dict("records")):
         photos = new.photos.iloc[first[number] : first[number + 1]]
         pictures = (
-            [] if number >= MOST_VISITS else _shown_photos(photos, new.instances[first[number] : first[number + 1]])
+            [] if number >= MOST_VISITS else _shown_photos(new, photos, new.rows[first[number] : first[number + 1]])
         )
         share = visit[NEARER]
         shown.append(
             ShownVisit(
                 visit_id=str(visit[VISIT_ID]),
                 num_photos=int(visit[NUM_PHOTOS]),
-                predicted=str(visit[PREDICTED]),
+                predicted=str(visit[PREDICTED]) + (f" ({visit[PREDICTED_CLASS]})" if PREDICTED_CLASS in visit else ""),
                 probabilities=tuple(float(visit[column]) for column in columns),
                 nearer=None if math.isnan(share) else float(share),
                 warnings=tuple(filter(None, str(visit[WARNINGS]).split("; "))),
@@ -103,7 +105,7 @@ def _page(new: NewVisits) -> NewVisitsPage:
     return NewVisitsPage(new.run.name, tuple(classes), is_calibrated, tuple(shown), about(new))
 
 
-def _shown_photos(photos: pd.DataFrame, instances: list[np.ndarray]) -> list[ShownPhoto]:
+def _shown_photos(new: NewVisits, photos: pd.DataFrame, rows: tuple[int, ...]) -> list[ShownPhoto]:
     """The most attended photos of a visit, in the order of attention."""
     order = np.argsort(-photos[ATTENTION].to_numpy(), kind="stable")[:MOST_PICTURES]
     return [
@@ -112,7 +114,7 @@ def _shown_photos(photos: pd.DataFrame, instances: list[np.ndarray]) -> list[Sho
             attention=float(photos[ATTENTION].iloc[at]),
             is_far=bool(photos[IS_FAR].fillna(False).iloc[at]),
             quality=str(photos[QUALITY].iloc[at]),
-            picture=_picture(instances[at]) if instances[at].ndim == 3 else None,
+            picture=_picture(new.new.instances[rows[at]]) if isinstance(new.new.instances, PixelFile) else None,
         )
         for at in order
     ]

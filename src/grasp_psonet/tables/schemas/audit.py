@@ -17,11 +17,18 @@ RANKINGS = (
     _ranking(c.LARGEST, "largest self-influence of the visit's photos (the paper's)", "as self_influence"),
     _ranking(c.MEAN, "mean self-influence of the visit's photos", "as self_influence"),
     _ranking(c.VISIT_LOSS, "loss of the visit under the kept model", "nats"),
-    _ranking(c.MARGIN, "best other logit minus the label's, kept model", "logit"),
+    _ranking(
+        c.MARGIN,
+        "best other logit minus the label's, kept model; of a number how far it is off beyond the readers' noise",
+        "logit, or points",
+    ),
     _ranking(c.MEAN_LOSS, "loss averaged over the visit's draws in training", "nats"),
-    _ranking(c.AREA_UNDER_MARGIN, "margin averaged over the visit's draws (Pleiss et al. 2020, sign turned)", "logit"),
+    _ranking(
+        c.AREA_UNDER_MARGIN, "margin averaged over the visit's draws (Pleiss et al. 2020, sign turned)", "as margin"
+    ),
     _ranking(c.FORGETTING, "times a draw went wrong after one that was right (Toneva et al. 2019)", "from 0"),
-    _ranking(c.EL2N, "distance of the probabilities to the label, early epochs (Paul et al. 2021)", "0 to 1.42"),
+    _ranking(c.EL2N, "distance of the answer to the label, early epochs (Paul et al. 2021)", "0 to 1.42, or points"),
+    _ranking(c.RESIDUAL, "distance of Reader 1's number from the out-of-fold one; of a number alone", "points"),
     _ranking(c.SELF_CONFIDENCE, "1 less the out-of-fold probability of the label", "0 to 1"),
     _ranking(c.NORMALIZED_MARGIN, "half of (1 + the best other out-of-fold probability less the label's)", "0 to 1"),
     _ranking(c.ENTROPY, "entropy of the out-of-fold probabilities, whatever the label", "nats"),
@@ -44,9 +51,23 @@ RANKINGS = (
     _ranking(c.CUTOFF_NEARNESS, "points from Reader 1's score to the nearest cut-off, sign turned", "points"),
     _ranking(c.MARGIN_AND_CUTOFF, "mean rank of area_under_margin and cutoff_nearness", "0 to 1"),
     _ranking(c.CONFIDENCE_AND_CUTOFF, "mean rank of self_confidence and cutoff_nearness", "0 to 1"),
-    _ranking(c.EXPECTED_DISAGREEMENT, "probability that another reading of the visit gives another class", "0 to 1"),
-    _ranking(c.GROSS_ERROR, "the part of it where Reader 1's class is not the true one", "0 to 1"),
-    _ranking(c.THRESHOLD_FLIP, "the part of it where Reader 1's class is the true one", "0 to 1"),
+    _ranking(
+        c.EXPECTED_DISAGREEMENT,
+        "probability that another reading of the visit gives another class, of a number one beyond the readers' noise",
+        "0 to 1",
+    ),
+    _ranking(
+        c.GROSS_ERROR,
+        "the part of it where Reader 1's class is not the true one; of a number the probability that the true one is off by "
+        "more than twice the noise",
+        "0 to 1",
+    ),
+    _ranking(
+        c.THRESHOLD_FLIP,
+        "probability that another reading gives another class although Reader 1's class is the true one; of classes the "
+        "other part of expected_disagreement",
+        "0 to 1",
+    ),
     _ranking(c.CLASS_ONLY, "how often readers disagree where Reader 1 gave this class: a control", "0 to 1"),
     _ranking(c.RANDOM, "chance", "0 to 1"),
     _ranking(c.ORACLE, "the disagreement itself: the best any ranking can do, of visits read twice", "0, 1"),

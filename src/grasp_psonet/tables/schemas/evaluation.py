@@ -15,7 +15,7 @@ _PLACE = (
     Column(c.GROUP, TEXT, "the group of visits", "all, or a value of that column"),
 )
 _BASELINE = Column(c.BASELINE_RUN, TEXT, "the run it is compared with")
-_METRIC = Column(c.METRIC, TEXT, "the figure", "auc, kappa, accuracy")
+_METRIC = Column(c.METRIC, TEXT, "the figure", "auc, kappa, accuracy; of a number mae, icc, bias and others")
 _VALUE = Column(c.VALUE, FLOAT64, "the figure itself; missing where it does not exist", "of the metric", nullable=True)
 _DIFFERENCE = Column(
     c.DIFFERENCE,
@@ -36,7 +36,9 @@ INTERVAL = (
 )
 NUM_VISITS = Column(c.NUM_VISITS, INT, "visits that the figure rests on", "from 0")
 NUM_PATIENTS = Column(c.NUM_PATIENTS, INT, "their patients", "from 0")
-NUM_DISAGREEMENTS = Column(c.NUM_DISAGREEMENTS, INT, "visits on which the readers' classes differ", "from 0")
+NUM_DISAGREEMENTS = Column(
+    c.NUM_DISAGREEMENTS, INT, "visits on which the readers' labels differ, of numbers beyond noise", "from 0"
+)
 NUM_LEFT_OUT = Column(c.NUM_LEFT_OUT, INT, "visits of the group left out because a reader did not read them", "from 0")
 REPLICATES = (
     Column(c.NUM_REPLICATES, INT, "bootstrap replicates in which the figure exists", "from 0"),
@@ -88,13 +90,45 @@ AGREEMENT = Table(
     columns=(
         Column(c.SPLIT, TEXT, "the split that the visits are in", "all, train, val, test"),
         *_PLACE[2:],
-        Column(c.METRIC, TEXT, "the figure", "kappa, agreement"),
+        Column(c.METRIC, TEXT, "the figure", "kappa, agreement; of a number mae, icc, bias and others"),
         _VALUE,
         *INTERVAL,
         NUM_VISITS,
         NUM_PATIENTS,
         NUM_DISAGREEMENTS,
         NUM_LEFT_OUT,
+        *REPLICATES,
+    ),
+)
+
+BESIDE_READERS = Table(
+    title="the runs beside the readers, on test visits that both readers read",
+    pattern="evaluation/beside_readers.parquet",
+    row="figure",
+    made_by="grasp evaluate",
+    columns=(
+        *_PLACE,
+        Column(c.METRIC, TEXT, "the figure, as in the agreement of the readers", "kappa, agreement, mae, icc, ..."),
+        Column(
+            c.RUN_VALUE, FLOAT64, "the run against the reader; missing where it does not exist", "of the metric", True
+        ),
+        Column(
+            c.BETWEEN_READERS,
+            FLOAT64,
+            "the other reader against the reader, on the same visits; missing where it does not exist",
+            "of the metric",
+            True,
+        ),
+        Column(
+            c.DIFFERENCE,
+            FLOAT64,
+            "the first less the second (of `mae`: the excess of the run); missing where it does not exist",
+            "of the metric",
+            nullable=True,
+        ),
+        *INTERVAL,
+        NUM_VISITS,
+        NUM_PATIENTS,
         *REPLICATES,
     ),
 )

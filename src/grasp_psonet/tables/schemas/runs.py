@@ -10,7 +10,12 @@ _DRAW = (
     Column(c.DRAW, INT, "place of the draw in its epoch", "from 0"),
     Column(c.VISIT_ID, TEXT, "the visit drawn"),
 )
-_LABEL = Column(c.LABEL, NUMBER, "the label that the visit is trained on: Reader 1's", "class, from 0")
+_LABEL = Column(
+    c.LABEL,
+    NUMBER,
+    "the label that the visit is trained on: Reader 1's, or that of `severity.training_label` or a revision",
+    "class, from 0, or points",
+)
 
 PLAN = Table(
     title="the batch plan of a run",
@@ -119,7 +124,12 @@ PREDICTIONS = Table(
     columns=(
         Column(c.VISIT_ID, TEXT, "the visit"),
         _LABEL,
-        Column(c.PREDICTED, NUMBER, "the class of the largest logit", "class, from 0"),
+        Column(
+            c.PREDICTED,
+            NUMBER,
+            "the class of the largest logit, or the predicted number within the score's range",
+            "class, from 0, or points",
+        ),
         Column(c.LOSS, FLOAT64, "loss against the label", "nats"),
         Column("p_<class>", FLOAT64, "probability of the class; they add up to 1", "0 to 1"),
         Column("logit_<class>", FLOAT64, "the network's output for the class", "logit"),
@@ -175,7 +185,13 @@ NEW_VISITS = Table(
         Column(c.VISIT_ID, TEXT, "the visit: the name of its folder, or as the table of photos says"),
         Column(c.NUM_PHOTOS, INT, "photos read", "from 1"),
         Column("p_<class>", FLOAT64, "probability of the class as the network says it; they add up to 1", "0 to 1"),
-        Column(c.PREDICTED, TEXT, "the class of the largest logit", "name of a class"),
+        Column(
+            c.PREDICTED, TEXT, "the class of the largest logit, or the predicted number", "name of a class, or points"
+        ),
+        Column(c.SCORE, FLOAT64, "the predicted number in full; of a number alone", "points", optional=True),
+        Column(
+            c.PREDICTED_CLASS, TEXT, "its class by the cut-offs; of a number alone", "name of a class", optional=True
+        ),
         Column(c.ATTENDED_PHOTO_ID, TEXT, "the photo that counts most in the answer"),
         Column(
             "calibrated_<class>",
@@ -195,7 +211,11 @@ NEW_PHOTOS = Table(
     row="photo",
     columns=(
         Column(c.VISIT_ID, TEXT, "its visit"),
-        Column(c.PHOTO_ID, TEXT, "the name of its file, or as the table of photos says"),
+        Column(
+            c.PHOTO_ID,
+            TEXT,
+            "its visit and its place there, such as v1-01, or as the table of photos says",
+        ),
         Column(c.ATTENTION, FLOAT32, "its share in the visit's feature; adds up to 1 over a visit", "0 to 1"),
         *_REACH,
         Column(c.QUALITY, TEXT, "what is unusual of it beside the study's photos, in words; empty where nothing is"),

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.evidence.figures import Figures, Metric, figures_of
+from grasp_psonet.evidence.figures import figures_of
+from grasp_psonet.evidence.reported import Figures, Metric
 from grasp_psonet.files import read_json
 from grasp_psonet.pruning.overlap import most_possible
 from grasp_psonet.report import data

@@ -24,6 +24,7 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
+from grasp_psonet.stages.makers.report.detail import detail_of
 from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
@@ -94,7 +95,7 @@ def gather(job: Job) -> data.ReportData:
         arms=arms_of(job, evaluation, readers, job.num_rankings(num_queries)),
         chosen=chosen,
         making=_making(job, metrics),
-        outcome=job.outcome,
+        outcome=job.cohort.outcome,
         against_random=tuple(
             improvement_of(against, told.chooser, run=chosen, reader=READERS[reader], group="all", metric=told.choosing)
             for reader in (readers if len(against) else ())
@@ -121,13 +122,14 @@ def gather(job: Job) -> data.ReportData:
         training_seeds=job.settings.evaluate.training_seeds,
         learning=read_json(study.learning / "verdict.json")["verdict"],
         diagnosis=diagnosis_of(job),
+        detail=detail_of(job, evaluation, chosen, readers),
         reading=reading_of(job, readers),
     )
 
 
 def _split(job: Job, split: str) -> data.SplitCounts:
     visits = job.visits_of(split)
-    outcome, disagree = job.outcome, job.outcome.readers_disagree(visits)
+    outcome, disagree = job.cohort.outcome, job.cohort.outcome.readers_disagree(visits)
     counts = visits[outcome.label_column].map(outcome.stratum_of).value_counts()
     return data.SplitCounts(
         split=split,
@@ -158,7 +160,7 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
             sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
         ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
-        limits=(texts_of(job.outcome).limit, _SEED_LIMIT[settings.evaluate.training_seeds > 1], *_LIMITS),
+        limits=(texts_of(job.cohort.outcome).limit, _SEED_LIMIT[settings.evaluate.training_seeds > 1], *_LIMITS),
         warnings=tuple(_warnings(job, metrics)),
     )
 

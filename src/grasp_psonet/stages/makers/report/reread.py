@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from grasp_psonet.evidence.figures import Figures, figures_of
+from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.readers import ALL_READERS, CLASS_ALPHA, CLASS_BIAS, ICC, SCORE_ALPHA, SCORE_BIAS
+from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.proof import proven
 from grasp_psonet.report.data import Estimate, ReaderFigures
 from grasp_psonet.report.reread import AllReaders, ReaderBias, ReaderPair, Reading, RevisionRun, RevisionShown
@@ -50,8 +51,8 @@ def _agreement(found: pd.DataFrame, told: Figures) -> AllReaders | None:
 
 def _pair(found: pd.DataFrame, told: Figures, reader: str, other: str) -> ReaderPair:
     of_pair = found[(found[c.READER] == reader) & (found[c.OTHER_READER] == other)]
-    figures = {name: _estimate(of_pair, {c.METRIC: name}) for name in told.between_readers}
-    visits = of_pair.loc[of_pair[c.METRIC] == next(iter(told.between_readers)), c.NUM_VISITS]
+    figures = {name: _estimate(of_pair, {c.METRIC: name}) for name in told.between_pairs}
+    visits = of_pair.loc[of_pair[c.METRIC] == next(iter(told.between_pairs)), c.NUM_VISITS]
     has_scores = (of_pair[c.METRIC] == ICC).any()
     return ReaderPair(
         reader, other, int(visits.iloc[0]), figures, _estimate(of_pair, {c.METRIC: ICC}) if has_scores else None

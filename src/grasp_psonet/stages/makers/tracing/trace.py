@@ -104,7 +104,7 @@ def run_queries(run: TrainedRun, settings: TraceSettings) -> pd.DataFrame:
     is_kept = settings.errors == "kept"
     by_step = iter([(run.kept_step, run.predictions_of("val"))]) if is_kept else _predictions_at_anchors(run)
     found = [
-        find_queries(predictions, run.cohort.visits, run.outcome, settings).assign(step=step)
+        find_queries(predictions, run.cohort.visits, run.cohort.outcome, settings).assign(step=step)
         for step, predictions in by_step
     ]
     return pd.concat(found, ignore_index=True)

@@ -1,0 +1,52 @@
+"""The loss of a score by hand, what is read off an output, and what an exported network says."""
+
+import pytest
+import torch
+
+from grasp_psonet.cohort.pasi_total import PasiTotal
+from grasp_psonet.cohort.settings import NumberLoss, SeveritySettings
+from grasp_psonet.network.exportable import ExportableNetwork
+from grasp_psonet.network.loss import answer_of, evidence_of, exported_of, loss_of
+from tests.reference.plain_loss import plain_losses
+from tests.tiny_study import tiny_network
+
+
+@pytest.mark.parametrize(
+    ("loss", "wanted"),
+    [
+        # a score of 10 in units of 5 points is 2: outputs are off by 0, 0.5, -1, 2 and -3 units
+        ("huber", [0.0, 0.125, 0.5, 1.5, 2.5]),
+        ("squared", [0.0, 0.125, 0.5, 2.0, 4.5]),
+    ],
+)
+def test_losses_by_hand(loss: NumberLoss, wanted: list[float]) -> None:
+    network = tiny_network(outcome=PasiTotal(SeveritySettings(outcome="pasi", loss=loss)))
+    output_BC = torch.tensor([[2.0], [2.5], [1.0], [4.0], [-1.0]], dtype=torch.float64)
+    label_B = torch.full((5,), 10.0)
+    torch.testing.assert_close(loss_of(network)(output_BC, label_B), torch.tensor(wanted, dtype=torch.float64))
+    torch.testing.assert_close(plain_losses(network, output_BC, label_B), torch.tensor(wanted, dtype=torch.float64))
+    assert evidence_of(network)(output_BC, label_B).tolist() == output_BC[:, 0].tolist(), "more is more of the score"
+
+
+def test_gradients_are_held_beyond_one_unit_and_double() -> None:
+    network = tiny_network(outcome=PasiTotal(SeveritySettings(outcome="pasi")))
+    output_BC = torch.tensor([[2.5], [9.0], [-9.0]], dtype=torch.float64, requires_grad=True)
+    whole = loss_of(network)(output_BC, torch.full((3,), 10.0)).sum()
+    (gradient_BC,) = torch.autograd.grad(whole, output_BC, create_graph=True)
+    assert gradient_BC[:, 0].tolist() == [0.5, 1.0, -1.0]
+    (second_BC,) = torch.autograd.grad(gradient_BC.sum(), output_BC)
+    assert second_BC[:, 0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_answers_and_exports_are_points_within_the_range() -> None:
+    network = tiny_network(outcome=PasiTotal(SeveritySettings(outcome="pasi")))
+    assert answer_of(network, torch.tensor([2.5])) == {"predicted": 12.5, "output_score": 2.5}
+    assert answer_of(network, torch.tensor([-2.5])) == {"predicted": 0.0, "output_score": -2.5}
+    photos, there = torch.rand(2, 3, 3, 8, 8, dtype=torch.float64), torch.ones(2, 3, dtype=torch.bool)
+    outputs_BC, attention_BN, points_BC = ExportableNetwork(network)(photos, there)
+    torch.testing.assert_close(points_BC, (5 * outputs_BC).clamp(0, 72))
+    assert attention_BN.shape == (2, 3)
+    exported = exported_of(network)
+    assert (exported.outputs, exported.said) == ("outputs", "points")
+    said = exported.say(network.outcome, torch.tensor([[-1.0], [3.0], [99.0]]))
+    assert said.flatten().tolist() == [0.0, 15.0, 72.0]
