@@ -232,3 +232,10 @@ def test_the_key_is_made_once_and_for_this_account_alone(tmp_path: Path) -> None
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(SettingsError, match=f"reading.{name}"):
         ReadingSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_scale_that_is_learned_as_a_number_is_read_by_its_parts() -> None:
+    told = charter(severity=SeveritySettings(outcome="pasi"))
+    assert Charter.from_json(told.as_json()) == told
+    assert told.questions().kind == "components"
+    assert form_of(told.outcome, "score").score_and_class(Answers({"score": 12.0})) == (12.0, 2)
