@@ -230,7 +230,7 @@ def test_redcap_events_repeats_and_double_entry(tmp_path: Path, capsys: pytest.C
         "7--1,week_4_arm_1,,,3,f,[document],,\n"
         "7--1,week_4_arm_1,extra_photos,1,,,,[document],\n"
         "8,baseline_arm_1,,1,2,m,a/8.png,,\n"
-        "8,baseline_arm_1,,2,4,m,b/8.png,,\n"
+        "8,baseline_arm_1,,2,7,m,b/8.png,,\n"
         "9,baseline_arm_1,,,6,m,,,\n"
         "10,baseline_arm_1,,,30,m,c/8.png,,\n",
     )

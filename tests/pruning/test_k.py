@@ -45,8 +45,8 @@ def test_counts_stay_counts_and_fractions_fractions() -> None:
 @pytest.mark.parametrize(("name", "value"), [("rule", "each"), ("remove", "visit"), ("end", "largest")])
 def test_what_the_scores_name_wants_one_ranking_of_photos_at_the_harmful_end(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"prune\.{name} is '{value}'; wanted: .* where prune\.k has pattern"):
-        parse({"prune": {"k": ["pattern"], name: value}}, "the test")
-    assert parse({"prune": {"k": [4], name: value}}, "the test")
+        parse({"prune": {"k": ["pattern"], name: value}, "trace": {"pairs": "all"}}, "the test")
+    assert parse({"prune": {"k": [4], name: value}, "trace": {"pairs": "all"}}, "the test")
 
 
 def test_two_values_that_take_equally_many_are_refused() -> None:

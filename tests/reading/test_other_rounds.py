@@ -126,14 +126,15 @@ def test_what_make_round_refuses(
 
 def test_photos_that_cannot_be_read_are_all_named(playground: Playground, capsys: Any) -> None:
     photos = playground.study / "photos"
-    for name in ("Zqfile-7-0.jpg", "Zqfile-6-1.jpg"):
-        (photos / name).write_bytes((photos / name).read_bytes()[:2000])
+    damaged = sorted(photos.glob("Zqfile-*-0.jpg"))  # one of each visit, whichever the round takes
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:2000])
     before = sorted((playground.study / "reading-app" / "photos").iterdir())
     assert _make(playground, "second", "--adjudicators", "ada") == 1
     told = capsys.readouterr().err
-    assert "2 photo(s)" in told
-    assert "Zqfile-7-0.jpg" in told
-    assert "Zqfile-6-1.jpg" in told
+    num_named = sum(path.name in told for path in damaged)
+    assert f"{num_named} photo(s) of the round cannot be read" in told
+    assert num_named >= 4
     assert sorted((playground.study / "reading-app" / "photos").iterdir()) == before
 
 

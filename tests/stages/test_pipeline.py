@@ -147,7 +147,9 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
     kept = kept_queries(run, tiny_demo / "traces/cosine")[["query_id", "photo_id"]].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, run_queries(run, TraceSettings(errors="kept"))[["query_id", "photo_id"]])
     scores = pd.read_parquet(tiny_demo / "traces/cosine/scores.parquet")
-    assert set(scores["query_id"]) == set(queries["query_id"])
+    assert set(scores["query_id"]) == {"all"}
+    pairs = pd.read_parquet(tiny_demo / "traces/cosine/pairs.parquet")
+    assert set(pairs["query_id"]) == set(queries["query_id"])
 
 
 @pytest.mark.process

@@ -45,7 +45,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _with(study: Path, **changes: Any) -> Job:
-    return _job(study, {f"prune.{name}": str(value) for name, value in changes.items()})
+    of_pairs = {"trace.pairs": "all"} if changes.get("rule") == "each" else {}
+    return _job(study, of_pairs | {f"prune.{name}": str(value) for name, value in changes.items()})
 
 
 @pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
