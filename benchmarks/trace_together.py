@@ -54,6 +54,10 @@ class Together:
     errors: int
     pairs: int
 
+    def shrunk(self) -> "Together":
+        """The same with one step of training: shows that everything runs."""
+        return replace(self, num_visits=4)
+
 
 CASES = {
     # the demo preset's size; and the paper's, where a laptop can still hold an epoch of a few visits

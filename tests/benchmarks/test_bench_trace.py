@@ -22,7 +22,8 @@ def test_short_form_has_every_key(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr(sys, "argv", ["trace", "--short", "--neighbours", "vmap"])
     main()
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert KEYS | {"vmap", "vmap_vit", "memory", "device", "threads", "details"} == figures.keys()
+    others = {"vmap", "vmap_vit", "memory", "device", "threads", "details", "together_over_training"}
+    assert KEYS | others == figures.keys()
     for key in KEYS:
         told = figures["details"][key]
         assert figures[key] == round(told["ratio"], 3)

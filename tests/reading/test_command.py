@@ -12,6 +12,8 @@ from grasp_psonet.errors import SettingsError
 from grasp_psonet.stages.reading import Listening
 from tests.reading.played_study import make_study
 
+pytestmark = pytest.mark.long
+
 _SHUT_OUT = """
 import sys
 sys.modules.update(dict.fromkeys({names!r}))  # as if they were not installed
