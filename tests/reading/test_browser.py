@@ -21,8 +21,6 @@ import pytest
 from tests.reading.played_study import make_study
 from tests.reading.playground import ROUND
 
-pytestmark = pytest.mark.long
-
 CHROMIUM = shutil.which("chromium")
 AXE = "axe-core@4.14.1"
 OWN = "a long password of one's own"

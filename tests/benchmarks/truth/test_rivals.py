@@ -116,6 +116,7 @@ def job(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> Job:
 
 
 @pytest.mark.long
+@pytest.mark.nightly
 class TestCell:
     """What a small cell holds once every rival went through it."""
 
