@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, learning_rate, preconditioner
+from grasp_psonet.trajectory.adam import AdamState, clip_coefficient, learning_rate, optimizer_step, preconditioner
 from grasp_psonet.trajectory.law import Phase
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
@@ -25,7 +25,7 @@ def test_steps_are_bitwise_those_of_torch(kind: str, weight_decay: float) -> Non
         gradient = torch.randn(5, 3)
         theirs.grad = gradient.clone()
         optimizer.step()
-        adam_step(ours, {"w": gradient}, state, Phase(settings), {"w": 1e-2})
+        optimizer_step(ours, {"w": gradient}, state, Phase(settings), {"w": 1e-2})
     assert torch.equal(ours["w"], theirs.detach())
     assert not torch.allclose(ours["w"], weight, atol=1e-3), "nothing moved: the comparison would prove nothing"
     assert torch.equal(state.exp_avg_sq["w"], optimizer.state[theirs]["exp_avg_sq"])
@@ -36,7 +36,7 @@ def test_preconditioner_is_the_divisor_of_the_step() -> None:
     weights = {"w": torch.tensor([1.0, -2.0], dtype=torch.float64)}
     state = AdamState.at_start(weights)
     before = weights["w"].clone()
-    adam_step(weights, {"w": torch.tensor([0.3, -0.01], dtype=torch.float64)}, state, Phase(settings), {"w": 1e-2})
+    optimizer_step(weights, {"w": torch.tensor([0.3, -0.01], dtype=torch.float64)}, state, Phase(settings), {"w": 1e-2})
     unbiased = state.exp_avg["w"] / (1 - 0.9**1)
     expected = before - 1e-2 * preconditioner(state.exp_avg_sq["w"], 1, settings) * unbiased
     torch.testing.assert_close(weights["w"], expected, rtol=1e-14, atol=0)

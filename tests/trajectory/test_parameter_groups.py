@@ -18,7 +18,7 @@ from grasp_psonet.network.layers import layer_depths, norms_and_biases
 from grasp_psonet.network.network import build_network
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.training.law import parameter_groups
-from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm, learning_rate
+from grasp_psonet.trajectory.adam import AdamState, clip_coefficient, gradient_norm, learning_rate, optimizer_step
 from grasp_psonet.trajectory.any_loop.recording import read_start, with_losses
 from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, Phase, read_law, write_law
 from grasp_psonet.trajectory.settings import OptimizerSettings
@@ -60,7 +60,7 @@ def test_steps_of_two_groups_are_bitwise_those_of_torch(kind: str) -> None:
         clip = clip_coefficient(gradient_norm(gradients), 4.0)
         clipped += clip < 1
         gradients = {name: gradient * clip for name, gradient in gradients.items()}
-        adam_step(ours, gradients, state, phase, phase.rates(ours, lr))
+        optimizer_step(ours, gradients, state, phase, phase.rates(ours, lr))
     assert clipped >= 3
     for name, weight in ours.items():
         assert torch.equal(weight, theirs[name].detach()), name
@@ -72,7 +72,7 @@ def test_a_parameter_of_rate_and_decay_0_stands_still() -> None:
     phase = Phase(OptimizerSettings(lr=0.1), (ParameterGroup(frozenset({"a"}), 0.0, 0.0),))
     weights = {"a": torch.ones(3), "b": torch.ones(3)}
     state = AdamState.at_start(weights)
-    adam_step(weights, {"a": torch.ones(3), "b": torch.ones(3)}, state, phase, phase.rates(weights, 0.1))
+    optimizer_step(weights, {"a": torch.ones(3), "b": torch.ones(3)}, state, phase, phase.rates(weights, 0.1))
     assert torch.equal(weights["a"], torch.ones(3))
     assert not torch.equal(weights["b"], torch.ones(3))
 

@@ -23,7 +23,8 @@ unrolled   none: derivatives are carried back       1 / b             derivative
 direction is scaled by its rate's part of ``lr`` (``AdamPoint.at_rate``), and ``cosine`` is taken in the metric of ``D``
 so scaled; a weight decay of its own is in its moments, its ``g_t`` and its way back.
 
-SGD with momentum is not among these: its moments follow another law than the one that training here is recorded with.
+``D`` is that of the training's update rule (``trajectory.adam.step_metric``): NAdam's, RAdam's (1 while it does not divide),
+amsgrad's, and of SGD 1, momentum or not. There ``adam`` and ``paper`` are refused, for they read a second moment.
 
 Sign: positive = training on the photo lowered the query's loss (helpful), negative = harmful.
 
@@ -64,6 +65,7 @@ class Formula:
     help: str
     direction: Direction | None
     preconditioner: Preconditioner | None
+    needs_second_moment: bool = False  # which SGD has none of
     needs_steps: bool = False  # the gradient that a step took, which only replay gives
     reads_query_after_step: bool = False  # else the query's gradient is taken at the weights before the step
     is_divided_by_batch: bool = True  # whether a draw counts lr / (draws of its step), or lr alone
@@ -120,6 +122,7 @@ _TABLE = (
         help="the paper's Algorithm 1 as printed",
         direction=_paper,
         preconditioner=_paper_preconditioner,
+        needs_second_moment=True,
     ),
     Formula(
         name="sgd",
@@ -132,6 +135,7 @@ _TABLE = (
         help="product in Adam's metric: the first-order effect of its step",
         direction=_adam,
         preconditioner=lambda point: point.adam,
+        needs_second_moment=True,
     ),
     Formula(
         name="adam-step",

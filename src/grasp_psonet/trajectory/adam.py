@@ -1,4 +1,4 @@
-"""The Adam law, once: training steps by it, tracing reads its moments by it.
+"""The Adam law, once: training steps by it, tracing reads its moments by it. Other rules stand in ``rule_step``.
 
 Kingma and Ba 2015 (Adam, with torch's coupled L2) and Loshchilov and Hutter 2019 (AdamW). Every operation is done in the
 order of ``torch.optim.Adam`` and ``AdamW``, so that a step gives the same bits.
@@ -6,22 +6,28 @@ order of ``torch.optim.Adam`` and ``AdamW``, so that a step gives the same bits.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from grasp_psonet.trajectory.law import Phase
+from grasp_psonet.trajectory.rule_step import FIRST, LARGEST, REMEMBERED, SECOND, divisor, update
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 
 @dataclass
 class AdamState:
-    """Moments by parameter name and the number of steps taken; ``adam_step`` changes it in place."""
+    """Moments by parameter name and the number of steps taken; ``optimizer_step`` changes it in place.
+
+    ``exp_avg`` of SGD is its momentum buffer, and without momentum the gradient that the last step took; ``max_exp_avg_sq``
+    is amsgrad's. What a rule does not remember may be left out.
+    """
 
     exp_avg: dict[str, Tensor]
     exp_avg_sq: dict[str, Tensor]
     step: int
+    max_exp_avg_sq: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def at_start(cls, weights: dict[str, Tensor], step: int = 0) -> "AdamState":
@@ -31,8 +37,26 @@ class AdamState:
 
     def forget(self) -> None:
         """Sets the moments to 0, in place: a phase begins."""
-        for moment in (*self.exp_avg.values(), *self.exp_avg_sq.values()):
-            moment.zero_()
+        for moments in self.moments.values():
+            for moment in moments.values():
+                moment.zero_()
+
+    def copy(self) -> "AdamState":
+        """The same in tensors of its own."""
+        first, second, largest = (
+            {name: moment.clone() for name, moment in moments.items()} for moments in self.moments.values()
+        )
+        return AdamState(first, second, self.step, largest)
+
+    @property
+    def moments(self) -> dict[str, dict[str, Tensor]]:
+        """Moments by what they are, then by parameter name."""
+        return {FIRST: self.exp_avg, SECOND: self.exp_avg_sq, LARGEST: self.max_exp_avg_sq}
+
+    def of_rule(self, rule: str, name: str) -> dict[str, Tensor]:
+        """What this rule remembers of a parameter; 0 where it is not there yet."""
+        zero = torch.zeros_like(self.exp_avg[name])
+        return {kind: self.moments[kind].get(name, zero) for kind in REMEMBERED[rule]}
 
 
 def learning_rate(settings: OptimizerSettings, step: int, num_steps: int) -> float:
@@ -58,7 +82,7 @@ def clip_coefficient(norm: Tensor, clip_norm: float | None) -> float:
 
 
 @torch.no_grad()
-def adam_step(
+def optimizer_step(
     weights: dict[str, Tensor],
     gradients: dict[str, Tensor],
     state: AdamState,
@@ -69,21 +93,39 @@ def adam_step(
     ``rates`` is the learning rate of each parameter. Parameters that stand in the phase are left as they are, moments too.
     """
     state.step += 1
-    settings, age = phase.settings, phase.age(state.step)
-    beta1, beta2 = settings.betas
     for name, weight in weights.items():
         if name in phase.standing:
             continue
-        gradient, exp_avg, exp_avg_sq = gradients[name], state.exp_avg[name], state.exp_avg_sq[name]
-        lr, weight_decay = rates[name], phase.weight_decay(name)
-        if weight_decay and settings.kind == "adamw":
+        gradient, lr, weight_decay = gradients[name], rates[name], phase.weight_decay(name)
+        if weight_decay and phase.settings.kind == "adamw":
             weight.mul_(1 - lr * weight_decay)
         elif weight_decay:
             gradient = gradient.add(weight, alpha=weight_decay)
-        exp_avg.lerp_(gradient, 1 - beta1)
-        exp_avg_sq.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**age)).add_(settings.eps)
-        weight.addcdiv_(exp_avg, denominator, value=-(lr / (1 - beta1**age)))
+        if phase.rule.name == "adam":
+            _move_by_adam(weight, gradient, (state.exp_avg[name], state.exp_avg_sq[name]), phase, lr, state.step)
+            continue
+        made, after = update(gradient, state.of_rule(phase.rule.name, name), phase, phase.age(state.step))
+        weight.sub_(made, alpha=lr)
+        for kind, moment in after.items():
+            state.moments[kind][name] = moment
+
+
+def _move_by_adam(
+    weight: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], phase: Phase, lr: float, step: int
+) -> None:
+    """Adam's step in torch's order, in place."""
+    (beta1, beta2), age, (exp_avg, exp_avg_sq) = phase.settings.betas, phase.age(step), moments
+    exp_avg.lerp_(gradient, 1 - beta1)
+    exp_avg_sq.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**age)).add_(phase.settings.eps)
+    weight.addcdiv_(exp_avg, denominator, value=-(lr / (1 - beta1**age)))
+
+
+def step_metric(state: AdamState, name: str, phase: Phase) -> Tensor:
+    """``D`` of one parameter under the phase's rule: 1 over what its first moment is divided by; of SGD 1."""
+    if phase.rule.name == "adam":
+        return preconditioner(state.exp_avg_sq[name], phase.age(state.step), phase.settings)
+    return 1 / divisor(state.of_rule(phase.rule.name, name), phase, phase.age(state.step))
 
 
 def preconditioner(exp_avg_sq: Tensor, age: int, settings: OptimizerSettings) -> Tensor:

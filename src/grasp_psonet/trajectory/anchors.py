@@ -1,4 +1,4 @@
-"""Anchors: weights and both Adam moments after a step, as safetensors written whole or not at all."""
+"""Anchors: weights and the optimizer's moments after a step, as safetensors written whole or not at all."""
 
 import json
 from dataclasses import dataclass
@@ -61,8 +61,7 @@ def write_anchor(folder: Path, anchor: Anchor) -> None:
     groups = {
         "weight": anchor.weights,
         "buffer": anchor.buffers,
-        "exp_avg": anchor.state.exp_avg,
-        "exp_avg_sq": anchor.state.exp_avg_sq,
+        **anchor.state.moments,
     }
     tensors = {f"{kind}/{name}": tensor for kind, group in groups.items() for name, tensor in group.items()}
     names = ("step", "epoch", "lr", "presence_digest")
@@ -74,7 +73,9 @@ def write_anchor(folder: Path, anchor: Anchor) -> None:
 
 def read_anchor(path: Path, device: torch.device | None = None) -> Anchor:
     """The anchor in this file. Raises StageError when it is missing or damaged."""
-    groups: dict[str, dict[str, Tensor]] = {"weight": {}, "buffer": {}, "exp_avg": {}, "exp_avg_sq": {}}
+    groups: dict[str, dict[str, Tensor]] = {"weight": {}, "buffer": {}}
+    state = AdamState({}, {}, 0)
+    groups |= state.moments
     try:
         with safe_open(path, framework="pt", device=str(device or "cpu")) as file:
             note = json.loads(file.metadata()[_NOTE])
@@ -83,8 +84,7 @@ def read_anchor(path: Path, device: torch.device | None = None) -> Anchor:
                 groups[kind][name] = file.get_tensor(key)
     except (OSError, SafetensorError) as error:
         raise StageError(f"{path} cannot be read as an anchor: {error}\n  next: train again") from None
-    step = note["step"]
-    state = AdamState(groups["exp_avg"], groups["exp_avg_sq"], step)
+    state.step = step = note["step"]
     return Anchor(step, note["epoch"], note["lr"], note["presence_digest"], groups["weight"], groups["buffer"], state)
 
 

@@ -1,4 +1,4 @@
-"""The optimizer's law as a training follows it: Adam's settings, and by parameter its learning rate and weight decay.
+"""The optimizer's law as a training follows it: settings, update rule, and by parameter its learning rate and weight decay.
 
 A training is one phase, or several, one after the other. In a phase every parameter belongs to at most one group, which
 scales the learning rate and has a weight decay of its own (torch's ``param_groups``); parameters in no group move by the
@@ -14,6 +14,7 @@ from typing import Any
 
 from grasp_psonet.errors import SettingsError, StageError
 from grasp_psonet.files import read_json, write_json
+from grasp_psonet.trajectory.rule import ADAM, Rule
 from grasp_psonet.trajectory.settings import OptimizerSettings
 
 LAW_FILE = "optimizer.json"  # in a run's folder
@@ -38,6 +39,7 @@ class Phase:
     standing: frozenset[str] = frozenset()
     after: int = 0
     name: str = TRAINING
+    rule: Rule = ADAM
 
     @cached_property
     def group_of(self) -> Mapping[str, int]:
@@ -81,9 +83,11 @@ class AdamLaw:
         assert starts == sorted(set(starts)), "phases stand in order"
 
     @classmethod
-    def of(cls, settings: OptimizerSettings, groups: tuple[ParameterGroup, ...] = ()) -> "AdamLaw":
+    def of(
+        cls, settings: OptimizerSettings, groups: tuple[ParameterGroup, ...] = (), rule: Rule = ADAM
+    ) -> "AdamLaw":
         """The law of a training in one phase."""
-        return cls((Phase(settings, groups),))
+        return cls((Phase(settings, groups, rule=rule),))
 
     def at(self, step: int) -> Phase:
         """The phase that step ``step`` (from 1) is in."""
@@ -98,6 +102,11 @@ class AdamLaw:
     def settings(self) -> OptimizerSettings:
         """Settings of the last phase; kind, betas, eps and clipping are the same in all."""
         return self.phases[-1].settings
+
+    @property
+    def rule(self) -> Rule:
+        """The update rule; the same in all phases."""
+        return self.phases[-1].rule
 
     @property
     def kind(self) -> str:
@@ -148,6 +157,8 @@ def _facts_of_phase(phase: Phase) -> dict[str, Any]:
             {"lr_scale": one.lr_scale, "weight_decay": one.weight_decay, "parameters": sorted(one.parameters)}
             for one in phase.groups
         ]
+    if phase.rule != ADAM:
+        facts["rule"] = asdict(phase.rule)
     if phase.name != TRAINING:
         facts |= {"name": phase.name, "after": phase.after, "standing": sorted(phase.standing)}
     return facts
@@ -159,5 +170,6 @@ def _phase_of_facts(facts: dict[str, Any]) -> Phase:
         for one in facts.pop("groups", [])
     )
     name, after, standing = facts.pop("name", TRAINING), facts.pop("after", 0), frozenset(facts.pop("standing", []))
+    rule = Rule(**facts.pop("rule", {}))
     facts["betas"] = tuple(facts["betas"])
-    return Phase(OptimizerSettings(**facts), groups, standing, after, name)
+    return Phase(OptimizerSettings(**facts), groups, standing, after, name, rule)

@@ -24,7 +24,8 @@ class ReplayedStep:
 
     ``bags`` are those drawn, in the rows of ``batch`` (a bag drawn twice stands there twice). ``weights`` are those before
     the step (where its gradients were taken), ``weights_after`` and ``state`` those after it. ``lr`` is the learning rate of
-    the step, ``rates`` that of each parameter under its ``phase``.
+    the step, ``rates`` that of each parameter under its ``phase``. ``remembered`` are the moments before it, which Adam's
+    own law does not need (None).
     """
 
     step: int
@@ -37,6 +38,7 @@ class ReplayedStep:
     weights: dict[str, Tensor]
     weights_after: dict[str, Tensor]
     state: AdamState
+    remembered: AdamState | None = None
 
     @property
     def age(self) -> int:
@@ -62,7 +64,8 @@ def compare_with_anchor(step: ReplayedStep, anchor: Anchor, tolerance: float) ->
     pairs = {"first moments": (step.state.exp_avg, anchor.state.exp_avg)}
     if not tolerance:
         pairs["weights"] = (step.weights_after, anchor.weights)
-        pairs["second moments"] = (step.state.exp_avg_sq, anchor.state.exp_avg_sq)
+        if step.phase.rule.has_second_moment:
+            pairs["second moments"] = (step.state.exp_avg_sq, anchor.state.exp_avg_sq)
     for what, (replayed, recorded) in pairs.items():
         largest = max(float(value.abs().max()) for value in recorded.values())
         for name, value in recorded.items():

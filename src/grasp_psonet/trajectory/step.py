@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.network.loss import loss_of
 from grasp_psonet.network.network import BagNetwork
-from grasp_psonet.trajectory.adam import AdamState, adam_step, clip_coefficient, gradient_norm
+from grasp_psonet.trajectory.adam import AdamState, clip_coefficient, gradient_norm, optimizer_step
 from grasp_psonet.trajectory.anchors import trained_weights_of
 from grasp_psonet.trajectory.law import AdamLaw, Phase
 from grasp_psonet.trajectory.logits import logits_of
@@ -38,7 +38,7 @@ def train_step(network: BagNetwork, batch: BagBatch, state: AdamState, law: Adam
     if phase.begins_after(state.step):
         state.forget()
     found = batch_gradient(network, batch, phase)
-    adam_step(weights, found.clipped, state, phase, phase.rates(weights, lr))
+    optimizer_step(weights, found.clipped, state, phase, phase.rates(weights, lr))
     return found.result
 
 

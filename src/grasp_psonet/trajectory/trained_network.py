@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
 from grasp_psonet.tables.columns import LR, VISIT_ID
-from grasp_psonet.trajectory.adam import AdamState, adam_step
+from grasp_psonet.trajectory.adam import optimizer_step
 from grasp_psonet.trajectory.anchors import Anchor, copy_weights, load_weights, weights_of
 from grasp_psonet.trajectory.records import rates_of
 from grasp_psonet.trajectory.replay import ReplayedStep, compare_with_anchor, compare_with_record
+from grasp_psonet.trajectory.rule import ADAM
 from grasp_psonet.trajectory.step import batch_gradient
 from grasp_psonet.trajectory.trajectory import Trajectory
 
@@ -93,15 +94,17 @@ class TrainedNetwork:
         weights, state = _copy(weights_of(network)), anchor.state
         for draws in self.trajectory.draws_of_steps(anchor.step, until):
             batch, lr, phase = source.batch(draws, self.device), float(draws[LR].iloc[0]), law.at(state.step + 1)
-            gradient = batch_gradient(network, batch, phase)
+            with self.trajectory.as_run(self.device):
+                gradient = batch_gradient(network, batch, phase)
             compare_with_record(gradient, draws, self.tolerance)
-            after, state = _copy(weights), AdamState(_copy(state.exp_avg), _copy(state.exp_avg_sq), state.step)
+            after, state = _copy(weights), state.copy()
             if phase.begins_after(state.step):
                 state.forget()
+            remembered = None if phase.rule == ADAM else state.copy()
             rates = rates_of(draws, phase, gradient.clipped.keys())
-            adam_step({name: after[name] for name in gradient.clipped}, gradient.clipped, state, phase, rates)
+            optimizer_step({name: after[name] for name in gradient.clipped}, gradient.clipped, state, phase, rates)
             bags = tuple(source.bags[visit_id] for visit_id in draws[VISIT_ID])
-            step = ReplayedStep(state.step, lr, phase, rates, bags, batch, gradient, weights, after, state)
+            step = ReplayedStep(state.step, lr, phase, rates, bags, batch, gradient, weights, after, state, remembered)
             if step.step == until and self.trajectory.has_anchor(until):
                 compare_with_anchor(step, self.trajectory.read(until, self.device), self.tolerance)
             yield step

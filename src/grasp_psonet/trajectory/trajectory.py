@@ -1,6 +1,7 @@
 """What a training left behind: anchors, step records, which step was kept."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,12 +17,22 @@ from grasp_psonet.trajectory.law import AdamLaw
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Anchors (a folder), step records (columns in ``records``), the step that was kept, and the optimizer's law."""
+    """Anchors (a folder), step records (columns in ``records``), the step that was kept, and the optimizer's law.
+
+    ``autocast`` is the precision of a training under ``torch.autocast`` (``bfloat16``); None: that of the weights.
+    """
 
     anchors: Path
     steps: pd.DataFrame
     kept_step: int
     optimizer: AdamLaw
+    autocast: str | None = None
+
+    def as_run(self, device: torch.device) -> AbstractContextManager[object]:
+        """The precision that training ran in, for a step that is repeated."""
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(device.type, getattr(torch, self.autocast))
 
     def windows(self, *, beyond_kept: bool = False) -> list[tuple[int, int]]:
         """(previous anchor, anchor) steps up to the kept one, for later steps did not make its predictions; or all.

@@ -102,11 +102,12 @@ def trace(
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
+    _refuse_without_second_moment(trajectory, formula)
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings, loss)
     trained = TrainedNetwork(inputs.network, trajectory)
-    caveats: tuple[str, ...] = ()
+    caveats = inputs.caveats
     if counting != "steps":
-        caveats = _caveats_at_anchors(inputs, trajectory, replay_tolerance)
+        caveats += _caveats_at_anchors(inputs, trajectory, replay_tolerance)
     else:
         source = BatchSource(inputs.bags.training, inputs.bags.photos)
         start = read_start(trajectory, trained.device)
@@ -171,14 +172,26 @@ def what_if(
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
+    _refuse_without_second_moment(trajectory, formula)
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
-    caveats = _caveats_at_anchors(inputs, trajectory, replay_tolerance)
+    caveats = inputs.caveats + _caveats_at_anchors(inputs, trajectory, replay_tolerance)
     request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
     found = predicted_changes(TrainedNetwork(inputs.network, trajectory), request)
     table = change_table(found, request.query_ids, visits)
     table.attrs |= {"coverage": str(inputs.coverage), "caveats": list(caveats)}
     return table
+
+
+def _refuse_without_second_moment(trajectory: Trajectory, formula: FormulaName) -> None:
+    """Raises TraceError for a formula that reads a second moment where training kept none."""
+    rule = trajectory.optimizer.rule
+    if FORMULAS[formula].needs_second_moment and not rule.has_second_moment:
+        usable = [name for name, one in FORMULAS.items() if not one.needs_second_moment]
+        raise TraceError(
+            f"formula {formula} reads the second moment of the gradients, and training by {rule.name} keeps none\n"
+            f"  next: formula {', '.join(usable)}"
+        )
 
 
 def _caveats_at_anchors(inputs: TraceInputs, trajectory: Trajectory, tolerance: float) -> tuple[str, ...]:

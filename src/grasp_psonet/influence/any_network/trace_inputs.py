@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from grasp_psonet.bags.bag import BagBatch, collate
 from grasp_psonet.errors import TraceError
@@ -16,7 +17,7 @@ from grasp_psonet.influence.units.table import chosen_parameters, cover_unit
 from grasp_psonet.influence.units.unit import UnitCoverage
 from grasp_psonet.network.loss import Loss, has_own_loss, loss_of, with_loss
 from grasp_psonet.tables.columns import STEP, VISIT_ID
-from grasp_psonet.trajectory.anchors import Anchor, load_weights
+from grasp_psonet.trajectory.anchors import Anchor, load_weights, weights_of
 from grasp_psonet.trajectory.logits import logits_of
 from grasp_psonet.trajectory.trajectory import Trajectory
 
@@ -25,11 +26,12 @@ log = logging.getLogger("grasp_psonet")
 
 @dataclass(frozen=True)
 class TraceInputs:
-    """A copy of the network that may be changed, the bags, and the parameters with their proven rules."""
+    """A copy of the network that may be changed, the bags, the parameters with their proven rules, and what must be said."""
 
     network: nn.Module
     bags: PlainBags
     coverage: UnitCoverage
+    caveats: tuple[str, ...] = ()
 
 
 def trace_inputs(
@@ -48,13 +50,14 @@ def trace_inputs(
     _refuse_nothing(trajectory, bags)
     if settings.query == "photo":
         _refuse_crowded(bags)
+    caveats = _caveats(network, trajectory)
     network = _copy(network).eval()
     if loss is not None:
         with_loss(network, loss)
     anchor = trajectory.read(trajectory.windows()[0][1], next(network.parameters()).device)
     _refuse_other_weights(network, anchor)
     load_weights(network, anchor)
-    moved = anchor.state.exp_avg_sq.keys()
+    moved = anchor.state.exp_avg.keys()
     names = chosen_parameters(network, settings.parameters) & moved
     if not names:
         raise TraceError(
@@ -67,7 +70,35 @@ def trace_inputs(
     _refuse_outputs(network, few.to(next(network.parameters()).device), bags)
     coverage = cover_unit(settings.unit, network, few, sorted(names))
     log.info("tracing %d queries over %s", len(bags.queries), coverage)
-    return TraceInputs(network, bags, coverage)
+    return TraceInputs(network, bags, coverage, caveats)
+
+
+def _caveats(network: nn.Module, trajectory: Trajectory) -> tuple[str, ...]:
+    """What network and recording say of themselves. Raises TraceError for an average of weights in place of the network."""
+    if isinstance(network, AveragedModel):
+        raise TraceError(
+            "the network is an average of weights (AveragedModel), and scores are of the weights that the optimizer moved\n"
+            "  next: give the module that was recorded; queries are then asked at the recorded weights"
+        )
+    found = []
+    if trajectory.autocast is not None:
+        found.append(
+            f"training ran under autocast to {trajectory.autocast}: its steps are replayed so, while the gradients of photos "
+            "and queries are taken in the precision of the weights"
+        )
+    is_last = trajectory.kept_step == int(trajectory.steps[STEP].max())
+    if is_last and _holds_other_weights(network, trajectory):
+        found.append(
+            f"the network given holds other weights than the recording does after step {trajectory.kept_step} (an average of "
+            "weights, a new network, later training): queries are asked at the recorded ones"
+        )
+    return tuple(found)
+
+
+def _holds_other_weights(network: nn.Module, trajectory: Trajectory) -> bool:
+    recorded = trajectory.read(trajectory.kept_step, next(network.parameters()).device).weights
+    own = weights_of(network)
+    return any(name in own and not torch.equal(own[name], weight) for name, weight in recorded.items())
 
 
 @torch.no_grad()

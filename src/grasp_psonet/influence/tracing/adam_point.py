@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.trajectory.adam import AdamState, preconditioner
+from grasp_psonet.trajectory.adam import AdamState, step_metric
 from grasp_psonet.trajectory.adam_adjoint import negative_update_derivative, unclipped
 from grasp_psonet.trajectory.law import AdamLaw, Phase
 from grasp_psonet.trajectory.replay import ReplayedStep
@@ -59,21 +59,21 @@ class AdamPoint:
 
     @cached_property
     def adam(self) -> ByName:
-        """Adam's preconditioner ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``, at each parameter's rate; 0 where ``v`` is 0.
+        """The preconditioner ``D`` of the optimizer's step, at each parameter's rate; 0 where its second moment is 0.
 
-        There no draw has had a gradient yet (a dead ReLU, a token or expert never used), and 1 / eps would let a handful of
+        Of Adam ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``, of SGD 1. Where ``v`` is 0
+        no draw has had a gradient yet (a dead ReLU, a token or expert never used), and 1 / eps would let a handful of
         such coordinates outweigh all others: Adam's step has no derivative worth the name before its first gradient.
         """
-        age, settings = self.phase.age(self.state.step), self.phase.settings
-        return {
-            name: self.at_rate(name, preconditioner(v, age, settings)).where(v > 0, 0.0)
-            for name, v in self.exp_avg_sq.items()
-        }
+        found = {name: self.at_rate(name, step_metric(self.state, name, self.phase)) for name in self.exp_avg}
+        if not self.phase.rule.has_second_moment:
+            return found
+        return {name: value.where(self.exp_avg_sq[name] > 0, 0.0) for name, value in found.items()}
 
     @property
     def plain(self) -> ByName:
         """The preconditioner of plain gradients: 1, at each parameter's rate."""
-        return {name: self.at_rate(name, torch.ones_like(v)) for name, v in self.exp_avg_sq.items()}
+        return {name: self.at_rate(name, torch.ones_like(moment)) for name, moment in self.exp_avg.items()}
 
     def step_derivative(self, name: str) -> Tensor:
         """``-dw'/dg / lr`` of one parameter, at its rate: the change of the step with the gradient it took.

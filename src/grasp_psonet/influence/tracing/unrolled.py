@@ -85,11 +85,12 @@ def _backward(trained: TrainedNetwork, anchor: Anchor, until: int, memory_bytes:
 
 
 def _step_bytes(trained: TrainedNetwork) -> int:
-    """Most bytes that one kept step holds: weights, gradient, two moments, and its batch of float photos."""
+    """Most bytes that one kept step holds: weights, gradient, moments (but Adam's also those before it), and its photos."""
     source, network = trained.replay_source, trained.network
     bags = source.bags.values()
     weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
     shape = source.pixels[next(iter(bags)).rows[0]].shape
     photo = next(network.parameters()).element_size() * int(np.prod(shape))
     most_draws = int(trained.trajectory.steps.groupby(STEP).size().max())
-    return 4 * weights + most_draws * max(map(len, bags)) * photo
+    kept = 4 if trained.trajectory.optimizer.rule.name == "adam" else 7
+    return kept * weights + most_draws * max(map(len, bags)) * photo

@@ -19,16 +19,19 @@ from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.files import write_json
 from grasp_psonet.tables.columns import CLIPPED_NORM, DRAW, EPOCH, LR, STEP, VISIT_ID
 from grasp_psonet.tables.schemas.runs import STEPS
-from grasp_psonet.trajectory.adam import AdamState, gradient_norm
+from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
-from grasp_psonet.trajectory.any_loop.recording import FACTS, LOGIT, REFUSED, START, read_recording
-from grasp_psonet.trajectory.any_loop.torch_adam import (
+from grasp_psonet.trajectory.any_loop.recording import AUTOCAST, FACTS, LOGIT, REFUSED, START, read_recording
+from grasp_psonet.trajectory.any_loop.torch_optimizer import (
     group_rates,
     groups_of,
     moments_of,
+    norm_of,
     refuse_other_ratios,
     refuse_strangers,
+    rule_of,
     settings_of,
+    stepped_parameters,
 )
 from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, facts_of
 from grasp_psonet.trajectory.pending import PendingStep
@@ -38,7 +41,7 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 log = logging.getLogger("grasp_psonet")
 
 DIGEST = "as recorded"
-TOLD = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm", "groups")  # a loop's schedule is in its step records
+TOLD = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm", "groups", "rule")  # a loop's schedule is in its step records
 
 
 def record(
@@ -49,7 +52,7 @@ def record(
     *,
     clip_norm: float | None = None,
 ) -> "Recorder":
-    """Watches a training loop with ``torch.optim.Adam`` or ``AdamW``, from its first step on::
+    """Watches a training loop with ``torch.optim.Adam``, ``AdamW``, ``NAdam``, ``RAdam`` or ``SGD``, from its first step on::
 
         with grasp_psonet.record(network, optimizer, "trajectory", anchor_every=20) as recorder:
             for bag_ids, photos, mask, labels in batches:
@@ -69,7 +72,7 @@ def record(
     cannot be recorded later (betas that change, parameters that begin to move midway, a step without its draws) never
     stops the loop: the log says so, training goes on, and the recording refuses to be read.
 
-    Raises TraceError for an optimizer whose steps are not Adam's, and StageError where the folder already holds a recording.
+    Raises TraceError for an optimizer whose steps follow no law that is known here (it says which), and StageError where the folder already holds a recording.
     """
     return Recorder(network, optimizer, Path(folder), anchor_every, clip_norm)
 
@@ -87,12 +90,15 @@ class Recorder:
     ) -> None:
         self.network, self.optimizer, self.folder, self.anchor_every = network, optimizer, folder, anchor_every
         self.settings = settings_of(optimizer, clip_norm)
+        self.rule = rule_of(optimizer)
         self.num_steps = 0
         self._rates: list[tuple[float, ...]] = []  # of each step, by parameter group
         self._pending = PendingStep()
         self._fault: str | None = None  # why the recording stopped; training goes on
         self._rows: list[pd.DataFrame] = []
         self._versions: dict[str, int] = {}
+        self._stepped: frozenset[str] = frozenset()
+        self._autocast: str | None = None  # the precision of a loop under torch.autocast
         self._hooks: list[RemovableHandle] = []
         refuse_strangers(network, optimizer)
         self._groups = self._groups_at([1.0] * len(optimizer.param_groups))
@@ -109,6 +115,8 @@ class Recorder:
             # a plain function, so that a copy of the network in the loop does not copy the recorder
             if module is self.network and isinstance(output, Tensor) and output.requires_grad:
                 self._pending.return_logits(output.detach())
+                if torch.is_autocast_enabled(output.device.type):
+                    self._autocast = str(torch.get_autocast_dtype(output.device.type)).removeprefix("torch.")
 
         def before_gradient(_: Tensor) -> None:
             self._pending.backward(self._has_no_gradient)
@@ -146,7 +154,8 @@ class Recorder:
             log.info("  %d steps were skipped by the loop; what they drew does not count", self._pending.num_skipped)
         STEPS.write(self._records(), self.folder / STEPS_FILE)
         told = facts_of(self._law())
-        write_json(self.folder / FACTS, {name: told[name] for name in TOLD if name in told}, sort_keys=False)
+        facts = {name: told[name] for name in TOLD if name in told}
+        write_json(self.folder / FACTS, facts | ({AUTOCAST: self._autocast} if self._autocast else {}), sort_keys=False)
 
     def _do(self, work: Callable[[], None]) -> None:
         """Does a piece of recording; where it cannot be done, says so and stops recording: training is never stopped."""
@@ -178,22 +187,34 @@ class Recorder:
             raise TraceError(
                 f"step {self.num_steps} was taken without its draws\n  next: call recorder.draw(bag ids) before each step"
             )
-        groups = self._groups_at([1.0] * len(optimizer.param_groups))
-        now = replace(settings_of(optimizer, self.settings.clip_norm), lr=self.settings.lr)
-        if now != self.settings or groups != self._groups:
-            raise TraceError(
-                f"betas, eps, weight decay or the parameters of a group changed at step {self.num_steps}; only lr may change "
-                "in training"
-            )
+        self._refuse_other_law(optimizer)
         self._rates.append(group_rates(optimizer))
         refuse_other_ratios(self._first_rates, self._rates[-1], self.num_steps)
         lr = self._rates[-1][self._first_rates.index(max(self._first_rates))]
-        self._rows.append(self._rows_of_step(drawn, lr, _norm_of(optimizer)).join(_logits(returned, len(drawn))))
+        self._rows.append(self._rows_of_step(drawn, lr, norm_of(optimizer)).join(_logits(returned, len(drawn))))
         self._versions = {name: weight._version for name, weight in self.network.named_parameters()}
         if self.num_steps == 1:
             self._write_anchor(lr, START)  # what shows which loss was followed
         if self.num_steps % self.anchor_every == 0:
             self._write_anchor(lr)
+
+    def _refuse_other_law(self, optimizer: torch.optim.Optimizer) -> None:
+        """Raises TraceError where this step follows another law than the first, or moves other parameters."""
+        groups = self._groups_at([1.0] * len(optimizer.param_groups))
+        now = replace(settings_of(optimizer, self.settings.clip_norm), lr=self.settings.lr)
+        if now != self.settings or rule_of(optimizer) != self.rule or groups != self._groups:
+            changed = "betas, eps" if self.rule.has_second_moment else "momentum, dampening"
+            raise TraceError(
+                f"{changed}, weight decay or the parameters of a group changed at step {self.num_steps}; only lr may change "
+                "in training"
+            )
+        stepped = stepped_parameters(self.network, optimizer)
+        self._stepped = stepped if self.num_steps == 1 else self._stepped
+        if stepped != self._stepped and not self.rule.has_second_moment:  # the others count steps by parameter
+            raise TraceError(
+                f"step {self.num_steps} moves other parameters than step 1 (first: {min(stepped ^ self._stepped)})\n"
+                "  next: a gradient for every trained parameter in every step"
+            )
 
     def _rows_of_step(self, drawn: Sequence[str], lr: float, clipped_norm: float) -> pd.DataFrame:
         """The step's rows of the records (``records``); the loop as a whole counts as one epoch."""
@@ -220,7 +241,7 @@ class Recorder:
         """The law of the steps so far; groups are named where they differ."""
         groups = self._groups_at(self._first_rates)
         same = len({(group.lr_scale, group.weight_decay) for group in groups}) == 1
-        return AdamLaw.of(self.settings, () if same else groups)
+        return AdamLaw.of(self.settings, () if same else groups, self.rule)
 
     def _records(self) -> pd.DataFrame:
         """All rows; with the learning rate of each group where they differ."""
@@ -242,14 +263,6 @@ class Recorder:
     def _write_anchor(self, lr: float, folder: str = ANCHORS) -> None:
         state = moments_of(self.network, self.optimizer, self.num_steps)
         write_anchor(self.folder / folder, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
-
-
-def _norm_of(optimizer: torch.optim.Optimizer) -> float:
-    """Norm of the gradient that the step took: after clipping."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    gradients = {str(at): weight.grad for at, weight in enumerate(weights) if weight.grad is not None}
-    scale = getattr(optimizer, "grad_scale", None)  # of a fused step, which divides by it itself
-    return float(gradient_norm(gradients)) / (1.0 if scale is None else float(scale)) if gradients else 0.0
 
 
 def _logits(returned: list[Tensor], num_draws: int) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 
 FACTS, START = "recording.json", "start"
 REFUSED = "refused"  # among the facts: why the recording stopped before the training did
+AUTOCAST = "autocast"  # among the facts: the precision of a loop under torch.autocast
 LOGIT = "logit"  # column of the one logit a bag of two classes; of several: logit_0, logit_1, ...
 MOST_TOLD = 12  # steps named in one message
 
@@ -51,7 +52,7 @@ def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajecto
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     if REFUSED in facts:
         raise TraceError(f"{folder} cannot be traced, for its recording stopped: {facts[REFUSED]}")
-    return read_trajectory(folder, law_of_facts(facts), kept_step)
+    return replace(read_trajectory(folder, law_of_facts(facts), kept_step), autocast=facts.get(AUTOCAST))
 
 
 def _refuse_without_anchor(anchors: Path, kept_step: int) -> None:
