@@ -124,7 +124,7 @@ def test_replay_across_the_boundary_is_bitwise(tmp_path: Path) -> None:
     *_, last = trained.replay(0, 10)  # compared with the anchor of step 10 to the bit
     assert last.step == 10
     *_, last = trained.replay(4, 6)
-    assert last.age == 2
+    assert last.age("head.0.weight") == 2
     anchor_path(trained.trajectory.anchors, 4).unlink()
     with pytest.raises(TraceError, match="no anchor at step 4, where its fine-tune began"):
         trained.windows()

@@ -86,7 +86,9 @@ def test_the_metric_divides_the_first_moment_in_the_step() -> None:
         if phase.rule.name in ("sgd", "nadam"):
             continue
         start = AdamState.at_start({"w": torch.zeros(2, dtype=torch.float64)}, 0)
-        made, after = update(torch.tensor([0.3, -2.0], dtype=torch.float64), start.of_rule(phase.rule.name, "w"), phase, 1)
+        made, after = update(
+            torch.tensor([0.3, -2.0], dtype=torch.float64), start.of_rule(phase.rule.name, "w"), phase, 1
+        )
         state = AdamState(*({"w": after[name]} for name in ("exp_avg", "exp_avg_sq")), 1)
         state.max_exp_avg_sq["w"] = after.get("max_exp_avg_sq", after["exp_avg_sq"])
         unbiased = after["exp_avg"] / (1 - phase.settings.betas[0])

@@ -102,30 +102,36 @@ def optimizer_step(
         elif weight_decay:
             gradient = gradient.add(weight, alpha=weight_decay)
         if phase.rule.name == "adam":
-            _move_by_adam(weight, gradient, (state.exp_avg[name], state.exp_avg_sq[name]), phase, lr, state.step)
+            moments = state.exp_avg[name], state.exp_avg_sq[name]
+            _move_by_adam(weight, gradient, moments, phase.settings, lr, phase.age(state.step, name))
             continue
-        made, after = update(gradient, state.of_rule(phase.rule.name, name), phase, phase.age(state.step))
+        made, after = update(gradient, state.of_rule(phase.rule.name, name), phase, phase.age(state.step, name))
         weight.sub_(made, alpha=lr)
         for kind, moment in after.items():
             state.moments[kind][name] = moment
 
 
 def _move_by_adam(
-    weight: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], phase: Phase, lr: float, step: int
+    weight: Tensor,
+    gradient: Tensor,
+    moments: tuple[Tensor, Tensor],
+    settings: OptimizerSettings,
+    lr: float,
+    age: int,
 ) -> None:
     """Adam's step in torch's order, in place."""
-    (beta1, beta2), age, (exp_avg, exp_avg_sq) = phase.settings.betas, phase.age(step), moments
+    (beta1, beta2), (exp_avg, exp_avg_sq) = settings.betas, moments
     exp_avg.lerp_(gradient, 1 - beta1)
     exp_avg_sq.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-    denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**age)).add_(phase.settings.eps)
+    denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**age)).add_(settings.eps)
     weight.addcdiv_(exp_avg, denominator, value=-(lr / (1 - beta1**age)))
 
 
 def step_metric(state: AdamState, name: str, phase: Phase) -> Tensor:
     """``D`` of one parameter under the phase's rule: 1 over what its first moment is divided by; of SGD 1."""
     if phase.rule.name == "adam":
-        return preconditioner(state.exp_avg_sq[name], phase.age(state.step), phase.settings)
-    return 1 / divisor(state.of_rule(phase.rule.name, name), phase, phase.age(state.step))
+        return preconditioner(state.exp_avg_sq[name], phase.age(state.step, name), phase.settings)
+    return 1 / divisor(state.of_rule(phase.rule.name, name), phase, phase.age(state.step, name))
 
 
 def preconditioner(exp_avg_sq: Tensor, age: int, settings: OptimizerSettings) -> Tensor:

@@ -67,9 +67,9 @@ def curvature_of_root(step: ReplayedStep, name: str) -> Tensor:
     """``S`` of one parameter: how the second moment's root bends the step; 0 where it is 0."""
     beta1, beta2 = step.phase.settings.betas
     exp_avg_sq = step.state.exp_avg_sq[name]
-    root = exp_avg_sq.sqrt() / math.sqrt(1 - beta2**step.age)
-    unbiased = step.state.exp_avg[name] / (1 - beta1**step.age)
-    scale = preconditioner(exp_avg_sq, step.age, step.phase.settings)
+    root = exp_avg_sq.sqrt() / math.sqrt(1 - beta2 ** step.age(name))
+    unbiased = step.state.exp_avg[name] / (1 - beta1 ** step.age(name))
+    scale = preconditioner(exp_avg_sq, step.age(name), step.phase.settings)
     return torch.where(root > 0, unbiased * scale**2 / (2 * root), 0.0)
 
 
@@ -78,9 +78,9 @@ def negative_update_derivative(step: ReplayedStep, name: str) -> Tensor:
     if step.phase.rule.name != "adam":
         return _derivatives(step, name).step_by_gradient
     beta1, beta2 = step.phase.settings.betas
-    scale = preconditioner(step.state.exp_avg_sq[name], step.age, step.phase.settings)
+    scale = preconditioner(step.state.exp_avg_sq[name], step.age(name), step.phase.settings)
     bend = curvature_of_root(step, name) * moment_gradient(step, name)
-    return (1 - beta1) / (1 - beta1**step.age) * scale - 2 * (1 - beta2) / (1 - beta2**step.age) * bend
+    return (1 - beta1) / (1 - beta1 ** step.age(name)) * scale - 2 * (1 - beta2) / (1 - beta2 ** step.age(name)) * bend
 
 
 def gradient_adjoint(after: Adjoint, step: ReplayedStep) -> dict[str, Tensor]:
@@ -110,7 +110,7 @@ def _of_gradient(after: Adjoint, step: ReplayedStep, name: str) -> Tensor:
 def _derivatives(step: ReplayedStep, name: str) -> StepDerivatives:
     assert step.remembered is not None, "replay keeps the moments before a step under every rule but Adam's"
     before = step.remembered.of_rule(step.phase.rule.name, name)
-    return step_derivatives(moment_gradient(step, name), before, step.phase, step.age)
+    return step_derivatives(moment_gradient(step, name), before, step.phase, step.age(name))
 
 
 def unclipped(adjoint_QW: ByName, step: ReplayedStep) -> dict[str, Tensor]:
@@ -147,7 +147,7 @@ def step_back(after: Adjoint, step: ReplayedStep, gradient_QW: ByName, curved_QW
         else:
             direct_QW = weight_QW + phase.weight_decay(name) * gradient_QW[name]
         weight[name] = direct_QW + curved_QW[name]
-        if phase.begins_after(step.step - 1) or name in phase.standing:
+        if phase.begins_after(step.step - 1, name) or name in phase.standing:
             moments[FIRST][name] = moments[SECOND][name] = torch.zeros_like(weight_QW)
             continue
         for kind, moment_QW in _of_moments(after, step, name).items():
@@ -160,9 +160,9 @@ def _of_moments(after: Adjoint, step: ReplayedStep, name: str) -> dict[str, Tens
     rate, weight_QW, rule = step.rates[name], after.weight_QW[name], step.phase.rule.name
     if rule == "adam":
         beta1, beta2 = step.phase.settings.betas
-        root_scale = preconditioner(step.state.exp_avg_sq[name], step.age, step.phase.settings)
-        scale = rate / (1 - beta1**step.age) * root_scale
-        bend = rate / (1 - beta2**step.age) * curvature_of_root(step, name)
+        root_scale = preconditioner(step.state.exp_avg_sq[name], step.age(name), step.phase.settings)
+        scale = rate / (1 - beta1 ** step.age(name)) * root_scale
+        bend = rate / (1 - beta2 ** step.age(name)) * curvature_of_root(step, name)
         return {
             FIRST: beta1 * (after.exp_avg_QW[name] - scale * weight_QW),
             SECOND: beta2 * (after.exp_avg_sq_QW[name] + bend * weight_QW),

@@ -3,11 +3,12 @@
 A training is one phase, or several, one after the other. In a phase every parameter belongs to at most one group, which
 scales the learning rate and has a weight decay of its own (torch's ``param_groups``); parameters in no group move by the
 settings. Parameters that *stand* in a phase take no part in its steps: their gradient is not taken, it does not count in
-the norm that is clipped, and they have no moments. Moments begin at 0 with every phase, and bias correction counts from there.
+the norm that is clipped, and they have no moments. Moments begin at 0 with every phase, and bias correction counts from there; but where a phase is only
+the first in which more parameters move (``began``), those of the others go on.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,10 @@ class ParameterGroup:
 
 @dataclass(frozen=True)
 class Phase:
-    """The law of the steps after ``after``, up to where the next phase begins; moments begin at 0 with the first of them."""
+    """The law of the steps after ``after``, up to where the next phase begins; moments begin at 0 with the first of them.
+
+    But the moments of parameters named in ``began`` go on from earlier phases: they began after the step told there.
+    """
 
     settings: OptimizerSettings
     groups: tuple[ParameterGroup, ...] = ()
@@ -40,6 +44,7 @@ class Phase:
     after: int = 0
     name: str = TRAINING
     rule: Rule = ADAM
+    began: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def group_of(self) -> Mapping[str, int]:
@@ -62,13 +67,16 @@ class Phase:
         """The learning rate of each of these parameters in a step whose learning rate is ``lr``."""
         return {name: lr * self.lr_scale(name) for name in names}
 
-    def age(self, step: int) -> int:
-        """Steps that the moments have seen after this step: t in the bias corrections."""
-        return step - self.after
+    def age(self, step: int, name: str | None = None) -> int:
+        """Steps that the moments (of this parameter) have seen after this step: t in the bias corrections."""
+        return step - self._start(name)
 
-    def begins_after(self, step: int) -> bool:
-        """Whether the step that follows this one is the phase's first, with moments of 0."""
-        return self.after == step
+    def begins_after(self, step: int, name: str | None = None) -> bool:
+        """Whether the moments (of this parameter; None: all) are 0 before the step that follows this one."""
+        return self._start(name) == step and (name is not None or not self.began)
+
+    def _start(self, name: str | None) -> int:
+        return self.after if name is None else self.began.get(name, self.after)
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,7 @@ class AdamLaw:
         assert starts == sorted(set(starts)), "phases stand in order"
 
     @classmethod
-    def of(
-        cls, settings: OptimizerSettings, groups: tuple[ParameterGroup, ...] = (), rule: Rule = ADAM
-    ) -> "AdamLaw":
+    def of(cls, settings: OptimizerSettings, groups: tuple[ParameterGroup, ...] = (), rule: Rule = ADAM) -> "AdamLaw":
         """The law of a training in one phase."""
         return cls((Phase(settings, groups, rule=rule),))
 
@@ -161,6 +167,8 @@ def _facts_of_phase(phase: Phase) -> dict[str, Any]:
         facts["rule"] = asdict(phase.rule)
     if phase.name != TRAINING:
         facts |= {"name": phase.name, "after": phase.after, "standing": sorted(phase.standing)}
+    if phase.began:
+        facts["began"] = dict(sorted(phase.began.items()))
     return facts
 
 
@@ -170,6 +178,6 @@ def _phase_of_facts(facts: dict[str, Any]) -> Phase:
         for one in facts.pop("groups", [])
     )
     name, after, standing = facts.pop("name", TRAINING), facts.pop("after", 0), frozenset(facts.pop("standing", []))
-    rule = Rule(**facts.pop("rule", {}))
+    rule, began = Rule(**facts.pop("rule", {})), facts.pop("began", {})
     facts["betas"] = tuple(facts["betas"])
-    return Phase(OptimizerSettings(**facts), groups, standing, after, name, rule)
+    return Phase(OptimizerSettings(**facts), groups, standing, after, name, rule, began)

@@ -40,10 +40,9 @@ class ReplayedStep:
     state: AdamState
     remembered: AdamState | None = None
 
-    @property
-    def age(self) -> int:
-        """Steps that the moments have seen, this one included: t in the bias corrections."""
-        return self.phase.age(self.step)
+    def age(self, name: str) -> int:
+        """Steps that the moments of this parameter have seen, this one included: t in the bias corrections."""
+        return self.phase.age(self.step, name)
 
 
 def compare_with_record(gradient: BatchGradient, draws: pd.DataFrame, tolerance: float) -> None:

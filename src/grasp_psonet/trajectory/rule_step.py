@@ -29,7 +29,9 @@ NADAM_DECAY = 0.96  # of Dozat's schedule of the momentum, as torch has it
 RADAM_LEAST = 5.0  # length of the moving average from which RAdam divides by the second moment
 
 
-def update(gradient_W: Tensor, moments: Mapping[str, Tensor], phase: Phase, age: int) -> tuple[Tensor, dict[str, Tensor]]:
+def update(
+    gradient_W: Tensor, moments: Mapping[str, Tensor], phase: Phase, age: int
+) -> tuple[Tensor, dict[str, Tensor]]:
     """``f`` of the step and the moments after it; ``age`` counts the steps of the moments, this one included."""
     if phase.rule.name == "sgd":
         return _sgd(gradient_W, moments[FIRST], phase, age)
@@ -79,9 +81,7 @@ def step_derivatives(gradient_W: Tensor, before: Mapping[str, Tensor], phase: Ph
         inputs = [value.detach().clone().requires_grad_() for value in (gradient_W, *(before[name] for name in names))]
         made, after = update(inputs[0], dict(zip(names, inputs[1:], strict=True)), phase, age)
         rows = [
-            torch.autograd.grad(
-                output.sum(), inputs, retain_graph=True, allow_unused=True, materialize_grads=True
-            )
+            torch.autograd.grad(output.sum(), inputs, retain_graph=True, allow_unused=True, materialize_grads=True)
             for output in (made, *(after[name] for name in names))
         ]
     by_gradient = [row[0] for row in rows]

@@ -52,8 +52,15 @@ class Trajectory:
         return anchor_path(self.anchors, step).exists()
 
     def read(self, step: int, device: torch.device) -> Anchor:
-        """The anchor written after this step. Raises StageError when it is missing or damaged."""
-        return read_anchor(anchor_path(self.anchors, step), device)
+        """The anchor written after this step; moments are 0 of parameters that have stood so far and will move later.
+
+        Raises StageError when it is missing or damaged.
+        """
+        anchor = read_anchor(anchor_path(self.anchors, step), device)
+        for name in self.optimizer.at(step).standing - anchor.state.exp_avg.keys():
+            anchor.state.exp_avg[name] = torch.zeros_like(anchor.weights[name])
+            anchor.state.exp_avg_sq[name] = torch.zeros_like(anchor.weights[name])
+        return anchor
 
     def draws_between(self, before: int, until: int) -> pd.DataFrame:
         """The records of the steps after ``before`` up to ``until``."""

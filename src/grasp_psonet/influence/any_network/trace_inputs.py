@@ -98,7 +98,8 @@ def _caveats(network: nn.Module, trajectory: Trajectory) -> tuple[str, ...]:
 def _holds_other_weights(network: nn.Module, trajectory: Trajectory) -> bool:
     recorded = trajectory.read(trajectory.kept_step, next(network.parameters()).device).weights
     own = weights_of(network)
-    return any(name in own and not torch.equal(own[name], weight) for name, weight in recorded.items())
+    alike = [name for name, weight in recorded.items() if name in own and own[name].dtype == weight.dtype]
+    return any(not torch.equal(own[name], recorded[name]) for name in alike)
 
 
 @torch.no_grad()

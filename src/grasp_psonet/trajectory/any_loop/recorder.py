@@ -33,7 +33,7 @@ from grasp_psonet.trajectory.any_loop.torch_optimizer import (
     settings_of,
     stepped_parameters,
 )
-from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, facts_of
+from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, Phase, facts_of
 from grasp_psonet.trajectory.pending import PendingStep
 from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -41,7 +41,17 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 log = logging.getLogger("grasp_psonet")
 
 DIGEST = "as recorded"
-TOLD = ("kind", "lr", "betas", "eps", "weight_decay", "clip_norm", "groups", "rule")  # a loop's schedule is in its step records
+TOLD = (
+    "kind",
+    "lr",
+    "betas",
+    "eps",
+    "weight_decay",
+    "clip_norm",
+    "groups",
+    "rule",
+    "phases",
+)  # a loop's schedule is in its step records
 
 
 def record(
@@ -68,8 +78,10 @@ def record(
     The optimizer's parameter groups may have learning rates and weight decays of their own (timm's no decay on biases and
     norms, layer-wise rates); the ratio of their learning rates stays the same over the recording.
 
+    Parameters that are frozen at first (``requires_grad`` False, but given to the optimizer) may begin to move at any step.
+
     A step that the loop skips (a gradient scaler that met an overflow) is none, and what it drew does not count. What
-    cannot be recorded later (betas that change, parameters that begin to move midway, a step without its draws) never
+    cannot be recorded later (betas that change, parameters added midway, a step without its draws) never
     stops the loop: the log says so, training goes on, and the recording refuses to be read.
 
     Raises TraceError for an optimizer whose steps follow no law that is known here (it says which), and StageError where the folder already holds a recording.
@@ -97,7 +109,8 @@ class Recorder:
         self._fault: str | None = None  # why the recording stopped; training goes on
         self._rows: list[pd.DataFrame] = []
         self._versions: dict[str, int] = {}
-        self._stepped: frozenset[str] = frozenset()
+        self._began: dict[str, int] = {}  # the step after which each parameter began to move
+        self._last: AdamState | None = None  # of plain SGD: what its last step took, which it does not keep itself
         self._autocast: str | None = None  # the precision of a loop under torch.autocast
         self._hooks: list[RemovableHandle] = []
         refuse_strangers(network, optimizer)
@@ -169,9 +182,13 @@ class Recorder:
         gradients = [weight.grad for group in self.optimizer.param_groups for weight in group["params"]]
         return not any(gradient is not None and bool(gradient.any()) for gradient in gradients)
 
-    def _before_step(self, *_: Any) -> None:
+    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if not self.num_steps:
             write_anchor(self.folder / START, anchor_of(self.network, AdamState({}, {}, 0), presence_digest=DIGEST))
+        stepped = stepped_parameters(self.network, optimizer)
+        if self._fault is None and self.num_steps and stepped - self._began.keys():  # some were frozen until now
+            self._do(self._write_last_anchor)
+        self._began = dict.fromkeys(stepped, self.num_steps) | self._began
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if self._fault is None and bool(getattr(optimizer, "found_inf", 0)):  # a fused step that met an overflow
@@ -188,6 +205,8 @@ class Recorder:
                 f"step {self.num_steps} was taken without its draws\n  next: call recorder.draw(bag ids) before each step"
             )
         self._refuse_other_law(optimizer)
+        if not self.rule.has_second_moment and not self.rule.momentum:
+            self._last = moments_of(self.network, optimizer, self.num_steps, self._began)
         self._rates.append(group_rates(optimizer))
         refuse_other_ratios(self._first_rates, self._rates[-1], self.num_steps)
         lr = self._rates[-1][self._first_rates.index(max(self._first_rates))]
@@ -206,14 +225,14 @@ class Recorder:
             changed = "betas, eps" if self.rule.has_second_moment else "momentum, dampening"
             raise TraceError(
                 f"{changed}, weight decay or the parameters of a group changed at step {self.num_steps}; only lr may change "
-                "in training"
+                "in training\n  next: keep them; to unfreeze midway, give the optimizer every parameter from the start, and "
+                "freeze by requires_grad"
             )
-        stepped = stepped_parameters(self.network, optimizer)
-        self._stepped = stepped if self.num_steps == 1 else self._stepped
-        if stepped != self._stepped and not self.rule.has_second_moment:  # the others count steps by parameter
+        lost = self._began.keys() - stepped_parameters(self.network, optimizer)
+        if lost and not self.rule.has_second_moment:  # the others count steps by parameter
             raise TraceError(
-                f"step {self.num_steps} moves other parameters than step 1 (first: {min(stepped ^ self._stepped)})\n"
-                "  next: a gradient for every trained parameter in every step"
+                f"step {self.num_steps} leaves {len(lost)} parameters without a gradient that moved before (first: "
+                f"{min(lost)})\n  next: a gradient for every trained parameter in every step"
             )
 
     def _rows_of_step(self, drawn: Sequence[str], lr: float, clipped_norm: float) -> pd.DataFrame:
@@ -241,7 +260,17 @@ class Recorder:
         """The law of the steps so far; groups are named where they differ."""
         groups = self._groups_at(self._first_rates)
         same = len({(group.lr_scale, group.weight_decay) for group in groups}) == 1
-        return AdamLaw.of(self.settings, () if same else groups, self.rule)
+        own = () if same else groups
+        starts = sorted({0, *self._began.values()})
+        if len(starts) == 1:
+            return AdamLaw.of(self.settings, own, self.rule)
+        return AdamLaw(tuple(self._phase(at, after, own) for at, after in enumerate(starts, start=1)))
+
+    def _phase(self, at: int, after: int, groups: tuple[ParameterGroup, ...]) -> Phase:
+        """The steps from where some parameters began to move to where the next did."""
+        standing = frozenset(name for name, start in self._began.items() if start > after)
+        earlier = {name: start for name, start in self._began.items() if start < after}
+        return Phase(self.settings, groups, standing, after, f"stage {at}", self.rule, earlier)
 
     def _records(self) -> pd.DataFrame:
         """All rows; with the learning rate of each group where they differ."""
@@ -261,7 +290,7 @@ class Recorder:
         self._write_anchor(float(self._rows[-1][LR].iloc[0]))
 
     def _write_anchor(self, lr: float, folder: str = ANCHORS) -> None:
-        state = moments_of(self.network, self.optimizer, self.num_steps)
+        state = self._last or moments_of(self.network, self.optimizer, self.num_steps, self._began)
         write_anchor(self.folder / folder, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
 
 

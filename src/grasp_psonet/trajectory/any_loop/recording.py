@@ -52,7 +52,8 @@ def read_recording(folder: str | Path, kept_step: int | None = None) -> Trajecto
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     if REFUSED in facts:
         raise TraceError(f"{folder} cannot be traced, for its recording stopped: {facts[REFUSED]}")
-    return replace(read_trajectory(folder, law_of_facts(facts), kept_step), autocast=facts.get(AUTOCAST))
+    autocast = facts.pop(AUTOCAST, None)
+    return replace(read_trajectory(folder, law_of_facts(facts), kept_step), autocast=autocast)
 
 
 def _refuse_without_anchor(anchors: Path, kept_step: int) -> None:

@@ -42,8 +42,13 @@ SAME_FOR_ALL = (
 RATIO_TOLERANCE = 1e-6  # schedules round each group's learning rate by itself
 
 
-def moments_of(network: nn.Module, optimizer: torch.optim.Optimizer, num_steps: int) -> AdamState:
-    """The optimizer's moments by parameter name; parameters that were never stepped have none."""
+def moments_of(
+    network: nn.Module, optimizer: torch.optim.Optimizer, num_steps: int, began: Mapping[str, int]
+) -> AdamState:
+    """The optimizer's moments by parameter name; parameters that were never stepped have none.
+
+    ``began``: the step after which each parameter began to move. Raises TraceError where one has stood still since.
+    """
     if isinstance(optimizer, torch.optim.SGD):
         return AdamState(_buffers_of(network, optimizer), {}, num_steps)
     state = AdamState({}, {}, num_steps)
@@ -52,7 +57,7 @@ def moments_of(network: nn.Module, optimizer: torch.optim.Optimizer, num_steps: 
         moments = optimizer.state.get(weight)
         if not moments:
             continue
-        if int(moments[STEP]) != num_steps:
+        if int(moments[STEP]) != num_steps - began.get(name, 0):
             odd.append(f"{name} ({int(moments[STEP])})")
         for kind, found in state.moments.items():
             if kind in moments:
@@ -74,7 +79,8 @@ def _buffers_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[st
         if group is None or weight.grad is None:
             continue
         if group["momentum"]:
-            found[name] = optimizer.state[weight]["momentum_buffer"]
+            if (buffer := optimizer.state.get(weight, {}).get("momentum_buffer")) is not None:
+                found[name] = buffer
             continue
         gradient, decay = weight.grad / _grad_scale(optimizer), float(group["weight_decay"])
         before = (weight.detach() + float(group["lr"]) * gradient) / (1 - float(group["lr"]) * decay)
