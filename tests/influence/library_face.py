@@ -27,7 +27,7 @@ class Lion(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, _: Any = None) -> None:
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
@@ -75,7 +75,7 @@ def _other_momentum(_: nn.Module, optimizer: torch.optim.Optimizer, step: int) -
     optimizer.param_groups[0]["momentum"] = 0.9 - 0.01 * step
 
 
-def _added(network: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _added(_: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
     weights = optimizer.param_groups[0]["params"]
     if step == 1:
         optimizer.param_groups[0]["params"] = weights[:-2]

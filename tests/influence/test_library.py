@@ -189,8 +189,8 @@ def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
     groups = [{"params": network.inner.parameters()}, {"params": network.out.parameters(), "betas": (0.8, 0.9)}]
     stranger = torch.nn.Parameter(torch.zeros(1))
     refused = {
-        "optimizer is SGD": torch.optim.SGD(network.parameters(), lr=0.1),
-        "amsgrad is on": torch.optim.Adam(network.parameters(), amsgrad=True),
+        "optimizer is RMSprop": torch.optim.RMSprop(network.parameters(), lr=0.1),
+        "maximize is on": torch.optim.Adam(network.parameters(), maximize=True),
         "betas differs between its groups\n  next: give all groups the same": torch.optim.Adam(groups),
         "1 parameters of the optimizer are not in the network": torch.optim.Adam([*network.parameters(), stranger]),
     }

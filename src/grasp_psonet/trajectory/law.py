@@ -3,8 +3,8 @@
 A training is one phase, or several, one after the other. In a phase every parameter belongs to at most one group, which
 scales the learning rate and has a weight decay of its own (torch's ``param_groups``); parameters in no group move by the
 settings. Parameters that *stand* in a phase take no part in its steps: their gradient is not taken, it does not count in
-the norm that is clipped, and they have no moments. Moments begin at 0 with every phase, and bias correction counts from there; but where a phase is only
-the first in which more parameters move (``began``), those of the others go on.
+the norm that is clipped, and they have no moments. Moments begin at 0 with every phase, and bias correction counts from
+there; but in a phase that is only the first in which more parameters move (``began``), those of the others go on.
 """
 
 from collections.abc import Iterable, Mapping

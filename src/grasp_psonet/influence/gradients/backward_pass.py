@@ -6,6 +6,7 @@ the network runs on detached parameters, so that autograd spends nothing on thei
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -88,6 +89,11 @@ def _detached(network: nn.Module, leaves: Mapping[str, Tensor]) -> dict[str, Ten
     return {name: leaves.get(name, parameter.detach()) for name, parameter in network.named_parameters()}
 
 
+def expanded(parameter: Tensor, form: tuple[int, ...], num_rows: int) -> Tensor:
+    """One view of the parameter for each row, [rows, *form]."""
+    return parameter.detach().reshape(1, *form).expand(num_rows, *form)
+
+
 def loss_with(network: nn.Module, loss_of: LossOf, values: Mapping[str, Tensor]) -> Tensor:
     """``loss_of(network)`` with these values in place of the parameters named, wherever they are held."""
     whole = LossModule(network, loss_of)
@@ -124,8 +130,33 @@ class _Watch:
 
     def attach(self, hooks: ExitStack) -> None:
         for site, rows in zip(self.sites, self.rows, strict=True):
-            for handle in self._local_hooks(site, rows) if site.rule is None else self._rule_hooks(site, rows):
+            make = self._local_hooks if site.is_rerun else self._expanding_hooks if site.forms else self._rule_hooks
+            for handle in make(site, rows):
                 hooks.callback(handle.remove)
+
+    def _expanding_hooks(self, site: Site, rows: list[int]) -> list[RemovableHandle]:
+        module = self.modules[site.module]
+        shared: list[dict[str, Any]] = []
+
+        def give_each_its_own(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if not self.is_forward:
+                return
+            self._expect(site)
+            rows.append(num_rows((args, kwargs)))
+            shared.append({local: module._parameters[local] for local in site.forms})
+            for local, form in site.forms.items():
+                own = self._source(expanded(shared[-1][local], form, rows[-1]))
+                own.register_hook(partial(self._apply_expanded, site, local))
+                module._parameters[local] = own  # type: ignore[assignment]
+
+        def give_back(*_: Any) -> None:
+            if self.is_forward and shared:
+                module._parameters.update(shared.pop())
+
+        return [
+            module.register_forward_pre_hook(give_each_its_own, with_kwargs=True),
+            module.register_forward_hook(give_back, always_call=True),
+        ]
 
     def _rule_hooks(self, site: Site, rows: list[int]) -> list[RemovableHandle]:
         taken: list[tuple[Tensor, int]] = []
@@ -222,6 +253,13 @@ class _Watch:
         source = value.detach().requires_grad_()
         self.sources.append(source)
         return source.clone()
+
+    @torch.no_grad()
+    def _apply_expanded(self, site: Site, local: str, delta: Tensor) -> None:
+        shape = self.modules[site.module].get_parameter(local).shape
+        with _named(site):
+            gradient = delta.reshape(self.num_examples, -1, *shape).sum(1)
+        self.sink.add(site.parameters[local], gradient)
 
     @torch.no_grad()
     def _apply_local(self, site: Site, arguments: Any, deltas: Sequence[Tensor | None]) -> None:

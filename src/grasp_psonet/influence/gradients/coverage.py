@@ -14,6 +14,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients.autograd import gradients_of_each
 from grasp_psonet.influence.gradients.backward_pass import LossOf, NoExactWayError, backward_pass
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics, refuse_kept_tensors
+from grasp_psonet.influence.gradients.expansion import with_expansions
 from grasp_psonet.influence.gradients.rules import Gradient, Outer
 from grasp_psonet.influence.gradients.sites import Site, local_site, sites_of
 
@@ -99,11 +100,11 @@ def cover(
     chosen = {name: parameters[name] for name in sorted(wanted)}
     truth = gradients_of_each(network, loss_of, chosen, summed=num_examples is not None)
     unused = frozenset(name for name, gradient in truth.items() if gradient is None)
-    sites = sites_of(network, wanted - unused)
+    sites = with_expansions(network, loss_of, sites_of(network, wanted - unused))
     holders = _holders(network)
     ways = {name: _ways_around(holders[parameters[name]]) for name in sorted(wanted - unused)}
     for site in sites:
-        if site.rule is None:
+        if site.is_rerun:
             for name in site.parameters.values():
                 ways[name] = [way for way in ways[name] if way != site.module]
     proof = _prove(network, loss_of, sites, truth, num_examples)
@@ -164,10 +165,11 @@ def _moved(sites: Sequence[Site], ways: Mapping[str, str]) -> list[Site]:
     stay: list[Site] = []
     for site in sites:
         kept = {local: name for local, name in site.parameters.items() if name not in ways}
-        if site.rule is None:
+        if site.is_rerun:
             around.setdefault(site.module, {}).update(kept)
         elif kept:
-            stay.append(replace(site, parameters=kept))
+            forms = {local: form for local, form in site.forms.items() if local in kept}
+            stay.append(replace(site, parameters=kept, forms=forms))
     for name, way in ways.items():
         around.setdefault(way, {})[name[len(way) + 1 :] if way else name] = name
     return stay + [local_site(way, held) for way, held in around.items() if held]

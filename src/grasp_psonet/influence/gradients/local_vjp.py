@@ -35,7 +35,9 @@ def local_vjp(
     """
     leaves, structure = pytree.tree_flatten(arguments)
     rows = num_rows(arguments)
-    if not rows or rows % num_examples:
+    if not rows:
+        return _of_constant(module, parameters, arguments, deltas, num_examples)
+    if rows % num_examples:
         raise TraceError(
             f"module {type(module).__name__} was called with {rows} rows for {num_examples} examples; its parameters "
             f"{sorted(parameters)} cannot be told apart by example"
@@ -75,6 +77,37 @@ def local_vjp(
     if not torch.equal(rng, _chance_state(device)):
         raise TraceError(f"{type(module).__name__} draws anew (dropout) when it is run again; trace it in eval mode")
     return {name: torch.stack([gradients[name] for gradients in each]) for name in values}
+
+
+def _of_constant(
+    module: nn.Module,
+    parameters: Mapping[str, Tensor],
+    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    deltas: Sequence[Tensor | None],
+    num_examples: int,
+) -> dict[str, Tensor]:
+    """The same for a module that is given no tensor: what it makes of its parameters alone, a copy for each row."""
+    reached = [index for index, delta in enumerate(deltas) if delta is not None]
+    given = [deltas[index] for index in reached]
+    if any(delta is None or not delta.ndim or len(delta) % num_examples for delta in given):
+        raise TraceError(
+            f"module {type(module).__name__} was called with no tensor and returned no rows for {num_examples} examples; its "
+            f"parameters {sorted(parameters)} cannot be told apart by example"
+        )
+
+    def outputs(values: dict[str, Tensor]) -> list[Tensor]:
+        found = tensors_in(called_with(module, values, *arguments))
+        return [found[index] for index in reached]
+
+    pull = torch.func.vjp(outputs, {name: parameter.detach() for name, parameter in parameters.items()})[1]
+    each = []
+    for b in range(num_examples):
+        own = [delta for delta in given if delta is not None]
+        is_own = [torch.arange(len(delta), device=delta.device) // (len(delta) // num_examples) == b for delta in own]
+        each.append(
+            pull([torch.einsum("r,r...->r...", here.to(d.dtype), d) for here, d in zip(is_own, own, strict=True)])[0]
+        )
+    return {name: torch.stack([gradients[name] for gradients in each]) for name in parameters}
 
 
 def called_with(

@@ -1,7 +1,7 @@
 """Where in a network a parameter's gradient is taken: which module, which rule, from which tensors."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from timm.layers.norm_act import BatchNormAct2d, FrozenBatchNormAct2d
@@ -28,6 +28,9 @@ class Site:
 
     ``rule`` is None where no rule is known: then the module is run again and differentiated for each example, from its
     own inputs to its own outputs (``local_vjp``). ``parameters`` maps names within the module to names in the network.
+
+    With ``forms`` (by name within the module) every call of the module is given one copy of these parameters for each of its
+    rows, [rows, *form], and their gradients are those of the rows (``expansion``).
     """
 
     module: str
@@ -35,10 +38,18 @@ class Site:
     rule: Rule | None
     activation: Tap | None
     delta: Tap
+    forms: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def is_rerun(self) -> bool:
+        """Whether the module is run again for each example."""
+        return self.rule is None and not self.forms
 
     @property
     def rule_name(self) -> str:
         """The rule in words, for coverage tables."""
+        if self.forms:
+            return "expanded"
         return "local_vjp" if self.rule is None else self.rule.__name__
 
 

@@ -84,7 +84,8 @@ def record(
     cannot be recorded later (betas that change, parameters added midway, a step without its draws) never
     stops the loop: the log says so, training goes on, and the recording refuses to be read.
 
-    Raises TraceError for an optimizer whose steps follow no law that is known here (it says which), and StageError where the folder already holds a recording.
+    Raises TraceError for an optimizer whose steps follow no law that is known here (it says which), and StageError where
+    the folder already holds a recording.
     """
     return Recorder(network, optimizer, Path(folder), anchor_every, clip_norm)
 
