@@ -8,7 +8,8 @@ Rounds alternate between the contestants, and medians of the ratios within a rou
 anchor and folding the queries are done once per anchor, not per batch, and are told apart. The last line printed is one
 JSON object: time over plain forward and backward by key, for neighbours their time over ours for the same ``sgd`` scores
 of 160 photos in batches of 32 (plain names: demo ConvNeXt; ``_vit``: demo ViT), ``together_over_training`` (the larger of
-``trace_together.CASES``), memory, and all details.
+``trace_together.CASES``), ``families_median`` and ``families_worst`` over small encoders of eleven families with nine
+directions (``families.table.FRUGAL``; CPU alone), memory, and all details.
 
 On CUDA everything is done twice in float32, with TF32 off and on (keys ending in ``_tf32``).
 """
@@ -26,6 +27,7 @@ from typing import Any
 import torch
 
 from benchmarks import trace_memory, trace_together
+from benchmarks.families import table as family_costs
 from benchmarks.neighbours import NEIGHBOURS, WAYS, installed, make_task
 from benchmarks.record import write_result
 from benchmarks.trace_cases import WORKLOADS, Case, Clock, Workload, interleaved, make_case
@@ -200,6 +202,11 @@ def main() -> None:
     if together:
         told = [figures["details"][f"together_{key}"]["together_over_training"] for key in together]
         figures["together_over_training"] = round(max(told), 3)
+    if options.device == "cpu":
+        found = family_costs.frugal(options.rounds, 2 if options.short else None)
+        figures["details"]["families"] = found
+        figures |= {key: found[key] for key in ("families_median", "families_worst")}
+        print("families", json.dumps(found), flush=True)
     memory_keys = options.keys[:1] if options.short else options.keys
     ways = [] if options.short else options.neighbours
     figures["memory"] = trace_memory.compare(memory_keys, ways, options.device, is_short=options.short)

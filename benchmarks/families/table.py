@@ -7,6 +7,7 @@ against a plain forward and backward pass of the same photos in alternating roun
 import argparse
 import json
 import statistics
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,20 @@ from grasp_psonet.influence.gradients.coverage import cover
 from grasp_psonet.influence.gradients.products import products
 
 NUM_PHOTOS, NUM_QUERIES = 8, 9
+# one of each kind of block, the quick ones: what ``bench-trace`` times
+FRUGAL = {
+    "beit_base_patch16_224",
+    "cait_xxs24_224",
+    "convnext_atto",
+    "convnextv2_atto",
+    "deit_tiny_distilled_patch16_224",
+    "edgenext_xx_small",
+    "efficientnet_lite0",
+    "eva02_tiny_patch14_224",
+    "mobilenetv3_small_050",
+    "swin_tiny_patch4_window7_224",
+    "xcit_nano_12_p16_224",
+}
 START, END = "<!-- families: written by benchmarks/families/table.py -->", "<!-- end of families -->"
 
 
@@ -63,15 +78,45 @@ def write_between(path: Path, lines: list[str]) -> None:
     path.write_text("\n".join([before + START, "", *lines, "", END + after]), encoding="utf-8")
 
 
+def kept_rows(path: Path) -> dict[str, str]:
+    """The lines of the page's table by encoder."""
+    told = path.read_text(encoding="utf-8").split(START)[1].split(END)[0]
+    return {line.split("`")[1]: line for line in told.splitlines() if line.startswith("| `")}
+
+
+def summary(ratios: Mapping[str, float]) -> dict[str, object]:
+    """Median and worst of the ratios, and whose is the worst."""
+    worst = max(ratios, key=lambda model: ratios[model])
+    return {
+        "families_median": round(statistics.median(ratios.values()), 3),
+        "families_worst": round(ratios[worst], 3),
+        "families_worst_is": worst,
+    }
+
+
+def frugal(rounds: int, num_families: int | None = None) -> dict[str, object]:
+    """``summary`` over the families of ``FRUGAL`` (the first so many), with the ratio of each, as ``bench-trace`` has it."""
+    chosen = [family for family in FAMILIES if family.model in FRUGAL][:num_families]
+    ratios = {family.model: round(cost(family, rounds), 3) for family in chosen}
+    return {**summary(ratios), "families": ratios}
+
+
 def main() -> None:
     """Judges, times, writes the table into the page and the figures into ``benchmarks/results``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--only", nargs="*", help="these encoders; the other lines stay, and their verdicts are not judged anew"
+    )
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    kept = kept_rows(asked.page) if asked.only else {}
     rows, ratios, verdicts = [], dict[str, float](), dict[str, str]()
     for family in FAMILIES:
+        if asked.only and family.model not in asked.only:
+            rows.append(kept[family.model])
+            continue
         verdict = judged(family)
         if verdict.gap is not None:
             ratios[family.model] = cost(family, asked.rounds)
@@ -83,18 +128,19 @@ def main() -> None:
         "|---|---|---|---|---|---|",
     ]
     write_between(asked.page, [*head, *rows])
-    worst = max(ratios, key=lambda model: ratios[model])
     figures = {
-        "families_median": round(statistics.median(ratios.values()), 3),
-        "families_worst": round(ratios[worst], 3),
-        "worst": worst,
-        "num_families": len(FAMILIES),
+        **summary(ratios),
+        "num_families": len(verdicts),
         "num_exact": sum(word == "exact" for word in verdicts.values()),
         "ratios": ratios,
         "verdicts": verdicts,
     }
     write_result("families", figures)
-    print(json.dumps({key: figures[key] for key in ("families_median", "families_worst", "worst", "num_exact")}))
+    print(
+        json.dumps(
+            {key: figures[key] for key in ("families_median", "families_worst", "families_worst_is", "num_exact")}
+        )
+    )
 
 
 if __name__ == "__main__":

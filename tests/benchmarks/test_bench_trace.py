@@ -23,11 +23,14 @@ def test_short_form_has_every_key(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     main()
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     others = {"vmap", "vmap_vit", "memory", "device", "threads", "details", "together_over_training"}
+    others |= {"families_median", "families_worst"}
     assert KEYS | others == figures.keys()
     for key in KEYS:
         told = figures["details"][key]
         assert figures[key] == round(told["ratio"], 3)
         assert told["ours_photos_per_s"] == pytest.approx(told["num_photos"] / told["ours_s"])
+    ratios = figures["details"]["families"]["families"].values()
+    assert 0 < min(ratios) <= figures["families_median"] <= figures["families_worst"] == max(ratios)
     for neighbours in ("neighbours", "neighbours_vit"):
         assert 0 < figures["details"][neighbours]["largest_gap_over_largest_score"]["vmap"] < 1e-4
     memory = figures["memory"]["ours_and_step"]["demo_convnext_q9"]

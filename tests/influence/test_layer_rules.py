@@ -59,7 +59,7 @@ def scores(folder: Path) -> tuple[np.ndarray, str]:
 
 def test_a_registered_rule_takes_the_place_of_the_slow_way(tmp_path: Path) -> None:
     slow, covered = scores(tmp_path / "slow")
-    assert "local_vjp 5" in covered
+    assert "expanded 5" in covered
     grasp_psonet.register_layer_rule(Gate, gate)
     fast, covered = scores(tmp_path / "fast")
     assert "gate 5" in covered

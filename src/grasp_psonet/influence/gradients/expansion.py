@@ -52,10 +52,10 @@ def candidates(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Forms in which a parameter of this shape may be used, the likelier first."""
     if len(shape) > 1 and shape[0] == 1:
         yield tuple(shape[1:])  # tokens and position embeddings, [1, T, C]
-    if len(shape) == 1:
+    elif len(shape) == 1:
         yield (1, shape[0])  # channels last, of [B, T, C]
         yield (1, 1, shape[0])  # of [B, H, W, C]
-    else:
+    elif shape:
         yield tuple(shape)  # a factor for each head, [heads, 1, 1]; per channel, [C, 1, 1]
 
 
