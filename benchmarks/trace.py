@@ -203,10 +203,10 @@ def main() -> None:
         told = [figures["details"][f"together_{key}"]["together_over_training"] for key in together]
         figures["together_over_training"] = round(max(told), 3)
     if options.device == "cpu":
-        found = family_costs.frugal(options.rounds, 2 if options.short else None)
-        figures["details"]["families"] = found
-        figures |= {key: found[key] for key in ("families_median", "families_worst")}
-        print("families", json.dumps(found), flush=True)
+        costs = family_costs.frugal(options.rounds, 2 if options.short else None)
+        figures["details"]["families"] = costs
+        figures |= {key: costs[key] for key in ("families_median", "families_worst")}
+        print("families", json.dumps(costs), flush=True)
     memory_keys = options.keys[:1] if options.short else options.keys
     ways = [] if options.short else options.neighbours
     figures["memory"] = trace_memory.compare(memory_keys, ways, options.device, is_short=options.short)

@@ -39,7 +39,7 @@ class Traced:
     """A loop that is traced: ``unrolled`` is minus the derivative of the same loop, by finite differences."""
 
     words: str
-    kind: type[torch.optim.Optimizer] = torch.optim.Adam
+    kind: Callable[..., Any] = torch.optim.Adam
     settings: Mapping[str, Any] = field(default_factory=dict)
     clip_norm: float | None = None
     before_step: Hook | None = None
@@ -54,7 +54,7 @@ class Refused:
     told: str
     why: str
     next: str
-    kind: type[torch.optim.Optimizer] = torch.optim.Adam
+    kind: Callable[..., Any] = torch.optim.Adam
     settings: Mapping[str, Any] = field(default_factory=dict)
     before_step: Hook | None = None
     given: Callable[[nn.Module], nn.Module] = lambda network: network
@@ -63,7 +63,7 @@ class Refused:
 
 def unfreeze(network: nn.Module, _: torch.optim.Optimizer, step: int) -> None:
     """The first layer stands until step 3."""
-    for weight in network.inner.parameters():  # type: ignore[union-attr, operator]
+    for weight in network.get_submodule("inner").parameters():
         weight.requires_grad_(step >= 3)
 
 
@@ -79,9 +79,9 @@ def _added(_: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
     weights = optimizer.param_groups[0]["params"]
     if step == 1:
         optimizer.param_groups[0]["params"] = weights[:-2]
-        optimizer.kept = weights[-2:]  # type: ignore[attr-defined]
+        optimizer.param_groups[0]["kept"] = weights[-2:]
     if step == 3:
-        optimizer.add_param_group({"params": optimizer.kept})  # type: ignore[attr-defined]
+        optimizer.add_param_group({"params": optimizer.param_groups[0]["kept"]})
 
 
 TRACED = [

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 import grasp_psonet
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.formulas import FormulaName
 from tests.foreign_run import QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train, two_groups
 from tests.influence.library_face import END, PAGE, REFUSED, START, TRACED, Hook, Refused, Traced, table
 from tests.reference import foreign_scores
@@ -44,7 +46,8 @@ def test_scores_are_minus_the_derivative_of_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Traced
 ) -> None:
     monkeypatch.setattr(foreign_scores, "STEP", 1e-5)  # the largest second moment (amsgrad) bends where it is reached
-    law = HookedLaw(case.kind, case.clip_norm, dict(case.settings), before_step=case.before_step)  # type: ignore[arg-type]
+    kind: Any = case.kind
+    law = HookedLaw(kind, case.clip_norm, dict(case.settings), before_step=case.before_step)
     if case.has_groups:
         law.groups = two_groups
     network = seeded()
@@ -61,10 +64,11 @@ def test_scores_are_minus_the_derivative_of_the_loop(
             for group in optimizer.param_groups:
                 group["lr"] = group["part"] * foreign_scores.LR * foreign_scores.DECAY ** (t - 1)
             optimizer.step()
-    asked = {"counting": "steps", "unit": "visit", "replay_tolerance": 1e-9}
+    asked: dict[str, Any] = {"counting": "steps", "unit": "visit", "replay_tolerance": 1e-9}
     # each rule meets adam-step once
-    for formula in ("unrolled", "adam-step") if case.clip_norm is not None else ("unrolled",):
-        scores = grasp_psonet.trace(network, recorder.trajectory(), TRAINING, QUERIES[1:2], formula=formula, **asked)  # type: ignore[arg-type]
+    formulas: list[FormulaName] = ["unrolled", "adam-step"]
+    for formula in formulas if case.clip_norm is not None else formulas[:1]:
+        scores = grasp_psonet.trace(network, recorder.trajectory(), TRAINING, QUERIES[1:2], formula=formula, **asked)
         assert not scores.attrs["caveats"]
         found = scores["score"].to_numpy()[[PHOTOS.index(photo) for photo in CASES]]
         truth = [minus_derivative(seeded(), law, "visit", b, n, QUERIES[1], formula == "adam-step") for b, n in CASES]
@@ -81,7 +85,7 @@ def test_scores_are_minus_the_derivative_of_the_loop(
 @pytest.mark.parametrize("case", REFUSED, ids=[case.words for case in REFUSED])
 def test_what_cannot_be_traced_is_refused_by_name(tmp_path: Path, case: Refused) -> None:
     network = seeded()
-    optimizer = case.kind(network.parameters(), lr=0.01, **case.settings)  # type: ignore[call-arg]
+    optimizer = case.kind(network.parameters(), lr=0.01, **case.settings)
 
     def traced() -> None:
         with grasp_psonet.record(network, optimizer, tmp_path, anchor_every=2) as recorder:
@@ -119,8 +123,9 @@ def test_a_loop_under_autocast_is_replayed_as_it_ran(tmp_path: Path) -> None:
             optimizer.step()
     trajectory = recorder.trajectory()
     assert trajectory.autocast == "bfloat16"
-    for asked in ({"counting": "steps", "replay_tolerance": 3e-2}, {"counting": "checkpoints"}):
-        scores = grasp_psonet.trace(network, trajectory, training, training[:2], unit="visit", **asked)  # type: ignore[arg-type]
+    both: tuple[dict[str, Any], ...] = ({"counting": "steps", "replay_tolerance": 3e-2}, {"counting": "checkpoints"})
+    for asked in both:
+        scores = grasp_psonet.trace(network, trajectory, training, training[:2], unit="visit", **asked)
         (said,) = scores.attrs["caveats"]
         assert said.startswith("training ran under autocast to bfloat16: its steps are replayed so")
         assert scores["score"].abs().max() > 1e-4

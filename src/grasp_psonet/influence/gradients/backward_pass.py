@@ -136,6 +136,7 @@ class _Watch:
 
     def _expanding_hooks(self, site: Site, rows: list[int]) -> list[RemovableHandle]:
         module = self.modules[site.module]
+        held: dict[str, Any] = module._parameters
         shared: list[dict[str, Any]] = []
 
         def give_each_its_own(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -143,15 +144,15 @@ class _Watch:
                 return
             self._expect(site)
             rows.append(num_rows((args, kwargs)))
-            shared.append({local: module._parameters[local] for local in site.forms})
+            shared.append({local: held[local] for local in site.forms})
             for local, form in site.forms.items():
                 own = self._source(expanded(shared[-1][local], form, rows[-1]))
-                own.register_hook(partial(self._apply_expanded, site, local))
-                module._parameters[local] = own  # type: ignore[assignment]
+                torch.autograd.graph.register_multi_grad_hook([own], partial(self._apply_expanded, site, local))
+                held[local] = own
 
         def give_back(*_: Any) -> None:
             if self.is_forward and shared:
-                module._parameters.update(shared.pop())
+                held.update(shared.pop())
 
         return [
             module.register_forward_pre_hook(give_each_its_own, with_kwargs=True),
@@ -255,8 +256,9 @@ class _Watch:
         return source.clone()
 
     @torch.no_grad()
-    def _apply_expanded(self, site: Site, local: str, delta: Tensor) -> None:
-        shape = self.modules[site.module].get_parameter(local).shape
+    def _apply_expanded(self, site: Site, local: str, deltas: Sequence[Tensor | None]) -> None:
+        shape, delta = self.modules[site.module].get_parameter(local).shape, deltas[0]
+        assert delta is not None
         with _named(site):
             gradient = delta.reshape(self.num_examples, -1, *shape).sum(1)
         self.sink.add(site.parameters[local], gradient)

@@ -85,16 +85,17 @@ def _keeps_first_row(
     module: nn.Module, own: Mapping[str, Tensor], arguments: tuple[Any, Any], outputs: Sequence[Tensor]
 ) -> bool:
     (args, kwargs), rows = arguments, num_rows(arguments)
-    shared = {local: module._parameters[local] for local in own}
+    held: dict[str, Any] = module._parameters
+    shared = {local: held[local] for local in own}
     try:
-        module._parameters.update(own)  # type: ignore[arg-type]
+        held.update(own)
         ours = tensors_in(module(*args, **kwargs))
     except torch.OutOfMemoryError:
         raise
     except Exception:  # whatever a module raises for a shape it was not made for
         return False
     finally:
-        module._parameters.update(shared)
+        held.update(shared)
     if [value.shape for value in ours] != [value.shape for value in outputs]:
         return False
     firsts = [len(value) // rows if value.ndim else 0 for value in ours]
