@@ -22,6 +22,7 @@ from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.loss_changes import predicted_changes
 from grasp_psonet.influence.tracing.request import Request
+from grasp_psonet.influence.tracing.trace import Traced
 from grasp_psonet.influence.tracing.trace import trace as trace_bags
 from grasp_psonet.network.loss import Loss
 from grasp_psonet.trajectory.any_loop.recording import read_start, with_losses
@@ -104,27 +105,15 @@ def trace(
     )
     _refuse_without_second_moment(trajectory, formula)
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings, loss)
-    trained = TrainedNetwork(inputs.network, trajectory)
-    caveats = inputs.caveats
-    if counting != "steps":
-        caveats += _caveats_at_anchors(inputs, trajectory, replay_tolerance)
+    if counting == "steps":
+        trained, caveats = _replayable(inputs, trajectory, loss, replay_tolerance), inputs.caveats
     else:
-        source = BatchSource(inputs.bags.training, inputs.bags.photos)
-        start = read_start(trajectory, trained.device)
-        trained = TrainedNetwork(
-            inputs.network, with_losses(trajectory, source.labels, loss), source, start, replay_tolerance
-        )
+        trained = TrainedNetwork(inputs.network, trajectory)
+        caveats = inputs.caveats + _caveats_at_anchors(inputs, trajectory, replay_tolerance)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
-    request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
-    try:
-        found = trace_bags(trained, request)
-    except ReplayMismatch as fault:
-        raise ReplayMismatch(
-            f"{str(fault).splitlines()[0]}\n"
-            "  next: replay takes the bags and labels as given, in the order of draw(), without augmentation or dropout, and "
-            "the mean loss\n  of the draws (cross-entropy without loss=...), clipped as record(clip_norm=...) says; what "
-            "rounds otherwise than training did needs a\n  larger replay_tolerance. Otherwise trace with counting checkpoints"
-        ) from fault
+    found = _traced(
+        trained, Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
+    )
     table = score_table(found.by_formula[formula], found.query_ids, visits)
     table.attrs |= {"coverage": str(inputs.coverage), "caveats": [*found.caveats, *caveats]}
     return table
@@ -181,6 +170,26 @@ def what_if(
     table = change_table(found, request.query_ids, visits)
     table.attrs |= {"coverage": str(inputs.coverage), "caveats": list(caveats)}
     return table
+
+
+def _replayable(inputs: TraceInputs, trajectory: Trajectory, loss: Loss | None, tolerance: float) -> TrainedNetwork:
+    """The network with what replays its recording. Raises TraceError for what the recording does not hold."""
+    source = BatchSource(inputs.bags.training, inputs.bags.photos)
+    start = read_start(trajectory, next(inputs.network.parameters()).device)
+    return TrainedNetwork(inputs.network, with_losses(trajectory, source.labels, loss), source, start, tolerance)
+
+
+def _traced(trained: TrainedNetwork, request: Request) -> Traced:
+    """The scores. Raises ReplayMismatch in the words of the arguments."""
+    try:
+        return trace_bags(trained, request)
+    except ReplayMismatch as fault:
+        raise ReplayMismatch(
+            f"{str(fault).splitlines()[0]}\n"
+            "  next: replay takes the bags and labels as given, in the order of draw(), without augmentation or dropout, and "
+            "the mean loss\n  of the draws (cross-entropy without loss=...), clipped as record(clip_norm=...) says; what "
+            "rounds otherwise than training did needs a\n  larger replay_tolerance. Otherwise trace with counting checkpoints"
+        ) from fault
 
 
 def _refuse_without_second_moment(trajectory: Trajectory, formula: FormulaName) -> None:
