@@ -17,6 +17,7 @@ from grasp_psonet.network.network import build_start_encoder, normalised
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE
 from grasp_psonet.tables.schemas.store import STORE_INDEX
+from grasp_psonet.workers import Workers
 from tests.warm_process import warm_context
 
 NUM_PHOTOS = 8 * BATCH + 5
@@ -89,7 +90,7 @@ def test_the_bytes_do_not_depend_on_the_processes(
 ) -> None:
     started = []
     monkeypatch.setattr(extract, "get_context", lambda method: started.append(method) or warm_context())
-    write_features(store, _extraction(), tmp_path, processes=2)
+    write_features(store, _extraction(), tmp_path, Workers(2))
     for file in sorted(folder.iterdir()):
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
     assert started, "it was made in this process"
