@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from grasp_psonet import workers
 from grasp_psonet.bags.augmentation import augment
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import StageError
-from grasp_psonet.features import extract
 from grasp_psonet.features.extract import BATCH, Extraction, read_card, write_features
 from grasp_psonet.features.store import FeatureStore, open_features
 from grasp_psonet.network.network import build_start_encoder, normalised
@@ -89,7 +89,7 @@ def test_the_bytes_do_not_depend_on_the_processes(
     store: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = []
-    monkeypatch.setattr(extract, "get_context", lambda method: started.append(method) or warm_context())
+    monkeypatch.setattr(workers, "get_context", lambda method: started.append(method) or warm_context())
     write_features(store, _extraction(), tmp_path, Workers(2))
     for file in sorted(folder.iterdir()):
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
