@@ -9,6 +9,8 @@ import pytest
 
 from grasp_psonet.cli import main
 from grasp_psonet.errors import SettingsError
+from grasp_psonet.reading.app.configure import set_up
+from grasp_psonet.reading.place import AppPlace
 from grasp_psonet.stages.reading import Listening
 from tests.reading.played_study import make_study
 
@@ -82,6 +84,16 @@ def test_words_that_mean_nothing_are_refused(tmp_path: Path, capsys: Any) -> Non
     for name in ("R", "rita!", "../x", "a" * 50):
         assert main(["read", "add-user", str(tmp_path), name, "--role", "reader"]) == 1
         assert "wanted 2 to 40" in capsys.readouterr().err
+
+
+def test_an_answer_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
+    set_up(AppPlace(tmp_path))
+    from django.db import connection, connections
+
+    with connection.cursor() as cursor:
+        told = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")]
+    connections.close_all()
+    assert told == ["wal", 2, 1], "2 is FULL: a commit waits until the disk has it"
 
 
 def test_a_damaged_database_is_told(tmp_path: Path, capsys: Any) -> None:
