@@ -60,9 +60,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def served(memory_folder: Path) -> Iterator[tuple[Path, str]]:
     """A study and the address of its app, started by the command that users start it by."""
-    study = make_study(tmp_path_factory.mktemp("browser") / "study", SETTINGS)
+    study = make_study(memory_folder / "study", SETTINGS)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

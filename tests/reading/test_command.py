@@ -109,9 +109,9 @@ def test_a_damaged_database_is_told(tmp_path: Path, capsys: Any) -> None:
 
 @pytest.mark.process
 @pytest.mark.long
-def test_a_killed_server_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_killed_server_loses_and_doubles_nothing(memory_folder: Path) -> None:
     from benchmarks.reading_app.killed import killed
 
-    found = killed(tmp_path, num_kills=3, seed=1)
+    found = killed(memory_folder, num_kills=3, seed=1)
     assert found["num_acknowledged"] >= 3, found
     assert (found["num_kills"], found["num_lost"], found["num_doubled"]) == (3, 0, 0)
