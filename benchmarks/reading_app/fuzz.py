@@ -26,7 +26,9 @@ KINDS = ("application/json", "multipart/form-data; boundary=x", "text/plain", "a
 PLACES = ("/", "/sign-in/", "/queue/", "/queue/next/", "/people/", "/rounds/", "/trail/", "/trail/proof/")
 MORE_PLACES = ("/static/reading/form.js", f"/rounds/{ROUND}/", "/people/otto/", "/people/nobody/", "/nowhere/")
 ACCOUNTS = (None, "rita", "rob", "ada", "cora", "otto")
-_BLOCK = 30  # requests between two fresh starts: refusals and wrong passwords lock accounts, which would answer all alike
+_BLOCK = (
+    30  # requests between two fresh starts: refusals and wrong passwords lock accounts, which would answer all alike
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ def requests(seed: int, codes: Sequence[str]) -> Iterator[Asked]:
             address = "/" + (address[:cut] + chance.choice(WORDS)[:200] + address[cut:]).lstrip("/")
         fields = {chance.choice(FIELDS): chance.choice(WORDS) for _ in range(chance.randrange(6))}
         if chance.random() < 0.3:  # what is nearly right goes deeper
-            fields = answers(chance.randrange(5)) | {"revision": str(chance.randrange(4)), "password": PASSWORD} | fields
+            fields = (
+                answers(chance.randrange(5)) | {"revision": str(chance.randrange(4)), "password": PASSWORD} | fields
+            )
         body = chance.choice(WORDS).encode("utf-8", "replace") if chance.random() < 0.15 else None
         session = chance.choice(WORDS) if chance.random() < 0.05 else None
         yield Asked(chance.choice(METHODS), address, fields, body, chance.choice(KINDS), session)

@@ -26,9 +26,7 @@ class Server:
         self.words = [sys.executable, "-m", "grasp_psonet", "read", str(study), "--port", str(self.port), *more]
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(
-        self, environment: dict[str, str] | None = None, is_up: Callable[[], bool] | None = None
-    ) -> None:
+    def start(self, environment: dict[str, str] | None = None, is_up: Callable[[], bool] | None = None) -> None:
         """Starts it, with these variables added, and waits until it answers; ``is_up`` asks it another way than over plain
         HTTP. Raises RuntimeError where it does not."""
         is_up = is_up or (lambda: Browser(self.port).get("/sign-in/")[0] == 200)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.reading_app.app_study import draw_study
 from tests.reading.played_study import make_study
 from tests.reading.playground import ROUND
 
@@ -70,7 +71,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str | None:
 @pytest.fixture(scope="module")
 def served(memory_folder: Path) -> Iterator[tuple[Path, str]]:
     """A study and the address of its app, started by the command that users start it by."""
-    study = make_study(memory_folder / "study", SETTINGS)
+    study = _study(memory_folder / "study")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -83,6 +84,13 @@ def served(memory_folder: Path) -> Iterator[tuple[Path, str]]:
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.communicate(timeout=30)
+
+
+def _study(folder: Path) -> Path:
+    """A study whose words and ids are traps; for pictures, one with drawn skin."""
+    if "GRASP_SCREENSHOTS" not in os.environ:
+        return make_study(folder, SETTINGS)
+    return draw_study(folder, "--cohort.edge_px", "640", "--reading.flagged", "6")
 
 
 def grasp(*words: str) -> str:

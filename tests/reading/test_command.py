@@ -99,7 +99,9 @@ def test_an_answer_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> N
     from django.db import connection, connections
 
     with connection.cursor() as cursor:
-        told = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")]
+        told = [
+            cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
     connections.close_all()
     assert told == ["wal", 2, 1], "2 is FULL: a commit waits until the disk has it"
 
@@ -133,7 +135,9 @@ def test_with_a_certificate_it_speaks_tls_alone(memory_folder: Path) -> None:
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=reading.test"]
     made += ["-addext", "subjectAltName=DNS:reading.test,IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
     subprocess.run(made, check=True, capture_output=True)
-    server = Server(study, ["--tls-cert", str(cert), "--tls-key", str(key), "--allow", "reading.test", "--workers", "1"])
+    server = Server(
+        study, ["--tls-cert", str(cert), "--tls-key", str(key), "--allow", "reading.test", "--workers", "1"]
+    )
     trusting = ssl.create_default_context(cafile=str(cert))
     try:
         server.start(is_up=lambda: _over_tls(server.port, trusting)[0] == 200)

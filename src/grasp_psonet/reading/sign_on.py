@@ -30,14 +30,15 @@ class SignOn:
                 f"--oidc-issuer {self.issuer!a}: who signs on would be told in the clear\n  next: an address with https://"
             )
         if not parts.hostname or parts.query or parts.fragment or parts.username:
-            raise SettingsError(f"--oidc-issuer {self.issuer!a} is no issuer\n  next: https://HOST/PATH, as the provider says")
+            raise SettingsError(
+                f"--oidc-issuer {self.issuer!a} is no issuer\n  next: https://HOST/PATH, as the provider says"
+            )
         if not self.client_id:
             raise SettingsError("--oidc-issuer needs --oidc-client-id\n  next: register the app at the provider")
         if not self.secret:
             raise SettingsError(f"the client's secret is empty\n  next: export {SECRET_VARIABLE}=...")
         if not _CLAIM.fullmatch(self.claim):
             raise SettingsError(f"--oidc-claim {self.claim!a}: wanted the name of a claim, such as preferred_username")
-
 
     @property
     def provider_id(self) -> str:

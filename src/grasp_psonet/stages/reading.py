@@ -116,7 +116,9 @@ def _serve(known: argparse.Namespace, place: AppPlace, database: str | None) -> 
         f"reading app of {place.study} at {scheme}://{listening.host}:{listening.port}/ (Ctrl-C ends it)\n"
     )
     if sign_on is not None:
-        sys.stderr.write(f"  single sign-on by {sign_on.issuer}; register there: (address as browsers write it){sign_on.callback}\n")
+        sys.stderr.write(
+            f"  single sign-on by {sign_on.issuer}; register there: (address as browsers write it){sign_on.callback}\n"
+        )
     run(listening)
 
 
