@@ -59,7 +59,7 @@ class FakeProvider:
 
 def _handler_of(provider: FakeProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             pass
 
         def do_GET(self) -> None:
