@@ -1,0 +1,63 @@
+"""What the retrainings say of a spurious pattern: photos that only mislead are not missed on validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from grasp_psonet.diagnosis.findings import Finding
+
+NOISE = 1.0
+"""Standard errors of the paired gain on validation beyond which a removal is said to have harmed."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One keep list that was retrained, no control: photos it removes, and the gain over the baseline on validation in the
+    figure that chooses (of an error: by how much it fell), with its standard error; None where they do not exist."""
+
+    num_photos: int
+    gain: float | None
+    gain_se: float | None
+
+    @property
+    def has_harmed(self) -> bool:
+        return self.gain is not None and self.gain_se is not None and self.gain < -NOISE * self.gain_se
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """Every such removal; ``word``: the name of the figure."""
+
+    word: str
+    removals: tuple[Removal, ...]
+
+    @property
+    def speaks_against(self) -> bool:
+        """Whether every removal made validation worse by more than its noise."""
+        return bool(self.removals) and all(one.has_harmed for one in self.removals)
+
+    @property
+    def sentence(self) -> str:
+        """The evidence in words."""
+        gains = [one.gain for one in self.removals if one.gain is not None]
+        if not self.removals:
+            return "Retraining: nothing was removed, so it says nothing."
+        if not gains:
+            return f"Retraining: the gain in validation {self.word} is not estimable, so it says nothing."
+        sizes = sorted({one.num_photos for one in self.removals})
+        count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        low, high = min(gains), max(gains)
+        by = f"{high:+.2f}" if len(gains) == 1 else f"{low:+.2f} to {high:+.2f}"
+        told = f"Retraining: without {count} of the photos validation {self.word} gains {by}"
+        if self.speaks_against:
+            return (
+                f"{told}: worse beyond noise whatever was removed. These photos teach more than they mislead, so what they"
+                " share is not called a likely spurious pattern."
+            )
+        return f"{told}, which does not speak against a spurious pattern."
+
+
+def weighed(found: Sequence[Finding], retraining: Retraining) -> list[Finding]:
+    """The findings in their order; where every removal harmed, one that would be likely is possible."""
+    if not retraining.speaks_against:
+        return list(found)
+    return [replace(one, strength="possible") if one.strength == "likely" else one for one in found]
