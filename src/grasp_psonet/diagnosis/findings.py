@@ -13,6 +13,7 @@ from grasp_psonet.diagnosis.association import Association, Excess, association
 from grasp_psonet.diagnosis.described import DescribedPhotos
 from grasp_psonet.diagnosis.enrichment import (
     Enrichment,
+    benjamini_hochberg,
     comparable,
     enrichment,
     expected_mean,
@@ -30,7 +31,7 @@ LEAST_PATIENTS = 5
 POSSIBLE_RATIO, POSSIBLE_EXCESS = 2.0, 0.15
 """A finding is a possible pattern if flagged photos have it at least so many times as often, and at least so large a part of
 them beyond what is expected."""
-POSSIBLE_IN_TRAINING = 0.05
+POSSIBLE_IN_TRAINING = 0.1
 """It must also go with the class of the flagged photos in training: at least such a part of that class's photos more than of
 other classes have it, and more for certain (95 % interval over patients). What goes with no class teaches no class."""
 LIKELY_RATIO, LIKELY_EXCESS = 3.0, 0.25
@@ -57,7 +58,7 @@ class ClassShares:
 class Finding:
     """One enriched trait. ``class_name``: the class of most flagged photos that have it; how many photos of that class have it
     ``in_training`` and ``in_validation``, beside those of other classes. None where there is no other class to compare with.
-    ``association``: the differences with their intervals; None where one of the two is, or the trait is no pattern by itself.
+    ``association``: the differences with their intervals; None where one of the two is.
     """
 
     enriched: Enrichment
@@ -73,10 +74,8 @@ class Finding:
 
     @property
     def goes_with_class_in_training(self) -> bool:
-        """Whether it does for certain; where no class is there to compare with, it is taken to."""
-        if self.in_training is None or self.in_validation is None or self.association is None:
-            return self.in_training is None or self.in_validation is None
-        return self.association.in_training.is_at_least(POSSIBLE_IN_TRAINING)
+        """Whether it does for certain; where no other class is there to compare with, it is taken to."""
+        return may_teach(self.association)
 
     @property
     def goes_with_class_in_training_alone(self) -> bool:
@@ -133,12 +132,40 @@ def findings(
     permutations, seed = test
     of_train = [_restricted(trait, train) for trait in traits]
     enriched = enrichment(of_train, photos.rows(train), permutations * len(traits), seed)
-    whole = dict(zip((id(trait) for trait in of_train), traits, strict=True))
+    if not enriched:
+        return []
+    by_class = [_associations(trait, photos, described.is_train, seed) for trait in traits]
+    corrected = corrected_among([one.p for one in enriched], [any(map(may_teach, of.values())) for of in by_class])
     found = [
-        _finding(described, photos, replace(one, trait=whole[id(one.trait)]), (class_names, seed)) for one in enriched
+        _finding(described, photos, replace(one, trait=trait, p_corrected=p), (class_names, of))
+        for one, trait, p, of in zip(enriched, traits, corrected, by_class, strict=True)
     ]
     ranks: dict[Strength, int] = {"likely": 0, "possible": 1, "none found": 2}
     return sorted(found, key=lambda one: (ranks[one.strength], -_weight(one.enriched), one.enriched.p))
+
+
+def may_teach(goes: Association | None) -> bool:
+    """Whether a trait goes with a class in training for certain, so that it could teach it; taken to where it is not known."""
+    return goes is None or goes.in_training.is_at_least(POSSIBLE_IN_TRAINING)
+
+
+def corrected_among(p: Sequence[float], may_teach: Sequence[bool]) -> list[float]:
+    """p-values corrected (Benjamini and Hochberg) among the traits that could teach a class; of the others among all traits.
+
+    Flags are permuted within classes, and which trait goes with a class does not depend on them: leaving out the traits that
+    go with none keeps the rate of false discoveries (Bourgon, Gentleman and Huber 2010).
+    """
+    p_T, may_teach_T = np.asarray(p, dtype=np.float64), np.asarray(may_teach, dtype=np.bool)
+    corrected_T = benjamini_hochberg(p_T)
+    if may_teach_T.any():
+        corrected_T[may_teach_T] = benjamini_hochberg(p_T[may_teach_T])
+    return [float(one) for one in corrected_T]
+
+
+def _associations(trait: Trait, photos: Photos, is_train_P: Bools, seed: int) -> dict[int, Association | None]:
+    """How the trait goes with every class that has flagged photos."""
+    flagged = np.unique(photos.class_P[photos.is_flagged_P])
+    return {int(one): association(trait.has_P, photos.class_P == one, photos, is_train_P, seed) for one in flagged}
 
 
 def verdict_of(found: Sequence[Finding]) -> Strength:
@@ -151,10 +178,13 @@ def _weight(one: Enrichment) -> float:
 
 
 def _finding(
-    described: DescribedPhotos, photos: Photos, one: Enrichment, told: tuple[Sequence[str], int]
+    described: DescribedPhotos,
+    photos: Photos,
+    one: Enrichment,
+    told: tuple[Sequence[str], dict[int, Association | None]],
 ) -> Finding:
-    """``told``: names of the classes, and seed."""
-    class_names, seed = told
+    """``told``: names of the classes, and how the trait goes with each that has flagged photos."""
+    class_names, by_class = told
     carriers = photos.is_flagged_P & one.trait.has_P
     counted = carriers if carriers.any() else photos.is_flagged_P
     leading = int(np.bincount(photos.class_P[counted]).argmax())
@@ -163,10 +193,7 @@ def _finding(
         _class_shares(one.trait.has_P[rows], is_class_P[rows], photos.view_P[rows])
         for rows in (np.flatnonzero(is_train_P), np.flatnonzero(~is_train_P))
     )
-    found = Finding(one, "none found", class_names[leading], in_training, in_validation)
-    if is_pattern(one):
-        goes = association(one.trait.has_P, is_class_P, photos, is_train_P, seed)
-        found = replace(found, association=goes)
+    found = Finding(one, "none found", class_names[leading], in_training, in_validation, by_class[leading])
     return replace(found, strength=strength_of(found))
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from grasp_psonet.diagnosis.findings import Finding
 
-NOISE = 1.0
-"""Standard errors of the paired gain on validation beyond which a removal is said to have harmed."""
+HARM, HELP = 1.0, 2.0
+"""Standard errors of the paired gain on validation beyond which a removal is said to have harmed, and to have helped: the best
+of several removals gains by chance, all of them do not lose by chance."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,11 @@ class Removal:
 
     @property
     def has_harmed(self) -> bool:
-        return self.gain is not None and self.gain_se is not None and self.gain < -NOISE * self.gain_se
+        return self.gain is not None and self.gain_se is not None and self.gain < -HARM * self.gain_se
+
+    @property
+    def has_helped(self) -> bool:
+        return self.gain is not None and self.gain_se is not None and self.gain > HELP * self.gain_se
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class Retraining:
     def speaks_against(self) -> bool:
         """Whether every removal made validation worse by more than its noise."""
         return bool(self.removals) and all(one.has_harmed for one in self.removals)
+
+    @property
+    def speaks_for(self) -> bool:
+        """Whether a removal made validation clearly better."""
+        return any(one.has_helped for one in self.removals)
 
     @property
     def sentence(self) -> str:
@@ -53,11 +63,20 @@ class Retraining:
                 f"{told}: worse beyond noise whatever was removed. These photos teach more than they mislead, so what they"
                 " share is not called a likely spurious pattern."
             )
-        return f"{told}, which does not speak against a spurious pattern."
+        if self.speaks_for:
+            return f"{told}: clearly better without some of them, which speaks for a spurious pattern."
+        return f"{told}, which speaks neither for a spurious pattern nor against it."
 
 
 def weighed(found: Sequence[Finding], retraining: Retraining) -> list[Finding]:
-    """The findings in their order; where every removal harmed, one that would be likely is possible."""
-    if not retraining.speaks_against:
+    """The findings with what the retrainings say, likely ones first. Where every removal harmed, a likely one is possible.
+    Where a removal helped, a possible one that goes with its class in training alone is likely."""
+    if retraining.speaks_against:
+        return [replace(one, strength="possible") if one.strength == "likely" else one for one in found]
+    if not retraining.speaks_for:
         return list(found)
-    return [replace(one, strength="possible") if one.strength == "likely" else one for one in found]
+    raised = [
+        replace(one, strength="likely") if one.strength == "possible" and one.goes_with_class_in_training_alone else one
+        for one in found
+    ]
+    return sorted(raised, key=lambda one: one.strength != "likely")
