@@ -2,7 +2,7 @@
 
 make bench-evidence                                 every part
 python -m benchmarks.evidence --parts coverage      one part; the others keep the figures that stand in the folder
-python -m benchmarks.evidence --parts study --study STUDY --tuned-on FILE    verdicts on a study with photos, and plantings on it
+python -m benchmarks.evidence --parts study --study STUDY --tuned-on FILE    verdicts on a study, and plantings on it
 python -m benchmarks.evidence --quick               a few small cases: shows that everything runs, its figures mean nothing
 """
 

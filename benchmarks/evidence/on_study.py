@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence.scope import Scope
-from benchmarks.truth.grid.cells import Cell
+from benchmarks.truth.grid.cells import Cell, FaultOrNone
 from benchmarks.truth.grid.making import Grid
-from benchmarks.truth.grid.real_ground import Planting
+from benchmarks.truth.grid.real_ground import Planting, Use
 from grasp_psonet.files import read_json
 from grasp_psonet.settings import merged
 from grasp_psonet.stage import run_task
@@ -20,22 +20,20 @@ from grasp_psonet.stages.pipeline import run_all
 from grasp_psonet.stages.steps import STEPS
 from grasp_psonet.tables.schemas.diagnosis import FINDINGS
 
-# the faults that are not "none" alternate with clean cells, so that the first few of the list are of both
-CELLS = tuple(
-    Cell("study", "packaged_frozen", fault, seed)
-    for fault, seed in (
-        ("none", 400),
-        ("none", 401),
-        ("colour_cast", 400),
-        ("none", 402),
-        ("blur", 402),
-        ("none", 403),
-        ("under_exposure", 401),
-        ("none", 404),
-        ("sticker", 403),
-        ("none", 405),
-    )
+# clean and planted ones take turns, so that the first few are of both
+_DRAWS: tuple[tuple[FaultOrNone, int], ...] = (
+    ("none", 400),
+    ("none", 401),
+    ("colour_cast", 400),
+    ("none", 402),
+    ("blur", 402),
+    ("none", 403),
+    ("under_exposure", 401),
+    ("none", 404),
+    ("sticker", 403),
+    ("none", 405),
 )
+CELLS = tuple(Cell("study", "packaged_frozen", fault, seed) for fault, seed in _DRAWS)
 _AFTER_EVALUATION = ("audit", "diagnose")
 
 
@@ -54,7 +52,7 @@ def _made(grid: Grid, cell: Cell) -> Job:
     """The study of the cell up to its diagnosis, as far as it does not stand."""
     settings = merged(grid.settings(cell), {"prune": {"controls": []}, "out_of_fold": {"repeats": 1}})
     place: Path = grid.place(cell)
-    use = "reporting" if cell.is_held_out else "tuning"
+    use: Use = "reporting" if cell.is_held_out else "tuning"
     job = grid.real.planted(place, settings, Planting(cell.seed, use, cell.shortcuts))
     run_all(job, until="evaluate")
     for step in STEPS:

@@ -13,7 +13,11 @@ from tests.reference import shared_traits
 def _excess(has, is_class, view) -> float:
     """Share of the class less that of other classes with as many of each view, photo by photo; views of the class alone are
     left out."""
-    own = [p for p in range(len(has)) if is_class[p] and any(view[o] == view[p] and not is_class[o] for o in range(len(has)))]
+    own = [
+        p
+        for p in range(len(has))
+        if is_class[p] and any(view[o] == view[p] and not is_class[o] for o in range(len(has)))
+    ]
     other = shared_traits.expected_share(has, [p in set(own) for p in range(len(has))], view)
     return sum(bool(has[p]) for p in own) / len(own) - other
 

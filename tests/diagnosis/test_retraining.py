@@ -10,9 +10,9 @@ from grasp_psonet.diagnosis.findings import Finding, findings
 from grasp_psonet.diagnosis.retraining import HARM, HELP, Removal, Retraining, weighed
 from tests.diagnosis.cohort import drawn_study
 
-HARMFUL = Removal(40, -0.06, 0.03)
-HELPFUL = Removal(80, 0.1, 0.03)
-NOISY = Removal(60, -0.01, 0.03)
+HARMFUL = Removal(-0.06, 0.03)
+HELPFUL = Removal(0.1, 0.03)
+NOISY = Removal(-0.01, 0.03)
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def planted() -> list[Finding]:
         ((HARMFUL, HARMFUL), "possible"),
         ((HARMFUL, NOISY), "likely"),
         ((HARMFUL, HELPFUL), "likely"),
-        ((Removal(40, -0.99 * HARM * 0.03, 0.03),), "likely"),
-        ((Removal(40, -0.06, None),), "likely"),
-        ((Removal(40, None, None),), "likely"),
+        ((Removal(-0.99 * HARM * 0.03, 0.03),), "likely"),
+        ((Removal(-0.06, None),), "likely"),
+        ((Removal(None, None),), "likely"),
     ],
 )
 def test_harm_whatever_is_removed_holds_a_likely_pattern_back(
@@ -50,7 +50,7 @@ def test_a_clear_gain_lifts_what_goes_with_its_class_in_training_alone(planted: 
     told = weighed([beside, possible[0]], Retraining("AUC", (HARMFUL, HELPFUL)))
     assert [one.strength for one in told] == ["likely", "possible"]
     assert told[0].trait.name == planted[0].trait.name, "likely ones first"
-    nearly = Retraining("AUC", (Removal(80, 0.99 * HELP * 0.03, 0.03),))
+    nearly = Retraining("AUC", (Removal(0.99 * HELP * 0.03, 0.03),))
     assert weighed(possible, nearly) == possible
     nothing = [replace(one, strength="none found") for one in planted[:1]]
     assert weighed(nothing, Retraining("AUC", (HELPFUL,))) == nothing, "a gain alone names no pattern"
@@ -60,9 +60,12 @@ def test_a_clear_gain_lifts_what_goes_with_its_class_in_training_alone(planted: 
     ("removals", "wanted"),
     [
         ((), "nothing was removed"),
-        ((Removal(40, None, None),), "validation AUC is not estimable"),
-        ((HARMFUL, Removal(80, -0.2, 0.03)), "without 40 to 80 of the photos validation AUC gains -0.20 to -0.06: worse"),
-        ((HELPFUL,), "without 80 of the photos validation AUC gains +0.10: clearly better"),
+        ((Removal(None, None),), "validation AUC is not estimable"),
+        (
+            (HARMFUL, Removal(-0.2, 0.03)),
+            "photos of any of 2 keep lists validation AUC gains -0.20 to -0.06: worse",
+        ),
+        ((HELPFUL,), "photos of the only keep list validation AUC gains +0.10: clearly better"),
         ((NOISY,), "gains -0.01, which speaks neither for a spurious pattern nor against it"),
     ],
 )

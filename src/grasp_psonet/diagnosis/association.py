@@ -63,7 +63,7 @@ def _excess(has_P: Bools, is_class_P: Bools, photos: Photos, key: tuple[int, str
 
     def counts(which_P: Bools) -> Floats:
         cell_P = patient_P[which_P] * shape[1] + photos.view_P[which_P]
-        return np.bincount(cell_P, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+        return np.asarray(np.bincount(cell_P, minlength=shape[0] * shape[1]).reshape(shape), dtype=np.float64)
 
     drawn = resample_patients([str(one) for one in patient_A], REPLICATES, *key, "class of a trait")
     weight_WA = np.vstack([np.ones((1, len(patient_A))), drawn.weight])
@@ -73,7 +73,8 @@ def _excess(has_P: Bools, is_class_P: Bools, photos: Photos, key: tuple[int, str
     share_WV = np.divide(other_has_WV, other_WV, out=np.zeros_like(other_WV), where=has_others_WV)
     beyond_W = ((own_has_WV - own_WV * share_WV) * has_others_WV).sum(axis=1)
     num_W = (own_WV * has_others_WV).sum(axis=1)
-    return np.divide(beyond_W, num_W, out=np.full(len(num_W), np.nan), where=num_W > 0)
+    excess_W: Floats = np.divide(beyond_W, num_W, out=np.full(len(num_W), np.nan), where=num_W > 0)
+    return excess_W
 
 
 def _with_interval(value_W: Floats, num_patients: int) -> Excess:

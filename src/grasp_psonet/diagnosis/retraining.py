@@ -12,10 +12,9 @@ of several removals gains by chance, all of them do not lose by chance."""
 
 @dataclass(frozen=True)
 class Removal:
-    """One keep list that was retrained, no control: photos it removes, and the gain over the baseline on validation in the
-    figure that chooses (of an error: by how much it fell), with its standard error; None where they do not exist."""
+    """One keep list that was retrained, no control: its gain over the baseline on validation in the figure that chooses (of an
+    error: by how much it fell), and the standard error of it; None where they do not exist."""
 
-    num_photos: int
     gain: float | None
     gain_se: float | None
 
@@ -53,18 +52,17 @@ class Retraining:
             return "Retraining: nothing was removed, so it says nothing."
         if not gains:
             return f"Retraining: the gain in validation {self.word} is not estimable, so it says nothing."
-        sizes = sorted({one.num_photos for one in self.removals})
-        count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        lists = "the only keep list" if len(self.removals) == 1 else f"any of {len(self.removals)} keep lists"
         low, high = min(gains), max(gains)
         by = f"{high:+.2f}" if len(gains) == 1 else f"{low:+.2f} to {high:+.2f}"
-        told = f"Retraining: without {count} of the photos validation {self.word} gains {by}"
+        told = f"Retraining: without the photos of {lists} validation {self.word} gains {by}"
         if self.speaks_against:
             return (
                 f"{told}: worse beyond noise whatever was removed. These photos teach more than they mislead, so what they"
                 " share is not called a likely spurious pattern."
             )
         if self.speaks_for:
-            return f"{told}: clearly better without some of them, which speaks for a spurious pattern."
+            return f"{told}: clearly better without some photos, which speaks for a spurious pattern."
         return f"{told}, which speaks neither for a spurious pattern nor against it."
 
 

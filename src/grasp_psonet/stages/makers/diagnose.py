@@ -22,7 +22,19 @@ from grasp_psonet.files import read_json, write_json
 from grasp_psonet.pruning.stand_out import stands_out
 from grasp_psonet.stages.declared.needs import DiagnoseNeeds
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import AGAINST, FINDING, GROSS_ERROR, HIGH, LOW, PHOTO_ID, RUN, SCORE, VALUE, VISIT_ID, val_column
+from grasp_psonet.tables.columns import (
+    AGAINST,
+    FINDING,
+    GROSS_ERROR,
+    HIGH,
+    LOW,
+    PHOTO_ID,
+    RUN,
+    SCORE,
+    VALUE,
+    VISIT_ID,
+    val_column,
+)
 from grasp_psonet.tables.schemas.audit import AUDIT_VISITS
 from grasp_psonet.tables.schemas.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
 from grasp_psonet.tables.schemas.out_of_fold import LEARNING
@@ -172,12 +184,12 @@ def _retraining(study: Study, own: DiagnoseNeeds) -> Retraining:
     choice = read_json(study.evaluation / "choice.json")
     val, ses = choice[f"{val_column(figures.choosing)}_by_run"], choice["gain_se_by_run"]
     removals = []
-    for name, num_photos in choice["k_by_run"].items():
-        if name == BASELINE or ses[name] is None and val[name] == val[BASELINE]:  # the latter removes nothing
+    for name in val:
+        if name == BASELINE or (ses[name] is None and val[name] == val[BASELINE]):  # the latter removes nothing
             continue
         known = val[name] is not None and val[BASELINE] is not None
         gain = figures.chooser.sign * (val[name] - val[BASELINE]) if known else None
-        removals.append(Removal(int(num_photos), gain, ses[name]))
+        removals.append(Removal(gain, ses[name]))
     return Retraining(figures.chooser.word, tuple(removals))
 
 
