@@ -10,9 +10,7 @@ from grasp_psonet.report.data import (
     Arm,
     Audit,
     Confusion,
-    ErrorVisit,
     Estimate,
-    FlaggedPhoto,
     Making,
     Maps,
     MapShare,
@@ -23,12 +21,13 @@ from grasp_psonet.report.data import (
     RemovalRate,
     ReportData,
     ReviewVisit,
-    ShownMap,
     SplitCounts,
     Subgroup,
 )
 from grasp_psonet.report.diagnosed import Diagnosis, SharedTrait, ShownPhoto
+from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto, ShownMap
 from grasp_psonet.report.reread import AllReaders, ReaderBias, ReaderPair, Reading, RevisionRun, RevisionShown
+from tests.report.fake_traced import traced
 
 TRAIN_PHOTOS = 2640
 ARMS = (  # name, kind, k, removed, validation AUC, then per reader kappa and AUC
@@ -307,6 +306,7 @@ def fake_report() -> ReportData:
         subgroups=subgroups(),
         diagnosis=diagnosis(),
         reading=reading(),
+        traced=traced(),
         truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),
                PlantedFault("ruler or marker", 71, 9, 5)),
     )  # fmt: skip

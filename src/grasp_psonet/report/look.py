@@ -7,7 +7,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from grasp_psonet.report.page import data_address, environment
+from grasp_psonet.report.page import environment
+from grasp_psonet.report.thumbs import data_address
 from grasp_psonet.report.shown import count, short
 from grasp_psonet.report.svg import element
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from grasp_psonet.report.page import data_address, environment
+from grasp_psonet.report.page import environment
+from grasp_psonet.report.thumbs import data_address
 from grasp_psonet.report.shown import percent0, two
 
 MOST_VISITS = 200  # visits whose photos are shown; further ones stand in the table alone

@@ -31,6 +31,7 @@ from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gal
 from grasp_psonet.stages.makers.report.maps import maps_of
 from grasp_psonet.stages.makers.report.reread import reading_of
 from grasp_psonet.stages.makers.report.shared import diagnosis_of
+from grasp_psonet.stages.makers.report.traced import traced_of
 from grasp_psonet.stages.makers.tracing.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
@@ -65,7 +66,8 @@ def gather(job: Job) -> data.ReportData:
     choice = read_json(study.evaluation / "choice.json")
     metrics = read_json(study.run(BASELINE) / "metrics.json")
     queries = QUERIES.read(study.trace(job.trace_name()) / "queries.parquet")
-    errors = kept_queries(TrainedRun(job), study.trace(job.trace_name()))
+    baseline = TrainedRun(job)
+    errors = kept_queries(baseline, study.trace(job.trace_name()))
     num_queries = int(queries.loc[queries[USED].astype(bool), QUERY_ID].nunique())
     readers = tuple(
         reader
@@ -124,6 +126,7 @@ def gather(job: Job) -> data.ReportData:
         diagnosis=diagnosis_of(job),
         detail=detail_of(job, evaluation, chosen, readers),
         reading=reading_of(job, readers),
+        traced=traced_of(job, baseline.kept_step, removed_by),
     )
 
 

@@ -1,17 +1,21 @@
-"""``grasp report``: what the stages found, as one page and one file of numbers."""
+"""``grasp report``: what the stages found, as one page, one file of numbers, and lists for other programs."""
 
 import json
 from pathlib import Path
 
+from grasp_psonet.report.lists import traced_list
 from grasp_psonet.report.page import render
 from grasp_psonet.report.results import results
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.report.gather import gather
+from grasp_psonet.tables.safe_csv import write_safe_csv
 
 
 def make_report(job: Job, folder: Path) -> None:
-    """Writes report.html and results.json."""
+    """Writes report.html, results.json and the lists."""
     report = gather(job)
     numbers = json.dumps(results(report), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     (folder / "results.json").write_text(numbers + "\n", encoding="utf-8")
     (folder / "report.html").write_text(render(report), encoding="utf-8")
+    if report.traced is not None:
+        write_safe_csv(traced_list(report.traced, report.outcome), folder / "traced_errors.csv")
