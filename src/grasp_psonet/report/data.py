@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
+from grasp_psonet.report.explorer import AllPhotos
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
 from grasp_psonet.report.traced import Traced
 
@@ -281,6 +282,7 @@ class ReportData:
     detail: Detail | None = None
     reading: "Reading | None" = None
     traced: Traced | None = None
+    photos: AllPhotos | None = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report import figures
 from grasp_psonet.report.data import ReportData
+from grasp_psonet.report.explored import explorer_of
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
@@ -32,6 +33,7 @@ def render(report: ReportData) -> str:
         photos=_pictures(report),
         figures=figures,
         rate_most=_largest_rate(tree),
+        all_photos=explorer_of(report.photos, tree.raw["photos"]),
         sheets=style_of_sheets(sprites),
         place=lambda kind, photo_id: shown_at(sprites, kind, photo_id),
     )

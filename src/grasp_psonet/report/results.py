@@ -29,6 +29,8 @@ def results(report: ReportData) -> dict[str, Any]:
     del tree["outcome"]  # of the settings; what it says of visits is named by its columns
     _name_readings(tree, report.outcome)
     _count_traced(tree["traced"])
+    if tree["photos"] is not None:
+        del tree["photos"]["pictures"]
     overall = chosen.removed / report.train_photos
     tree |= {
         "score_sign": SCORE_SIGN,

@@ -10,6 +10,7 @@ from grasp_psonet.files import read_json
 from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
 from grasp_psonet.report.texts import texts_of
+from grasp_psonet.report.traced import Traced
 from grasp_psonet.settings import dotted_paths
 from grasp_psonet.stages.checking.skipped import leak_warning, skipped_warning
 from grasp_psonet.stages.drawn import is_synthetic
@@ -25,6 +26,7 @@ from grasp_psonet.stages.makers.report.arms import (
     subgroups_of,
 )
 from grasp_psonet.stages.makers.report.detail import detail_of
+from grasp_psonet.stages.makers.report.explorer import photos_of
 from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
@@ -43,6 +45,7 @@ _SEED_LIMIT = {
     False: "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
     True: "Intervals resample patients and the training seeds that were trained: with few seeds their spread is a guess.",
 }
+_GALLERY_BYTES = 2_000_000
 _LIMITS = (
     "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
     "Influence scores are first-order estimates; only the retraining shows what removal does.",
@@ -78,6 +81,7 @@ def gather(job: Job) -> data.ReportData:
     removed_by = None if chosen == BASELINE else chosen
     train_photos = job.cohort.photos[VISIT_ID].isin(job.visits_of("train")[VISIT_ID])
     against = evaluation["against_random"]
+    traced = traced_of(job, baseline.kept_step, removed_by)
     return data.ReportData(
         study=study.folder.resolve().name,
         is_synthetic=is_synthetic(job),
@@ -126,8 +130,15 @@ def gather(job: Job) -> data.ReportData:
         diagnosis=diagnosis_of(job),
         detail=detail_of(job, evaluation, chosen, readers),
         reading=reading_of(job, readers),
-        traced=traced_of(job, baseline.kept_step, removed_by),
+        traced=traced,
+        photos=photos_of(job, removed_by, _bytes_of_pictures(traced)),
     )
+
+
+def _bytes_of_pictures(traced: Traced) -> int:
+    """What thumbnails of errors and the galleries take of the page, roughly."""
+    sheets = traced.pictures.sheets if traced.pictures is not None else ()
+    return 4 * sum(map(len, sheets)) // 3 + _GALLERY_BYTES
 
 
 def _split(job: Job, split: str) -> data.SplitCounts:

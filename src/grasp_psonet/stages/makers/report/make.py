@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from grasp_psonet.report.explored import FOLDER, sheet_file
 from grasp_psonet.report.lists import traced_list
 from grasp_psonet.report.page import render
 from grasp_psonet.report.results import results
@@ -17,5 +18,9 @@ def make_report(job: Job, folder: Path) -> None:
     numbers = json.dumps(results(report), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     (folder / "results.json").write_text(numbers + "\n", encoding="utf-8")
     (folder / "report.html").write_text(render(report), encoding="utf-8")
+    if report.photos is not None and report.photos.is_beside and report.photos.pictures is not None:
+        (folder / FOLDER).mkdir()
+        for number, sheet in enumerate(report.photos.pictures.sheets):
+            (folder / sheet_file(number)).write_bytes(sheet)
     if report.traced is not None:
         write_safe_csv(traced_list(report.traced, report.outcome), folder / "traced_errors.csv")

@@ -29,6 +29,10 @@ class Stored:
         """Whether the photo is shown unblurred, so that maps of it may be shown too."""
         return self._ways.get(photo_id) == "as it is"
 
+    def may_show(self, photo_id: str) -> bool:
+        """Whether the photo may be shown, be it blurred."""
+        return self._ways.get(photo_id, "not") != "not"
+
     def shown(self, photo_id: str) -> NDArray[np.uint8] | None:
         """The photo [row, column, RGB]; None where it may not be shown, or is not in the store."""
         way = self._ways.get(photo_id, "not")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from grasp_psonet.influence.choices import ALL_QUERIES
+from grasp_psonet.report.explorer import largest_edge, sample_of
 from grasp_psonet.report.sprites import Key, Sprites, sprites_of
 from grasp_psonet.report.traced import Attended, Influence, Traced, TracedError, harmful_photos
 from grasp_psonet.stages.job import Job
@@ -41,7 +42,7 @@ from grasp_psonet.tables.schemas.runs import PHOTO_ATTENTION
 from grasp_psonet.tables.schemas.traces import PAIRS, QUERIES, SCORES
 
 MOST = 10  # photos named at either end of an error
-_EDGE_PX = 96
+_SHARE = 0.3  # of the pictures of the page: the list of all photos wants its part
 _NO_ERROR = "no validation error was traced"
 _SUMS_ALONE = (
     "the trace holds the sum over the errors alone, so that no photo can be told error by error: trace again with "
@@ -161,8 +162,11 @@ def _pictures(job: Job, errors: tuple[TracedError, ...]) -> Sprites | None:
         return None
     named = [[one.photo_id for one in part] for error in errors for part in (error.strip, error.harmful, error.helpful)]
     ids = list(dict.fromkeys(photo_id for part in named for photo_id in part))
-    made = sprites_of(_photos_and_maps(job, stored, ids), min(_EDGE_PX, stored.edge_px))
-    return made if made.sheets else None
+    shown = [photo_id for photo_id in ids if stored.may_show(photo_id)]
+    sample = [pixels for at in sample_of(len(shown)) if (pixels := stored.shown(shown[at])) is not None]
+    room = _SHARE * job.settings.report.most_mb * 1e6
+    edge = largest_edge(sample, len(shown), room, stored.edge_px)
+    return None if edge is None else sprites_of(_photos_and_maps(job, stored, shown), edge)
 
 
 def _photos_and_maps(job: Job, stored: Stored, ids: list[str]) -> Iterator[tuple[Key, NDArray[np.uint8]]]:
