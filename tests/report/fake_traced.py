@@ -8,7 +8,7 @@ from grasp_psonet.report.traced import Attended, Influence, Traced, TracedError,
 EDGE_PX = 24
 
 
-def influences(first: int, sign: int, number: int = 10) -> tuple[Influence, ...]:
+def influences(first: int, sign: int, number: int = 5) -> tuple[Influence, ...]:
     views = ("trunk front", None, "left leg back")
     return tuple(
         Influence(
@@ -40,8 +40,8 @@ def traced() -> Traced:
                 Attended(f"p-{9120 + i + 10 * j}", None if j == 4 else 0.4 / (1 + j), "head" if j else None)
                 for j in range(5)
             ),
-            harmful=influences(20 * i - 15 * (i == 2), -1),
-            helpful=influences(100 + 20 * i, 1, 0 if i == 3 else 10),
+            harmful=influences(20 * i - 17 * (i == 2), -1),
+            helpful=influences(100 + 20 * i, 1, 0 if i == 3 else 5),
         )
         for i in range(4)
     )

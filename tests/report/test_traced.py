@@ -26,7 +26,7 @@ def test_photos_and_errors_name_each_other() -> None:
     }
     by_photo = {(e.visit_id, photo.photo_id, e.score, e.rank) for photo in made.photos for e in photo.errors}
     assert by_photo == by_error
-    assert len(by_photo) == sum(len(photo.errors) for photo in made.photos) == 40
+    assert len(by_photo) == sum(len(photo.errors) for photo in made.photos) == 20
     assert all(made.errors[e.number].visit_id == e.visit_id for photo in made.photos for e in photo.errors)
     counts = [len(photo.errors) for photo in made.photos]
     assert counts == sorted(counts, reverse=True)
@@ -77,11 +77,11 @@ def test_a_thumbnail_shows_the_photo_that_it_is_named_for() -> None:
 def test_the_list_of_traced_errors_has_every_photo_of_every_error() -> None:
     made = traced()
     table = traced_list(made, Outcome())
-    assert len(table) == sum(len(error.harmful) + len(error.helpful) for error in made.errors) == 70
+    assert len(table) == sum(len(error.harmful) + len(error.helpful) for error in made.errors) == 35
     first = table[(table["error_visit_id"] == "v-312") & (table["influence"] == "harmful")]
-    assert first["rank"].tolist() == list(range(1, 11))
+    assert first["rank"].tolist() == list(range(1, 6))
     assert first["photo_id"].tolist() == [one.photo_id for one in made.errors[1].harmful]
     assert first["error_label"].unique().tolist() == ["moderate"]
     assert first["error_predicted"].unique().tolist() == ["severe"]
     assert (first["score"] < 0).all()
-    assert first["is_removed"].tolist() == ["yes"] * 4 + ["no"] * 6
+    assert first["is_removed"].tolist() == ["yes"] * 4 + ["no"]

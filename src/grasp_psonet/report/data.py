@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.report.curves import TrainingCurve
 from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
 from grasp_psonet.report.explorer import AllPhotos
@@ -283,6 +284,7 @@ class ReportData:
     reading: "Reading | None" = None
     traced: Traced | None = None
     photos: AllPhotos | None = None
+    curves: tuple[TrainingCurve, ...] = ()
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from grasp_psonet.evidence.figures import figures_of
-from grasp_psonet.report import figures
+from grasp_psonet.report import figures, panels
 from grasp_psonet.report.data import ReportData
 from grasp_psonet.report.explored import explorer_of
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
@@ -32,6 +32,7 @@ def render(report: ReportData) -> str:
         texts=texts_of(report.outcome),
         photos=_pictures(report),
         figures=figures,
+        panels=panels,
         rate_most=_largest_rate(tree),
         all_photos=explorer_of(report.photos, tree.raw["photos"]),
         sheets=style_of_sheets(sprites),
@@ -60,6 +61,11 @@ def environment() -> Environment:
         "script_hash": Markup(f"sha256-{digest}"),
     }
     return made
+
+
+def style_source() -> str:
+    """The style of every page."""
+    return _source(environment(), "report.css")
 
 
 def _source(environment: Environment, name: str) -> str:

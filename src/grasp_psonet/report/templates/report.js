@@ -18,6 +18,7 @@
     const found = plain.match(/[-+]?\d+(\.\d+)?(e-?\d+)?/);
     return found ? Number(found[0]) : null;
   };
+  const apart = (text) => "\u2068" + text + "\u2069"; /* what turns text around turns nothing but itself */
   const valueOf = (cell) => {
     if (!cell || cell.querySelector(".missing")) return null;
     const shown = cell.querySelector(".number") || cell;
@@ -97,7 +98,9 @@
     }
     for (const field of [search, ...filters.map(([, select]) => select)]) field.addEventListener("input", show);
     bar.append(told);
-    before.before(bar);
+    const both = make("div");
+    before.replaceWith(both);
+    both.append(bar, before);
     show();
     return () => { search.value = ""; filters.forEach(([, select]) => { select.value = ""; }); show(); };
   };
@@ -197,8 +200,8 @@
         key === "removed" && word === "yes" || key === "quality" && word !== "nothing unusual");
       const more = [["visit", told(data.visits, at)], ...known.filter(([key]) => !["split", "label", "view"].includes(key))];
       const values = numbers.filter(([, column]) => column[at] !== null).map(([key, column]) => `${key} ${FORMATS[key](column[at])}`);
-      made.append(name, make("p", { class: "small" }, own.map(([key, word]) => key === "removed" ? key : word).join(" · ")),
-        make("p", { class: "small" }, values.join(" · ")), make("p", { class: "small more" }, more.map((pair) => pair.join(" ")).join(" · ")));
+      made.append(name, make("p", { class: "small" }, own.map(([key, word]) => key === "removed" ? key : apart(word)).join(" · ")),
+        make("p", { class: "small" }, values.join(" · ")), make("p", { class: "small more" }, more.map((pair) => pair.map(apart).join(" ")).join(" · ")));
       return made;
     };
     const bar = make("div", { class: "tools", role: "search", "aria-label": "Search all photos" });

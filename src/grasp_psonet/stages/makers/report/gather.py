@@ -25,6 +25,7 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
+from grasp_psonet.stages.makers.report.curves import curves_of
 from grasp_psonet.stages.makers.report.detail import detail_of
 from grasp_psonet.stages.makers.report.explorer import photos_of
 from grasp_psonet.stages.makers.report.faces import hidden_note
@@ -131,6 +132,7 @@ def gather(job: Job) -> data.ReportData:
         detail=detail_of(job, evaluation, chosen, readers),
         reading=reading_of(job, readers),
         traced=traced,
+        curves=curves_of(job),
         photos=photos_of(job, removed_by, _bytes_of_pictures(traced)),
     )
 

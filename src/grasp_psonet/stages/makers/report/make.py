@@ -4,23 +4,33 @@ import json
 from pathlib import Path
 
 from grasp_psonet.report.explored import FOLDER, sheet_file
+from grasp_psonet.report.figure_files import data_files, svg_files
 from grasp_psonet.report.lists import traced_list
 from grasp_psonet.report.page import render
 from grasp_psonet.report.results import results
+from grasp_psonet.report.shown import Shown
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.report.gather import gather
 from grasp_psonet.tables.safe_csv import write_safe_csv
+
+FIGURES = "figures"
 
 
 def make_report(job: Job, folder: Path) -> None:
     """Writes report.html, results.json and the lists."""
     report = gather(job)
-    numbers = json.dumps(results(report), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    tree = results(report)
+    numbers = json.dumps(tree, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     (folder / "results.json").write_text(numbers + "\n", encoding="utf-8")
     (folder / "report.html").write_text(render(report), encoding="utf-8")
     if report.photos is not None and report.photos.is_beside and report.photos.pictures is not None:
         (folder / FOLDER).mkdir()
         for number, sheet in enumerate(report.photos.pictures.sheets):
             (folder / sheet_file(number)).write_bytes(sheet)
+    (folder / FIGURES).mkdir()
+    for name, drawn in svg_files(report, Shown(tree)).items():
+        (folder / FIGURES / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    for name, table in data_files(report).items():
+        write_safe_csv(table, folder / FIGURES / f"{name}.csv")
     if report.traced is not None:
         write_safe_csv(traced_list(report.traced, report.outcome), folder / "traced_errors.csv")
