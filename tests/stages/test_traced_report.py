@@ -45,3 +45,34 @@ def test_every_error_names_the_photos_of_its_lowest_and_highest_scores(tiny_demo
     assert listed["score"].tolist() == pytest.approx(
         [one["score"] for error in traced["errors"] for one in (*error["harmful"], *error["helpful"])]
     )
+
+
+def test_the_lists_are_those_of_audit_and_pruning(tiny_demo: Path) -> None:
+    review = pd.read_parquet(tiny_demo / "audit/review.parquet")
+    listed = pd.read_csv(tiny_demo / "report/review_list.csv", encoding="utf-8-sig")
+    assert listed["visit_id"].tolist() == review["visit_id"].tolist()
+    assert listed["read_again"].eq("yes").tolist() == review["to_inspect"].tolist()
+    folds = pd.read_parquet(tiny_demo / "out_of_fold/predictions.parquet")
+    classes = ["mild", "moderate", "severe"]
+    mean = folds.groupby("visit_id")[[f"p_{name}" for name in classes]].mean()
+    disagree = 0
+    for row in listed.to_dict("records"):
+        said = mean.loc[row["visit_id"]].to_numpy()
+        assert row["out_of_fold"] == classes[said.argmax()]
+        assert row["out_of_fold_probability"] == pytest.approx(said.max(), abs=6e-4)
+        is_other = row["out_of_fold"] != row["label_reader1"]
+        assert ("models that did not see the patient" in row["reason"]) == is_other
+        disagree += is_other
+    assert 0 < disagree < len(listed)
+    sheet = pd.read_excel(tiny_demo / "report/review_list.xlsx", engine="openpyxl")
+    assert sheet["visit_id"].tolist() == listed["visit_id"].tolist()
+    chosen = json.loads((tiny_demo / "report/results.json").read_text(encoding="utf-8"))["chosen"]
+    gone = pd.read_csv(tiny_demo / "report/removal_list.csv", encoding="utf-8-sig")
+    if chosen == "baseline":
+        assert set(gone["status"]) == {"proposed, not chosen"}
+    else:
+        keep = pd.read_parquet(tiny_demo / f"prunings/{chosen}/keep.parquet")
+        assert set(gone["photo_id"]) == set(keep.loc[~keep["kept"], "photo_id"])
+        assert set(gone["status"]) == {"removed"}
+    assert gone["influence_score"].is_monotonic_increasing
+    assert gone["reason"].str.len().min() > 10

@@ -22,6 +22,9 @@ class ReportSettings:
     pictures: Literal["inside", "beside", "none"] = newer_setting(
         "inside", "thumbnails in the list of all photos: inside the page, in a folder beside it, or none"
     )
+    list_thumbnails: bool = newer_setting(
+        False, "whether the Excel lists of visits and photos hold a thumbnail in each row"
+    )
     most_mb: float = newer_setting(
         24.0, "megabytes of pictures inside the page; thumbnails shrink until they fit, down to 24 pixels"
     )

@@ -72,3 +72,10 @@ def _sheet(thumbnails: list[NDArray[np.uint8]], edge_px: int, quality: int) -> b
     written = io.BytesIO()
     Image.fromarray(sheet).save(written, "JPEG", quality=quality, optimize=True)
     return written.getvalue()
+
+
+def thumbnail(pixels_HWC: NDArray[np.uint8], edge_px: int, quality: int = 80) -> bytes:
+    """One picture [H, W, 3] scaled to ``edge_px``, as JPEG bytes."""
+    written = io.BytesIO()
+    Image.fromarray(_scaled(pixels_HWC, edge_px)).save(written, "JPEG", quality=quality)
+    return written.getvalue()

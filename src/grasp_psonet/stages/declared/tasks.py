@@ -326,6 +326,7 @@ def report_task(job: "Job") -> Task:
         "readers": study.readers,
         "learning": study.learning,
         "audit": study.audit,
+        "out of fold": study.out_of_fold,
         "explanations": study.explanations,
         "diagnosis": study.diagnosis,
         "trace": study.trace(job.trace_name()),
