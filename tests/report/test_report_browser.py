@@ -90,7 +90,7 @@ def test_tables_are_sorted_and_lists_searched_and_filtered(page: Any) -> None:
     page.locator("[aria-label='Search errors'] input").fill("v-312")
     assert visible(page, "#errors-list > details") == 1
     page.evaluate("location.hash = 'error-3'")
-    page.wait_for_function("document.activeElement.id === 'error-3'")
+    page.locator("#error-3:focus").wait_for()
     assert visible(page, "#errors-list > details") == 4, "a link leads also to what a search had left out"
     select = page.locator("[aria-label='Search photos'] label", has_text="Removed").locator("select")
     all_photos = visible(page, ".pushing > li")

@@ -221,12 +221,14 @@ class PlantedFault:
 
 @dataclass(frozen=True)
 class Making:
-    """How the report came about: settings by dotted path, versions, seeds, limits and warnings in plain words."""
+    """How the report came about: settings by dotted path, versions, seeds, the digest of the study's
+    tables, limits and warnings in plain words."""
 
     command: str
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     seeds: tuple[tuple[str, int], ...]
+    data_digest: str = ""
     limits: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

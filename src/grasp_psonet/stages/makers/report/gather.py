@@ -176,6 +176,7 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
             sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
         ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
+        data_digest=job.tables_digest,
         limits=(texts_of(job.cohort.outcome).limit, _SEED_LIMIT[settings.evaluate.training_seeds > 1], *_LIMITS),
         warnings=tuple(_warnings(job, metrics)),
     )
