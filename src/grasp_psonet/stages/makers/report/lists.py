@@ -93,20 +93,22 @@ class _OutOfFold:
         table = OUT_OF_FOLD.read(job.study.out_of_fold / "predictions.parquet")
         self._outcome = job.outcome
         names = job.outcome.probability_columns if job.outcome.is_ordinal else [SCORE]
-        self._mean = table.groupby(VISIT_ID)[[name for name in names if name in table]].mean()
+        means = table.groupby(VISIT_ID)[[name for name in names if name in table]].mean()
+        values_VK = means.to_numpy(dtype=float)
+        self._said: dict[str, list[float]] = dict(zip(map(str, means.index), values_VK.tolist(), strict=True))
 
     def columns(self, visit_id: str, label: float) -> dict[str, Any]:
         """Of classes the likeliest, its probability, and that of the label; of a number the number."""
-        if visit_id not in self._mean.index or not len(self._mean.columns):
+        said = self._said.get(visit_id)
+        if not said:
             return {}
-        said = self._mean.loc[visit_id]
         if not self._outcome.is_ordinal:
-            return {"out_of_fold": round(float(said[SCORE]), 1)}
-        likeliest = int(said.to_numpy().argmax())
-        of_label = None if pd.isna(label) else round(float(said.iloc[int(label)]), 3)
+            return {"out_of_fold": round(said[0], 1)}
+        likeliest = max(range(len(said)), key=said.__getitem__)
+        of_label = None if pd.isna(label) else round(said[int(label)], 3)
         return {
             "out_of_fold": self._outcome.classes[likeliest],
-            "out_of_fold_probability": round(float(said.iloc[likeliest]), 3),
+            "out_of_fold_probability": round(said[likeliest], 3),
             "out_of_fold_probability_of_label": of_label,
         }
 
