@@ -327,6 +327,7 @@ def report_task(job: "Job") -> Task:
         "readers": study.readers,
         "learning": study.learning,
         "audit": study.audit,
+        "out of fold": study.out_of_fold,
         "explanations": study.explanations,
         "diagnosis": study.diagnosis,
         "trace": study.trace(job.trace_name()),
@@ -335,8 +336,8 @@ def report_task(job: "Job") -> Task:
         "tables": job.tables_digest,
     }
     inputs |= {f"pruning {name}": study.pruning(name) for name in [*job.pruned_names().values(), *names]}
-    if job.settings.photos.duplicates == "accept" and job.kind == "photos":
-        inputs["quality"] = study.quality  # the page says what was accepted
+    if job.kind == "photos":
+        inputs["quality"] = study.quality
     if is_synthetic(job):
         refuse_damaged_truth(job)
         inputs["truth"] = study.truth_file
