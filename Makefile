@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-reading demo-pasi lock clean
+.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -53,6 +53,9 @@ bench-features: $(READY) ## how fast features are extracted, beside a plain timm
 bench-head: $(READY)     ## a head on frozen features beside a linear probe, on a study of yours: STUDY=folder
 	$(BIN)/python -m benchmarks.frozen_head $(STUDY)
 
+bench-report: $(READY)   ## how large the report of a study of the paper's size is, how fast it opens: STUDY=folder
+	$(BIN)/python -m benchmarks.report_size $(STUDY)
+
 bench-check: $(READY)    ## how long a table of a million photos takes to check, and how much memory
 	$(BIN)/python -m benchmarks.check_tables
 
@@ -73,6 +76,9 @@ bench-read-load: $(READY) ## twenty readers at once: how long a page of the read
 
 bench-read-kill: $(READY) ## the reading app killed 100 times under two readers: answers lost, readings doubled
 	$(BIN)/python -m benchmarks.reading_app killed --kills 100
+
+bench-read-fuzz: $(READY) ## ten thousand random requests to the reading app: how often it meets a fault of its own
+	$(BIN)/python -m benchmarks.reading_app fuzz --requests 10000
 
 bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on a study of yours: STUDY=folder TUNED_ON=file
 	$(BIN)/python -m benchmarks.audit $(STUDY) $(if $(TUNED_ON),--tuned-on $(TUNED_ON))

@@ -13,7 +13,7 @@ from typing import Any
 import grasp_psonet
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("torch", "timm", "numpy", "pandas", "pillow")
+_PACKAGES = ("torch", "timm", "numpy", "pandas", "pillow", "django", "gunicorn")
 
 
 def write_result(name: str, figures: dict[str, Any]) -> Path:

@@ -1,5 +1,5 @@
 """Drawn cohorts in which it is known what is wrong: a shortcut, wrong labels, both, too few visits, a network that did not
-learn, or nothing. Each is taken by the product's own stages from its photos to the diagnosis, without any retraining.
+learn, or nothing. Each is taken by the product's own stages from its photos to the diagnosis, with one removal retrained.
 
 Thresholds of the diagnosis (``diagnosis/findings.py``, ``diagnosis/diagnosis.py``) were chosen on ``TUNED_ON``; figures come
 from ``HELD_OUT``, which chose nothing. A study folder stands as long as the code that made it writes the same bytes.
@@ -24,7 +24,7 @@ from grasp_psonet.study import Study
 # about as many training visits as the demo cohort, of 8 views; a test split as small as can be, for nothing here looks at it
 _SIZE = {"num_patients": 62, "num_visits": 146, "num_views": 8, "val_visits": 40, "test_visits": 6}
 FEATURES = ("prepare", "features")
-DIAGNOSIS = (*FEATURES, "folds", "train", "learning", "trace", "prune", "audit", "diagnose")
+DIAGNOSIS = (*FEATURES, "folds", "train", "learning", "trace", "prune", "retrain", "evaluate", "audit", "diagnose")
 _OWN_SETTINGS: Mapping[Diagnosis, dict[str, Any]] = {
     "shortcut": {},
     "none": {},

@@ -23,10 +23,7 @@ def grasp(*words: str) -> str:
 
 def make_study(folder: Path, num_readers: int) -> list[str]:
     """A drawn study whose visits are all to be read by so many readers; their accounts, with ``PASSWORD``."""
-    grasp("cohort", str(folder), "--preset", "tiny")
-    visits = pd.read_csv(folder / "visits.csv", dtype=str)
-    (folder / "audit").mkdir()
-    REVIEW.write(_review(visits), folder / "audit" / "review.parquet")
+    draw_study(folder)
     readers = [f"reader{number}" for number in range(num_readers)]
     for name in readers:
         grasp("read", "add-user", str(folder), name, "--role", "reader")
@@ -35,6 +32,15 @@ def make_study(folder: Path, num_readers: int) -> list[str]:
     code = f"from benchmarks.reading_app.app_study import open_round; open_round({str(folder)!r})"
     subprocess.run([sys.executable, "-c", code], check=True)
     return readers
+
+
+def draw_study(folder: Path, *more: str) -> Path:
+    """A drawn study with an audit's list of all its visits; more words for ``grasp cohort``."""
+    grasp("cohort", str(folder), "--preset", "tiny", *more)
+    visits = pd.read_csv(folder / "visits.csv", dtype=str)
+    (folder / "audit").mkdir()
+    REVIEW.write(_review(visits), folder / "audit" / "review.parquet")
+    return folder
 
 
 def open_round(folder: str) -> None:

@@ -8,6 +8,7 @@ import random
 import sqlite3
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,11 +124,11 @@ def _compared(database: Path, readers: list[Reader]) -> dict[str, int]:
         drafts = dict(
             connection.execute("SELECT i.code, d.answers FROM reading_draft d JOIN reading_item i ON i.id = d.item_id")
         )
-        counts = dict(
-            connection.execute(
-                "SELECT i.code, count(*) FROM reading_reading r JOIN reading_item i ON i.id = r.item_id GROUP BY 1"
-            )
-        )
+        readings = connection.execute(
+            "SELECT i.code, r.answers FROM reading_reading r JOIN reading_item i ON i.id = r.item_id"
+        ).fetchall()
+    counts = Counter(code for code, _ in readings)
+    read = {code: json.loads(answers)["values"] for code, answers in readings}
     saved = {code: values for reader in readers for code, values in reader.saved.items()}
     signed = {code for reader in readers for code in reader.signed}
     lost = sum(code not in drafts or json.loads(drafts[code])["values"] != values for code, values in saved.items())
@@ -135,6 +136,6 @@ def _compared(database: Path, readers: list[Reader]) -> dict[str, int]:
         "num_acknowledged": sum(reader.num_acknowledged for reader in readers),
         "num_visits": len(saved),
         "num_signed": len(signed),
-        "num_lost": lost + sum(code not in counts for code in signed),
+        "num_lost": lost + sum(read.get(code) != saved[code] for code in signed),
         "num_doubled": sum(count > 1 for count in counts.values()),
     }

@@ -13,47 +13,72 @@ from pathlib import Path
 from benchmarks.reading_app.app_study import PASSWORD, make_study
 from benchmarks.reading_app.served import Browser, Server, revision_of
 
-_ALONE = 40  # pages
+_ALONE = 20  # pages of each pair
+_PAIRS = 5  # the machine may be busy with other things: each loaded stretch stands beside an unloaded one
+
+Times = dict[str, list[float]]
 
 
 def load(folder: Path, num_readers: int, seconds: float, think_s: float) -> dict[str, float]:
-    """Medians in milliseconds of the page of a visit and of a save, alone and with so many readers at once.
+    """Medians in milliseconds of the page of a visit, a photo and a save, alone and with so many readers at once.
 
-    Each reader opens the visit, loads a photo, saves an answer, and thinks for ``think_s`` after each.
+    Each reader opens the visit, loads a photo, saves an answer, and thinks for ``think_s`` after each, ``seconds`` in all. What
+    is alone is measured in turn with what is not; a ratio is the median over these pairs of the ratio of their medians.
     """
     study = folder / "study"
     names = make_study(study, num_readers)
     server = Server(study)
     server.start()
+    alone, together = list[Times](), list[Times]()
     try:
-        alone = _timed(server.port, names[0], time.monotonic() + 3600, 0.0, _ALONE)
-        found: list[dict[str, list[float]]] = []
-        end = time.monotonic() + seconds
-        threads = [
-            threading.Thread(target=lambda name=name: found.append(_timed(server.port, name, end, think_s, 10**9)))
-            for name in names
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        readers = [_signed_in(server.port, name) for name in names]  # here: hashing passwords is slow on purpose
+        for _ in range(_PAIRS):
+            alone.append(_timed(readers[0], time.monotonic() + 3600, 0.0, _ALONE))
+            together.append(_at_once(readers, seconds / _PAIRS, think_s))
     finally:
         server.kill()
-    if len(found) < num_readers:
-        raise RuntimeError(f"{num_readers - len(found)} readers met a fault")
-    together = {kind: [one for times in found for one in times[kind]] for kind in alone}
-    middle = {f"{kind}_ms_alone": statistics.median(times) for kind, times in alone.items()}
-    middle |= {f"{kind}_ms_together": statistics.median(times) for kind, times in together.items()}
-    ratios = {f"{kind}_ratio": middle[f"{kind}_ms_together"] / middle[f"{kind}_ms_alone"] for kind in alone}
-    worst = statistics.quantiles(together["page"], n=20)[-1]
-    counts = {"num_readers": num_readers, "num_pages": len(together["page"]), "think_s": think_s, "seconds": seconds}
-    return {**middle, **ratios, "page_ms_together_95th": worst, **counts}
+    found = {f"{kind}_ms_alone": statistics.median(_pooled(alone, kind)) for kind in alone[0]}
+    found |= {f"{kind}_ms_together": statistics.median(_pooled(together, kind)) for kind in alone[0]}
+    for kind in alone[0]:
+        pairs = zip(alone, together, strict=True)
+        ratios = [statistics.median(loaded[kind]) / statistics.median(one[kind]) for one, loaded in pairs]
+        found |= {f"{kind}_ratio": statistics.median(ratios), f"{kind}_ratio_least": min(ratios)}
+        found[f"{kind}_ratio_most"] = max(ratios)
+    pages = _pooled(together, "page")
+    found["page_ms_together_95th"] = statistics.quantiles(pages, n=20)[-1]
+    counts = {"num_readers": num_readers, "num_pages": len(pages), "num_pairs": _PAIRS}
+    return {**found, **counts, "think_s": think_s, "seconds": seconds}
 
 
-def _timed(port: int, name: str, end: float, think_s: float, most: int) -> dict[str, list[float]]:
-    """Milliseconds of each page, photo and save of one reader until ``end``, or so many pages."""
-    browser, times = Browser(port), {"page": list[float](), "photo": list[float](), "save": list[float]()}
+def _signed_in(port: int, name: str) -> Browser:
+    browser = Browser(port)
     browser.sign_in(name, PASSWORD)
+    return browser
+
+
+def _at_once(readers: list[Browser], seconds: float, think_s: float) -> Times:
+    """Times of all readers together. Raises RuntimeError where one of them met a fault."""
+    found, end = list[Times](), time.monotonic() + seconds
+    threads = [
+        threading.Thread(target=lambda browser=browser: found.append(_timed(browser, end, think_s, 10**9)))
+        for browser in readers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(found) < len(readers):
+        raise RuntimeError(f"{len(readers) - len(found)} readers met a fault")
+    return {kind: _pooled(found, kind) for kind in found[0]}
+
+
+def _pooled(parts: list[Times], kind: str) -> list[float]:
+    return [one for part in parts for one in part[kind]]
+
+
+def _timed(browser: Browser, end: float, think_s: float, most: int) -> Times:
+    """Milliseconds of each page, photo and save of one reader until ``end``, or so many pages."""
+    times = {"page": list[float](), "photo": list[float](), "save": list[float]()}
     code = browser.current()
     while time.monotonic() < end and len(times["page"]) < most:
         content = _clocked(times["page"], lambda: browser.get(f"/item/{code}/"))

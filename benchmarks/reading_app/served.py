@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,22 +17,25 @@ _START_S = 90
 
 
 class Server:
-    """``grasp read STUDY`` on a free port of this machine."""
+    """``grasp read STUDY`` on a free port of this machine, with more words where they are told."""
 
-    def __init__(self, study: Path) -> None:
+    def __init__(self, study: Path, more: Sequence[str] = ()) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self.words = [sys.executable, "-m", "grasp_psonet", "read", str(study), "--port", str(self.port)]
+        self.words = [sys.executable, "-m", "grasp_psonet", "read", str(study), "--port", str(self.port), *more]
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Starts it and waits until it answers. Raises RuntimeError where it does not."""
-        self.process = subprocess.Popen(self.words, start_new_session=True, stderr=subprocess.DEVNULL)
+    def start(self, environment: dict[str, str] | None = None, is_up: Callable[[], bool] | None = None) -> None:
+        """Starts it, with these variables added, and waits until it answers; ``is_up`` asks it another way than over plain
+        HTTP. Raises RuntimeError where it does not."""
+        is_up = is_up or (lambda: Browser(self.port).get("/sign-in/")[0] == 200)
+        variables = os.environ | (environment or {})
+        self.process = subprocess.Popen(self.words, start_new_session=True, stderr=subprocess.DEVNULL, env=variables)
         end = time.monotonic() + _START_S
         while time.monotonic() < end:
             try:
-                if Browser(self.port).get("/sign-in/")[0] == 200:
+                if is_up():
                     return
             except OSError:
                 time.sleep(0.1)

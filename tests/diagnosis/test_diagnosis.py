@@ -58,5 +58,7 @@ def test_the_evidence_is_told() -> None:
     assert "12 of 1000 training photos stand out" in trace
     assert shared == "Spurious pattern: likely. Flagged photos are 4.2 times as often greenish."
     assert "5 % of training visits" in labels
+    retrained = diagnose(replace(SOUND, retraining="Retraining: nothing was removed, so it says nothing."))
+    assert [one.partition(":")[0] for one in retrained.evidence][-2:] == ["Retraining", "Labels"]
     assert "not estimated" in diagnose(replace(SOUND, wrong_labels=None)).evidence[-1]
     assert "not estimable" in diagnose(replace(SOUND, baseline=Figure(None, None, None))).evidence[0]

@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from grasp_psonet.diagnosis.association import Association, Excess
 from grasp_psonet.diagnosis.described import traits_of
 from grasp_psonet.diagnosis.findings import (
     LEAST_PATIENTS,
+    LIKELY_CONTRAST,
     LIKELY_EXCESS,
     LIKELY_RATIO,
     POSSIBLE_EXCESS,
+    POSSIBLE_IN_TRAINING,
     POSSIBLE_RATIO,
     SIGNIFICANT,
     findings,
@@ -68,6 +71,34 @@ def test_a_pattern_needs_size_certainty_and_patients(changed: dict, wanted: str)
     described, flagged = drawn_study(0)
     first = findings(described, traits_of(described, 0, 0), flagged, CLASSES, TEST)[0]
     assert strength_of(replace(first, enriched=replace(first.enriched, **changed))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("in_training", "beyond_validation", "wanted"),
+    [
+        (Excess(0.3, 0.2, 0.4), Excess(0.3, 0.1, 0.5), "likely"),
+        (Excess(0.04, 0.01, 0.07), Excess(0.04, -0.02, 0.08), "none found"),  # 13 and 9 %, beside 8 and 8 %
+        (Excess(0.3, -0.01, 0.6), Excess(0.3, 0.1, 0.5), "none found"),
+        (Excess(0.3, 0.2, 0.4), Excess(0.3, -0.01, 0.6), "possible"),
+        (Excess(0.3, 0.2, 0.4), Excess(0.99 * LIKELY_CONTRAST, 0.01, 0.2), "possible"),
+        (Excess(0.3, 0.2, 0.4), Excess(0.3, None, None), "possible"),
+        (Excess(0.99 * POSSIBLE_IN_TRAINING, 0.01, 0.2), Excess(0.3, 0.1, 0.5), "none found"),
+    ],
+)
+def test_it_must_go_with_the_class_clearly_in_training_and_clearly_less_in_validation(
+    in_training: Excess, beyond_validation: Excess, wanted: str
+) -> None:
+    described, flagged = drawn_study(0)
+    first = findings(described, traits_of(described, 0, 0), flagged, CLASSES, TEST)[0]
+    changed = replace(first, association=Association(in_training, beyond_validation))
+    assert strength_of(changed) == wanted
+    assert f"a difference larger by {100 * beyond_validation.value:.0f} points" in changed.sentence
+
+
+def test_where_no_other_class_compares_a_pattern_is_at_most_possible() -> None:
+    described, flagged = drawn_study(0)
+    first = findings(described, traits_of(described, 0, 0), flagged, CLASSES, TEST)[0]
+    assert strength_of(replace(first, in_training=None, association=None)) == "possible"
 
 
 def test_random_flags_share_nothing() -> None:

@@ -1,14 +1,24 @@
 """`grasp read` as a command: what it loads, what it refuses, and a server that is killed."""
 
+import contextlib
+import email.message
+import http.client
+import json
+import re
+import ssl
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.reading_app.served import Browser, Server
 from grasp_psonet.cli import main
 from grasp_psonet.errors import SettingsError
+from grasp_psonet.reading.app.configure import set_up
+from grasp_psonet.reading.place import AppPlace
 from grasp_psonet.stages.reading import Listening
 from tests.reading.played_study import make_study
 
@@ -84,6 +94,18 @@ def test_words_that_mean_nothing_are_refused(tmp_path: Path, capsys: Any) -> Non
         assert "wanted 2 to 40" in capsys.readouterr().err
 
 
+def test_an_answer_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
+    set_up(AppPlace(tmp_path))
+    from django.db import connection, connections
+
+    with connection.cursor() as cursor:
+        told = [
+            cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    connections.close_all()
+    assert told == ["wal", 2, 1], "2 is FULL: a commit waits until the disk has it"
+
+
 def test_a_damaged_database_is_told(tmp_path: Path, capsys: Any) -> None:
     assert main(["read", "add-user", str(tmp_path), "rita", "--role", "reader"]) == 0
     database = tmp_path / "reading-app" / "reading.sqlite3"
@@ -97,9 +119,64 @@ def test_a_damaged_database_is_told(tmp_path: Path, capsys: Any) -> None:
 
 @pytest.mark.process
 @pytest.mark.long
-def test_a_killed_server_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_killed_server_loses_and_doubles_nothing(memory_folder: Path) -> None:
     from benchmarks.reading_app.killed import killed
 
-    found = killed(tmp_path, num_kills=3, seed=1)
+    found = killed(memory_folder, num_kills=3, seed=1)
     assert found["num_acknowledged"] >= 3, found
     assert (found["num_kills"], found["num_lost"], found["num_doubled"]) == (3, 0, 0)
+
+
+@pytest.mark.process
+@pytest.mark.long
+def test_with_a_certificate_it_speaks_tls_alone(memory_folder: Path) -> None:
+    study, cert, key = memory_folder / "tls", memory_folder / "cert.pem", memory_folder / "key.pem"
+    study.mkdir()
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=reading.test"]
+    made += ["-addext", "subjectAltName=DNS:reading.test,IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(made, check=True, capture_output=True)
+    server = Server(
+        study, ["--tls-cert", str(cert), "--tls-key", str(key), "--allow", "reading.test", "--workers", "1"]
+    )
+    trusting = ssl.create_default_context(cafile=str(cert))
+    try:
+        server.start(is_up=lambda: _over_tls(server.port, trusting)[0] == 200)
+        status, headers = _over_tls(server.port, trusting)
+        assert status == 200
+        assert headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert "Secure" in headers["Set-Cookie"]
+        with pytest.raises(ssl.SSLCertVerificationError):
+            _over_tls(server.port, ssl.create_default_context())
+        assert _over_tls(server.port, trusting, host="elsewhere.test")[0] == 400, "a name that was not allowed"
+        with contextlib.suppress(OSError):  # what speaks no TLS gets no page, whatever it is told
+            assert Browser(server.port).get("/sign-in/")[0] == 400
+    finally:
+        server.kill()
+
+
+def _over_tls(port: int, trusting: ssl.SSLContext, host: str = "reading.test") -> tuple[int, email.message.Message]:
+    """Status and headers of the sign-in page."""
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=30)
+    try:
+        connection.request("GET", "/sign-in/", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.headers
+    finally:
+        connection.close()
+
+
+def test_the_container_file_runs_commands_that_there_are(tmp_path: Path, capsys: Any) -> None:
+    """No image is built here: its command is one that the program takes, and what it installs is declared."""
+    root = Path(__file__).parents[2]
+    lines = (root / "Containerfile").read_text(encoding="utf-8").splitlines()
+    told = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines if line and not line.startswith("#")}
+    program, *words = json.loads(told["ENTRYPOINT"]) + json.loads(told["CMD"])
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert program in project["scripts"]
+    assert told["VOLUME"] in words
+    assert main([word.replace(told["VOLUME"], str(tmp_path / "none")) for word in words]) == 1
+    assert "none is not a folder" in capsys.readouterr().err, "the words are taken; this machine has no study there"
+    assert told["EXPOSE"] == str(Listening().port)
+    extras = re.findall(r"/source\[([a-z,-]+)\]", "\n".join(lines))[0].split(",")
+    assert set(extras) <= project["optional-dependencies"].keys()
+    assert {"reading", "reading-sign-on", "reading-postgresql"} == set(extras)

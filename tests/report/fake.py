@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from grasp_psonet.report.curves import TrainingCurve
 from grasp_psonet.report.data import (
     Arm,
     Audit,
     Confusion,
-    ErrorVisit,
     Estimate,
-    FlaggedPhoto,
     Making,
     Maps,
     MapShare,
@@ -23,12 +22,13 @@ from grasp_psonet.report.data import (
     RemovalRate,
     ReportData,
     ReviewVisit,
-    ShownMap,
     SplitCounts,
     Subgroup,
 )
 from grasp_psonet.report.diagnosed import Diagnosis, SharedTrait, ShownPhoto
+from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto, ShownMap
 from grasp_psonet.report.reread import AllReaders, ReaderBias, ReaderPair, Reading, RevisionRun, RevisionShown
+from tests.report.fake_traced import traced
 
 TRAIN_PHOTOS = 2640
 ARMS = (  # name, kind, k, removed, validation AUC, then per reader kappa and AUC
@@ -193,6 +193,20 @@ def removal() -> tuple[RemovalRate, ...]:
     return tuple(found)
 
 
+def curves() -> tuple[TrainingCurve, ...]:
+    return tuple(
+        TrainingCurve(
+            row[0],
+            tuple(range(1, 7)),
+            tuple(1.1 / (1 + 0.3 * e) + 0.01 * i for e in range(6)),
+            tuple(1.2 / (1 + 0.2 * e) + 0.02 * i for e in range(6)),
+            tuple(None if i == 6 else row[4] - 0.02 * abs(3 - e) for e in range(6)),
+            None if i == 7 else 4,
+        )
+        for i, row in enumerate(ARMS)
+    )
+
+
 def diagnosis() -> Diagnosis:
     shown = tuple(
         ShownPhoto(f"p-{5000 + i}", f"v-{90 + i:04d}", skin(40 + i), f"p-{4999 + i}" if i % 2 else None)
@@ -307,6 +321,8 @@ def fake_report() -> ReportData:
         subgroups=subgroups(),
         diagnosis=diagnosis(),
         reading=reading(),
+        traced=traced(),
+        curves=curves(),
         truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),
                PlantedFault("ruler or marker", 71, 9, 5)),
     )  # fmt: skip

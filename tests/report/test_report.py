@@ -1,6 +1,8 @@
 """The report page and results.json: one story, nothing loaded, nothing unescaped, every missing part said in words."""
 
+import base64
 import dataclasses
+import hashlib
 import itertools
 import json
 import math
@@ -21,10 +23,11 @@ from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.reported import Metric
 from grasp_psonet.evidence.settings import EvaluateSettings
 from grasp_psonet.report.data import Estimate, ReportData
-from grasp_psonet.report.page import data_address, render
+from grasp_psonet.report.page import render
 from grasp_psonet.report.results import PAPER_AUDIT, results, verdict
 from grasp_psonet.report.shown import FORMATS, MISSING, bound, percent, score, signed, two
 from grasp_psonet.report.svg import even_ticks, widened
+from grasp_psonet.report.thumbs import data_address
 from grasp_psonet.stages.makers.report.arms import improvement_of, subgroups_of
 from tests.report.fake import around, fake_report
 
@@ -60,7 +63,9 @@ class Page(HTMLParser):
 
     def words(self) -> str:
         inside = [
-            data for data, around in self.texts if not any(name in ("style", "title", "desc") for name, _ in around)
+            data
+            for data, around in self.texts
+            if not any(name in ("style", "title", "desc", "script") for name, _ in around)
         ]
         return re.sub(r"\s+", " ", "".join(inside))
 
@@ -96,7 +101,7 @@ def test_every_number_of_the_page_stands_in_results(report, page):
             assert data == (MISSING if value is None else FORMATS[form](value)), named[-1]
             checked += form != "text"
         elif re.search(r"\d", data) and not any(
-            name in ("style", "title") or attributes.get("class") == "tick" for name, attributes in inside
+            name in ("style", "title", "script") or attributes.get("class") == "tick" for name, attributes in inside
         ):
             stray.append(data)
     assert stray == [], f"numbers on the page that name no place in results.json: {stray}"
@@ -401,7 +406,8 @@ def test_what_cannot_be_estimated_is_said_and_never_drawn_as_zero(report):
     page = Page(render(changed))
     assert "no severe visit among the test visits" in page.words()
     assert page.words().count(MISSING) >= 2 * len(arms)
-    assert not any(name == "polyline" and "pruned" in a["class"] for name, a in page.elements)
+    bare = Page(render(dataclasses.replace(changed, audit=None, curves=())))
+    assert not any(name == "polyline" and "pruned" in a["class"] for name, a in bare.elements)
 
 
 def hostile(value, text: str):
@@ -434,14 +440,25 @@ def test_hostile_words_stay_words(report, page, text):
 
 def test_nothing_is_loaded_or_run(html, page):
     without_images = re.sub(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+", "", html)
-    assert not re.search(r"//|@import|url\(|javascript:", without_images)
+    assert not re.search(r'//|@import|url\((?!\)|"\$\{address\}"\))|javascript:', without_images)
     names = {name for name, _ in page.elements}
-    assert not names & {"script", "link", "iframe", "object", "embed", "form", "audio", "video", "base"}
+    assert not names & {"link", "iframe", "object", "embed", "form", "audio", "video", "base"}
     for _, attributes in page.elements:
         assert (attributes.get("href") or "#").startswith("#")
         assert not any(key.startswith("on") for key in attributes)
     policy = next(a["content"] for name, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; img-src data:;")
+    kinds = [a.get("type") for name, a in page.elements if name == "script"]
+    assert kinds.count(None) == 1, "one script, inline, the page's own; the others are data that a browser never runs"
+    assert set(kinds) <= {None, "application/json", "text/plain"}
+    assert not any("src" in a for name, a in page.elements if name == "script")
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;]*);", policy) == [f"'sha256-{digest}'"]
+    assert not re.search(
+        r"fetch|XMLHttp|WebSocket|import\(|eval|Function\(|innerHTML|outerHTML|insertAdjacent|document\.write|[lnS]torage|cookie",
+        script,
+    )
 
 
 def test_structure_can_be_read_by_machines_and_by_ear(page):

@@ -122,7 +122,7 @@ def test_maps_and_page_speak_of_the_number(study: Path, results: dict[str, Any])
     body = re.sub(r"<style>.*?</style>|data:image/[^\"]+", "", page, flags=re.DOTALL)
     words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
     assert "the test MAE against Reader 1" in words or "with a test MAE against Reader 1" in words
-    assert "PASI in points from phone photos" in words
+    assert "PASI in points from photos" in words
     for word in ("AUC ", "appa", "misclassif", "logit"):
         assert word not in words, word
     assert {"mae", "within"} <= results["arms"][0]["figures"][0].keys()

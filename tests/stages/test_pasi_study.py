@@ -135,7 +135,7 @@ def test_the_page_speaks_of_points(study: Path, results: dict[str, Any]) -> None
     page = (study / "report/report.html").read_text(encoding="utf-8").partition("<details>")[0]
     body = re.sub(r"<style>.*?</style>|data:image/[^\"]+", "", page, flags=re.DOTALL)
     words = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)))
-    assert "PASI in points from phone photos" in words
+    assert "PASI in points from photos" in words
     assert "Beside the readers" in words
     assert "which the cut-offs make of the numbers" in words
     assert f"{noise_of(study):.1f} points, the readers' noise" in words

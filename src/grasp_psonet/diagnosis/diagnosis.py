@@ -18,7 +18,7 @@ IN_WORDS: Mapping[Diagnosis, str] = {
     "both": "a shortcut and label noise: the flagged photos share a pattern, and many labels seem wrong",
     "too few data": "too few data: a class has too few training visits, or validation too few for an interval",
     "not learned": "not learned: the network did not learn what the photos hold",
-    "none": "nothing found: no shared pattern, no unusual label noise, and the network learned",
+    "none": "nothing found: no likely spurious pattern, no unusual label noise, and the network learned",
 }
 
 
@@ -40,6 +40,7 @@ class Evidence:
     ``rarest_class``: training visits of it. ``verdict`` and ``first_finding`` of the flagged photos; ``num_standing_out``:
     training photos that stand out as harmful within their class, of ``num_photos``. ``wrong_labels``: expected share of
     training visits with a wrong label; None where it is not estimated. ``wrong_label``: what that is, in words.
+    ``retraining``: what training without the removed photos says, a sentence (``Retraining``); empty where nothing was told.
     """
 
     word: str
@@ -56,6 +57,7 @@ class Evidence:
     first_finding: str
     wrong_labels: float | None
     wrong_label: str = "the label of another class"
+    retraining: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Diagnosed:
 def diagnose(seen: Evidence) -> Diagnosed:
     """What is wrong. A shortcut that is likely comes first: a network that learned it may be no better than a guess where it
     misleads. Then what keeps anything else from being told: too few data, and that nothing was learned."""
-    return Diagnosed(_diagnosis(seen), (_of_learning(seen), *_of_trace(seen), _of_labels(seen)))
+    of_retraining = (seen.retraining,) if seen.retraining else ()
+    return Diagnosed(_diagnosis(seen), (_of_learning(seen), *_of_trace(seen), *of_retraining, _of_labels(seen)))
 
 
 def _diagnosis(seen: Evidence) -> Diagnosis:
@@ -114,7 +117,7 @@ def _of_trace(seen: Evidence) -> tuple[str, ...]:
     )
     shared = (
         seen.first_finding
-        or "the flagged photos share nothing that other photos of their class and view have less often."
+        or "the flagged photos share nothing that goes with their class and that its other photos have less often."
     )
     return (stand, f"Spurious pattern: {seen.verdict}. {shared[:1].upper()}{shared[1:]}")
 

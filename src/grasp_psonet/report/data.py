@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.report.curves import TrainingCurve
 from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
+from grasp_psonet.report.explorer import AllPhotos
+from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
+from grasp_psonet.report.traced import Traced
 
 if TYPE_CHECKING:
     from grasp_psonet.report.reread import Reading
@@ -90,49 +94,6 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class ShownMap:
-    """A map of a photo: the run and the method that it is by, and the picture (None without a photo to map).
-
-    ``largest``: the map's largest value, None without a map and 0 where no place speaks for the label. ``plaque_share``: part
-    of its heat on drawn plaque, None without heat and where no mask is known.
-    """
-
-    run: str
-    method: str
-    picture: bytes | None
-    largest: float | None
-    plaque_share: float | None = None
-
-
-@dataclass(frozen=True)
-class FlaggedPhoto:
-    """A training photo of the list that is followed, or one that pruning would take next.
-
-    ``photo`` is None where it is a vector alone.
-
-    ``cam`` is the baseline's map by the first method and ``cam_largest`` its largest value: None without a map and 0 where no
-    place speaks for the label; ``further`` are the maps of the chosen run and of other methods.
-
-    ``score`` is what pruning ranks by (the sum over the errors, or one error's), ``num_errors`` the number of validation errors
-    that took it (None where one ranking served all), ``fault`` what was planted on it (synthetic cohorts only).
-    """
-
-    photo_id: str
-    visit_id: str
-    photo: bytes | None
-    cam: bytes | None
-    cam_largest: float | None
-    score: float
-    attention: float | None
-    view: str | None
-    label: float
-    num_errors: int | None
-    is_removed: bool = True
-    fault: str | None = None
-    further: tuple[ShownMap, ...] = ()
-
-
-@dataclass(frozen=True)
 class RemovalRate:
     """Removed training photos of one group, e.g. column "fitzpatrick", group "IV".
 
@@ -148,25 +109,6 @@ class RemovalRate:
     ratio: Estimate = Estimate(None)
     of_removed: float | None = None
     warning: str = ""
-
-
-@dataclass(frozen=True)
-class ErrorVisit:
-    """A validation visit with a wrong answer, seen through its most-attended photo. ``reading``: Reader 1's score,
-    ``doubts``: why the label is doubtful; maps as of a flagged photo."""
-
-    visit_id: str
-    photo_id: str
-    photo: bytes | None
-    cam: bytes | None
-    cam_largest: float | None
-    label: float
-    predicted: float
-    reading: float | None
-    attention: float | None
-    doubts: tuple[str, ...] = ()
-    used: bool = True
-    further: tuple[ShownMap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -279,12 +221,14 @@ class PlantedFault:
 
 @dataclass(frozen=True)
 class Making:
-    """How the report came about: settings by dotted path, versions, seeds, limits and warnings in plain words."""
+    """How the report came about: settings by dotted path, versions, seeds, the digest of the study's
+    tables, limits and warnings in plain words."""
 
     command: str
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     seeds: tuple[tuple[str, int], ...]
+    data_digest: str = ""
     limits: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -300,7 +244,8 @@ class ReportData:
     ``num_errors``: those of the kept one. ``min_gain_se``: standard errors by which pruning had to win. ``learning``: what is
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
     means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos, ``detail``
-    where the figures of the runs say it all. ``removal`` is of the chosen run, ``removal_warnings`` of every pruned run.
+    where the figures of the runs say it all, ``traced`` without a trace. ``removal`` is of the chosen run,
+    ``removal_warnings`` of every pruned run.
     """
 
     study: str
@@ -339,6 +284,9 @@ class ReportData:
     diagnosis: Diagnosis | None = None
     detail: Detail | None = None
     reading: "Reading | None" = None
+    traced: Traced | None = None
+    photos: AllPhotos | None = None
+    curves: tuple[TrainingCurve, ...] = ()
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from grasp_psonet.evidence.reported import Figures
-from grasp_psonet.report.shown import Shown, two
+from grasp_psonet.report.shown import Shown, text, two
 from grasp_psonet.report.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axes, element, even_ticks, widened
 
 _ROW_WIDTH, _ROW_MARGIN = 270, 16
 _OFFSETS_PX = {"baseline": 0.0, "pruned": 0.0, "random": 7.0, "class": 12.0, "loss": -7.0}
-NUM_LINE_STYLES = 10
 
 
 def removal_figure(arms: Shown, reader: int, reader_name: str, told: Figures) -> Markup:
@@ -50,7 +49,8 @@ def removal_figure(arms: Shown, reader: int, reader_name: str, told: Figures) ->
     for arm, estimate in drawn:
         x = axes.x(arm["removed_fraction"].raw) + _OFFSETS_PX[arm["kind"].raw]
         parts.append(_whisker(axes, x, estimate, arm["kind"].raw))
-        parts.append(_mark(x, axes.y(estimate["value"].raw), arm["kind"].raw, bool(arm["is_chosen"].raw)))
+        mark = _mark(x, axes.y(estimate["value"].raw), arm["kind"].raw, bool(arm["is_chosen"].raw))
+        parts.append(element("g", {"data-tip": _tip(arm, estimate, f"test {word}")}, mark))
     return _figure(
         f"removal-{reader}",
         f"Test {word} against {reader_name} by fraction of training photos removed",
@@ -60,17 +60,22 @@ def removal_figure(arms: Shown, reader: int, reader_name: str, told: Figures) ->
 
 
 def audit_figure(audit: Shown, paper: Shown) -> Markup:
-    """Fraction of disagreements found by fraction of visits inspected: the first rankings, and the paper's point."""
+    """Fraction of disagreements found by fraction of visits inspected: the review list's ranking with its interval, chance, and
+    the paper's point."""
     axes = Axes(1.0, (0.0, 1.0))
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
     parts = axes.frame(ticks, ticks, "visits read again", "disagreements found")
-    at = axes.x(audit["inspected"].raw)
+    at, ranking = axes.x(audit["inspected"].raw), audit["rankings"][0]
     parts.append(element("line", {"class": "level", "x1": at, "x2": at, "y1": axes.y(0.0), "y2": axes.y(1.0)}))
-    rankings = list(enumerate(audit["rankings"]))[:NUM_LINE_STYLES]
-    for i, ranking in reversed(rankings):
-        pairs = zip(ranking["inspected"].raw, ranking["found"].raw, strict=True)
-        path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in pairs)
-        parts.append(element("polyline", {"class": f"path line-{i}", "points": path}))
+    chance: dict[str, object] = {"x1": axes.x(0.0), "y1": axes.y(0.0), "x2": axes.x(1.0), "y2": axes.y(1.0)}
+    parts.append(element("line", {"class": "level", **chance}))
+    parts.append(element("text", {"class": "tick", "x": axes.x(0.86), "y": axes.y(0.8)}, "chance"))
+    pairs = zip(ranking["inspected"].raw, ranking["found"].raw, strict=True)
+    path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in pairs)
+    parts.append(element("polyline", {"class": "path line-0", "points": path}))
+    found = ranking["found_at"]
+    if found["value"].raw is not None:
+        parts += [_whisker(axes, at, found, "pruned"), _mark(at, axes.y(found["value"].raw), "pruned", False)]
     x, y = axes.x(paper["inspected"].raw), axes.y(paper["found"].raw)
     diamond = f"{x:.1f},{y - 6:.1f} {x + 6:.1f},{y:.1f} {x:.1f},{y + 6:.1f} {x - 6:.1f},{y:.1f}"
     parts.append(element("polygon", {"class": "paper", "points": diamond}))
@@ -78,7 +83,7 @@ def audit_figure(audit: Shown, paper: Shown) -> Markup:
     return _figure(
         "audit-curve",
         "Disagreements found by fraction of visits read again",
-        "One line for each of the first rankings of the table beside the figure, which states where all stand.",
+        "The ranking of the review list, with its interval where the list ends, and chance. All rankings are in the table.",
         parts,
     )
 
@@ -165,12 +170,6 @@ def rate_bar(rate: Shown, overall: Shown, most: float) -> Markup:
     return element("svg", {"class": "rate", "viewBox": f"0 0 {width} 16", "aria-hidden": "true"}, *parts)
 
 
-def line_sample(index: int) -> Markup:
-    """The legend's piece of line number ``index``."""
-    line = element("line", {"class": f"path line-{index % NUM_LINE_STYLES}", "x1": 1, "x2": 27, "y1": 6, "y2": 6})
-    return element("svg", {"class": "sample", "viewBox": "0 0 28 12", "aria-hidden": "true"}, line)
-
-
 def mark_sample(kind: str) -> Markup:
     """The legend's mark of a kind of run."""
     return element(
@@ -180,6 +179,13 @@ def mark_sample(kind: str) -> Markup:
 
 def _row_x(value: float, least: float, most: float) -> float:
     return _ROW_MARGIN + (_ROW_WIDTH - 2 * _ROW_MARGIN) * (value - least) / (most - least)
+
+
+def _tip(arm: Shown, estimate: Shown, what: str) -> str:
+    """What is told of a run where its mark is pointed at."""
+    ends = estimate["low"].raw, estimate["high"].raw
+    span = "" if None in ends else f" ({text(estimate['low'], 'two')} to {text(estimate['high'], 'two')})"
+    return f"{arm['name'].raw}, {text(arm['removed'], 'count')} photos removed: {what} {text(estimate['value'], 'two')}{span}"
 
 
 def _whisker(axes: Axes, x: float, estimate: Shown, kind: str) -> Markup:

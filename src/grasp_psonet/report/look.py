@@ -7,9 +7,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from grasp_psonet.report.page import data_address, environment
+from grasp_psonet.report.page import environment
 from grasp_psonet.report.shown import count, short
 from grasp_psonet.report.svg import element
+from grasp_psonet.report.thumbs import data_address
 
 _BAR_PX, _BINS, _HISTOGRAM_PX, _HEIGHT_PX = 190, 24, 240, 54
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from grasp_psonet.report.page import data_address, environment
+from grasp_psonet.report.page import environment
 from grasp_psonet.report.shown import percent0, two
+from grasp_psonet.report.thumbs import data_address
 
 MOST_VISITS = 200  # visits whose photos are shown; further ones stand in the table alone
 MOST_PICTURES = 12  # photos shown of a visit, the most attended first

@@ -1,6 +1,7 @@
-"""The report as one offline HTML page: no script, nothing loaded from anywhere, everything escaped."""
+"""The report as one offline HTML page: one script of its own, nothing loaded from anywhere, everything escaped."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -8,20 +9,21 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from grasp_psonet.errors import GraspError
 from grasp_psonet.evidence.figures import figures_of
-from grasp_psonet.report import figures
-from grasp_psonet.report.data import ErrorVisit, FlaggedPhoto, ReportData
+from grasp_psonet.report import figures, panels
+from grasp_psonet.report.data import ReportData
+from grasp_psonet.report.explored import explorer_of
+from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
 from grasp_psonet.report.texts import texts_of
-
-_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
+from grasp_psonet.report.thumbs import data_address, shown_at, style_of_sheets
 
 
 def render(report: ReportData) -> str:
     """The page. Every number on it comes from ``results(report)`` and names its place there (data-at, data-as)."""
     tree = Shown(results(report))
+    sprites = report.traced.pictures if report.traced is not None else None
     template = environment().get_template("report.html.j2")
     return template.render(
         r=tree,
@@ -30,7 +32,11 @@ def render(report: ReportData) -> str:
         texts=texts_of(report.outcome),
         photos=_pictures(report),
         figures=figures,
+        panels=panels,
         rate_most=_largest_rate(tree),
+        all_photos=explorer_of(report.photos, tree.raw["photos"]),
+        sheets=style_of_sheets(sprites),
+        place=lambda kind, photo_id: shown_at(sprites, kind, photo_id),
     )
 
 
@@ -47,13 +53,24 @@ def environment() -> Environment:
     made.filters |= {"n": tag, "plain": text}
     made.globals["mix_opacity"] = _mix_opacity
     made.tests["missing"] = _is_missing
-    made.globals["style"] = Markup(_style(made))
+    script = _source(made, "report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    made.globals |= {
+        "style": Markup(_source(made, "report.css")),
+        "script": Markup(script),
+        "script_hash": Markup(f"sha256-{digest}"),
+    }
     return made
 
 
-def _style(environment: Environment) -> str:
+def style_source() -> str:
+    """The style of every page."""
+    return _source(environment(), "report.css")
+
+
+def _source(environment: Environment, name: str) -> str:
     assert environment.loader is not None
-    return environment.loader.get_source(environment, "report.css")[0]
+    return environment.loader.get_source(environment, name)[0]
 
 
 def _mix_opacity(place: int, num_strata: int) -> str:
@@ -80,14 +97,6 @@ def _of_part(part: FlaggedPhoto | ErrorVisit) -> dict[str, Any]:
         for image in (part.photo, part.cam, *(one.picture for one in part.further))
     ]
     return {"photo": photo, "cam": cam, "further": further}
-
-
-def data_address(image: bytes) -> Markup:
-    """An image inside the page. Raises GraspError for bytes that are neither JPEG nor PNG."""
-    kind = next((kind for magic, kind in _MAGIC.items() if image.startswith(magic)), None)
-    if kind is None:
-        raise GraspError(f"a photo of the report begins with {image[:4]!r}; wanted: JPEG or PNG bytes")
-    return Markup("data:{};base64,{}").format(kind, base64.b64encode(image).decode())
 
 
 def _largest_rate(tree: Shown) -> float:

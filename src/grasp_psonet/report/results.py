@@ -28,6 +28,9 @@ def results(report: ReportData) -> dict[str, Any]:
     tree[f"reader_{figures.ceiling}"] = tree.pop("ceiling")
     del tree["outcome"]  # of the settings; what it says of visits is named by its columns
     _name_readings(tree, report.outcome)
+    _count_traced(tree["traced"])
+    if tree["photos"] is not None:
+        del tree["photos"]["pictures"]
     overall = chosen.removed / report.train_photos
     tree |= {
         "score_sign": SCORE_SIGN,
@@ -135,6 +138,16 @@ def _name_readings(tree: dict[str, Any], outcome: Outcome) -> None:
             del visit["cutoff_distance"]
         else:
             visit.update(zip(outcome.score_columns, readings, strict=True))
+
+
+def _count_traced(traced: dict[str, Any] | None) -> None:
+    """How many errors there are, and how many each photo pushed; the thumbnails are left out."""
+    if traced is None:
+        return
+    del traced["pictures"]
+    traced["num_errors"] = len(traced["errors"])
+    for photo in traced["photos"]:
+        photo["num_errors"] = len(photo["errors"])
 
 
 def _by_name(of_reader: dict[str, Any], shown: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from grasp_psonet.setting import STRICT, refuse_unless, setting
+from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,18 @@ class ReportSettings:
         ("face", "head"), "views, or body regions of views.csv, that show faces; a photo without a view counts as one"
     )
 
+    pictures: Literal["inside", "beside", "none"] = newer_setting(
+        "inside", "thumbnails in the list of all photos: inside the page, in a folder beside it, or none"
+    )
+    list_thumbnails: bool = newer_setting(
+        False, "whether the Excel lists of visits and photos hold a thumbnail in each row"
+    )
+    most_mb: float = newer_setting(
+        24.0, "megabytes of pictures inside the page; thumbnails shrink until they fit, down to 24 pixels"
+    )
+
     def __post_init__(self) -> None:
         refuse_unless(
             all(name.strip() for name in self.faces), "report.faces", list(self.faces), "names of views or regions"
         )
+        refuse_unless(0 < self.most_mb < float("inf"), "report.most_mb", self.most_mb, "megabytes above 0, such as 24")

@@ -172,6 +172,13 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--behind-proxy", action="store_true", help="a proxy ends TLS and says so in X-Forwarded-Proto")
     parser.add_argument("--allow", metavar="NAMES", help="names that browsers may ask for, with commas")
     parser.add_argument("--workers", type=int, default=2, help="processes, of 8 threads each (default 2)")
+    parser.add_argument(
+        "--oidc-issuer", metavar="URL", help="single sign-on: the provider (secret: GRASP_READ_OIDC_SECRET)"
+    )
+    parser.add_argument("--oidc-client-id", metavar="ID", help="what the provider calls this app")
+    parser.add_argument(
+        "--oidc-claim", metavar="NAME", help="the claim that is the name of an account (default preferred_username)"
+    )
     parser.add_argument("--idle-minutes", type=int, default=20, help="minutes of rest after which a session ends")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from grasp_psonet.errors import SettingsError
 from grasp_psonet.reading.app.configure import Reach, refuse_without_extra, set_up
 from grasp_psonet.reading.place import AppPlace
+from grasp_psonet.reading.sign_on import SignOn, sign_on_of
 
 DATABASE_VARIABLE = "GRASP_READ_DATABASE"
 
@@ -26,6 +27,7 @@ class Listening:
     hosts: tuple[str, ...] = ()
     workers: int = 2
     idle_minutes: int = 20
+    sign_on: SignOn | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
@@ -55,7 +57,7 @@ class Listening:
     def reach(self) -> Reach:
         """The same as the app reads it."""
         here = () if self.is_secure else ("localhost", "127.0.0.1", "[::1]")
-        return Reach((*here, *self.hosts), self.is_secure, self.behind_proxy, self.idle_minutes)
+        return Reach((*here, *self.hosts), self.is_secure, self.behind_proxy, self.idle_minutes, self.sign_on)
 
 
 def read(known: argparse.Namespace, overrides: dict[str, str]) -> None:
@@ -104,7 +106,8 @@ def _look(known: argparse.Namespace, place: AppPlace, database: str | None) -> N
 def _serve(known: argparse.Namespace, place: AppPlace, database: str | None) -> None:
     hosts = _names(known.allow)
     named = {name: getattr(known, name) for name in ("host", "port", "tls_cert", "tls_key", "behind_proxy", "workers")}
-    listening = Listening(**named, hosts=hosts, idle_minutes=known.idle_minutes)
+    sign_on = sign_on_of(known.oidc_issuer, known.oidc_client_id, known.oidc_claim)
+    listening = Listening(**named, hosts=hosts, idle_minutes=known.idle_minutes, sign_on=sign_on)
     set_up(place, database, listening.reach)
     from grasp_psonet.reading.app.wsgi import run
 
@@ -112,6 +115,10 @@ def _serve(known: argparse.Namespace, place: AppPlace, database: str | None) -> 
     sys.stderr.write(
         f"reading app of {place.study} at {scheme}://{listening.host}:{listening.port}/ (Ctrl-C ends it)\n"
     )
+    if sign_on is not None:
+        sys.stderr.write(
+            f"  single sign-on by {sign_on.issuer}; register there: (address as browsers write it){sign_on.callback}\n"
+        )
     run(listening)
 
 

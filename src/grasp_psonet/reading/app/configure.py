@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from grasp_psonet.errors import SettingsError
+from grasp_psonet.reading.app.sign_on_settings import refuse_without_sign_on, with_sign_on
 from grasp_psonet.reading.place import AppPlace, refuse_network_disk
+from grasp_psonet.reading.sign_on import SignOn
 
 _PAGES = "grasp_psonet.reading.app"
 _NEEDED = ("django", "axes", "whitenoise", "gunicorn")
@@ -14,12 +16,14 @@ _NEEDED = ("django", "axes", "whitenoise", "gunicorn")
 
 @dataclass(frozen=True)
 class Reach:
-    """How browsers reach the app. ``hosts``: names they may ask for; ``is_secure``: they come by HTTPS, here or at a proxy."""
+    """How browsers reach the app. ``hosts``: names they may ask for; ``is_secure``: they come by HTTPS, here or at a proxy;
+    ``sign_on``: who else than the app itself may say who somebody is."""
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     is_secure: bool = False
     behind_proxy: bool = False
     idle_minutes: int = 20
+    sign_on: SignOn | None = None
 
 
 def refuse_without_extra() -> None:
@@ -42,6 +46,9 @@ def set_up(place: AppPlace, database_url: str | None = None, reach: Reach | None
         refuse_network_disk(place.folder)
     reach = reach or Reach()
     own = _settings(place, _database(place, database_url), reach)
+    if reach.sign_on is not None:
+        refuse_without_sign_on()
+        own = with_sign_on(own, reach.sign_on)
     import django
     from django.conf import settings
     from django.db import connections
@@ -95,6 +102,7 @@ def _settings(place: AppPlace, database: dict[str, Any], reach: Reach) -> dict[s
         "ALLOWED_HOSTS": list(reach.hosts),
         "GRASP_PLACE": place,
         "GRASP_IDLE_SECONDS": 60 * reach.idle_minutes,
+        "GRASP_SIGN_ON": reach.sign_on,
         "ROOT_URLCONF": f"{_PAGES}.urls",
         "INSTALLED_APPS": [
             "django.contrib.auth",

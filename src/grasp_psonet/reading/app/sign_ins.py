@@ -8,6 +8,8 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from grasp_psonet.reading.app.models import User
 from grasp_psonet.reading.app.trail import NOBODY, record
 
+BACKEND = "django.contrib.auth.backends.ModelBackend"  # whose sessions they are, by password or by sign-on
+
 
 def listen() -> None:
     """Begins to listen."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.urls import path, re_path
 
 from grasp_psonet.reading.app.pages import audit, coordinate, faults, read, session
@@ -29,6 +30,14 @@ urlpatterns: list[Any] = [
     path("trail/", audit.trail, name="trail"),
     path("trail/proof/", audit.proof, name="proof"),
 ]
+if settings.GRASP_SIGN_ON is not None:
+    from grasp_psonet.reading.app.pages import sign_on  # which needs the packages of single sign-on
+
+    _PROVIDER = r"(?P<provider_id>[0-9a-f]{12})"
+    urlpatterns += [  # by the names that django-allauth asks for
+        re_path(rf"^sign-on/{_PROVIDER}/$", sign_on.start, name="openid_connect_login"),
+        re_path(rf"^sign-on/{_PROVIDER}/callback/$", sign_on.callback, name="openid_connect_callback"),
+    ]
 handler400 = faults.bad_request
 handler404 = faults.not_here
 handler500 = faults.broken

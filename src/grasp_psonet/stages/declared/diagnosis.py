@@ -30,6 +30,7 @@ def diagnose_task(job: "Job") -> Task:
         "learning": study.learning,
         "trace": trace,
         "audit": study.audit,
+        "evaluation": study.evaluation,
         "tables": job.tables_digest,
     }
     inputs |= {"flagged": "none"} if flagged is None else {"pruning": study.pruning(flagged.name)}

@@ -14,14 +14,27 @@ from grasp_psonet.diagnosis.diagnosis import Diagnosed, Evidence, Figure, diagno
 from grasp_psonet.diagnosis.findings import ClassShares, Finding, findings, verdict_of
 from grasp_psonet.diagnosis.flagged import flagged_photos, within_class_and_view
 from grasp_psonet.diagnosis.galleries import gallery
+from grasp_psonet.diagnosis.retraining import Removal, Retraining, weighed
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.learning import BASELINE, PRIOR, PROBE
 from grasp_psonet.features.store import open_features
-from grasp_psonet.files import write_json
+from grasp_psonet.files import read_json, write_json
 from grasp_psonet.pruning.stand_out import stands_out
 from grasp_psonet.stages.declared.needs import DiagnoseNeeds
 from grasp_psonet.study import Study
-from grasp_psonet.tables.columns import AGAINST, FINDING, GROSS_ERROR, HIGH, LOW, PHOTO_ID, RUN, SCORE, VALUE, VISIT_ID
+from grasp_psonet.tables.columns import (
+    AGAINST,
+    FINDING,
+    GROSS_ERROR,
+    HIGH,
+    LOW,
+    PHOTO_ID,
+    RUN,
+    SCORE,
+    VALUE,
+    VISIT_ID,
+    val_column,
+)
 from grasp_psonet.tables.schemas.audit import AUDIT_VISITS
 from grasp_psonet.tables.schemas.diagnosis import FINDING_PHOTOS, FINDINGS, FLAGGED
 from grasp_psonet.tables.schemas.out_of_fold import LEARNING
@@ -58,10 +71,11 @@ def make_diagnosis(folder: Path, own: DiagnoseNeeds, inputs: DiagnosisInputs, co
     FLAGGED.write(flagged, folder / "flagged.parquet")
     traits = traits_of(described, own.diagnose.clusters, own.seed)
     ids, test = flagged[PHOTO_ID].tolist(), (own.diagnose.permutations, own.seed)
-    found = findings(described, traits, ids, own.outcome.strata, test)
+    retraining = _retraining(inputs.study, own)
+    found = weighed(findings(described, traits, ids, own.outcome.strata, test), retraining)
     FINDINGS.write(findings_table(found), folder / "findings.parquet")
     FINDING_PHOTOS.write(_galleries(described, found, ids, own.diagnose.gallery), folder / "photos.parquet")
-    seen = _evidence(inputs.study, own, training, found, num_flagged=len(ids), scores=scores)
+    seen = _evidence(inputs.study, own, training, found, num_flagged=len(ids), scores=scores, retraining=retraining)
     told = diagnose(seen)
     write_json(folder / DIAGNOSIS, _plain(told, seen))
     log.info("  diagnosis: %s", told.in_words)
@@ -136,6 +150,7 @@ def _evidence(
     *,
     num_flagged: int,
     scores: pd.DataFrame,
+    retraining: Retraining,
 ) -> Evidence:
     learning = LEARNING.read(study.learning / "figure.parquet")
     audit = AUDIT_VISITS.read(study.audit / "visits.parquet")
@@ -159,7 +174,23 @@ def _evidence(
         first_finding="" if verdict == "none found" else found[0].sentence,
         wrong_labels=float(audit[GROSS_ERROR].mean()) if GROSS_ERROR in audit else None,
         wrong_label=figures_of(own.outcome).wrong_label,
+        retraining=retraining.sentence,
     )
+
+
+def _retraining(study: Study, own: DiagnoseNeeds) -> Retraining:
+    """What the removals gained, as the choice of k on validation tells it."""
+    figures = figures_of(own.outcome)
+    choice = read_json(study.evaluation / "choice.json")
+    val, ses = choice[f"{val_column(figures.choosing)}_by_run"], choice["gain_se_by_run"]
+    removals = []
+    for name in val:
+        if name == BASELINE or (ses[name] is None and val[name] == val[BASELINE]):  # the latter removes nothing
+            continue
+        known = val[name] is not None and val[BASELINE] is not None
+        gain = figures.chooser.sign * (val[name] - val[BASELINE]) if known else None
+        removals.append(Removal(gain, ses[name]))
+    return Retraining(figures.chooser.word, tuple(removals))
 
 
 def _figure(learning: pd.DataFrame, run: str, against: str = "") -> Figure:

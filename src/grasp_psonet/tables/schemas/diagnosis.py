@@ -70,7 +70,12 @@ FINDINGS = Table(
         ),
         Column(c.Z, FLOAT64, "how far the share lies above the mean of the permutations", "standard deviations"),
         Column(c.P_VALUE, FLOAT64, "part of the permutations with as large a share", "0 to 1"),
-        Column(c.P_CORRECTED, FLOAT64, "the same for all traits together (Benjamini-Hochberg)", "0 to 1"),
+        Column(
+            c.P_CORRECTED,
+            FLOAT64,
+            "the same corrected (Benjamini-Hochberg) among the traits that go with a class in training; of others among all",
+            "0 to 1",
+        ),
         Column(c.CLASS_NAME, TEXT, "the class of most of these flagged photos"),
         Column(
             c.CLASS_SHARE_TRAIN,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -54,7 +55,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             login(request, user)
             return redirect("home")
         fault = "Account or password is wrong, or the account is closed."
-    return render(request, "reading/sign_in.html", {"fault": fault}, status=400 if fault else 200)
+    shown = {"fault": fault, "sign_on": settings.GRASP_SIGN_ON}
+    return render(request, "reading/sign_in.html", shown, status=400 if fault else 200)
 
 
 @only_for(*ROLES, methods=("POST",))

@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from grasp_psonet.photos.files.decode import decode_photo
-from grasp_psonet.report import data
+from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto, ShownMap
 from grasp_psonet.stages.declared.declaring import needs_of
 from grasp_psonet.stages.declared.needs import ExplainNeeds
 from grasp_psonet.stages.drawn import is_synthetic
@@ -46,7 +46,7 @@ from grasp_psonet.tables.schemas.truth import TRUTH
 _THUMBNAIL_PX = 160
 
 
-def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto, ...]:
+def flagged_gallery(job: Job, keep_name: str | None) -> tuple[FlaggedPhoto, ...]:
     """The photos of the list that is followed, then those that pruning would take next; ``keep_name`` is the list of the chosen
     run, if photos were removed."""
     study = job.study
@@ -60,7 +60,7 @@ def flagged_gallery(job: Job, keep_name: str | None) -> tuple[data.FlaggedPhoto,
     own, trace = needs_of(ExplainNeeds, job.settings), study.trace(job.trace_name())
     flagged = flagged_photos(own, trace, job.cohort, followed_list(job, study.evaluation))
     return tuple(
-        data.FlaggedPhoto(
+        FlaggedPhoto(
             photo_id=photo_id,
             visit_id=visit_id,
             photo=thumbnails.get(photo_id),
@@ -85,7 +85,7 @@ def _num_errors(job: Job, keep: pd.DataFrame | None, photo_id: str) -> int | Non
     return 0 if keep is None else int(str(keep.loc[photo_id, NUM_QUERIES]))
 
 
-def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...]:
+def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[ErrorVisit, ...]:
     """The errors of the kept baseline with the highest loss, each with its most-attended photo."""
     study = job.study
     maps = _shown_maps(job, "error", VISIT_ID)
@@ -98,7 +98,7 @@ def error_gallery(job: Job, queries: pd.DataFrame) -> tuple[data.ErrorVisit, ...
         doubts = ["the readers disagree"] if row[READERS_DISAGREE] else []
         doubts += [f"{job.outcome.score_word} close to a cut-off"] if row[NEAR_CUTOFF] else []
         errors.append(
-            data.ErrorVisit(
+            ErrorVisit(
                 visit_id=row[QUERY_ID],
                 photo_id=row[PHOTO_ID],
                 photo=thumbnails.get(row[PHOTO_ID]),
@@ -121,7 +121,7 @@ def number_or_none(value: float | None) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
-def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[data.ShownMap]]:
+def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[ShownMap]]:
     """The maps of the photos that have them for this reason, by a column of the index: first the baseline's by the first
     method, then the others, method by method."""
     folder, methods = job.study.explanations, ["", *job.settings.explain.methods]
@@ -129,11 +129,11 @@ def _shown_maps(job: Job, reason: str, by: str) -> dict[str, list[data.ShownMap]
     rows = index[index[REASON] == reason]
     rows = rows.assign(**{METHOD: rows[METHOD].fillna("")})  # empty: of precomputed features
     rows = rows.sort_values(METHOD, key=lambda names: names.map(methods.index), kind="stable")
-    found: dict[str, list[data.ShownMap]] = {}
+    found: dict[str, list[ShownMap]] = {}
     ways = ways_to_show(job, rows[PHOTO_ID])
     for row in rows.to_dict("records"):
         is_shown = ways[row[PHOTO_ID]] == "as it is"
-        shown = data.ShownMap(
+        shown = ShownMap(
             run=row[RUN],
             method=row[METHOD],
             picture=None if pd.isna(row[FILE]) or not is_shown else (folder / row[FILE]).read_bytes(),

@@ -10,6 +10,7 @@ from grasp_psonet.files import read_json
 from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
 from grasp_psonet.report.texts import texts_of
+from grasp_psonet.report.traced import Traced
 from grasp_psonet.settings import dotted_paths
 from grasp_psonet.stages.checking.skipped import leak_warning, skipped_warning
 from grasp_psonet.stages.drawn import is_synthetic
@@ -24,13 +25,16 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
+from grasp_psonet.stages.makers.report.curves import curves_of
 from grasp_psonet.stages.makers.report.detail import detail_of
+from grasp_psonet.stages.makers.report.explorer import photos_of
 from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
 from grasp_psonet.stages.makers.report.reread import reading_of
 from grasp_psonet.stages.makers.report.shared import diagnosis_of
+from grasp_psonet.stages.makers.report.traced import traced_of
 from grasp_psonet.stages.makers.tracing.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
@@ -42,6 +46,7 @@ _SEED_LIMIT = {
     False: "Intervals resample patients and hold the trained networks fixed: another training seed is not in them.",
     True: "Intervals resample patients and the training seeds that were trained: with few seeds their spread is a guess.",
 }
+_GALLERY_BYTES = 2_000_000
 _LIMITS = (
     "k is chosen on the validation split alone; with few validation visits the choice is uncertain.",
     "Influence scores are first-order estimates; only the retraining shows what removal does.",
@@ -65,7 +70,8 @@ def gather(job: Job) -> data.ReportData:
     choice = read_json(study.evaluation / "choice.json")
     metrics = read_json(study.run(BASELINE) / "metrics.json")
     queries = QUERIES.read(study.trace(job.trace_name()) / "queries.parquet")
-    errors = kept_queries(TrainedRun(job), study.trace(job.trace_name()))
+    baseline = TrainedRun(job)
+    errors = kept_queries(baseline, study.trace(job.trace_name()))
     num_queries = int(queries.loc[queries[USED].astype(bool), QUERY_ID].nunique())
     readers = tuple(
         reader
@@ -76,6 +82,7 @@ def gather(job: Job) -> data.ReportData:
     removed_by = None if chosen == BASELINE else chosen
     train_photos = job.cohort.photos[VISIT_ID].isin(job.visits_of("train")[VISIT_ID])
     against = evaluation["against_random"]
+    traced = traced_of(job, baseline.kept_step, removed_by)
     return data.ReportData(
         study=study.folder.resolve().name,
         is_synthetic=is_synthetic(job),
@@ -124,7 +131,16 @@ def gather(job: Job) -> data.ReportData:
         diagnosis=diagnosis_of(job),
         detail=detail_of(job, evaluation, chosen, readers),
         reading=reading_of(job, readers),
+        traced=traced,
+        curves=curves_of(job),
+        photos=photos_of(job, removed_by, _bytes_of_pictures(traced)),
     )
+
+
+def _bytes_of_pictures(traced: Traced) -> int:
+    """What thumbnails of errors and the galleries take of the page, roughly."""
+    sheets = traced.pictures.sheets if traced.pictures is not None else ()
+    return 4 * sum(map(len, sheets)) // 3 + _GALLERY_BYTES
 
 
 def _split(job: Job, split: str) -> data.SplitCounts:
@@ -160,6 +176,7 @@ def _making(job: Job, metrics: dict[str, Any]) -> data.Making:
             sorted((read_note(job.study.run(BASELINE))["versions"] | {"weights licence": encoder["licence"]}).items())
         ),
         seeds=(("seed", job.settings.seed), ("cohort_seed", job.settings.cohort_seed)),
+        data_digest=job.tables_digest,
         limits=(texts_of(job.cohort.outcome).limit, _SEED_LIMIT[settings.evaluate.training_seeds > 1], *_LIMITS),
         warnings=tuple(_warnings(job, metrics)),
     )
