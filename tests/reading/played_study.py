@@ -43,7 +43,8 @@ def make_study(folder: Path, settings: str = "") -> Path:
     """The study, complete up to ``audit/review.parquet``."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(5)
-    visits, photos = [], []
+    visits: list[list[object]] = []
+    photos: list[list[object]] = []
     for v in range(NUM_VISITS):
         visits.append(
             [

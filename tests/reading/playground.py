@@ -154,8 +154,7 @@ def _wait_for_no_disk() -> None:
 def _quick_hashes() -> None:
     """Passwords are hashed as quickly as can be: hundreds are checked here, and their strength is Django's to test."""
     from django.conf import settings
-    from django.contrib.auth import hashers
+    from django.core.signals import setting_changed
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    hashers.get_hashers.cache_clear()
-    hashers.get_hashers_by_algorithm.cache_clear()
+    setting_changed.send(sender=None, setting="PASSWORD_HASHERS", value=settings.PASSWORD_HASHERS, enter=True)
