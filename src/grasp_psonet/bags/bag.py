@@ -119,11 +119,6 @@ class BagBatch:
         return BagBatch(*(None if value is None else change(value) for value in values))
 
 
-def whole_labels(label_B: Tensor) -> Tensor:
-    """The labels [B] of a batch without their parts."""
-    return label_B if label_B.ndim == 1 else label_B[:, 0]
-
-
 @dataclass(frozen=True)
 class AugmentationKey:
     """Names the random choices of one draw: (seed, epoch, draw); the visit and photo ids are added per photo."""

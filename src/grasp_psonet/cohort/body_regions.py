@@ -22,7 +22,9 @@ def region_numbers(photos: pd.DataFrame, views: pd.DataFrame | None) -> "pd.Seri
     return photos[VIEW].map(number.set_axis(views[CODE]).groupby(level=0).first()).astype("Int64")
 
 
-def region_faults(table: TextTable, photos: pd.DataFrame, views: pd.DataFrame | None) -> tuple[list[Fault], list[Fault]]:
+def region_faults(
+    table: TextTable, photos: pd.DataFrame, views: pd.DataFrame | None
+) -> tuple[list[Fault], list[Fault]]:
     """What keeps photos from being pooled by region, and notes on regions that no photo of the study shows.
 
     ``photos`` are the rows of the table as they were read.
@@ -36,7 +38,9 @@ def region_faults(table: TextTable, photos: pd.DataFrame, views: pd.DataFrame | 
             )
         ], []
     if VIEW not in photos:
-        return [Fault(f"no column {VIEW!r}, which severity.form regional reads", table.name, remedy="name each view")], []
+        return [
+            Fault(f"no column {VIEW!r}, which severity.form regional reads", table.name, remedy="name each view")
+        ], []
     number = region_numbers(photos, views)
     problem = f"a view that views.csv counts to none of {_NAMES} (severity.form regional)"
     faults = value_faults(

@@ -45,7 +45,9 @@ def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[Te
         ]
     parts, found = parts_of(table, outcome, suffix)
     faults += found
-    wrong = {name: [row for fault in found if fault.column == table.title(name) for row in fault.rows] for name in names}
+    wrong = {
+        name: [row for fault in found if fault.column == table.title(name) for row in fault.rows] for name in names
+    }
     told_wrong = pd.DataFrame({name: parts.index.isin(rows) for name, rows in wrong.items()}, index=parts.index)
     table = replace(table, notes=(*table.notes, *_odd_parts(table, parts, suffix)))
     is_whole = parts.notna().all(axis=1)

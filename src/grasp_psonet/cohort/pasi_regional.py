@@ -99,9 +99,7 @@ class PasiRegional(PasiTotal):
 
 
 def _names(is_named_R: npt.NDArray[np.bool_]) -> str:
-    return ", ".join(
-        region.replace("_", " ") for region, named in zip(BODY_REGIONS, is_named_R, strict=True) if named
-    )
+    return ", ".join(region.replace("_", " ") for region, named in zip(BODY_REGIONS, is_named_R, strict=True) if named)
 
 
 def _completion(is_seen_R: npt.NDArray[np.bool_]) -> str:

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from grasp_psonet.bags.bag import whole_labels
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.network.network import BagNetwork, visit_loss
@@ -55,6 +54,11 @@ def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
 def evidence_of(network: nn.Module) -> Evidence:
     """What a map explains: the part of the outputs that speaks for a label; of classes, its logit."""
     return EVIDENCE[_outcome(network).kind]
+
+
+def whole_labels(label_B: Tensor) -> Tensor:
+    """The labels [B] of a batch without their parts."""
+    return label_B if label_B.ndim == 1 else label_B[:, 0]
 
 
 def _outcome(network: nn.Module) -> Outcome:
@@ -144,15 +148,20 @@ def _points_of_batch(outcome: Outcome, unit_BC: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Callable[[Outcome], Loss]] = {
-    "classes": lambda _: visit_loss, "pasi": _loss_of_number,
+    "classes": lambda _: visit_loss,
+    "pasi": _loss_of_number,
     "pasi regional": _loss_of_regions,
 }
 ANSWERS: dict[str, Answer] = {"classes": _most_probable_class, "pasi": _points, "pasi regional": _points_by_region}
-EVIDENCE: dict[str, Evidence] = {"classes": _logit_of_class, "pasi": _raises_the_number,
+EVIDENCE: dict[str, Evidence] = {
+    "classes": _logit_of_class,
+    "pasi": _raises_the_number,
     "pasi regional": _raises_the_number,
 }
 EXPORTED: dict[str, Exported] = {
     "classes": Exported("logits", "probabilities", lambda _, logit_BC: logit_BC.softmax(dim=-1)),
     "pasi": Exported("outputs", "points", _points_of_batch),
-    "pasi regional": Exported("outputs", "points", lambda outcome, output_BC: _points_of_batch(outcome, output_BC[:, :1])),
+    "pasi regional": Exported(
+        "outputs", "points", lambda outcome, output_BC: _points_of_batch(outcome, output_BC[:, :1])
+    ),
 }

@@ -80,7 +80,7 @@ def expected_grades(level_BRS: Tensor) -> Tensor:
 
 
 def formula(grade_BRS: Tensor, is_seen_BR: Tensor) -> Tensor:
-    """PASI [B] of grades, completed where regions were not seen: sum of share x (erythema + induration + desquamation) x area."""
+    """PASI [B] of grades: sum of share x (erythema + induration + desquamation) x area, the shares those of the regions seen."""
     region_BR = grade_BRS[..., :3].sum(dim=2) * grade_BRS[..., 3]
     return (region_BR * shares(is_seen_BR)).sum(dim=1)
 

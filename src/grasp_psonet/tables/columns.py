@@ -48,6 +48,8 @@ NOT_ASSESSABLE: Final = "not_assessable"
 COMPLETED_FROM: Final = "completed_from"
 BODY_REGION: Final = "body_region"
 REGION_NUMBER: Final = "region_number"
+REGION: Final = "region"
+PART: Final = "part"
 SIDE: Final = "side"
 REQUIRED: Final = "required"
 
@@ -132,6 +134,8 @@ ATTENTION_LOGIT: Final = "attention_logit"
 
 # traces and keep lists
 SCORE: Final = "score"
+SCORE_LOW: Final = "score_low"
+SCORE_HIGH: Final = "score_high"
 CHANGE: Final = "change"
 READERS_DISAGREE: Final = "readers_disagree"
 NEAR_CUTOFF: Final = "near_cutoff"

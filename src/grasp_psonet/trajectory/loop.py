@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 from torch import Tensor
 
-from grasp_psonet.bags.bag import whole_labels
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.network.loss import whole_labels
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import EPOCH, STEP
 from grasp_psonet.trajectory.adam import AdamState, learning_rate

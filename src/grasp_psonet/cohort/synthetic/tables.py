@@ -13,7 +13,14 @@ from grasp_psonet.cohort.synthetic.faults import CARRIES_SECOND, assign_faults, 
 from grasp_psonet.cohort.synthetic.pasi import PASI_MAX, SUB_SCORES
 from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
-from grasp_psonet.cohort.synthetic.readers import READER1_IDS, SECOND_READER, Imperfection, keep_read, parts_read, readings_of
+from grasp_psonet.cohort.synthetic.readers import (
+    READER1_IDS,
+    SECOND_READER,
+    Imperfection,
+    keep_read,
+    parts_read,
+    readings_of,
+)
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
 from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import (

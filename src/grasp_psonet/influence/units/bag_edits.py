@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grasp_psonet.bags.bag import BagBatch, whole_labels
+from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.influence.gradients.backward_pass import LossModule
 from grasp_psonet.influence.gradients.forward_mode import along
 from grasp_psonet.influence.gradients.local_vjp import called_with
 from grasp_psonet.influence.units.network_parts import features_of, fitted, part, read_mask, reads_removed
 from grasp_psonet.network.attention import attend, attend_as_paper
-from grasp_psonet.network.loss import loss_of
+from grasp_psonet.network.loss import loss_of, whole_labels
 from grasp_psonet.network.regions import pool_regions
 
 TOP = ("attention.", "head.")
