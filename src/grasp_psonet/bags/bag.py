@@ -111,12 +111,12 @@ class BagBatch:
 
     def beside(self, other: "BagBatch") -> "BagBatch":
         """Both batches, of bags padded alike, in one."""
-        both = [(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
-        return BagBatch(*(None if one is None else torch.cat([one, another]) for one, another in both))
+        both = [(one.name, getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
+        return BagBatch(**{name: None if one is None else torch.cat([one, another]) for name, one, another in both})
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "BagBatch":
-        values = [getattr(self, one.name) for one in fields(self)]
-        return BagBatch(*(None if value is None else change(value) for value in values))
+        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        return BagBatch(**{name: None if value is None else change(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ def make_bags(
     """Bags by visit id, in the order of the visits table.
 
     ``visits`` holds visit_id, the label column and those of its parts, if there are such; ``index`` the store's row, photo_id
-    and visit_id, and region_number where photos are pooled by region. Photos in ``removed`` are stored but absent. Raises StudyError for removed ids that the store does not know.
+    and visit_id, and region_number where photos are pooled by region. Photos in ``removed`` are stored but absent.
+    Raises StudyError for removed ids that the store does not know.
     """
     unknown = sorted(removed - set(index[PHOTO_ID]))
     if unknown:
@@ -158,7 +159,8 @@ def make_bags(
     for visit_id, label, parts in zip(visits[VISIT_ID], visits[label_column].tolist(), parts_VP, strict=True):
         photo_ids, rows, *regions = zip(*photos[visit_id], strict=True)
         present = tuple(photo_id not in removed for photo_id in photo_ids)
-        bags[visit_id] = Bag(visit_id, label, photo_ids, rows, present, *regions, parts=tuple(parts))
+        of_photos = regions[0] if regions else ()
+        bags[visit_id] = Bag(visit_id, label, photo_ids, rows, present, of_photos, tuple(parts))
     return bags
 
 

@@ -37,7 +37,7 @@ def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[Te
         return table, faults
     column = f"{outcome.scale.score_column}{suffix}"
     lacking = [name for name in names if name not in table.text]
-    if lacking and column not in table.text:
+    if lacking and _told_total(table, column).isna().any():
         problem = f"no column {', '.join(map(repr, lacking))} beside {table.title(there[0])!r}"
         return table, [
             *faults,
@@ -139,6 +139,8 @@ def _odd_parts(table: TextTable, parts: pd.DataFrame, suffix: str) -> list[Fault
     for region in BODY_REGIONS:
         area = f"{region}_{AREA}{suffix}"
         grades = [f"{region}_{part}{suffix}" for part in SUB_SCORES if part != AREA]
+        if not {area, *grades} <= set(table.text):
+            continue
         for name in grades:
             problem = "a grade between two whole ones, which PASI does not have; it is counted as it stands"
             notes += value_faults(table, name, parts[name].mod(1) > 0, problem, "write 0, 1, 2, 3 or 4, or leave it")
@@ -154,7 +156,7 @@ def _odd_parts(table: TextTable, parts: pd.DataFrame, suffix: str) -> list[Fault
 def _of_gaps(
     table: TextTable, parts: pd.DataFrame, told_wrong: pd.DataFrame, has_total: "np.ndarray[Any, Any]"
 ) -> list[Fault]:
-    """Rows that tell some of their parts and no total: one of the others would be too low. A cell that is told wrong is no gap."""
+    """Rows that tell some of their parts and no total: one of the others would be too low. A wrong cell is no gap."""
     is_gap = parts.isna() & ~told_wrong
     has_gap = is_gap.any(axis=1) & ~is_gap.all(axis=1) & ~has_total
     return [

@@ -71,7 +71,7 @@ def wanted_readings(outcome: Outcome) -> Wanted:
     return Wanted(
         "readings",
         ((VISIT_ID,), (READER_ID,), columns),
-        (DATE, *OF_ROUNDS),
+        (DATE, *OF_ROUNDS, *percents_of(outcome)),
         (*scores, *parts, *percents_of(outcome)),
         {columns[0]: parts} if parts else {},
         {column: "score" if column in scores else "class" for column in columns},

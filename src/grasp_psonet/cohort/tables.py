@@ -120,10 +120,8 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
         faults += found + _unknown_views(photo_table, view_table)
         notes += view_table.notes
         tables.append(view_table)
-    if outcome.has_regions:
-        found, said = region_faults(photo_table, photos, views)
-        faults += found
-        notes += said
+    found, said = region_faults(photo_table, photos, views) if outcome.has_regions else ([], [])
+    faults, notes = [*faults, *found], [*notes, *said]
     if all(len(table.text) for table in tables):
         faults += unknown_names(files.form, {str(column) for table in tables for column in table.text})
     frame = visits.frame

@@ -77,8 +77,8 @@ def _wanted(outcome: Outcome) -> Wanted:
         for reader, suffix in enumerate(READERS)
         if (names := components_of(outcome, f"_{suffix}"))
     }
-    optional = (STUDY_DAY, READER1_ID, READER2_ID, FITZPATRICK, SPLIT, *second)
     percents = [name for suffix in READERS for name in percents_of(outcome, f"_{suffix}")]
+    optional = (STUDY_DAY, READER1_ID, READER2_ID, FITZPATRICK, SPLIT, *second, *percents)
     numbers = (STUDY_DAY, *outcome.score_columns, *(name for names in parts.values() for name in names), *percents)
     return Wanted("visits", ((VISIT_ID,), (PATIENT_ID,), first), optional, numbers, parts)
 
@@ -88,7 +88,7 @@ def _wanted_entries(outcome: Outcome) -> Wanted:
     columns, parts = reading_columns(outcome), components_of(outcome)
     numbers = (STUDY_DAY, *columns[: len(outcome.score_columns) // 2], *parts, *percents_of(outcome))
     required = ((VISIT_ID,), (PATIENT_ID,), columns)
-    return Wanted("visits", required, _OPTIONAL, numbers, {columns[0]: parts} if parts else {})
+    return Wanted("visits", required, (*_OPTIONAL, *percents_of(outcome)), numbers, {columns[0]: parts} if parts else {})
 
 
 def _read_twice_at_most(table: TextTable, outcome: Outcome, form: TablesSettings) -> Visits:

@@ -1,4 +1,4 @@
-"""How wide an interval around a predicted number must be to hold the label of a new patient's visit, by conformal prediction."""
+"""How wide an interval around a predicted number must be to hold the label of a new patient's visit."""
 
 # Axes: V visits of patients that trained nothing.
 

@@ -34,7 +34,7 @@ def agreement_on_parts(
     seed: int,
     split: str = "test",
 ) -> pd.DataFrame:
-    """One row per (run, reader, region, part, figure) on the visits of the split that the reader graded and the run could assess.
+    """One row per (run, reader, region, part, figure), on visits that the reader graded and the run could assess.
 
     ``quadratic_kappa``: Cohen's with quadratic weights, of grades rounded to whole ones (Fleiss & Cohen 1973). ``icc``:
     ICC(2,1) of expected grades as they are. The run ``reader2`` is Reader 2 against Reader 1. Intervals are over patients; a

@@ -70,7 +70,9 @@ def responses(
     A run whose baseline is 0 has no response there. Intervals are over patients.
     """
     visits = visits.loc[visits[SPLIT] == split].reset_index(drop=True)
-    read = [visits[column].astype("Float64").to_numpy(np.float64, na_value=np.nan) for column in outcome.label_columns]
+    read: list[Floats] = [
+        visits[column].astype("Float64").to_numpy(np.float64, na_value=np.nan) for column in outcome.label_columns
+    ]
     said = {
         run: [table[PREDICTED].to_numpy(np.float64) for table in aligned_to(visits, tables, run)]
         for run, tables in predictions.items()
@@ -79,7 +81,7 @@ def responses(
     rows: list[dict[str, object]] = []
     asked = [(run, number, of_seed) for run, of_seed in said.items() for number in (0, 1)]
     for run, number, of_seed in [*asked, (BETWEEN, 0, [read[1]])]:
-        value_SV = np.stack([*of_seed, read[number]])
+        value_SV: Floats = np.stack([*of_seed, read[number]])
         is_whole_F = np.isfinite(value_SV[:, courses.follow_up]).all(axis=0)
         is_whole_F &= (np.nan_to_num(value_SV[:, courses.baseline]) > 0).all(axis=0)
         rows_F, base_F = courses.follow_up[is_whole_F], courses.baseline[is_whole_F]

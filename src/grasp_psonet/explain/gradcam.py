@@ -45,7 +45,7 @@ def grad_cam(
     """Maps of where each photo speaks for the label ``target_B`` of its visit (``network.loss.evidence_of``: of classes, raises
     the logit), at ``layer`` (see ``target_layer``).
 
-    ``network(photos_BNCHW, is_photo_BN)`` has ``.logits_BC`` (and takes is_stored_BN and ``region_BN`` where that is given); it must be in eval mode and read the present photos in
+    ``network(photos_BNCHW, is_photo_BN)`` has ``.logits_BC``; it must be in eval mode and read the present photos in
     the row order of ``is_photo_BN.nonzero()``, in one or several encoder calls. Weights, gradients and modules are left
     as they were. Raises NetworkError where the layer is not on the way from photos to logits, or gives no map.
     """

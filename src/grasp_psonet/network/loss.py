@@ -115,7 +115,7 @@ def _of_total_and_parts(output_BC: Tensor, label_B: Tensor, of_total: Loss, weig
     if label_B.ndim == 1:
         return loss_B
     _, level_BRS, is_seen_BR = split_outputs(output_BC)
-    return loss_B + weight * losses_of_parts(level_BRS, is_seen_BR, label_B[:, 1:].unflatten(1, level_BRS.shape[1:]))
+    return loss_B + weight * losses_of_parts(level_BRS, is_seen_BR, label_B[:, 1:].reshape(level_BRS.shape))
 
 
 def _points_by_region(outcome: Outcome, output_C: Tensor) -> dict[str, float]:

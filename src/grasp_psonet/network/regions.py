@@ -80,7 +80,7 @@ def expected_grades(level_BRS: Tensor) -> Tensor:
 
 
 def formula(grade_BRS: Tensor, is_seen_BR: Tensor) -> Tensor:
-    """PASI [B] of grades: sum of share x (erythema + induration + desquamation) x area, the shares those of the regions seen."""
+    """PASI [B] of grades: sum of share x (erythema + induration + desquamation) x area, shares those of regions seen."""
     region_BR = grade_BRS[..., :3].sum(dim=2) * grade_BRS[..., 3]
     return (region_BR * shares(is_seen_BR)).sum(dim=1)
 
@@ -122,5 +122,5 @@ class RegionalHead(nn.Module):
 
 def split_outputs(output_BC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs of a ``RegionalHead`` as total in units [B], levels [B, R, S], and whether each region was seen [B, R]."""
-    total_B1, level_BP, is_seen_BR = output_BC.split([1, NUM_REGIONS * NUM_PARTS, NUM_REGIONS], dim=1)
-    return total_B1[:, 0], level_BP.unflatten(1, (NUM_REGIONS, NUM_PARTS)), is_seen_BR
+    level_BP, is_seen_BR = output_BC[:, 1:-NUM_REGIONS], output_BC[:, -NUM_REGIONS:]
+    return output_BC[:, 0], level_BP.reshape(-1, NUM_REGIONS, NUM_PARTS), is_seen_BR

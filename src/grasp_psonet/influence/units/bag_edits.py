@@ -56,10 +56,8 @@ class _Top(nn.Module):
             region_ER = visit.region_R.expand(is_photo_ER.shape)
             bag_EGD = pool_regions(feature_RD, logit_ER, is_photo_ER, is_stored_ER, region_ER, as_paper)[0]
             return self.loss(self.head(bag_EGD), label_E)
-        if as_paper:
-            attention_ER = attend_as_paper(logit_ER, is_photo_ER, is_stored_ER)
-        else:
-            attention_ER = attend(logit_ER, is_photo_ER)
+        masks = (is_photo_ER, is_stored_ER)
+        attention_ER = attend_as_paper(logit_ER, *masks) if as_paper else attend(logit_ER, is_photo_ER)
         return self.loss(self.head(attention_ER @ feature_RD), label_E)
 
 

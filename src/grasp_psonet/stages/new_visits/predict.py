@@ -140,7 +140,7 @@ def _visits(run: TrainedRun, told: pd.DataFrame, new: NewBags, calibration: Cali
     table = table.join(run.outcome.in_words(told))
     if SCORE in table:
         low_V, high_V = score_interval_of(run).around(table[SCORE].to_numpy(np.float64), run.outcome.scale.score_range)
-        place = int(table.columns.get_indexer([SCORE])[0])
+        place = table.columns.tolist().index(SCORE)
         table.insert(place + 1, SCORE_LOW, low_V)
         table.insert(place + 2, SCORE_HIGH, high_V)
     table[ATTENDED_PHOTO_ID] = told[ATTENDED_PHOTO_ID]
