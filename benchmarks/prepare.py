@@ -27,6 +27,7 @@ from PIL import Image, ImageOps
 from benchmarks.record import write_result
 from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.store import StoreForm, open_store, write_store
+from grasp_psonet.workers import Workers
 
 EDGE_PX, SIZE, PROCESSES = 224, (4000, 3000), 2
 _SCENES = 4
@@ -65,7 +66,7 @@ def ours(folder: Path, num_photos: int, store: Path) -> None:
     names = [f"{number:04d}" for number in range(num_photos)]
     photos = pd.DataFrame({"photo_id": names, "visit_id": names, "path": [f"{name}.jpg" for name in names]})
     photos = photos.assign(view=None).astype("string")
-    write_store(photos, PhotoRoot(folder), StoreForm(EDGE_PX), store, PROCESSES)
+    write_store(photos, PhotoRoot(folder), StoreForm(EDGE_PX), store, Workers(PROCESSES))
 
 
 def measure(what: str, folder: Path, num_photos: int) -> dict[str, float]:

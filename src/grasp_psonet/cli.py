@@ -118,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
             step.name, step.text, f"grasp {following} STUDY" if following else "open STUDY/report/report.html"
         )
         stage.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+        if step.goes_side_by_side:
+            stage.add_argument(
+                "--only", action="append", default=[], metavar="NAME", help="this keep list's run alone; repeat it"
+            )
     everything = command("run", "all stages in order, skipping what stands", "open STUDY/report/report.html")
     everything.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
     everything.add_argument(
@@ -127,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="train on this revision, too, and compare; repeat it",
     )
+    everything.add_argument("--until", metavar="STEP", choices=NAMES, help="end with this step")
     everything.add_argument("--dry-run", action="store_true", help="print what would be done and why")
     everything.add_argument(
         "--remake",
@@ -271,15 +276,15 @@ def _run(known: argparse.Namespace, overrides: dict[str, str]) -> int:
 
             job = _job(known.study, overrides, known.revision)
             if known.dry_run:
-                sys.stdout.write("\n".join(plan(job, known.remake)) + "\n")
+                sys.stdout.write("\n".join(plan(job, known.remake, known.until)) + "\n")
             else:
-                run_all(job, remake=known.remake)
-                _say_summary(job)
+                run_all(job, remake=known.remake, until=known.until)
+                _say_next(known.until) if known.until else _say_summary(job)
         case name:
             from grasp_psonet.stages.pipeline import make_step
 
             job = _job(known.study, overrides)
-            make_step(job, name)
+            make_step(job, name, getattr(known, "only", ()))
             _say_next(name)
     return 0
 

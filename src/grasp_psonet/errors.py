@@ -51,3 +51,7 @@ class TraceError(GraspError):
 
 class EvidenceError(GraspError):
     """An evaluation was asked of data that cannot answer it."""
+
+
+class WorkerError(GraspError):
+    """A process or a cluster that does work side by side cannot be had, does not fit, or was lost."""

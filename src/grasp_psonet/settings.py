@@ -37,17 +37,26 @@ from grasp_psonet.yaml_tree import read_tree
 
 @dataclass(frozen=True)
 class MachineSettings:
-    """What of this machine is used; the number of threads is part of a run's identity, the processes are not."""
+    """What of this machine, or of a cluster, is used; the number of threads is part of a run's identity, who works is not."""
 
     __pydantic_config__ = STRICT
 
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "where networks run")
     threads: int = setting(1, "CPU threads of one network; part of what makes a run bitwise repeatable")
-    processes: int = setting(2, "retrainings, and drawing processes, at the same time")
+    processes: int = setting(2, "retrainings, folds, parts of photos and of features at the same time")
+    cluster: str = setting(
+        "none",
+        "where they are done: none (processes of this machine), local or slurm (a Dask cluster of so many workers), or the "
+        "address of a Dask scheduler, tcp://HOST:8786 or tls://HOST:8786",
+    )
 
     def __post_init__(self) -> None:
         refuse_unless(self.threads >= 1, "machine.threads", self.threads, "at least 1")
         refuse_unless(self.processes >= 1, "machine.processes", self.processes, "at least 1")
+        is_known = self.cluster in ("none", "local", "slurm") or self.cluster.startswith(("tcp://", "tls://"))
+        refuse_unless(
+            is_known, "machine.cluster", self.cluster, "none, local, slurm, tcp://HOST:PORT or tls://HOST:PORT"
+        )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from grasp_psonet.cohort.synthetic.patients import fitzpatrick_counts
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
 from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
 from grasp_psonet.errors import TableError
+from grasp_psonet.workers import Workers
 
 pytestmark = pytest.mark.long
 
@@ -43,7 +44,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def drawn(folder: Path, seed: int, processes: int) -> dict[str, str]:
     folder.mkdir()
-    draw_cohort(TINY, OUTCOME, seed, folder, processes, untracked)
+    draw_cohort(TINY, OUTCOME, seed, folder, Workers(processes), untracked)
     return digests(folder)
 
 

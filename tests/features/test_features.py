@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 import torch
 
+from grasp_psonet import workers
 from grasp_psonet.bags.augmentation import augment
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.errors import StageError
-from grasp_psonet.features import extract
 from grasp_psonet.features.extract import BATCH, Extraction, read_card, write_features
 from grasp_psonet.features.store import FeatureStore, open_features
 from grasp_psonet.network.network import build_start_encoder, normalised
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE
 from grasp_psonet.tables.schemas.store import STORE_INDEX
+from grasp_psonet.workers import Workers
 from tests.warm_process import warm_context
 
 NUM_PHOTOS = 8 * BATCH + 5
@@ -88,8 +89,8 @@ def test_the_bytes_do_not_depend_on_the_processes(
     store: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = []
-    monkeypatch.setattr(extract, "get_context", lambda method: started.append(method) or warm_context())
-    write_features(store, _extraction(), tmp_path, processes=2)
+    monkeypatch.setattr(workers, "get_context", lambda method: started.append(method) or warm_context())
+    write_features(store, _extraction(), tmp_path, Workers(2))
     for file in sorted(folder.iterdir()):
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
     assert started, "it was made in this process"

@@ -11,6 +11,7 @@ from torch.nn import functional
 import grasp_psonet
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients.coverage import cover
+from grasp_psonet.influence.gradients.exact_products import Examples, exact_products
 from grasp_psonet.influence.gradients.products import UnprovenWayError, products
 from tests.foreign_run import QUERIES, TRAINING, WithParts, train
 from tests.reference.foreign_scores import PHOTOS, Law, counted, minus_derivative
@@ -187,3 +188,26 @@ def test_a_layer_that_was_dead_in_the_proof_is_compared_when_it_lives() -> None:
             ]
             torch.testing.assert_close(found, torch.stack(truth))  # type: ignore[arg-type]
             assert found.abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-20, 1e-30, 1e-38, 1e-42])
+@pytest.mark.parametrize("is_off", [False, True])
+def test_a_network_that_fits_its_data_to_the_last_digit_is_no_fault(scale: float, is_off: bool) -> None:
+    """The square of its gradient underflows in float32; a fault is still seen wherever its digits are."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(9, 8), nn.Tanh(), nn.Linear(8, 3))
+    x = torch.randn(3, 9)
+
+    def losses(module: nn.Module, scale: float = scale) -> Tensor:
+        return scale * functional.cross_entropy(module(x), torch.zeros(3, dtype=torch.long), reduction="none")
+
+    coverage = cover(network, lambda module: losses(module, 1.0))
+    directions = {name: 1e4 * torch.randn(2, *weight.shape) for name, weight in network.named_parameters()}
+    metrics = {name: torch.rand(1, *weight.shape) for name, weight in network.named_parameters()}
+    wrong = 1.01 if is_off else 1.0
+    examples = Examples(3, losses, lambda b: lambda module: wrong * losses(module)[b : b + 1])
+    if is_off and scale > 1e-33:
+        with pytest.raises(TraceError, match="not autograd's"):
+            exact_products(network, examples, coverage, directions, metrics)
+    else:
+        exact_products(network, examples, coverage, directions, metrics)

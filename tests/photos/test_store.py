@@ -16,6 +16,7 @@ from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.journal import JOURNAL_FILE, Journal
 from grasp_psonet.photos.store import INDEX_FILE, PIXELS_FILE, SKIPPED_FILE, StoreForm, open_store, write_store
 from grasp_psonet.tables.schemas.store import SKIPPED
+from grasp_psonet.workers import Workers
 
 NUM_PHOTOS = 40
 SECRET = "SECRET-PLACE"
@@ -73,7 +74,7 @@ def test_no_metadata_of_the_originals_survives(photos: tuple[pd.DataFrame, Path]
 def test_the_bytes_do_not_depend_on_the_processes(photos: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     table, root = photos
     for processes in (1, 2):
-        write_store(table, PhotoRoot(root), StoreForm(24), tmp_path / str(processes), processes=processes)
+        write_store(table, PhotoRoot(root), StoreForm(24), tmp_path / str(processes), Workers(processes))
     for name in (PIXELS_FILE, INDEX_FILE):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
@@ -89,7 +90,7 @@ def test_every_unreadable_photo_is_told_at_once(
     for row, path in {5: "torn.jpg", 17: "text.jpg", 33: "gone.jpg"}.items():
         table.loc[row, "path"] = path
     with pytest.raises(PhotoError) as raised:
-        write_store(table, PhotoRoot(root), StoreForm(24), tmp_path / "store", processes=processes)
+        write_store(table, PhotoRoot(root), StoreForm(24), tmp_path / "store", Workers(processes))
     first, *messages = str(raised.value).splitlines()
     assert first == "3 of 40 photos cannot be read:"
     for message, parts in zip(
@@ -147,7 +148,7 @@ def test_damaged_photos_are_left_out_where_the_setting_says_so(
     write_store(table, PhotoRoot(root), StoreForm(24), tmp_path / "all")
     spoiled = _spoil(root, table, {5: "torn.jpg", 33: "gone.jpg"})
     form = StoreForm(24, damaged="skip")
-    write_store(spoiled, PhotoRoot(root), form, tmp_path / "store", processes=processes)
+    write_store(spoiled, PhotoRoot(root), form, tmp_path / "store", Workers(processes))
     store, whole = open_store(tmp_path / "store"), open_store(tmp_path / "all")
     kept = [row for row in range(NUM_PHOTOS) if row not in (5, 33)]
     assert (store.pixels == whole.pixels[kept]).all()

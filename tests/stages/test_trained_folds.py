@@ -20,6 +20,7 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.trained_folds import TrainedFolds
 from grasp_psonet.study import Study
 from grasp_psonet.tables.schemas.out_of_fold import OUT_OF_FOLD
+from grasp_psonet.workers import ALONE
 from tests.small_study import write_study
 
 SETTINGS = {
@@ -44,7 +45,7 @@ def trained(job: Job, folder: Path) -> tuple[TrainedFolds, ProbeInputs]:
     visits = job.cohort.visits[job.cohort.visits["split"] != "test"].reset_index(drop=True)
     own = needs_of(TrainedFoldNeeds, job.settings)
     inputs = ProbeInputs(visits, np.ones((len(visits), 1)), job.outcome)
-    return TrainedFolds(folder, own, job.study, job.cohort, 1), inputs
+    return TrainedFolds(folder, own, job.study, job.cohort, ALONE), inputs
 
 
 def test_every_visit_of_train_and_val_is_predicted_once_a_repeat(job: Job) -> None:

@@ -3,11 +3,8 @@
 # Axes: M photos of a batch, V variants, F feature length; H, W, C rows, columns and channels of a photo.
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache, partial
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +21,11 @@ from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import build_start_encoder, normalised
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.network.undrawn import Undrawn
-from grasp_psonet.photos.store import PhotoStore, map_for_writing, open_store
+from grasp_psonet.photos.store import PIXELS_FILE, PhotoStore, map_for_writing, open_store
 from grasp_psonet.progress import Track, track
 from grasp_psonet.tables.columns import PHOTO_ID, ROW, VIEW, VISIT_ID
 from grasp_psonet.tables.schemas.store import FEATURE_INDEX
+from grasp_psonet.workers import ALONE, Workers
 
 BATCH = 32  # photos in one pass; fixed, because the last bits of a feature depend on it
 _WORTH = 4  # batches for which a process of its own is worth its start
@@ -53,12 +51,12 @@ class Extraction:
 
 
 def write_features(
-    store: Path, extraction: Extraction, folder: Path, processes: int = 1, shown: Track[Any] = track
+    store: Path, extraction: Extraction, folder: Path, workers: Workers = ALONE, shown: Track[Any] = track
 ) -> None:
     """Leaves vectors, index and the encoder's card of the photo store in ``folder``.
 
-    The bytes are the same for any number of processes; on a GPU one process works. Raises FileError where the disk has no
-    room, NetworkError where the encoder cannot be had.
+    The bytes are the same for any number of workers; on a GPU of this machine one process works. Raises FileError where the
+    disk has no room, NetworkError where the encoder cannot be had.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Undrawn():  # for its card alone
@@ -67,13 +65,13 @@ def write_features(
     index, num_photos = photos.index[[ROW, PHOTO_ID, VISIT_ID, VIEW]], len(photos.index)
     starts = range(0, num_photos, BATCH)
     vectors: NDArray[Any] | None = None
-    with _mapped(store, extraction, [*starts], processes) as found:
-        for start, feature_MVF in zip(starts, shown(found, "features, in batches of photos", len(starts)), strict=True):
-            if vectors is None:
-                shape = (num_photos, *feature_MVF.shape[1:])
-                advice = "smaller train.augmentation.variants"
-                vectors = map_for_writing(folder / VECTORS_FILE, np.dtype(np.float32), shape, advice)
-            vectors[start : start + len(feature_MVF)] = feature_MVF
+    found = _found(store.resolve(), extraction, [*starts], workers)
+    for start, feature_MVF in zip(starts, shown(found, "features, in batches of photos", len(starts)), strict=True):
+        if vectors is None:
+            shape = (num_photos, *feature_MVF.shape[1:])
+            advice = "smaller train.augmentation.variants"
+            vectors = map_for_writing(folder / VECTORS_FILE, np.dtype(np.float32), shape, advice)
+        vectors[start : start + len(feature_MVF)] = feature_MVF
     assert isinstance(vectors, np.memmap), "a store without photos"
     vectors.flush()
     FEATURE_INDEX.write(index, folder / INDEX_FILE)
@@ -118,24 +116,30 @@ class Extractor:
         return feature_MF.float()
 
 
-@cache
-def _extractor(store: Path, extraction: Extraction) -> Extractor:
+@dataclass(frozen=True)
+class _Written:
+    """A store as it lies there: a worker of a cluster may live longer than it."""
+
+    store: Path
+    size: int
+    changed_ns: int
+
+
+@lru_cache(maxsize=1)
+def _extractor(written: _Written, extraction: Extraction) -> Extractor:
     """The one extractor of a process that was started for this work."""
     torch.set_num_threads(extraction.threads)
-    return Extractor(open_store(store), extraction)
+    return Extractor(open_store(written.store), extraction)
 
 
 def _work(start: int, store: Path, extraction: Extraction) -> NDArray[np.float32]:
-    return _extractor(store, extraction).features(start)
+    seen = (store / PIXELS_FILE).stat()
+    return _extractor(_Written(store, seen.st_size, seen.st_mtime_ns), extraction).features(start)
 
 
-@contextmanager
-def _mapped(
-    store: Path, extraction: Extraction, starts: list[int], processes: int
-) -> Iterator[Iterator[NDArray[np.float32]]]:
+def _found(store: Path, extraction: Extraction, starts: list[int], workers: Workers) -> Iterator[NDArray[np.float32]]:
     """Features batch by batch in the order of the starts, made here or by fresh processes."""
-    if processes == 1 or len(starts) < _WORTH * processes or extraction.device.type != "cpu":
-        yield map(Extractor(open_store(store), extraction).features, starts)
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield pool.map(partial(_work, store=store, extraction=extraction), starts)
+    one_gpu = workers.are_processes and extraction.device.type != "cpu"
+    if one_gpu or not workers.are_worth(len(starts), _WORTH * workers.processes):
+        return map(Extractor(open_store(store), extraction).features, starts)
+    return workers.each(partial(_work, store=store, extraction=extraction), starts)

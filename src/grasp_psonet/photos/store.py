@@ -30,6 +30,7 @@ from grasp_psonet.tables.columns import (
     WIDTH_PX,
 )
 from grasp_psonet.tables.schemas.store import SKIPPED, STORE_INDEX
+from grasp_psonet.workers import ALONE, Workers
 
 PIXELS_FILE = "photos.npy"
 INDEX_FILE = "index.parquet"
@@ -61,11 +62,16 @@ class StoreForm(PhotoForm):
 
 
 def write_store(
-    photos: pd.DataFrame, root: PhotoRoot, form: StoreForm, folder: Path, processes: int = 1, shown: Track[Any] = track
+    photos: pd.DataFrame,
+    root: PhotoRoot,
+    form: StoreForm,
+    folder: Path,
+    workers: Workers = ALONE,
+    shown: Track[Any] = track,
 ) -> None:
     """Decodes the photos of a cohort (photo_id, visit_id, view, path from ``root``) into ``folder``.
 
-    The bytes are the same for any number of processes, and whether or not it was interrupted: photos that stand in the
+    The bytes are the same for any number of workers, and whether or not it was interrupted: photos that stand in the
     folder from an attempt before, whole by their checksum, are not decoded again. Files carry pixels and measures only: no
     EXIF, position or thumbnail of the originals. Raises PhotoError listing every photo that cannot be read, or, where these
     are left out, every visit that has no other; the index is then not written.
@@ -77,7 +83,7 @@ def write_store(
         todo = journal.rows_to_do(pixels)
         paths = photos[PATH].astype(str).to_numpy(dtype=object)[todo].tolist()
         faults: dict[int, str] = {}
-        results = prepared(paths, root, form, processes)
+        results = prepared(paths, root, form, workers)
         for number, (row, result) in enumerate(zip(todo, shown(results, "photos", len(paths)), strict=True)):
             if number % _LET_GO == 0:
                 _let_go(pixels)

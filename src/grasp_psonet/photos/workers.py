@@ -1,21 +1,18 @@
 """Decoding and measuring of many photos, here or by fresh processes; these load no pandas, so that they start fast."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 
-from grasp_psonet.errors import PhotoError
+from grasp_psonet.errors import PhotoError, WorkerError
 from grasp_psonet.photos.files.decode import Photo, decode_photo
 from grasp_psonet.photos.files.place import PhotoRoot
 from grasp_psonet.photos.measures import Quality, measure_quality
 from grasp_psonet.photos.settings import MOST_MEGAPIXELS, Fit
+from grasp_psonet.workers import Workers
 
 _CHUNK = 8  # photos handed to a process at a time
 _FEW = 32  # photos for which no process is started: that takes about a second
-_AHEAD = 3  # chunks that a process may be ahead, so that memory does not grow with the study
 
 _Result = tuple[Photo, Quality] | str
 
@@ -30,32 +27,27 @@ class PhotoForm:
     most_megapixels: int = MOST_MEGAPIXELS
 
 
-def prepared(paths: list[str], root: PhotoRoot, form: PhotoForm, processes: int) -> Iterator[_Result]:
+def prepared(paths: list[str], root: PhotoRoot, form: PhotoForm, workers: Workers) -> Iterator[_Result]:
     """Each photo with its measures, or why there is none, in the order of the paths. Raises PhotoError where a decoder takes
     its whole process down."""
-    if processes == 1 or len(paths) <= _FEW:
+    if not workers.are_worth(len(paths), _FEW + 1):
         for path in paths:
             yield _prepare(path, root, form)
         return
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    with ProcessPoolExecutor(min(processes, len(chunks)), mp_context=get_context("spawn")) as pool:
-        waiting: deque[tuple[list[str], Future[list[_Result]]]] = deque()
-        for chunk in chunks:
-            waiting.append((chunk, pool.submit(_prepare_all, chunk, root, form)))
-            if len(waiting) >= _AHEAD * processes:
-                yield from _finished(*waiting.popleft())
-        while waiting:
-            yield from _finished(*waiting.popleft())
-
-
-def _finished(chunk: list[str], future: "Future[list[_Result]]") -> list[_Result]:
+    done = 0
     try:
-        return future.result()
-    except BrokenProcessPool:
+        for results in workers.each(partial(_prepare_all, root=root, form=form), chunks):
+            done += 1
+            yield from results
+    except WorkerError as error:
+        if not workers.are_processes:
+            raise
+        chunk = chunks[done]
         raise PhotoError(
             f"a process that decodes photos was ended from outside, or by one of {chunk[0]} to {chunk[-1]}\n"
             "  next: run again, it goes on there; with machine.processes 1 if it happens once more"
-        ) from None
+        ) from error
 
 
 def _prepare_all(paths: list[str], root: PhotoRoot, form: PhotoForm) -> list[_Result]:

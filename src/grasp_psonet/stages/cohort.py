@@ -42,7 +42,7 @@ def make_cohort(job: Job) -> bool:
         for left in partial.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         log.info("cohort: drawing %d visits", settings.cohort.num_visits)
-        draw_cohort(settings.cohort, job.outcome, settings.cohort_seed, partial, settings.machine.processes, track)
+        draw_cohort(settings.cohort, job.outcome, settings.cohort_seed, partial.resolve(), job.workers, track)
         made = {
             "settings": identity,
             "tables": {name: digest(partial / name) for name in _TABLES},

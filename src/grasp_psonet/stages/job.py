@@ -20,6 +20,7 @@ from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
 from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import SPLIT
+from grasp_psonet.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,17 @@ class Job:
                 f"there is no revision {lacking[0]!r}{there}\n  next: `grasp revise STUDY NAME` makes one from readings"
             )
         return sorted({*self.asked, *trained_before(self)})
+
+    @property
+    def workers(self) -> Workers:
+        """Who does work that goes side by side and runs no network."""
+        machine = self.settings.machine
+        return Workers(machine.processes, machine.cluster, self.study.folder)
+
+    @property
+    def network_workers(self) -> Workers:
+        """Who runs networks side by side."""
+        return replace(self.workers, device=self.settings.machine.device)
 
     def as_trained(self, run: Path) -> "Job":
         """This job with the settings that a complete run was made with, in place of the study's present ones."""

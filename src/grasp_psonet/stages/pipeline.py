@@ -53,8 +53,11 @@ def _look_ahead(job: Job) -> None:
         raise StudyError("\n".join(outlook.faults))
 
 
-def make_step(job: Job, name: str) -> None:
-    """Makes one step if all that it reads stands under the settings of now. Raises StageError naming what does not."""
+def make_step(job: Job, name: str, only: Sequence[str] = ()) -> None:
+    """Makes one step if all that it reads stands under the settings of now; ``only`` these runs of it, where any are named.
+
+    Raises StageError naming what does not stand, or a run that the step does not make.
+    """
     refuse_other_cohort(job)
     *before, wanted = _steps(name)
     for task in read_by(job, wanted, before):
@@ -64,7 +67,7 @@ def make_step(job: Job, name: str) -> None:
             raise StageError(
                 f"{name}: {task.title} comes first: {verdict.why}\n  next: `grasp run` makes everything in order"
             )
-    _make(job, wanted, None)
+    _make(job, wanted, None, only)
 
 
 def read_by(job: Job, wanted: Step, before: Sequence[Step]) -> list[Task]:
@@ -80,10 +83,10 @@ def read_by(job: Job, wanted: Step, before: Sequence[Step]) -> list[Task]:
     return found
 
 
-def plan(job: Job, remake: str | None = None) -> list[str]:
+def plan(job: Job, remake: str | None = None, until: str | None = None) -> list[str]:
     """One line per task of what ``run_all`` would do and why; nothing is made. Raises TableError on faults of the tables."""
     refuse_other_cohort(job)
-    outlook = list(_outlook(job, None, remake))
+    outlook = list(_outlook(job, until, remake))
     if any(why is not None for _, why in outlook):
         assert len(job.cohort.visits)  # reads the tables, whose faults would stop the run
     return [f"{title}: {why or 'stands'}" for title, why in outlook]
@@ -112,10 +115,10 @@ def _steps(until: str | None) -> tuple[Step, ...]:
     return STEPS if until is None else STEPS[: NAMES.index(until) + 1]
 
 
-def _make(job: Job, step: Step, remake: str | None) -> list[str]:
+def _make(job: Job, step: Step, remake: str | None, only: Sequence[str] = ()) -> list[str]:
     is_anew = _is_anew(step, remake)
     if step.goes_side_by_side:
-        return _retrain(job, step, is_anew)
+        return _retrain(job, _tasks_of(job, step, only), is_anew)
     made = []
     for task in step.tasks(job):
         if run_task(task, makes_anew=is_anew(task)):
@@ -123,13 +126,22 @@ def _make(job: Job, step: Step, remake: str | None) -> list[str]:
     return made
 
 
-def _retrain(job: Job, step: Step, is_anew: _IsAnew) -> list[str]:
+def _tasks_of(job: Job, step: Step, only: Sequence[str]) -> list[Task]:
+    """The step's tasks, or those of these names. Raises StageError for a name that is none of theirs."""
+    tasks = {task.folder.name: task for task in step.tasks(job)}
+    for name in only:
+        if name not in tasks:
+            raise StageError(f"{step.name} makes no run {name!r}; it makes {', '.join(tasks) or 'none'}")
+    return [tasks[name] for name in only or tasks]
+
+
+def _retrain(job: Job, tasks: list[Task], is_anew: _IsAnew) -> list[str]:
     """Trains what does not stand, ``machine.processes`` at a time."""
     for one in made_keep_lists(job).empty:
         log.info("%s removes nothing: its run is the baseline", one.name)
     titles: list[str] = []
     names: dict[bool, list[str]] = {False: [], True: []}
-    for task in step.tasks(job):
+    for task in tasks:
         anew, verdict = is_anew(task), judge(task)
         log.info("%s: %s", task.title, "made anew, as asked" if anew else verdict.why)
         if not anew:

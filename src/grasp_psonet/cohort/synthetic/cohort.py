@@ -1,9 +1,7 @@
 """A synthetic cohort on disk: tables, truth and photos, the same bytes for the same seed whatever the processes."""
 
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from grasp_psonet.cohort.synthetic.tables import SyntheticTables, draw_tables
 from grasp_psonet.progress import Track
 from grasp_psonet.tables.columns import FITZPATRICK, PATIENT_ID
 from grasp_psonet.tables.schemas.truth import TRUTH, TRUTH_VISITS
+from grasp_psonet.workers import Workers
 
 JPEG_QUALITY = 92
 Task = list[tuple[Path, PhotoPlan]]  # the photos of one visit
@@ -29,7 +28,7 @@ def draw_cohort(
     outcome: Outcome,
     seed: int,
     folder: Path,
-    processes: int,
+    workers: Workers,
     track: Track[int],
 ) -> None:
     """Draws the cohort of this seed into ``folder``, which exists and is empty.
@@ -44,7 +43,7 @@ def draw_cohort(
     TRUTH.write(tables.truth, folder / "truth.parquet")
     TRUTH_VISITS.write(tables.truth_visits, folder / "truth_visits.parquet")
     tasks = photo_tasks(tables, settings.edge_px, seed, folder)
-    for _ in track(_drawn(tasks, processes), "drawing visits", len(tasks)):
+    for _ in track(_drawn(tasks, workers), "drawing visits", len(tasks)):
         pass
 
 
@@ -86,17 +85,9 @@ def plans_of(tables: SyntheticTables, edge_px: int, seed: int) -> dict[str, Phot
     return plans | {copy: replace(plans[copy], copy_of=plans[source]) for copy, source in copies.items()}
 
 
-def _drawn(tasks: list[Task], processes: int) -> Iterator[int]:
+def _drawn(tasks: list[Task], workers: Workers) -> Iterator[int]:
     """Draws the tasks and yields the number of photos of each as it is done."""
-    if processes == 1:
-        yield from map(_draw_visit, tasks)
-        return
-    with get_context("spawn").Pool(processes, initializer=_leave_interrupts_to_parent) as pool:
-        yield from pool.imap_unordered(_draw_visit, tasks, chunksize=4)
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return workers.each(_draw_visit, tasks) if workers.are_worth(len(tasks)) else map(_draw_visit, tasks)
 
 
 def _draw_visit(task: Task) -> int:

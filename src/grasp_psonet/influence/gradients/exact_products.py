@@ -10,7 +10,7 @@ Axes: B examples, Q directions, M preconditioners.
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,7 @@ log = logging.getLogger("grasp_psonet")
 
 SAMPLE_TOLERANCE = {torch.float64: 1e-9}  # of |gradient| |direction|
 ROUGH_SAMPLE_TOLERANCE = 1e-3  # in any other precision, where rounding (also TF32) is larger
+UNDERFLOW = 1e4  # smallest normal numbers: a gradient no longer than this has lost its digits on the way back
 
 ByName = Mapping[str, Tensor]
 
@@ -98,19 +99,21 @@ def _prove_sample(
     b = 7919 * coverage.tally.batches % examples.size
     gradient = _gradient(network, examples, coverage, b)
     dot_Q, squared_M = products_of_gradient(gradient, *asked)
-    tolerance = SAMPLE_TOLERANCE.get(next(network.parameters()).dtype, ROUGH_SAMPLE_TOLERANCE)
-    norm = _norm(value for value in gradient.values() if value is not None)
+    dtype = next(network.parameters()).dtype
+    tolerance, floor = SAMPLE_TOLERANCE.get(dtype, ROUGH_SAMPLE_TOLERANCE), UNDERFLOW * torch.finfo(dtype).tiny
     pairs = []
     if dot_Q is not None:
+        norm = math.sqrt(sum(_squares(value) for value in gradient.values() if value is not None))
         direction_norm_Q = (
             torch.stack([value.reshape(len(value), -1).square().sum(1) for value in asked[0].values()]).sum(0).sqrt()
         )
-        pairs.append((found.dot_BQ[b], dot_Q, norm * direction_norm_Q))
+        pairs.append((found.dot_BQ[b], dot_Q, (tolerance * norm + floor) * direction_norm_Q.double()))
     if squared_M is not None:
-        pairs.append((found.squared_BM[b], squared_M, squared_M))
-    for ours, truth, scale in pairs:
-        if not bool(((ours - truth).abs() <= tolerance * scale).all()):
-            worst = int(((ours - truth).abs() - tolerance * scale).argmax())
+        largest_M = torch.stack([value.reshape(len(value), -1).amax(1) for value in asked[1].values()]).amax(0)
+        pairs.append((found.squared_BM[b], squared_M, tolerance * squared_M.double() + floor * largest_M.double()))
+    for ours, truth, allowed in pairs:
+        if not bool(((ours - truth).abs() <= allowed).all()):
+            worst = int(((ours - truth).abs() - allowed).argmax())
             raise TraceError(
                 f"the gradient of a training photo is not autograd's (a product of it is {float(ours[worst]):.6g}, in truth "
                 f"{float(truth[worst]):.6g}): {type(network).__name__} uses a parameter in ways that depend on what a photo "
@@ -119,5 +122,6 @@ def _prove_sample(
             )
 
 
-def _norm(gradients: Iterable[Tensor]) -> float:
-    return math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
+def _squares(gradient: Tensor) -> float:
+    """The sum of squares, in float64: those of a network that fits its data are too small for others."""
+    return float(gradient.double().square().sum())

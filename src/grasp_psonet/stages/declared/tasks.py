@@ -21,6 +21,7 @@ from grasp_psonet.stages.drawn import drawn_identity, is_synthetic, refuse_damag
 from grasp_psonet.stages.keep_lists import made_keep_lists
 from grasp_psonet.stages.kind import refuse_maps_of_photos, refuse_settings_of_photos
 from grasp_psonet.stages.names import BASELINE, FIRST, KeepList, Training
+from grasp_psonet.study import Study
 
 if TYPE_CHECKING:
     from grasp_psonet.stages.job import Job
@@ -54,7 +55,7 @@ def _prepare_task(job: "Job") -> Task:
         from grasp_psonet.photos.store import StoreForm, write_store
 
         form = StoreForm(own.edge_px, own.fit, own.most_megapixels, own.damaged)
-        write_store(job.tables.photos, job.photo_files, form, folder, job.settings.machine.processes)
+        write_store(job.tables.photos, job.photo_files, form, folder, job.workers)
 
     job.refuse_without_tables()
     inputs = {"photo files": photo_files_digest(job), "photos.csv": job.bags_digest}
@@ -124,7 +125,7 @@ def out_of_fold_task(job: "Job") -> Task:
         from grasp_psonet.stages.makers.trained_folds import TrainedFolds
 
         cohort = job.cohort_for(own)
-        trained = TrainedFolds(folder, own, study, cohort, settings.machine.processes)
+        trained = TrainedFolds(folder.resolve(), own, Study(study.folder.resolve()), cohort, job.network_workers)
         make_out_of_fold(folder, own, study.features, cohort, trained)
 
     if settings.out_of_fold.model == "full":

@@ -26,7 +26,7 @@ def make_features(folder: Path, own: FeatureNeeds, job: Job) -> None:
     network = with_weights_of(job.study, settings.network)
     device = use_machine(own.device, own.threads)
     extraction = Extraction(network, own.edge_px, settings.seed, own.augmentation, device, own.threads)
-    write_features(job.study.store, extraction, folder, settings.machine.processes)
+    write_features(job.study.store, extraction, folder, job.network_workers)
 
 
 def read_features(folder: Path, job: Job) -> None:

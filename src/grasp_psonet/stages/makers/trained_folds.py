@@ -4,9 +4,7 @@ A fifth of the patients that a fold learns from chooses the epoch, as validation
 sees the visits that are held out. Folds that are done are kept: an interrupted stage goes on with the next one.
 """
 
-import multiprocessing
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +24,7 @@ from grasp_psonet.tables.columns import LABEL, PREDICTED, SCORE, SPLIT, VISIT_ID
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import predict_visits
 from grasp_psonet.trajectory.machine import use_machine
+from grasp_psonet.workers import Workers
 
 _CHOOSING = 5  # parts of the learned patients, one of which chooses the epoch
 _FOLDER = "folds"  # what is done so far; not left in the finished stage
@@ -33,32 +32,28 @@ _FOLDER = "folds"  # what is done so far; not left in the finished stage
 
 @dataclass(frozen=True)
 class TrainedFolds:
-    """What every fold is trained from, and the folder of the stage where finished folds wait. ``processes``: folds at once."""
+    """What every fold is trained from, and the folder of the stage where finished folds wait. ``workers`` train the folds."""
 
     folder: Path
     own: TrainedFoldNeeds
     study: Study
     cohort: Cohort
-    processes: int
+    workers: Workers
 
     def make(self, inputs: ProbeInputs) -> None:
-        """Trains every fold that is not done; the bytes do not depend on the number of processes."""
+        """Trains every fold that is not done; the bytes do not depend on the number of workers."""
         missing = [
             (fold, learned.visits[VISIT_ID].tolist(), held_out.visits[VISIT_ID].tolist())
             for fold, learned, held_out in folds_of(inputs, self.own.out_of_fold, self.own.seed)
             if not self._path(fold).exists()
         ]
         train = partial(_train_fold, self)
-        if self.processes == 1 or len(missing) < 2:
+        if not self.workers.are_worth(len(missing)):
             for one in track(missing, "  training in folds", len(missing)):
                 train(one)
             return
-        spawn = multiprocessing.get_context(
-            "spawn"
-        )  # a forked child would inherit torch's threads in an unusable state
-        with ProcessPoolExecutor(self.processes, mp_context=spawn) as pool:
-            for _ in track(pool.map(train, missing), "  training in folds", len(missing)):
-                pass
+        for _ in track(self.workers.each(train, missing), "  training in folds", len(missing)):
+            pass
 
     def train(self, fold: Fold, learned: list[str], held_out: list[str]) -> None:
         """Trains one fold's network and leaves its predictions; an interrupted training goes on after its last epoch."""
