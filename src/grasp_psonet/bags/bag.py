@@ -112,11 +112,13 @@ class BagBatch:
     def beside(self, other: "BagBatch") -> "BagBatch":
         """Both batches, of bags padded alike, in one."""
         both = [(one.name, getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
-        return BagBatch(**{name: None if one is None else torch.cat([one, another]) for name, one, another in both})
+        joined: dict[str, Any] = {name: None if one is None else torch.cat([one, two]) for name, one, two in both}
+        return BagBatch(**joined)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "BagBatch":
         values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        return BagBatch(**{name: None if value is None else change(value) for name, value in values.items()})
+        changed: dict[str, Any] = {name: None if value is None else change(value) for name, value in values.items()}
+        return BagBatch(**changed)
 
 
 @dataclass(frozen=True)

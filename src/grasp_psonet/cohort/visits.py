@@ -88,7 +88,9 @@ def _wanted_entries(outcome: Outcome) -> Wanted:
     columns, parts = reading_columns(outcome), components_of(outcome)
     numbers = (STUDY_DAY, *columns[: len(outcome.score_columns) // 2], *parts, *percents_of(outcome))
     required = ((VISIT_ID,), (PATIENT_ID,), columns)
-    return Wanted("visits", required, (*_OPTIONAL, *percents_of(outcome)), numbers, {columns[0]: parts} if parts else {})
+    return Wanted(
+        "visits", required, (*_OPTIONAL, *percents_of(outcome)), numbers, {columns[0]: parts} if parts else {}
+    )
 
 
 def _read_twice_at_most(table: TextTable, outcome: Outcome, form: TablesSettings) -> Visits:

@@ -213,10 +213,10 @@ NEW_VISITS = Table(
             c.PREDICTED, TEXT, "the class of the largest logit, or the predicted number", "name of a class, or points"
         ),
         Column(c.SCORE, FLOAT64, "the predicted number in full; of a number alone", "points", optional=True),
+        *_SCORE_INTERVAL,
         Column(
             c.PREDICTED_CLASS, TEXT, "its class by the cut-offs; of a number alone", "name of a class", optional=True
         ),
-        *_SCORE_INTERVAL,
         *_EXPECTED_GRADES,
         Column(
             c.NOT_ASSESSABLE,
