@@ -70,8 +70,9 @@ def responses(
     A run whose baseline is 0 has no response there. Intervals are over patients.
     """
     visits = visits.loc[visits[SPLIT] == split].reset_index(drop=True)
-    read: list[Floats] = [
-        visits[column].astype("Float64").to_numpy(np.float64, na_value=np.nan) for column in outcome.label_columns
+    read = [
+        np.array(visits[column].astype("Float64").to_numpy(np.float64, na_value=np.nan), dtype=np.float64)
+        for column in outcome.label_columns
     ]
     said = {
         run: [table[PREDICTED].to_numpy(np.float64) for table in aligned_to(visits, tables, run)]
