@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from grasp_psonet.cohort.outcomes import outcome_of
 from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.errors import SettingsError
@@ -81,6 +82,22 @@ def run_of_scores(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return TinyRun.train(folder, make_network=partial(tiny_network, outcome=outcome), source=source)
 
 
+@pytest.fixture(scope="module")
+def run_of_regions(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """PASI by regions: photos of one, two and three regions in a visit, parts known, of one region, and not at all."""
+    bags, pixels = tiny_bags(8)
+    rng, unknown = np.random.default_rng(2), (float("nan"),) * 16
+    for v, (name, bag) in enumerate(bags.items()):
+        parts = tuple(rng.integers(0, 5, 16).astype(float).tolist())
+        known = (parts, unknown, (*parts[:4], *unknown[4:]))[v % 3]
+        regions = tuple(int(region) for region in rng.integers(0, 4, len(bag)))
+        bags[name] = replace(bag, label=0.5 + 9.5 * bag.label, regions=regions, parts=known)
+    outcome = outcome_of(SeveritySettings(outcome="pasi", form="regional"))
+    folder = tmp_path_factory.mktemp("anchors")
+    make_network = partial(tiny_network, outcome=outcome)
+    return TinyRun.train(folder, make_network=make_network, source=tiny_source(bags, pixels))
+
+
 def test_scores_lie_on_both_sides_of_the_bend(run_of_scores: TinyRun) -> None:
     steps = run_of_scores.trajectory.steps
     off = (steps["output_score"] - steps["label"] / 5.0).abs()
@@ -89,8 +106,18 @@ def test_scores_lie_on_both_sides_of_the_bend(run_of_scores: TinyRun) -> None:
     assert (off - 1).abs().min() > 1e-3, "a draw on the bend has no second derivative"
 
 
-@pytest.mark.parametrize("unit", ["visit", "edit", "single", "share"])
-@pytest.mark.parametrize("kind", ["run", "run_adamw", "run_of_scores"])
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [
+        *(
+            (kind, unit)
+            for kind in ("run", "run_adamw", "run_of_regions")
+            for unit in ("visit", "edit", "single", "share")
+        ),
+        ("run_of_scores", "visit"),
+        ("run_of_scores", "edit"),
+    ],
+)
 def test_scores_are_minus_the_derivative_of_real_training(
     request: pytest.FixtureRequest, kind: str, unit: UnitName
 ) -> None:

@@ -194,7 +194,7 @@ class _Telling:
         return found
 
     def _loss(self, weight_D: Tensor, batch: BagBatch) -> Tensor:
-        inputs = (batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+        inputs = (batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN, batch.region_BN)
         logits_BC = torch.func.functional_call(self.network, self._by_name(weight_D), inputs).logits_BC
         return plain_losses(self.network, logits_BC, batch.label_B).mean()
 

@@ -1,18 +1,30 @@
 """The loss of one visit by the book, written without the product's own: by the kind of the network's outcome."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from grasp_psonet.network.network import BagNetwork
+from tests.reference.regional import plain_parts_loss, plain_points
 
 
-def plain_loss(network: BagNetwork, output_C: Tensor, label: float) -> Tensor:
-    """Cross-entropy of a class; of a score half the squared error in units, or Huber's loss with its bend at one unit."""
+def plain_loss(network: BagNetwork, output_C: Tensor, label: Any) -> Tensor:
+    """``label``: a number, or a list of the total and its parts.
+
+    Cross-entropy of a class; of a score half the squared error in units, or Huber's loss with its bend at one unit."""
     if network.outcome.kind == "classes":
         return -output_C.log_softmax(dim=0)[int(label)]
     scale = network.outcome.scale
-    error = output_C[0] - label / scale.points_per_unit
-    if scale.loss == "squared" or abs(float(error.detach())) <= 1:
+    if network.outcome.kind == "pasi regional":
+        total, *parts = label
+        loss = _of_error(scale.loss, (plain_points(output_C) - total) / scale.points_per_unit)
+        return loss + scale.parts_weight * plain_parts_loss(output_C, parts)
+    return _of_error(scale.loss, output_C[0] - label / scale.points_per_unit)
+
+
+def _of_error(loss: str, error: Tensor) -> Tensor:
+    if loss == "squared" or abs(float(error.detach())) <= 1:
         return error * error / 2
     return (error if float(error.detach()) > 0 else -error) - 0.5
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -11,6 +12,7 @@ from grasp_psonet.bags.bag import Bag, BagBatch, collate
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.law import Phase
 from tests.reference.plain_loss import plain_loss
+from tests.reference.regional import plain_pool
 from tests.tiny_run import TinyRun
 
 STEP = 1e-3  # of the weight; the four-point rule's error is of its fourth power
@@ -19,8 +21,8 @@ Extra = Callable[[BagNetwork, BagBatch], Tensor]
 
 def loss_of(network: BagNetwork, batch: BagBatch) -> Tensor:
     """Loss of the one visit of this batch."""
-    output_BC = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC
-    return plain_loss(network, output_BC[0], batch.label_B[0].item())
+    output_BC = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN, batch.region_BN).logits_BC
+    return plain_loss(network, output_BC[0], batch.label_B[0].tolist())
 
 
 def of_visit(network: BagNetwork, batch: BagBatch, _: int) -> Tensor:
@@ -48,8 +50,12 @@ def of_share(network: BagNetwork, batch: BagBatch, n: int) -> Tensor:
     feature_ND = torch.where(is_other_N[:, None], feature_ND.detach(), feature_ND)
     logit_N = torch.where(is_other_N, logit_N.detach(), logit_N)
     fixed = {name: weight.detach() for name, weight in network.head.named_parameters()}
-    output_C = torch.func.functional_call(network.head, fixed, (logit_N.softmax(0) @ feature_ND,))
-    return plain_loss(network, output_C, batch.label_B[0].item())
+    bag_D = logit_N.softmax(0) @ feature_ND
+    if batch.region_BN is not None:
+        regions = batch.region_BN[0].tolist()
+        bag_D = plain_pool(list(feature_ND), list(logit_N), [True] * len(regions), regions)
+    output_C = torch.func.functional_call(network.head, fixed, (bag_D,)).flatten()
+    return plain_loss(network, output_C, batch.label_B[0].tolist())
 
 
 UNITS = {"visit": of_visit, "edit": of_edit, "single": of_single, "share": of_share}
@@ -169,10 +175,10 @@ def _query_loss(run: TinyRun, network: BagNetwork, query: Bag) -> float:
 
 def double(batch: BagBatch) -> BagBatch:
     """The batch with float64 photos."""
-    return BagBatch(batch.photos_BNCHW.double(), batch.is_photo_BN, batch.is_stored_BN, batch.label_B)
+    return replace(batch, photos_BNCHW=batch.photos_BNCHW.double())
 
 
 def _with(batch: BagBatch, photos: list[int]) -> BagBatch:
-    return BagBatch(
-        batch.photos_BNCHW[:, photos], batch.is_photo_BN[:, photos], batch.is_stored_BN[:, photos], batch.label_B
-    )
+    by_photo = ("photos_BNCHW", "is_photo_BN", "is_stored_BN", "region_BN")
+    kept = {name: value[:, photos] for name in by_photo if (value := getattr(batch, name)) is not None}
+    return replace(batch, **kept)

@@ -153,7 +153,7 @@ def test_new_visits_are_told_a_number_and_its_class(
     assert main(["predict", str(study / "runs/baseline"), str(photos)]) == 0
     out, err = capsys.readouterr()
     header, row = out.splitlines()[:2]
-    assert header == "visit_id,num_photos,predicted,score,predicted_class"
+    assert header == "visit_id,num_photos,predicted,score,score_low,score_high,predicted_class"
     told = pd.read_parquet(study / "runs/baseline/predictions.parquet").set_index("visit_id")
     assert float(row.split(",")[3]) == pytest.approx(told.loc[photos.name, "predicted"], abs=2e-3)
     assert "calibrated" not in err

@@ -56,4 +56,4 @@ def _of_units(outcome: Outcome, unit_DC: Floats, label_D: Labels) -> Doubts:
     return Doubts(off_D - outcome.noise_points, off_D, off_D <= outcome.noise_points)
 
 
-DOUBTS: dict[str, DoubtsOf] = {"classes": _of_logits, "pasi": _of_units}
+DOUBTS: dict[str, DoubtsOf] = {"classes": _of_logits, "pasi": _of_units, "pasi regional": _of_units}

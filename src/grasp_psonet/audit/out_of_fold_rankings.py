@@ -75,4 +75,5 @@ def _of_numbers(visits: pd.DataFrame, predictions: pd.DataFrame, feature_VF: Flo
 OUT_OF_FOLD_RANKINGS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Floats, Outcome], pd.DataFrame]] = {
     "classes": _of_classes,
     "pasi": _of_numbers,
+    "pasi regional": _of_numbers,
 }

@@ -5,9 +5,9 @@ A photo may also be an instance of which nothing but its feature vector is known
 
 # Axes: B bags, N photos per bag (padded), C channels, H and W pixels, F length of a vector.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from grasp_psonet.bags.augmentation import augment
 from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.chance import seed_of
 from grasp_psonet.errors import StudyError
-from grasp_psonet.tables.columns import PHOTO_ID, ROW, VISIT_ID
+from grasp_psonet.tables.columns import PHOTO_ID, REGION_NUMBER, ROW, VISIT_ID
 
 
 class Pixels(Protocol):
@@ -43,13 +43,19 @@ class Vectors(Protocol):
 
 @dataclass(frozen=True)
 class Bag:
-    """One visit: its stored photos (rows of the store) and which of them are still present."""
+    """One visit: its stored photos (rows of the store) and which of them are still present.
+
+    ``regions``: where photos are pooled by the region of the body, the number of each photo's; ``parts``: where the label has
+    parts, each of them in the order of the outcome, NaN where it is not known. Empty otherwise.
+    """
 
     visit_id: str
     label: int | float
     photo_ids: tuple[str, ...]
     rows: tuple[int, ...]
     is_present: tuple[bool, ...]
+    regions: tuple[int, ...] = ()
+    parts: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,52 +63,62 @@ class Bag:
     def only(self, photo_id: str) -> "Bag":
         """The bag that holds this photo alone."""
         at = self.photo_ids.index(photo_id)
-        return replace(self, photo_ids=(photo_id,), rows=(self.rows[at],), is_present=(True,))
+        return replace(self._of([at]), is_present=(True,))
 
     def each_alone(self) -> list["Bag"]:
         """Each present photo as the bag that holds it alone."""
-        return [
-            replace(self, photo_ids=(photo_id,), rows=(row,), is_present=(True,))
-            for photo_id, row, present in zip(self.photo_ids, self.rows, self.is_present, strict=True)
-            if present
-        ]
+        return [self._of([n]) for n, present in enumerate(self.is_present) if present]
 
     def without_removed(self) -> "Bag":
         """The bag with its removed photos left out altogether."""
-        keep = [n for n, present in enumerate(self.is_present) if present]
+        return self._of([n for n, present in enumerate(self.is_present) if present])
+
+    def _of(self, places: Sequence[int]) -> "Bag":
+        """The bag of the photos at these places."""
         return replace(
             self,
-            photo_ids=tuple(self.photo_ids[n] for n in keep),
-            rows=tuple(self.rows[n] for n in keep),
-            is_present=(True,) * len(keep),
+            photo_ids=tuple(self.photo_ids[n] for n in places),
+            rows=tuple(self.rows[n] for n in places),
+            is_present=tuple(self.is_present[n] for n in places),
+            regions=tuple(self.regions[n] for n in places) if self.regions else (),
         )
 
 
 @dataclass(frozen=True)
 class BagBatch:
-    """Bags padded to the same number of photos; float photos in [0, 1], or vectors [B, N, F] in their place."""
+    """Bags padded to the same number of photos; float photos in [0, 1], or vectors [B, N, F] in their place.
+
+    ``label_B``: labels [B], or where labels have parts [B, 1 + parts], NaN where a part is not known. ``region_BN``: the region
+    of each photo, where photos are pooled by it; what stands at padding is never read.
+    """
 
     photos_BNCHW: Tensor
     is_photo_BN: Tensor
     is_stored_BN: Tensor
     label_B: Tensor
+    region_BN: Tensor | None = None
 
     def to(self, device: torch.device) -> "BagBatch":
-        return BagBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        return self._each(lambda values: values.to(device))
 
     def row(self, b: int) -> "BagBatch":
         """Bag b alone, still a batch."""
-        return BagBatch(*(getattr(self, name)[b : b + 1] for name in self.__dataclass_fields__))
+        return self._each(lambda values: values[b : b + 1])
 
     def rows(self, at: torch.Tensor) -> "BagBatch":
         """The bags at these places."""
-        return BagBatch(*(getattr(self, name)[at] for name in self.__dataclass_fields__))
+        return self._each(lambda values: values[at])
 
     def beside(self, other: "BagBatch") -> "BagBatch":
         """Both batches, of bags padded alike, in one."""
-        return BagBatch(
-            *(torch.cat([getattr(one, name) for one in (self, other)]) for name in self.__dataclass_fields__)
-        )
+        both = [(one.name, getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
+        joined: dict[str, Any] = {name: None if one is None else torch.cat([one, two]) for name, one, two in both}
+        return BagBatch(**joined)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "BagBatch":
+        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        changed: dict[str, Any] = {name: None if value is None else change(value) for name, value in values.items()}
+        return BagBatch(**changed)
 
 
 @dataclass(frozen=True)
@@ -116,12 +132,17 @@ class AugmentationKey:
 
 
 def make_bags(
-    visits: pd.DataFrame, index: pd.DataFrame, label_column: str, removed: frozenset[str] = frozenset()
+    visits: pd.DataFrame,
+    index: pd.DataFrame,
+    label_column: str,
+    removed: frozenset[str] = frozenset(),
+    part_columns: Sequence[str] = (),
 ) -> dict[str, Bag]:
     """Bags by visit id, in the order of the visits table.
 
-    ``visits`` holds visit_id and the label column; ``index`` the store's row, photo_id and visit_id. Photos in
-    ``removed`` are stored but absent. Raises StudyError for removed ids that the store does not know.
+    ``visits`` holds visit_id, the label column and those of its parts, if there are such; ``index`` the store's row, photo_id
+    and visit_id, and region_number where photos are pooled by region. Photos in ``removed`` are stored but absent.
+    Raises StudyError for removed ids that the store does not know.
     """
     unknown = sorted(removed - set(index[PHOTO_ID]))
     if unknown:
@@ -129,14 +150,19 @@ def make_bags(
             f"the keep list names {len(unknown)} photos that the store does not hold (first: {unknown[0]})\n"
             "  next: prune again, so that the list fits this study"
         )
-    photos: dict[str, list[tuple[str, int]]] = {visit_id: [] for visit_id in visits[VISIT_ID]}
-    for visit_id, photo_id, row in zip(*(index[name].tolist() for name in (VISIT_ID, PHOTO_ID, ROW)), strict=True):
+    has_regions = REGION_NUMBER in index
+    columns = (PHOTO_ID, ROW, *([REGION_NUMBER] if has_regions else []))
+    photos: dict[str, list[tuple[Any, ...]]] = {visit_id: [] for visit_id in visits[VISIT_ID]}
+    for visit_id, *photo in zip(*(index[name].tolist() for name in (VISIT_ID, *columns)), strict=True):
         if visit_id in photos:
-            photos[visit_id].append((photo_id, row))
+            photos[visit_id].append(tuple(photo))
+    parts_VP = visits[list(part_columns)].to_numpy(np.float64, na_value=np.nan).tolist()
     bags = {}
-    for visit_id, label in zip(visits[VISIT_ID], visits[label_column].tolist(), strict=True):
-        photo_ids, rows = zip(*photos[visit_id], strict=True)
-        bags[visit_id] = Bag(visit_id, label, photo_ids, rows, tuple(photo_id not in removed for photo_id in photo_ids))
+    for visit_id, label, parts in zip(visits[VISIT_ID], visits[label_column].tolist(), parts_VP, strict=True):
+        photo_ids, rows, *regions = zip(*photos[visit_id], strict=True)
+        present = tuple(photo_id not in removed for photo_id in photo_ids)
+        of_photos = regions[0] if regions else ()
+        bags[visit_id] = Bag(visit_id, label, photo_ids, rows, present, of_photos, tuple(parts))
     return bags
 
 
@@ -165,10 +191,14 @@ def collate(bags: list[Bag], pixels: Pixels, keys: list[AugmentationKey] | None 
             photos_BN[b, n] = _photo(bag, n, pixels[row], key)
     if vectors is not None:
         photos_BN[is_stored_BN] = torch.from_numpy(_gathered(bags, vectors, keys))
-    label_B = torch.tensor([bag.label for bag in bags])
+    label_B = torch.tensor([(bag.label, *bag.parts) if bag.parts else bag.label for bag in bags])
     if photos_BN.ndim == 5 and not isinstance(first, Tensor):
         photos_BN = photos_BN.permute(0, 1, 4, 2, 3)
-    return BagBatch(photos_BN, is_photo_BN, is_stored_BN, label_B)
+    region_BN = None
+    if any(bag.regions for bag in bags):
+        region_BN = torch.zeros(len(bags), longest, dtype=torch.int64)
+        region_BN[is_stored_BN] = torch.tensor([region for bag in bags for region in bag.regions])
+    return BagBatch(photos_BN, is_photo_BN, is_stored_BN, label_B, region_BN)
 
 
 def _photo(bag: Bag, n: int, stored: np.ndarray | Tensor, key: AugmentationKey | None) -> Tensor:

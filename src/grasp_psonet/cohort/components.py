@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.cohort.cells import DECIMAL_WORDS, parse_score, parsed
+from grasp_psonet.cohort.cells import DECIMAL_WORDS, number_of, parse_score, parsed
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, PASI_MAX, SUB_SCORES, pasi_of
+from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, PASI_MAX, SUB_SCORES, area_score, pasi_of
 from grasp_psonet.cohort.text_table import TextTable, value_faults
-from grasp_psonet.tables.columns import AREA
+from grasp_psonet.tables.columns import AREA, AREA_PERCENT
 from grasp_psonet.tables.schemas.truth import BODY_REGIONS
 
 _ROUNDING = 0.0501  # totals are told to one decimal
@@ -30,30 +31,29 @@ def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[Te
     them by more than its rounding.
     """
     names = components_of(outcome, suffix)
+    table, faults = _with_areas(table, outcome, suffix)
     there = [name for name in names if name in table.text]
     if not there:
-        return table, []
-    if lacking := [name for name in names if name not in table.text]:
+        return table, faults
+    column = f"{outcome.scale.score_column}{suffix}"
+    lacking = [name for name in names if name not in table.text]
+    if lacking and _told_total(table, column).isna().any():
         problem = f"no column {', '.join(map(repr, lacking))} beside {table.title(there[0])!r}"
         return table, [
-            Fault(problem, table.name, remedy="PASI takes erythema, induration, desquamation, area of 4 regions")
+            *faults,
+            Fault(problem, table.name, remedy="PASI takes erythema, induration, desquamation, area of 4 regions"),
         ]
-    faults, values, told_wrong = [], {}, {}
-    for name in names:
-        is_area = name.removesuffix(suffix).endswith(AREA)
-        most = AREA_MAX if is_area else GRADE_MAX
-        parse = partial(_whole if is_area else parse_score, least=0, most=most, decimal=table.decimal)
-        wanted = f"a {'whole ' if is_area else ''}number from 0 to {most} ({DECIMAL_WORDS[table.decimal]})"
-        values[name], found = parsed(table, name, parse, wanted, "float64")
-        told_wrong[name] = table.text.index.isin([row for fault in found for row in fault.rows])
-        faults += found
-    parts = pd.DataFrame(values)
+    parts, found = parts_of(table, outcome, suffix)
+    faults += found
+    wrong = {
+        name: [row for fault in found if fault.column == table.title(name) for row in fault.rows] for name in names
+    }
+    told_wrong = pd.DataFrame({name: parts.index.isin(rows) for name, rows in wrong.items()}, index=parts.index)
     table = replace(table, notes=(*table.notes, *_odd_parts(table, parts, suffix)))
     is_whole = parts.notna().all(axis=1)
-    faults += _of_gaps(table, parts, pd.DataFrame(told_wrong, index=parts.index))
-    total_V = pasi_of(parts[is_whole].to_numpy().reshape(-1, len(BODY_REGIONS), len(SUB_SCORES)))
-    column = f"{outcome.scale.score_column}{suffix}"
     told = _told_total(table, column)
+    faults += _of_gaps(table, parts[there], told_wrong[there], told.notna().to_numpy())
+    total_V = pasi_of(parts[is_whole].to_numpy().reshape(-1, len(BODY_REGIONS), len(SUB_SCORES)))
     by_parts = pd.Series(np.nan, index=np.arange(len(table.text)))
     by_parts[is_whole.to_numpy()] = total_V
     apart = ((told - by_parts).abs() > _ROUNDING).to_numpy()
@@ -70,6 +70,48 @@ def with_total(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[Te
     ]
     titles = dict(table.titles) | ({} if column in table.text else {column: f"{column} by its parts"})
     return _replaced(table, column, cells, titles), faults
+
+
+def parts_of(table: TextTable, outcome: Outcome, suffix: str = "") -> tuple[pd.DataFrame, list[Fault]]:
+    """A reader's parts of each row as numbers, missing where they are not told; with the faults of cells out of range."""
+    values, faults = {}, []
+    for name in components_of(outcome, suffix):
+        is_area = name.removesuffix(suffix).endswith(AREA)
+        most = AREA_MAX if is_area else GRADE_MAX
+        parse = partial(_whole if is_area else parse_score, least=0, most=most, decimal=table.decimal)
+        wanted = f"a {'whole ' if is_area else ''}number from 0 to {most} ({DECIMAL_WORDS[table.decimal]})"
+        values[name], found = parsed(table, name, parse, wanted, "float64")
+        faults += found
+    return pd.DataFrame(values, index=table.text.index), faults
+
+
+def percents_of(outcome: Outcome, suffix: str = "") -> tuple[str, ...]:
+    """Columns of the areas in per cent of a region's skin, which may stand in place of their degrees: head_area_percent."""
+    return tuple(f"{region}_{AREA_PERCENT}{suffix}" for region in BODY_REGIONS) if components_of(outcome) else ()
+
+
+def _with_areas(table: TextTable, outcome: Outcome, suffix: str) -> tuple[TextTable, list[Fault]]:
+    """The table with the degree of every area that is told in per cent. Faults: what is no per cent, and a degree beside it
+    that says otherwise."""
+    faults: list[Fault] = []
+    for region, percent in zip(BODY_REGIONS, percents_of(outcome, suffix), strict=False):
+        if percent not in table.text:
+            continue
+        parse = partial(parse_score, least=0, most=100, decimal=table.decimal)
+        wanted = f"per cent of the skin, a number from 0 to 100 ({DECIMAL_WORDS[table.decimal]})"
+        told, found = parsed(table, percent, parse, wanted, "float64")
+        degree = pd.Series([f"{area_score(np.array(value / 100))}" if value >= 0 else "" for value in told], told.index)
+        column = f"{region}_{AREA}{suffix}"
+        beside = table.text[column] if column in table.text else pd.Series("", table.text.index)
+        number = beside.map(partial(number_of, decimal=table.decimal))
+        against = (degree != "") & number.notna() & (number != pd.to_numeric(degree))
+        problem = f"per cent of the skin, and another degree of area in {table.title(column)}"
+        remedy = "0 is none, 1 below 10 %, 2 below 30 %, 3 below 50 %, 4 below 70 %, 5 below 90 %, 6 from there"
+        faults += [*found, *value_faults(table, percent, against, problem, remedy)]
+        titles = {} if column in table.text else {column: f"{column} by {table.title(percent)}"}
+        cells = beside.where(beside != "", degree).tolist()
+        table = _replaced(table, column, cells, dict(table.titles) | titles)
+    return table, faults
 
 
 def _replaced(table: TextTable, column: str, cells: list[str], titles: dict[str, str]) -> TextTable:
@@ -97,6 +139,8 @@ def _odd_parts(table: TextTable, parts: pd.DataFrame, suffix: str) -> list[Fault
     for region in BODY_REGIONS:
         area = f"{region}_{AREA}{suffix}"
         grades = [f"{region}_{part}{suffix}" for part in SUB_SCORES if part != AREA]
+        if not {area, *grades} <= set(table.text):
+            continue
         for name in grades:
             problem = "a grade between two whole ones, which PASI does not have; it is counted as it stands"
             notes += value_faults(table, name, parts[name].mod(1) > 0, problem, "write 0, 1, 2, 3 or 4, or leave it")
@@ -109,10 +153,12 @@ def _odd_parts(table: TextTable, parts: pd.DataFrame, suffix: str) -> list[Fault
     return notes
 
 
-def _of_gaps(table: TextTable, parts: pd.DataFrame, told_wrong: pd.DataFrame) -> list[Fault]:
-    """Rows that tell some of their parts: a total of the others would be too low. A cell that is told wrong is no gap."""
+def _of_gaps(
+    table: TextTable, parts: pd.DataFrame, told_wrong: pd.DataFrame, has_total: "np.ndarray[Any, Any]"
+) -> list[Fault]:
+    """Rows that tell some of their parts and no total: one of the others would be too low. A wrong cell is no gap."""
     is_gap = parts.isna() & ~told_wrong
-    has_gap = is_gap.any(axis=1) & ~is_gap.all(axis=1)
+    has_gap = is_gap.any(axis=1) & ~is_gap.all(axis=1) & ~has_total
     return [
         fault
         for name in parts.columns

@@ -62,6 +62,16 @@ class Outcome:
         return probability_columns(self.classes)
 
     @property
+    def has_regions(self) -> bool:
+        """Whether photos are pooled by the region of the body that views.csv says they show."""
+        return False
+
+    @property
+    def part_columns(self) -> tuple[str, ...]:
+        """Columns of the visits table with the parts of the label that trains; none where a label has no parts."""
+        return ()
+
+    @property
     def label_columns(self) -> tuple[str, str]:
         """Columns of the visits table with Reader 1's and Reader 2's label: their class, a number from 0."""
         return self.class_columns

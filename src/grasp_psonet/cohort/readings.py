@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.cohort.cells import id_faults, number_of, parse_date, parse_day, parse_text, parse_yes, parsed
-from grasp_psonet.cohort.components import components_of, with_total
+from grasp_psonet.cohort.components import components_of, percents_of, with_total
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.label_rules import ADJUDICATOR, PLACE, ROLES, counted
 from grasp_psonet.cohort.outcome import Outcome
@@ -71,8 +71,8 @@ def wanted_readings(outcome: Outcome) -> Wanted:
     return Wanted(
         "readings",
         ((VISIT_ID,), (READER_ID,), columns),
-        (DATE, *OF_ROUNDS),
-        (*scores, *parts),
+        (DATE, *OF_ROUNDS, *percents_of(outcome)),
+        (*scores, *parts, *percents_of(outcome)),
         {columns[0]: parts} if parts else {},
         {column: "score" if column in scores else "class" for column in columns},
     )
@@ -162,7 +162,8 @@ def _parse_reason(cell: str) -> str:
 
 def _as_reader1(table: TextTable, outcome: Outcome) -> TextTable:
     """The same cells under Reader 1's names of columns, which is how an outcome reads them."""
-    ours = {column: f"{column}_reader1" for column in reading_columns(outcome)}
+    names = (*reading_columns(outcome), *components_of(outcome))
+    ours = {column: f"{column}_reader1" for column in names if column in table.text}
     titles = dict(table.titles) | {told: table.title(column) for column, told in ours.items()}
     return replace(table, text=table.text.rename(columns=ours), titles=titles)
 
@@ -206,7 +207,8 @@ def ranked(readings: Readings, readers: tuple[str, ...]) -> tuple[Readings, list
 def of_visits(readings: Readings, visits: pd.DataFrame, outcome: Outcome) -> dict[str, pd.Series]:
     """Columns of the visits table, by its rows: label, score and name of each visit's Reader 1 and Reader 2."""
     columns: dict[str, pd.Series] = {}
-    first = [column for column in outcome.columns_of_reader(0) if column in readings.table]
+    names = dict.fromkeys((*outcome.columns_of_reader(0), *outcome.part_columns))
+    first = [column for column in names if column in readings.table]
     for place, reader_id in ((1, READER1_ID), (2, READER2_ID)):
         chosen = readings.table[(readings.table[PLACE] == place).fillna(False).astype(bool)]
         chosen = chosen.drop_duplicates(VISIT_ID).set_index(VISIT_ID)

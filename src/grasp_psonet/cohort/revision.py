@@ -74,7 +74,10 @@ class Revision:
             )
         changed = self.labels[self.labels[IS_CHANGED]].set_index(VISIT_ID)[NEW_LABEL]
         new = visits[VISIT_ID].map(changed).astype("Float64").fillna(visits[outcome.label_column].astype("Float64"))
-        return replace(cohort, visits=visits.assign(**{outcome.label_column: outcome.as_labels(new)}))
+        visits = visits.assign(**{outcome.label_column: outcome.as_labels(new)})
+        # the parts are those of the old label
+        visits.loc[visits[VISIT_ID].isin(changed.index), list(outcome.part_columns)] = np.nan
+        return replace(cohort, visits=visits)
 
 
 def revise(

@@ -10,6 +10,7 @@ from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 Side = Literal["lower", "upper"]
 NumberLoss = Literal["huber", "squared"]
+PasiForm = Literal["total", "regional"]
 READERS = ("reader1", "reader2")
 READER1, MAJORITY, MEDIAN, ADJUDICATED = "reader1", "majority", "median", "adjudicated"
 LABEL_RULES = (READER1, MAJORITY, MEDIAN, ADJUDICATED)
@@ -43,6 +44,14 @@ class SeveritySettings:
     )
     outcome: str = setting(
         "classes", "what is learned from a visit: classes (its class on this scale) or pasi (its score as a number)"
+    )
+    form: PasiForm = newer_setting(
+        "total",
+        "how outcome pasi is learned: total, one number from all photos; or regional, the sixteen parts of PASI, each from the "
+        "photos of its region of the body (views.csv), and the total by the formula",
+    )
+    parts_weight: float = newer_setting(
+        1.0, "how often the mean loss of a visit's known parts counts beside the loss of its total (form regional)"
     )
     loss: NumberLoss = newer_setting(
         "huber", "loss of outcome pasi: squared, or huber: squared up to one unit and in a straight line beyond"
@@ -93,8 +102,15 @@ class SeveritySettings:
         refuse_unless(is_scale, "severity.points_per_unit", self.points_per_unit, positive)
         is_noise = self.noise_points is None or 0 < self.noise_points < math.inf
         refuse_unless(is_noise, "severity.noise_points", self.noise_points, f"{positive}, or empty")
+        is_weight = 0 <= self.parts_weight < math.inf
+        refuse_unless(is_weight, "severity.parts_weight", self.parts_weight, "a finite number of at least 0")
+        is_heard = self.form == "regional" or self.parts_weight == 1
+        refuse_unless(is_heard, "severity.parts_weight", self.parts_weight, "1 beside severity.form total, or regional")
+        is_own = self.form == "total" or self.training_label == READER1
+        wanted = "reader1 beside severity.form regional: no rule makes the parts of several readers one"
+        refuse_unless(is_own, "severity.training_label", self.training_label, wanted)
         for one in fields(self):
-            if one.name in ("loss", "points_per_unit", "noise_points"):
+            if one.name in ("form", "loss", "points_per_unit", "noise_points"):
                 value = getattr(self, one.name)
                 is_unused = self.outcome != "classes" or value == one.default
                 wanted = f"{one.default} beside severity.outcome classes, or severity.outcome pasi"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from grasp_psonet.cohort.body_regions import region_faults
 from grasp_psonet.cohort.cells import SPLITS
 from grasp_psonet.cohort.faults import Fault, num_cells, plain, told
 from grasp_psonet.cohort.feature_table import read_feature_table
@@ -119,6 +120,8 @@ def examine(files: TableFiles, outcome: Outcome, split: SplitSettings, seed: int
         faults += found + _unknown_views(photo_table, view_table)
         notes += view_table.notes
         tables.append(view_table)
+    found, said = region_faults(photo_table, photos, views) if outcome.has_regions else ([], [])
+    faults, notes = [*faults, *found], [*notes, *said]
     if all(len(table.text) for table in tables):
         faults += unknown_names(files.form, {str(column) for table in tables for column in table.text})
     frame = visits.frame

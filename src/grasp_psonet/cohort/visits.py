@@ -15,7 +15,7 @@ from grasp_psonet.cohort.cells import (
     parse_text,
     parsed,
 )
-from grasp_psonet.cohort.components import components_of, with_total
+from grasp_psonet.cohort.components import components_of, percents_of, with_total
 from grasp_psonet.cohort.double_entry import split_entries, with_entries
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import Outcome
@@ -77,17 +77,20 @@ def _wanted(outcome: Outcome) -> Wanted:
         for reader, suffix in enumerate(READERS)
         if (names := components_of(outcome, f"_{suffix}"))
     }
-    optional = (STUDY_DAY, READER1_ID, READER2_ID, FITZPATRICK, SPLIT, *second)
-    numbers = (STUDY_DAY, *outcome.score_columns, *(name for names in parts.values() for name in names))
+    percents = [name for suffix in READERS for name in percents_of(outcome, f"_{suffix}")]
+    optional = (STUDY_DAY, READER1_ID, READER2_ID, FITZPATRICK, SPLIT, *second, *percents)
+    numbers = (STUDY_DAY, *outcome.score_columns, *(name for names in parts.values() for name in names), *percents)
     return Wanted("visits", ((VISIT_ID,), (PATIENT_ID,), first), optional, numbers, parts)
 
 
 def _wanted_entries(outcome: Outcome) -> Wanted:
     """What is looked for where two rows are the two entries of a visit."""
     columns, parts = reading_columns(outcome), components_of(outcome)
-    numbers = (STUDY_DAY, *columns[: len(outcome.score_columns) // 2], *parts)
+    numbers = (STUDY_DAY, *columns[: len(outcome.score_columns) // 2], *parts, *percents_of(outcome))
     required = ((VISIT_ID,), (PATIENT_ID,), columns)
-    return Wanted("visits", required, _OPTIONAL, numbers, {columns[0]: parts} if parts else {})
+    return Wanted(
+        "visits", required, (*_OPTIONAL, *percents_of(outcome)), numbers, {columns[0]: parts} if parts else {}
+    )
 
 
 def _read_twice_at_most(table: TextTable, outcome: Outcome, form: TablesSettings) -> Visits:
@@ -110,7 +113,8 @@ def _read_twice_at_most(table: TextTable, outcome: Outcome, form: TablesSettings
         faults += found
     faults += _label_faults(table, outcome.columns_of_reader(0))
     faults += _id_faults(table, frame) + _split_faults(table, frame)
-    parts = [name for suffix in READERS for name in components_of(outcome, f"_{suffix}")]
+    suffixes = [f"_{suffix}" for suffix in READERS]
+    parts = [name for suffix in suffixes for of in (components_of, percents_of) for name in of(outcome, suffix)]
     return Visits(
         table, _in_order(table, frame, outcome, parts), tuple(faults), notes=(*table.notes, *_backwards(table, frame))
     )

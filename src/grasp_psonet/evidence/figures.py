@@ -8,7 +8,7 @@ from grasp_psonet.evidence.class_figures import CLASS_FIGURES
 from grasp_psonet.evidence.number_figures import NUMBER_FIGURES
 from grasp_psonet.evidence.reported import Figures
 
-FIGURES: dict[str, Figures] = {"classes": CLASS_FIGURES, "pasi": NUMBER_FIGURES}
+FIGURES: dict[str, Figures] = {"classes": CLASS_FIGURES, "pasi": NUMBER_FIGURES, "pasi regional": NUMBER_FIGURES}
 
 
 def figures_of(outcome: Outcome) -> Figures:

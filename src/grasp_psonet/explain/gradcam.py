@@ -35,7 +35,12 @@ class CamMaps:
 
 
 def grad_cam(
-    network: nn.Module, photos_BNCHW: Tensor, is_photo_BN: Tensor, target_B: Tensor, layer: nn.Module
+    network: nn.Module,
+    photos_BNCHW: Tensor,
+    is_photo_BN: Tensor,
+    target_B: Tensor,
+    layer: nn.Module,
+    region_BN: Tensor | None = None,
 ) -> CamMaps:
     """Maps of where each photo speaks for the label ``target_B`` of its visit (``network.loss.evidence_of``: of classes, raises
     the logit), at ``layer`` (see ``target_layer``).
@@ -55,7 +60,8 @@ def grad_cam(
     handle = layer.register_forward_hook(cut)
     try:
         with torch.no_grad():
-            logits_BC = network(photos_BNCHW, is_photo_BN).logits_BC
+            by_region = () if region_BN is None else (is_photo_BN, region_BN)
+            logits_BC = network(photos_BNCHW, is_photo_BN, *by_region).logits_BC
             if not maps:
                 raise NetworkError(
                     f"Grad-CAM layer {type(layer).__name__} is never called; next: choose it with target_layer()"

@@ -51,7 +51,9 @@ class PhotoInBag:
         feature_KNF[:, self.place] = encoded_KF
         is_photo_KN = self.batch.is_photo_BN.expand(len(photo_KCHW), -1)
         is_stored_KN = self.batch.is_stored_BN.expand(len(photo_KCHW), -1)
-        logits_KC = self.network(feature_KNF, is_photo_KN, is_stored_KN).logits_BC
+        region_BN = self.batch.region_BN
+        region_KN = None if region_BN is None else region_BN.expand(len(photo_KCHW), -1)
+        logits_KC = self.network(feature_KNF, is_photo_KN, is_stored_KN, region_KN).logits_BC
         evidence_K: Tensor = evidence_of(self.network)(logits_KC, self.target_1.expand(len(photo_KCHW)))
         return evidence_K
 

@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor, nn
 
-from grasp_psonet.errors import EmptyBag
+from grasp_psonet.network.regions import pool_regions, refuse_empty
 
 
 class AttentionScorer(nn.Module):
@@ -46,7 +46,7 @@ def attend(logit_BN: Tensor, is_photo_BN: Tensor) -> Tensor:
 
     Raises EmptyBag naming the rows without a photo.
     """
-    _refuse_empty(is_photo_BN)
+    refuse_empty(is_photo_BN)
     return logit_BN.masked_fill(~is_photo_BN, -torch.inf).softmax(dim=1)
 
 
@@ -56,7 +56,7 @@ def attend_as_paper(logit_BN: Tensor, is_photo_BN: Tensor, is_stored_BN: Tensor)
     Attention [B, N] is 0 on removed photos but not renormalised: it sums to at most 1, and removed photos still shape the
     denominator. Padding is never read.
     """
-    _refuse_empty(is_photo_BN)
+    refuse_empty(is_photo_BN)
     return logit_BN.masked_fill(~is_stored_BN, -torch.inf).softmax(dim=1) * is_photo_BN
 
 
@@ -75,27 +75,27 @@ def pool_bag_as_paper(
 
 
 def pool_read(
-    feature_MD: Tensor, logit_M: Tensor, is_photo_BN: Tensor, is_stored_BN: Tensor, as_paper: bool
+    feature_MD: Tensor,
+    logit_M: Tensor,
+    is_photo_BN: Tensor,
+    is_stored_BN: Tensor,
+    as_paper: bool,
+    region_BN: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Bag feature [B, D], attention [B, N] and attention logit [B, N] (-inf where nothing was read).
 
     Features [M, D] and logits [M] are those of the photos that are read, bag by bag: the stored ones under the paper's
-    mask, else the present ones.
+    mask, else the present ones. With ``region_BN``, the region of each photo, bag features are by region [B, R, D + 1]
+    (``pool_regions``).
     """
     is_read_BN = is_stored_BN if as_paper else is_photo_BN
     # index_put moves whole rows; masked_scatter would go number by number
     feature_BND = feature_MD.new_zeros(*is_read_BN.shape, feature_MD.shape[-1]).index_put((is_read_BN,), feature_MD)
     logit_BN = feature_MD.new_full(is_read_BN.shape, -torch.inf).index_put((is_read_BN,), logit_M)
-    if as_paper:
+    if region_BN is not None:
+        bag_BD, attention_BN = pool_regions(feature_BND, logit_BN, is_photo_BN, is_stored_BN, region_BN, as_paper)
+    elif as_paper:
         bag_BD, attention_BN = pool_bag_as_paper(feature_BND, logit_BN, is_photo_BN, is_stored_BN)
     else:
         bag_BD, attention_BN = pool_bag(feature_BND, logit_BN, is_photo_BN)
     return bag_BD, attention_BN, logit_BN
-
-
-def _refuse_empty(is_photo_BN: Tensor) -> None:
-    empty = (~is_photo_BN.any(dim=1)).nonzero().flatten().tolist()
-    if empty:
-        raise EmptyBag(
-            f"visits in rows {empty} of this batch have no photo left; keep at least one (prune.keep_at_least)"
-        )

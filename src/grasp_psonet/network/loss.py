@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.network.network import BagNetwork, visit_loss
+from grasp_psonet.network.regions import losses_of_parts, split_outputs
 from grasp_psonet.tables.columns import PREDICTED
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> loss_B
@@ -53,6 +54,11 @@ def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
 def evidence_of(network: nn.Module) -> Evidence:
     """What a map explains: the part of the outputs that speaks for a label; of classes, its logit."""
     return EVIDENCE[_outcome(network).kind]
+
+
+def whole_labels(label_B: Tensor) -> Tensor:
+    """The labels [B] of a batch without their parts."""
+    return label_B if label_B.ndim == 1 else label_B[:, 0]
 
 
 def _outcome(network: nn.Module) -> Outcome:
@@ -99,6 +105,24 @@ def huber(error: Tensor) -> Tensor:
     return torch.where(size <= 1, error**2 / 2, size - 0.5)
 
 
+def _loss_of_regions(outcome: Outcome) -> Loss:
+    return partial(_of_total_and_parts, of_total=_loss_of_number(outcome), weight=outcome.scale.parts_weight)
+
+
+def _of_total_and_parts(output_BC: Tensor, label_B: Tensor, of_total: Loss, weight: float) -> Tensor:
+    """The loss of the total that the formula makes, and so many times that of the parts that are known."""
+    loss_B = of_total(output_BC, whole_labels(label_B))
+    if label_B.ndim == 1:
+        return loss_B
+    _, level_BRS, is_seen_BR = split_outputs(output_BC)
+    return loss_B + weight * losses_of_parts(level_BRS, is_seen_BR, label_B[:, 1:].reshape(level_BRS.shape))
+
+
+def _points_by_region(outcome: Outcome, output_C: Tensor) -> dict[str, float]:
+    """The total in points, and every output: the level of each part, and whether each region was seen (1 or 0)."""
+    return _points(outcome, output_C) | dict(zip(outcome.output_columns, output_C.tolist(), strict=True))
+
+
 def _raises_the_number(output_BC: Tensor, label_B: Tensor) -> Tensor:
     del label_B
     return output_BC[:, 0]
@@ -123,10 +147,21 @@ def _points_of_batch(outcome: Outcome, unit_BC: Tensor) -> Tensor:
     return (unit_BC * outcome.scale.points_per_unit).clamp(least, most)
 
 
-LOSSES: dict[str, Callable[[Outcome], Loss]] = {"classes": lambda _: visit_loss, "pasi": _loss_of_number}
-ANSWERS: dict[str, Answer] = {"classes": _most_probable_class, "pasi": _points}
-EVIDENCE: dict[str, Evidence] = {"classes": _logit_of_class, "pasi": _raises_the_number}
+LOSSES: dict[str, Callable[[Outcome], Loss]] = {
+    "classes": lambda _: visit_loss,
+    "pasi": _loss_of_number,
+    "pasi regional": _loss_of_regions,
+}
+ANSWERS: dict[str, Answer] = {"classes": _most_probable_class, "pasi": _points, "pasi regional": _points_by_region}
+EVIDENCE: dict[str, Evidence] = {
+    "classes": _logit_of_class,
+    "pasi": _raises_the_number,
+    "pasi regional": _raises_the_number,
+}
 EXPORTED: dict[str, Exported] = {
     "classes": Exported("logits", "probabilities", lambda _, logit_BC: logit_BC.softmax(dim=-1)),
     "pasi": Exported("outputs", "points", _points_of_batch),
+    "pasi regional": Exported(
+        "outputs", "points", lambda outcome, output_BC: _points_of_batch(outcome, output_BC[:, :1])
+    ),
 }

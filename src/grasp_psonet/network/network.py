@@ -21,6 +21,7 @@ from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import NetworkError
 from grasp_psonet.network.attention import attention_scorer, pool_read
 from grasp_psonet.network.encoder import EncoderCard, build_encoder, freeze
+from grasp_psonet.network.regions import NUM_PARTS, RegionalHead
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.network.undrawn import Undrawn, left_undrawn
 
@@ -56,23 +57,31 @@ class BagNetwork(nn.Module):
         self.norm = UnitLength() if settings.feature_norm == "unit_length" else nn.Identity()
         self.projection = _projection(card.feature_length, length, settings.projection)
         self.attention = attention_scorer(settings.attention, length, settings.attention_hidden)
-        self.head = _mlp(length, settings.head_hidden, outcome.num_outputs)
+        self.head = _head(length, settings.head_hidden, outcome)
         self.register_buffer("mean_3", torch.tensor(card.mean), persistent=False)
         self.register_buffer("std_3", torch.tensor(card.std), persistent=False)
         self.eval()
 
-    def forward(self, photos_BNCHW: Tensor, is_photo_BN: Tensor, is_stored_BN: Tensor | None = None) -> BagOutput:
+    def forward(
+        self,
+        photos_BNCHW: Tensor,
+        is_photo_BN: Tensor,
+        is_stored_BN: Tensor | None = None,
+        region_BN: Tensor | None = None,
+    ) -> BagOutput:
         """Logits, attention and attention logits (-inf where nothing was read).
 
         ``is_stored_BN`` marks photos that exist though removed; only the paper's mask reads them (default: is_photo).
+        ``region_BN`` numbers the region of the body of each photo, which an outcome with parts by region needs.
         Raises EmptyBag for a visit without photos.
         """
+        assert (region_BN is not None) == self.outcome.has_regions, "regions of photos come with an outcome by region"
         is_stored_BN = is_photo_BN if is_stored_BN is None else is_stored_BN
         is_read_BN = is_stored_BN if self.masks_as_paper else is_photo_BN
         # photo by photo, not bag by bag: dimension 0 of every layer up to the pool is the photo
         feature_MD = self.features(photos_BNCHW[is_read_BN])
         bag_BD, attention_BN, logit_BN = pool_read(
-            feature_MD, self.attention(feature_MD), is_photo_BN, is_stored_BN, self.masks_as_paper
+            feature_MD, self.attention(feature_MD), is_photo_BN, is_stored_BN, self.masks_as_paper, region_BN
         )
         return BagOutput(self.head(bag_BD), attention_BN, logit_BN)
 
@@ -156,6 +165,12 @@ def normalised(photos_MCHW: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
 def visit_loss(logits_BC: Tensor, label_B: Tensor) -> Tensor:
     """Cross-entropy of each visit [B]."""
     return functional.cross_entropy(logits_BC, label_B, reduction="none")
+
+
+def _head(length: int, hidden: int, outcome: Outcome) -> nn.Module:
+    if outcome.has_regions:
+        return RegionalHead(_mlp(length, hidden, NUM_PARTS), outcome.scale.points_per_unit)
+    return _mlp(length, hidden, outcome.num_outputs)
 
 
 def _projection(length_in: int, length_out: int, kind: str) -> nn.Module:

@@ -186,4 +186,5 @@ PREDICTORS: dict[str, Predictor] = {
         lambda outcome: outcome.probability_columns, _predict_classes, _most_probable, _calibration_of_classes
     ),
     "pasi": Predictor(lambda outcome: outcome.output_columns, _predict_number, _points),
+    "pasi regional": Predictor(lambda outcome: outcome.output_columns[:1], _predict_number, _points),
 }

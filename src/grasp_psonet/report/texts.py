@@ -90,4 +90,8 @@ def _points(label: Shown, _: Shown) -> Markup:
     return tag(label, "points")
 
 
-TEXTS: dict[str, Callable[[Outcome], Texts]] = {"classes": _of_classes, "pasi": _of_numbers}
+TEXTS: dict[str, Callable[[Outcome], Texts]] = {
+    "classes": _of_classes,
+    "pasi": _of_numbers,
+    "pasi regional": _of_numbers,
+}

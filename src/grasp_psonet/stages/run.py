@@ -12,6 +12,7 @@ import torch
 from grasp_psonet.bags.bag import Bag, Pixels, make_bags
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.cohort.body_regions import with_regions
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.features.extract import read_card
@@ -88,19 +89,20 @@ class RunInputs:
     @property
     def index(self) -> pd.DataFrame:
         """Row, photo_id and visit_id of each of them."""
-        return self.features.index if self.reads_features else self.store.index
+        index = self.features.index if self.reads_features else self.store.index
+        return with_regions(index, self.cohort.photos, self.cohort.views) if self.outcome.has_regions else index
 
     @cached_property
     def training_bags(self) -> dict[str, Bag]:
         """The bags of the train split; removed photos are absent, and visits that lost every photo are left out."""
-        bags = make_bags(self._visits_of("train"), self.index, self.outcome.label_column, self.removed)
+        bags = self._bags("train", self.removed)
         return {visit_id: bag for visit_id, bag in bags.items() if any(bag.is_present)}
 
     def bags(self, split: str) -> list[Bag]:
         """The bags of a split; of the train split those that training sees, of others all with nothing removed."""
         if split == "train":
             return list(self.training_bags.values())
-        return list(make_bags(self._visits_of(split), self.index, self.outcome.label_column).values())
+        return list(self._bags(split).values())
 
     @cached_property
     def source(self) -> BatchSource:
@@ -133,6 +135,10 @@ class RunInputs:
         if self.reads_features:
             return build_network_on_features(read_card(self.study.features), network, self.seed, self.outcome)
         return build_network(network, self.settings.edge_px, self.seed, self.outcome)
+
+    def _bags(self, split: str, removed: frozenset[str] = frozenset()) -> dict[str, Bag]:
+        outcome = self.outcome
+        return make_bags(self._visits_of(split), self.index, outcome.label_column, removed, outcome.part_columns)
 
     def _visits_of(self, split: str) -> pd.DataFrame:
         visits = self.cohort.visits

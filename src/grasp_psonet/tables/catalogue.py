@@ -31,6 +31,8 @@ TABLES: tuple[Table, ...] = (
         evaluation.CONFUSIONS,
         evaluation.AGREEMENT,
         evaluation.BESIDE_READERS,
+        evaluation.PARTS,
+        evaluation.RESPONSE,
         evaluation.READER_AGREEMENT,
         evaluation.REMOVAL,
     ),

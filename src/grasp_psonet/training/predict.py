@@ -80,7 +80,7 @@ def _predicted(network: BagNetwork, batches: Iterable[tuple[list[Bag], BagBatch]
 
 
 def _output(network: BagNetwork, batch: BagBatch) -> BagOutput:
-    output: BagOutput = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+    output: BagOutput = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN, batch.region_BN)
     return output
 
 
@@ -117,8 +117,9 @@ def _agreeing(network: BagNetwork, batch: BagBatch, b: int, predicted: int | flo
     """The place in its bag, the b-th of the batch, of the photo whose own loss against the predicted label is least."""
     rows = batch.is_photo_BN[b].nonzero().flatten()
     is_there_M1 = torch.ones_like(rows, dtype=torch.bool)[:, None]
-    logits_MC = network(batch.photos_BNCHW[b][rows][:, None], is_there_M1).logits_BC
-    loss_M = loss_of(network)(logits_MC, torch.full_like(batch.label_B[b : b + 1], predicted).expand(len(rows)))
+    region_M1 = None if batch.region_BN is None else batch.region_BN[b][rows][:, None]
+    logits_MC = network(batch.photos_BNCHW[b][rows][:, None], is_there_M1, is_there_M1, region_M1).logits_BC
+    loss_M = loss_of(network)(logits_MC, batch.label_B.new_full((len(rows),), predicted))
     return int(rows[loss_M.argmin()])
 
 
@@ -130,7 +131,7 @@ def photo_losses(network: BagNetwork, bags: Iterable[Bag], pixels: Pixels, num_t
     losses: list[float] = []
     for start in range(0, len(alone), num_together):
         batch = collate(alone[start : start + num_together], pixels).to(device)
-        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN)
+        output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN, batch.region_BN)
         losses += loss_of(network)(output.logits_BC, batch.label_B).tolist()
     return pd.DataFrame({PHOTO_ID: [bag.photo_ids[0] for bag in alone], LOSS: losses})
 

@@ -21,7 +21,7 @@ def logits_of(network: nn.Module, batch: BagBatch) -> Tensor:
     Raises TraceError where the network returns something else than logits.
     """
     if isinstance(network, BagNetwork):
-        ours: Tensor = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN).logits_BC
+        ours: Tensor = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN, batch.region_BN).logits_BC
         return ours
     if bool(batch.is_photo_BN.all()):
         return class_logits(network, network(batch.photos_BNCHW, batch.is_photo_BN), len(batch.label_B))

@@ -9,6 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from grasp_psonet.bags.source import BatchSource
+from grasp_psonet.network.loss import whole_labels
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.tables.columns import EPOCH, STEP
 from grasp_psonet.trajectory.adam import AdamState, learning_rate
@@ -49,7 +50,7 @@ class RecordedStep:
 def rows_of(steps: Sequence[RecordedStep]) -> pd.DataFrame:
     """The rows of ``steps.parquet`` of these steps of one phase, one per draw."""
     first = steps[0]
-    records = [StepRecord(step.draws, step.label_B.tolist(), step.result, step.lr) for step in steps]
+    records = [StepRecord(step.draws, whole_labels(step.label_B).tolist(), step.result, step.lr) for step in steps]
     rows = step_rows(records, first.output_columns)
     return rows if first.phase is None else rows.assign(phase=first.phase)
 

@@ -10,7 +10,7 @@ from grasp_psonet.tables.columns import AREA, DESQUAMATION, ERYTHEMA, INDURATION
 
 SUB_SCORES = (ERYTHEMA, INDURATION, DESQUAMATION, AREA)
 GRADE_MAX, AREA_MAX, PASI_MAX = 4, 6, 72.0
-_WEIGHT_R = np.array([0.1, 0.2, 0.3, 0.4])
+REGION_WEIGHTS = (0.1, 0.2, 0.3, 0.4)
 _AREA_STEPS = np.array([0.10, 0.30, 0.50, 0.70, 0.90])  # from here on area scores 2, 3, 4, 5, 6
 
 Scores = npt.NDArray[np.int64]
@@ -25,4 +25,4 @@ def area_score(fraction: Fractions) -> Scores:
 def pasi_of(scores_VRS: Scores) -> Fractions:
     """PASI (0-72, one decimal) of each visit: the regions' weighted sum of grades times area score."""
     weighted_VR = scores_VRS[..., :3].sum(axis=-1) * scores_VRS[..., 3]
-    return np.asarray(np.round(weighted_VR @ _WEIGHT_R, 1))
+    return np.asarray(np.round(weighted_VR @ np.array(REGION_WEIGHTS), 1))

@@ -7,7 +7,8 @@ import pandas as pd
 
 from grasp_psonet import chance
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, Scores, pasi_of
+from grasp_psonet.cohort.settings import READERS
+from grasp_psonet.cohort.synthetic.pasi import AREA_MAX, GRADE_MAX, SUB_SCORES, Scores, pasi_of
 from grasp_psonet.tables.columns import (
     CAUSE,
     DISAGREE,
@@ -16,11 +17,13 @@ from grasp_psonet.tables.columns import (
     PASI_READER1,
     PASI_READER2,
     PASI_TRUE,
+    READER2_ID,
     SEVERITY_READER1,
     SEVERITY_READER2,
     SEVERITY_TRUE,
     VISIT_ID,
 )
+from grasp_psonet.tables.schemas.truth import BODY_REGIONS
 
 READER1_IDS = tuple(f"R{number}" for number in range(1, 8))
 SECOND_READER = "R8"
@@ -31,11 +34,13 @@ _SCORE_MAX = np.array([GRADE_MAX, GRADE_MAX, GRADE_MAX, AREA_MAX])
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader scored at one visit, what the PASI had been without the gross error, and which error ("" for none)."""
+    """What a reader scored at one visit, what the PASI had been without the gross error, which error ("" for none), and the
+    sub-scores that give ``pasi``."""
 
     pasi: float
     pasi_without_error: float
     gross_error: str
+    scores_RS: Scores
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,10 @@ def read(seed: int, visit_id: str, reader: int, truth_RS: Scores, errs: Imperfec
     scores_RS[~affected_R] = 0
     honest = float(pasi_of(scores_RS))
     if rng.random() >= errs.gross_errors:
-        return Reading(honest, honest, "")
+        return Reading(honest, honest, "", scores_RS)
     error = GROSS_ERRORS[int(rng.integers(len(GROSS_ERRORS)))]
-    return Reading(float(pasi_of(_spoilt(scores_RS, error))), honest, error)
+    spoilt_RS = _spoilt(scores_RS, error)
+    return Reading(float(pasi_of(spoilt_RS)), honest, error, spoilt_RS)
 
 
 def _spoilt(scores_RS: Scores, error: str) -> Scores:
@@ -101,6 +107,25 @@ def readings_of(
             }
         )
     return pd.DataFrame(rows)
+
+
+def parts_read(visits: pd.DataFrame, scores_VRS: Scores, seed: int, errs: Imperfection) -> pd.DataFrame:
+    """Both readers' sub-scores of every visit, from which their PASI is worked out, in columns such as head_erythema_reader1;
+    missing where Reader 2 did not score it (``visits`` has Reader 2's name empty)."""
+    columns = {}
+    for number, reader in enumerate(READERS, start=1):
+        read_VRS = np.array(
+            [
+                read(seed, str(visit_id), number, truth_RS, errs).scores_RS
+                for visit_id, truth_RS in zip(visits[VISIT_ID], scores_VRS, strict=True)
+            ]
+        )
+        is_read = (visits[READER2_ID] != "") if number == 2 else pd.Series(True, index=visits.index)
+        for r, region in enumerate(BODY_REGIONS):
+            for s, part in enumerate(SUB_SCORES):
+                read_V = pd.Series(read_VRS[:, r, s], index=visits.index, dtype="Int64")
+                columns[f"{region}_{part}_{reader}"] = read_V.where(is_read)
+    return pd.DataFrame(columns)
 
 
 def keep_read(readings: pd.DataFrame, is_read_twice: "pd.Series[bool]") -> pd.DataFrame:

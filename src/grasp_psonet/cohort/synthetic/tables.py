@@ -13,7 +13,14 @@ from grasp_psonet.cohort.synthetic.faults import CARRIES_SECOND, assign_faults, 
 from grasp_psonet.cohort.synthetic.pasi import PASI_MAX, SUB_SCORES
 from grasp_psonet.cohort.synthetic.patients import Disease, draw_disease, draw_visits, split_patients
 from grasp_psonet.cohort.synthetic.protocol import REGIONS, VIEW_OF, View, chosen_views
-from grasp_psonet.cohort.synthetic.readers import READER1_IDS, SECOND_READER, Imperfection, keep_read, readings_of
+from grasp_psonet.cohort.synthetic.readers import (
+    READER1_IDS,
+    SECOND_READER,
+    Imperfection,
+    keep_read,
+    parts_read,
+    readings_of,
+)
 from grasp_psonet.cohort.synthetic.settings import ShortcutSettings, SyntheticSettings
 from grasp_psonet.setting import refuse_unless
 from grasp_psonet.tables.columns import (
@@ -71,9 +78,8 @@ def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> Syn
     visits = draw_visits(settings, seed)
     disease = draw_disease(visits, seed)
     visits[SPLIT] = split_patients(visits, settings.val_visits, settings.test_visits, seed)
-    readings = readings_of(
-        visits, disease.scores_VRS, outcome, seed, Imperfection(settings.reader_noise, settings.gross_errors)
-    )
+    imperfection = Imperfection(settings.reader_noise, settings.gross_errors)
+    readings = readings_of(visits, disease.scores_VRS, outcome, seed, imperfection)
     rng = chance.generator("who reads", seed)
     is_read_twice = (visits[SPLIT] != "train") | (rng.random(len(visits)) < settings.doubly_read)
     visits[READER1_ID] = rng.choice(READER1_IDS, len(visits))
@@ -81,6 +87,9 @@ def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> Syn
     readings = keep_read(readings, is_read_twice)
     visits[[PASI_READER1, PASI_READER2]] = readings[[PASI_READER1, PASI_READER2]]
     visits[SEVERITY_READER1] = readings[SEVERITY_READER1]
+    if outcome.has_regions:
+        parts = parts_read(visits, disease.scores_VRS, seed, imperfection)
+        visits = visits.join(parts)
     first, second = settings.shortcut, settings.second_shortcut
     visits[CARRIES_SHORTCUT] = shortcut_visits(visits, first, outcome.classes, seed)
     visits[CARRIES_SECOND] = shortcut_visits(visits, second, outcome.classes, seed, "second shortcut")
@@ -95,7 +104,7 @@ def draw_tables(settings: SyntheticSettings, outcome: Outcome, seed: int) -> Syn
     truth_visits.insert(1, PATIENT_ID, visits[PATIENT_ID])
     truth_visits[CARRIES_SHORTCUT] = visits[CARRIES_SHORTCUT] | visits[CARRIES_SECOND]
     return SyntheticTables(
-        visits=visits[_VISIT_COLUMNS],
+        visits=visits[[*_VISIT_COLUMNS, *(parts if outcome.has_regions else [])]],
         photos=photos,
         views=pd.DataFrame([asdict(view) for view in views]).drop(columns="shape"),
         truth=shown,

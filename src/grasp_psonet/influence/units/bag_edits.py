@@ -11,6 +11,7 @@ derivatives are exact, and further edits cost no further run of the encoder.
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,9 +23,17 @@ from grasp_psonet.influence.gradients.forward_mode import along
 from grasp_psonet.influence.gradients.local_vjp import called_with
 from grasp_psonet.influence.units.network_parts import features_of, fitted, part, read_mask, reads_removed
 from grasp_psonet.network.attention import attend, attend_as_paper
-from grasp_psonet.network.loss import loss_of
+from grasp_psonet.network.loss import loss_of, whole_labels
+from grasp_psonet.network.regions import pool_regions
 
 TOP = ("attention.", "head.")
+
+
+class _Visit(NamedTuple):
+    """What does not change with an edit of a visit: which of its read photos are stored, and the region of each."""
+
+    is_stored_R: Tensor
+    region_R: Tensor | None
 
 
 class _Top(nn.Module):
@@ -38,14 +47,17 @@ class _Top(nn.Module):
         self.double()
 
     def forward(
-        self, feature_RD: Tensor, is_photo_ER: Tensor, is_stored_R: Tensor, label_E: Tensor, as_paper: bool
+        self, feature_RD: Tensor, is_photo_ER: Tensor, visit: _Visit, label_E: Tensor, as_paper: bool
     ) -> Tensor:
         """Loss [E] of one visit under each edit."""
         logit_ER = self.attention(feature_RD).expand(is_photo_ER.shape)
-        if as_paper:
-            attention_ER = attend_as_paper(logit_ER, is_photo_ER, is_stored_R.expand(is_photo_ER.shape))
-        else:
-            attention_ER = attend(logit_ER, is_photo_ER)
+        is_stored_ER = visit.is_stored_R.expand(is_photo_ER.shape)
+        if visit.region_R is not None:
+            region_ER = visit.region_R.expand(is_photo_ER.shape)
+            bag_EGD = pool_regions(feature_RD, logit_ER, is_photo_ER, is_stored_ER, region_ER, as_paper)[0]
+            return self.loss(self.head(bag_EGD), label_E)
+        masks = (is_photo_ER, is_stored_ER)
+        attention_ER = attend_as_paper(logit_ER, *masks) if as_paper else attend(logit_ER, is_photo_ER)
         return self.loss(self.head(attention_ER @ feature_RD), label_E)
 
 
@@ -80,7 +92,7 @@ class TangentBags:
         def drops(b: int, is_photo_R: Tensor) -> tuple[Tensor, Tensor]:
             without_PR = is_photo_R & ~_one_by_one(is_photo_R)
             without_PR = without_PR[without_PR.any(dim=1)]
-            return without_PR, self.batch.label_B[b].expand(len(without_PR))
+            return without_PR, self.batch.label_B[b : b + 1].repeat_interleave(len(without_PR), dim=0)
 
         whole_PQ = self.visits()[self.batch.is_photo_BN.nonzero()[:, 0]]
         has_others_P = (self.batch.is_photo_BN.sum(dim=1) > 1)[self.batch.is_photo_BN.nonzero()[:, 0]]
@@ -93,7 +105,7 @@ class TangentBags:
 
         def alone(b: int, is_photo_R: Tensor) -> tuple[Tensor, Tensor]:
             one_PR = _one_by_one(is_photo_R)
-            return one_PR, self.batch.label_B[b].expand(len(one_PR))
+            return one_PR, self.batch.label_B[b : b + 1].repeat_interleave(len(one_PR), dim=0)
 
         return self.visits()[self.batch.is_photo_BN.nonzero()[:, 0]] - self._ask(alone)
 
@@ -107,7 +119,7 @@ class TangentBags:
             return is_photo_R.expand(num_classes, -1), classes_C
 
         under_BCQ = self._ask(others).reshape(len(self.batch.label_B), num_classes, -1)
-        own_B1Q: Tensor = under_BCQ.take_along_dim(self.batch.label_B[:, None, None], dim=1)
+        own_B1Q: Tensor = under_BCQ.take_along_dim(whole_labels(self.batch.label_B)[:, None, None], dim=1)
         return own_B1Q - under_BCQ
 
     def _ask(self, edits_of: Callable[[int, Tensor], tuple[Tensor, Tensor]]) -> Tensor:
@@ -122,16 +134,19 @@ class TangentBags:
             if not len(is_photo_ER):
                 continue
             rows = slice(end - count, end)
-            is_stored_R = self.batch.is_stored_BN[b][is_read_N]
+            region_BN = self.batch.region_BN
+            visit = _Visit(
+                self.batch.is_stored_BN[b][is_read_N], None if region_BN is None else region_BN[b][is_read_N]
+            )
 
             def losses(
                 values: dict[str, Tensor],
                 feature_RD: Tensor,
                 is_photo_ER: Tensor = is_photo_ER,
-                is_stored_R: Tensor = is_stored_R,
+                visit: _Visit = visit,
                 label_E: Tensor = label_E,
             ) -> Tensor:
-                inputs = (feature_RD, is_photo_ER, is_stored_R, label_E, self.as_paper)
+                inputs = (feature_RD, is_photo_ER, visit, label_E, self.as_paper)
                 loss_E: Tensor = torch.func.functional_call(self.top, {**weights, **values}, inputs)
                 return loss_E
 

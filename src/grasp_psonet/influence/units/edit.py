@@ -8,6 +8,7 @@ presence and stays stored, as pruning leaves it there.
 # M preconditioners.
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -76,12 +77,11 @@ def _difference(network: nn.Module, batch: BagBatch, b: int, n: int) -> Tensor:
     is_photo_1N = batch.is_photo_BN[b : b + 1]
     without_1N = is_photo_1N.clone()
     without_1N[0, n] = False
-    is_stored_1N, photos_1N = batch.is_stored_BN[b : b + 1], batch.photos_BNCHW[b : b + 1]
-    label_1 = batch.label_B[b : b + 1]
-    loss: Tensor = visit_losses(network, BagBatch(photos_1N, is_photo_1N, is_stored_1N, label_1)).sum()
+    visit = batch.row(b)
+    loss: Tensor = visit_losses(network, visit).sum()
     if without_1N.any():
         # without the paper's mask a removed photo is not read, whether stored or not
-        loss = loss - visit_losses(network, BagBatch(photos_1N, without_1N, is_stored_1N, label_1)).sum()
+        loss = loss - visit_losses(network, replace(visit, is_photo_BN=without_1N)).sum()
     return loss
 
 

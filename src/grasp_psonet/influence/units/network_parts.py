@@ -7,6 +7,7 @@ logits [B, C]), and its own forward is softmax pooling between them.
 
 # Axes: B bags (visits), N photos per bag (padded), M photos that are read, P present photos, D feature length, C classes.
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -26,7 +27,7 @@ def fitted(network: nn.Module, batch: BagBatch) -> BagBatch:
     """The batch on the network's device, photos in the network's precision."""
     weight = next(network.parameters())
     moved = batch.to(weight.device)
-    return BagBatch(moved.photos_BNCHW.to(weight.dtype), moved.is_photo_BN, moved.is_stored_BN, moved.label_B)
+    return replace(moved, photos_BNCHW=moved.photos_BNCHW.to(weight.dtype))
 
 
 def reads_removed(network: nn.Module) -> bool:
@@ -48,7 +49,13 @@ def pooled(network: nn.Module, batch: BagBatch) -> Tensor:
     """Bag features [B, D] of a network that offers its parts."""
     feature_MD = features_of(network, batch.photos_BNCHW[read_mask(network, batch)])
     logit_M = part(network, "attention")(feature_MD)
-    return pool_read(feature_MD, logit_M, batch.is_photo_BN, batch.is_stored_BN, reads_removed(network))[0]
+    return pool_of(network, batch, feature_MD, logit_M)
+
+
+def pool_of(network: nn.Module, batch: BagBatch, feature_MD: Tensor, logit_M: Tensor) -> Tensor:
+    """Bag features [B, D] of these features and attention logits of the photos that are read; by region [B, R, D + 1]."""
+    masks = (batch.is_photo_BN, batch.is_stored_BN, reads_removed(network))
+    return pool_read(feature_MD, logit_M, *masks, batch.region_BN)[0]
 
 
 def features_of(network: nn.Module, photos_M: Tensor) -> Tensor:
@@ -102,9 +109,9 @@ def bags_of(batch: BagBatch) -> Examples:
 def photos_alone(batch: BagBatch) -> BagBatch:
     """Every present photo as a bag of one with its visit's label, in row order [P, 1, ...]; nothing else is stored."""
     is_there_P1 = batch.is_photo_BN[batch.is_photo_BN][:, None]
-    return BagBatch(
-        batch.photos_BNCHW[batch.is_photo_BN][:, None], is_there_P1, is_there_P1, batch.label_B[visit_of_photos(batch)]
-    )
+    photos_P1 = batch.photos_BNCHW[batch.is_photo_BN][:, None]
+    region_P1 = None if batch.region_BN is None else batch.region_BN[batch.is_photo_BN][:, None]
+    return BagBatch(photos_P1, is_there_P1, is_there_P1, batch.label_B[visit_of_photos(batch)], region_P1)
 
 
 def visit_of_photos(batch: BagBatch) -> Tensor:
@@ -121,4 +128,5 @@ def only_visits(batch: BagBatch, rows: Tensor, is_read_BN: Tensor) -> BagBatch:
         batch.is_photo_BN[rows][is_read_RN].view(-1, count),
         batch.is_stored_BN[rows][is_read_RN].view(-1, count),
         batch.label_B[rows],
+        None if batch.region_BN is None else batch.region_BN[rows][is_read_RN].view(-1, count),
     )

@@ -2,6 +2,8 @@
 
 # Axes: B bags (visits), N photos per bag, M photos that are read, D feature length.
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,11 @@ def probe_visits(batch: BagBatch, num_visits: int, num_photos: int) -> BagBatch:
     photos_BN = torch.cat(copies)[:wanted].reshape(num_visits, num_photos, *photos_P.shape[1:])
     is_there_BN = torch.ones(num_visits, num_photos, dtype=torch.bool, device=photos_P.device)
     label_B = batch.label_B[torch.arange(num_visits, device=photos_P.device) % len(batch.label_B)]
-    return BagBatch(photos_BN, is_there_BN, is_there_BN, label_B)
+    region_BN = None
+    if batch.region_BN is not None:
+        region_P = batch.region_BN[batch.is_photo_BN].repeat(len(copies))
+        region_BN = region_P[:wanted].reshape(num_visits, num_photos)
+    return BagBatch(photos_BN, is_there_BN, is_there_BN, label_B, region_BN)
 
 
 def pulls(network: nn.Module, photos_M: Tensor) -> Tensor:
@@ -38,6 +44,6 @@ def refuse_coupled_visits(network: nn.Module, probe: BagBatch) -> None:
     """Raises TraceError naming what lets a visit's loss depend on the other visits of its batch."""
 
     def losses(module: nn.Module, photos_BN: Tensor) -> Tensor:
-        return visit_losses(module, BagBatch(photos_BN, probe.is_photo_BN, probe.is_stored_BN, probe.label_B))
+        return visit_losses(module, replace(probe, photos_BNCHW=photos_BN))
 
     refuse_coupling(network, losses, probe.photos_BNCHW)

@@ -20,14 +20,13 @@ from grasp_psonet.influence.gradients.exact_products import Examples, exact_prod
 from grasp_psonet.influence.units.network_parts import (
     features_of,
     part,
+    pool_of,
     pooled,
     read_mask,
-    reads_removed,
     refuse_without_parts,
 )
 from grasp_psonet.influence.units.probe import probe_visits, pulls, refuse_coupled_photos, refuse_coupled_visits
 from grasp_psonet.influence.units.unit import NOTHING, ByName, Unit, UnitCoverage, UnitProducts, covered
-from grasp_psonet.network.attention import pool_read
 from grasp_psonet.network.loss import loss_of
 
 
@@ -96,7 +95,7 @@ def _pull_of_visits(network: nn.Module, batch: BagBatch, is_read_BN: Tensor) -> 
     feature_MD.requires_grad_()
     logit_M.requires_grad_()
     with torch.enable_grad():
-        bag_BD = pool_read(feature_MD, logit_M, batch.is_photo_BN, batch.is_stored_BN, reads_removed(network))[0]
+        bag_BD = pool_of(network, batch, feature_MD, logit_M)
         loss = loss_of(network)(part(network, "head")(bag_BD), batch.label_B).sum()
     pull_MD, pull_M = torch.autograd.grad(loss, [feature_MD, logit_M])
     return pull_MD, pull_M

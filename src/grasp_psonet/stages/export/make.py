@@ -32,6 +32,11 @@ def export_run(place: Path, out: Path | None) -> Path:
     not give the run's numbers to 1e-4; nothing is left behind then.
     """
     run = named_run(place)
+    if run.outcome.has_regions:
+        raise NetworkError(
+            f"{run.name} reads photos by the region of the body (severity.form regional), which no exported network can be told"
+            "\n  next: export a run of severity.form total, or predict with `grasp predict`"
+        )
     refuse_without_packages()
     folder = out or run.job.study.folder / "exports" / run.name
     if folder.exists():

@@ -7,12 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.pasi_regional import PasiRegional
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.evidence.agreement import reader_agreement
 from grasp_psonet.evidence.beside_readers import beside_readers
 from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
-from grasp_psonet.evidence.evaluate import evaluate_runs, mean_figure_of_split
+from grasp_psonet.evidence.evaluate import OfSeeds, evaluate_runs, mean_figure_of_split
 from grasp_psonet.evidence.figures import figures_of
+from grasp_psonet.evidence.parts import agreement_on_parts
+from grasp_psonet.evidence.response import responses
 from grasp_psonet.files import write_json
 from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.stages.declared.needs import EvaluateNeeds
@@ -25,7 +28,9 @@ from grasp_psonet.tables.schemas.evaluation import (
     CONFUSIONS,
     DIFFERENCES,
     FIGURES,
+    PARTS,
     REMOVAL,
+    RESPONSE,
 )
 from grasp_psonet.tables.schemas.out_of_fold import PROBE_PREDICTIONS
 from grasp_psonet.tables.schemas.runs import PREDICTIONS
@@ -55,6 +60,7 @@ def make_evaluation(
     BESIDE_READERS.write(
         beside_readers(predictions, visits, outcome, own.evaluate, own.seed), folder / "beside_readers.parquet"
     )
+    _write_of_numbers(folder, own, predictions, cohort)
     choice = choice_of_run(own, keep_lists, predictions, visits)
     run = choice["run"]
     control = next((one.name for one in keep_lists if (one.pruning, one.control) == (run, "random")), "")
@@ -65,6 +71,20 @@ def make_evaluation(
         against = evaluation.differences.iloc[:0]
     AGAINST_RANDOM.write(against, folder / "against_random.parquet")
     write_json(folder / "choice.json", choice, sort_keys=False)
+
+
+def _write_of_numbers(folder: Path, own: EvaluateNeeds, predictions: Mapping[str, OfSeeds], cohort: Cohort) -> None:
+    """Of a number: change and response over visits; of one that is made of parts: the agreement on these."""
+    outcome = cohort.outcome
+    if outcome.is_ordinal:
+        return
+    found = responses(predictions, cohort.visits, outcome, own.evaluate, own.seed)
+    RESPONSE.write(found, folder / "response.parquet")
+    if isinstance(outcome, PasiRegional):
+        graded = {run: of_seed for run, of_seed in predictions.items() if run != PROBE}
+        PARTS.write(
+            agreement_on_parts(graded, cohort.visits, outcome, own.evaluate, own.seed), folder / "parts.parquet"
+        )
 
 
 def choice_of_run(

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from grasp_psonet.bags.bag import Bag
+from grasp_psonet.cohort.body_regions import region_numbers
 from grasp_psonet.cohort.faults import Fault, told
 from grasp_psonet.cohort.sources.mapping import Wanted
 from grasp_psonet.cohort.sources.read import read_text_table
@@ -28,11 +30,12 @@ _MOST_TOLD = 50
 
 @dataclass(frozen=True)
 class NewPhoto:
-    """A photo of a new visit: whose it is, what it is called there, and where it lies."""
+    """A photo of a new visit: whose it is, what it is called there, where it lies, and its view where a table tells it."""
 
     visit_id: str
     photo_id: str
     path: Path
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,10 +195,29 @@ def _in_table(place: Path) -> list[NewPhoto]:
     text = table.text
     numbers = (text.groupby(VISIT_ID).cumcount() + 1).map("{:02d}".format)
     names = text[PHOTO_ID] if PHOTO_ID in text else text[VISIT_ID] + "-" + numbers
+    views = text[VIEW] if VIEW in text else pd.Series("", text.index)
     return [
-        NewPhoto(str(visit_id), str(name), place.parent / path)
-        for visit_id, name, path in zip(text[VISIT_ID], names, text[PATH], strict=True)
+        NewPhoto(str(visit_id), str(name), place.parent / path, str(view))
+        for visit_id, name, path, view in zip(text[VISIT_ID], names, text[PATH], views, strict=True)
     ]
+
+
+def in_regions(new: NewBags, photos: Sequence[NewPhoto], views: pd.DataFrame | None) -> NewBags:
+    """The bags with the region of the body of every photo: its view in the table of photos, by the study's views.csv.
+
+    Raises PhotoError naming photos of which the region is not known.
+    """
+    told = pd.DataFrame({VIEW: [photo.view for photo in photos]}, dtype="string")
+    number = region_numbers(told, views)
+    if number.isna().any():
+        lacking = [photo.photo_id for photo, none in zip(photos, number.isna(), strict=True) if none]
+        raise PhotoError(
+            f"the run reads photos by the region of the body, and that of {len(lacking)} of {len(photos)} photos is not known"
+            f" (first: {lacking[0]})\n  next: name a table of photos (visit_id, path, view) whose views are codes of the"
+            " study's views.csv"
+        )
+    bags = [replace(bag, regions=tuple(int(number[row]) for row in bag.rows)) for bag in new.bags]
+    return replace(new, bags=bags)
 
 
 def _faults_of_rows(table: TextTable) -> list[Fault]:

@@ -17,7 +17,8 @@ from grasp_psonet.proof import is_complete, proven
 from grasp_psonet.settings import load
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.new_visits.calibrated import Calibration, calibration_of
-from grasp_psonet.stages.new_visits.found import NewBags, NewPhoto, decoded, photos_in, vectors_in
+from grasp_psonet.stages.new_visits.conformal import ScoreInterval, score_interval_of
+from grasp_psonet.stages.new_visits.found import NewBags, NewPhoto, decoded, in_regions, photos_in, vectors_in
 from grasp_psonet.stages.new_visits.pixels import PixelFile
 from grasp_psonet.stages.new_visits.reach import Reach, quality_of, reach_of
 from grasp_psonet.stages.run import TrainedRun
@@ -31,6 +32,9 @@ from grasp_psonet.tables.columns import (
     PHOTO_ID,
     QUALITY,
     RUN,
+    SCORE,
+    SCORE_HIGH,
+    SCORE_LOW,
     VISIT_ID,
     WARNINGS,
     calibrated_columns,
@@ -94,6 +98,8 @@ def predict_visits_in(place: Path, photos: Path) -> NewVisits:
         found, passed_over = photos_in(photos)
         largest = run.job.settings.photos.most_megapixels
         new = decoded(found, PhotoForm(run.settings.edge_px, run.settings.fit, largest), passed_over)
+    if run.outcome.has_regions:
+        new = in_regions(new, found, run.cohort.views)
     network = run.photo_network(use_machine("auto", run.settings.threads))
     pixels: Pixels = (
         new.instances if isinstance(new.instances, PixelFile) else FeatureStore(new.instances[:, None], pd.DataFrame())
@@ -132,6 +138,11 @@ def _run_of(study: Study, name: str) -> TrainedRun:
 def _visits(run: TrainedRun, told: pd.DataFrame, new: NewBags, calibration: Calibration, reach: Reach) -> pd.DataFrame:
     table = pd.DataFrame({VISIT_ID: told[VISIT_ID], NUM_PHOTOS: [len(bag) for bag in new.bags]})
     table = table.join(run.outcome.in_words(told))
+    if SCORE in table:
+        low_V, high_V = score_interval_of(run).around(table[SCORE].to_numpy(np.float64), run.outcome.scale.score_range)
+        place = table.columns.tolist().index(SCORE)
+        table.insert(place + 1, SCORE_LOW, low_V)
+        table.insert(place + 2, SCORE_HIGH, high_V)
     table[ATTENDED_PHOTO_ID] = told[ATTENDED_PHOTO_ID]
     if run.outcome.gives_probabilities:
         p_VC = calibration.probabilities(told[run.outcome.output_columns].to_numpy(np.float64))
@@ -164,11 +175,23 @@ def _notes(run: TrainedRun, visits: pd.DataFrame, calibration: Calibration, reac
         notes.append(f"probabilities are not calibrated: {calibration.why}")
     if reach.why_not:
         notes.append(f"no distance from the training photos: {reach.why_not}")
+    if not run.outcome.is_ordinal and (why_not := score_interval_of(run).why_not):
+        notes.append(f"scores have no interval but their whole range: {why_not}")
     doubted = visits[visits[WARNINGS] != ""]
     notes += [f"visit {visit_id}: {words}" for visit_id, words in doubted[[VISIT_ID, "warnings"]].head(20).to_numpy()]
     if len(doubted) > 20:
         notes.append(f"and {len(doubted) - 20} more visits with warnings")
     return notes
+
+
+def _about_scores(interval: ScoreInterval) -> dict[str, Any]:
+    return {
+        "coverage": interval.coverage,
+        "points": interval.points,
+        "num_visits": interval.num_visits,
+        "num_patients": interval.num_patients,
+        "why_not": interval.why_not or None,
+    }
 
 
 def about(new: NewVisits) -> dict[str, Any]:
@@ -185,6 +208,7 @@ def about(new: NewVisits) -> dict[str, Any]:
             "test_error_as_said": calibration.error_as_said,
             "test_error_calibrated": calibration.error_calibrated,
         },
+        "score_interval": None if new.run.outcome.is_ordinal else _about_scores(score_interval_of(new.run)),
         "distance": {"num_photos": reach.num_photos, "num_visits": reach.num_visits, "why_not": reach.why_not or None},
         "usual_quality": None if new.usual is None else {name: list(ends) for name, ends in new.usual.ranges.items()},
         "notes": list(new.notes),

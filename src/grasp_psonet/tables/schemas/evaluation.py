@@ -133,6 +133,50 @@ BESIDE_READERS = Table(
     ),
 )
 
+_RUN_OR_READER = Column(c.RUN, TEXT, "the run; reader2 for Reader 2 in its place", "name of a run, reader2")
+
+PARTS = Table(
+    title="the agreement on the parts of PASI, on test",
+    pattern="evaluation/parts.parquet",
+    row="figure of a part of a region",
+    made_by="grasp evaluate",
+    columns=(
+        _RUN_OR_READER,
+        _PLACE[1],
+        Column(c.REGION, TEXT, "the region of the body", "head, upper_limbs, trunk, lower_limbs"),
+        Column(c.PART, TEXT, "the sign, or the area", "erythema, induration, desquamation, area"),
+        Column(c.METRIC, TEXT, "of whole grades, or of expected ones", "quadratic_kappa, icc"),
+        _VALUE,
+        *INTERVAL,
+        NUM_VISITS,
+        NUM_PATIENTS,
+        *REPLICATES,
+    ),
+)
+
+RESPONSE = Table(
+    title="change from baseline and response over the visits of a patient, on test",
+    pattern="evaluation/response.parquet",
+    row="figure",
+    made_by="grasp evaluate",
+    columns=(
+        _RUN_OR_READER,
+        _PLACE[1],
+        Column(
+            c.METRIC,
+            TEXT,
+            "mean distance and mean difference of the changes from baseline; of a fall by 50, 75 or 90 %: agreement, Cohen's "
+            "kappa, and the part of the follow-ups that responded by the run and by the reader",
+            "change_mae, change_bias, response_75_agreement, _kappa, _rate, _rate_reader",
+        ),
+        _VALUE,
+        *INTERVAL,
+        NUM_VISITS,
+        NUM_PATIENTS,
+        *REPLICATES,
+    ),
+)
+
 READER_AGREEMENT = Table(
     title="the agreement of all readers",
     pattern="readers/agreement.parquet",

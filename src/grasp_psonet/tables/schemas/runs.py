@@ -2,6 +2,7 @@
 
 from grasp_psonet.tables import columns as c
 from grasp_psonet.tables.dtypes import BOOL, FLOAT, FLOAT32, FLOAT64, INT, NUMBER, TEXT
+from grasp_psonet.tables.schemas.truth import BODY_REGIONS
 from grasp_psonet.tables.table import Column, Table
 
 _DRAW = (
@@ -177,6 +178,29 @@ _REACH = (
     Column(c.IS_FAR, BOOL, "whether at least 99 % of it does; missing where that is not known", nullable=True),
 )
 
+_SCORE_INTERVAL = tuple(
+    Column(
+        name,
+        FLOAT64,
+        f"{end} end of the interval that holds 9 of 10 scores of new patients, by the errors on validation; of a number alone",
+        "points",
+        optional=True,
+    )
+    for name, end in ((c.SCORE_LOW, "lower"), (c.SCORE_HIGH, "upper"))
+)
+_EXPECTED_GRADES = tuple(
+    Column(
+        f"{region}_{part}",
+        FLOAT64,
+        f"expected grade, {region.replace('_', ' ')}; missing where no photo shows it; of PASI by region alone",
+        "0 to 6" if part == c.AREA else "0 to 4",
+        nullable=True,
+        optional=True,
+    )
+    for region in BODY_REGIONS
+    for part in (c.ERYTHEMA, c.INDURATION, c.DESQUAMATION, c.AREA)
+)
+
 NEW_VISITS = Table(
     title="the predictions for new visits, by `grasp predict`",
     pattern="",
@@ -189,8 +213,22 @@ NEW_VISITS = Table(
             c.PREDICTED, TEXT, "the class of the largest logit, or the predicted number", "name of a class, or points"
         ),
         Column(c.SCORE, FLOAT64, "the predicted number in full; of a number alone", "points", optional=True),
+        *_SCORE_INTERVAL,
         Column(
             c.PREDICTED_CLASS, TEXT, "its class by the cut-offs; of a number alone", "name of a class", optional=True
+        ),
+        *_EXPECTED_GRADES,
+        Column(
+            c.NOT_ASSESSABLE,
+            TEXT,
+            "regions of which no photo is there; empty where all are; of PASI by region alone",
+            optional=True,
+        ),
+        Column(
+            c.COMPLETED_FROM,
+            TEXT,
+            "the regions that the total was completed from, and how; empty where all were seen; of PASI by region alone",
+            optional=True,
         ),
         Column(c.ATTENDED_PHOTO_ID, TEXT, "the photo that counts most in the answer"),
         Column(
