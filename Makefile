@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report
+.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -93,6 +93,13 @@ bench-truth: $(READY)    ## every score against real retraining; FULL=1: all see
 	$(BIN)/python -m benchmarks.truth $(if $(FULL),--full) $(if $(PARTS),--parts $(PARTS)) $(if $(CELLS),--cells $(CELLS)) \
 		$(if $(STUDY),--study $(STUDY)) $(if $(TUNED_ON),--tuned-on $(TUNED_ON)) $(if $(PROCESSES),--processes $(PROCESSES)) \
 		$(if $(ARMS),--arms $(ARMS))
+
+sbom: $(READY)           ## bill of materials of the environment, CycloneDX: sbom.json
+	$(UV) tool run --from cyclonedx-bom cyclonedx-py environment $(BIN)/python --output-reproducible -o sbom.json
+
+audit-packages: $(UV)    ## known faults of the pinned versions; offline it says that it skipped
+	$(UV) tool run pip-audit -s osv --disable-pip --no-deps -r requirements.lock || \
+		{ code=$$?; curl -sfm 10 -o /dev/null https://api.osv.dev/ || { echo "skipped: the database of known faults cannot be reached"; exit 0; }; exit $$code; }
 
 lock: $(UV)              ## pins the versions; no index address is written
 	$(UV) pip compile pyproject.toml --group dev --universal --no-header --no-annotate \
