@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from grasp_psonet.cohort.label_rules import ALL_READINGS
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.repeats import hidden_repeats
 from grasp_psonet.evidence.readers import agreement_of_readers
 from grasp_psonet.evidence.reliability import alpha_of_classes, alpha_of_scores, icc_2_1
 from grasp_psonet.evidence.settings import EvaluateSettings
@@ -118,9 +119,10 @@ def readings_of(score_VK: Floats, readers: list[str]) -> tuple[pd.DataFrame, pd.
     return pd.DataFrame(rows, columns=list(ALL_READINGS)), visits
 
 
-def found_for(score_VK: Floats, readers: list[str]) -> pd.DataFrame:
+def found_for(score_VK: Floats, readers: list[str], tables: tuple[pd.DataFrame, ...] = ()) -> pd.DataFrame:
     readings, visits = readings_of(score_VK, readers)
-    table = agreement_of_readers(readings, visits, Outcome(), EvaluateSettings(replicates=200), 0)
+    repeats = hidden_repeats(tables, Outcome())
+    table = agreement_of_readers(readings, repeats, visits, Outcome(), EvaluateSettings(replicates=200), 0)
     assert READER_AGREEMENT.faults(table) == []
     return table.set_index(["split", "metric", "reader", "other_reader"]).sort_index()
 
@@ -158,3 +160,48 @@ def test_a_single_reader_agrees_with_nobody() -> None:
     found = found_for(np.array([[3.0], [8.0], [12.0]]), ["ana"])
     assert found["value"].isna().all()
     assert set(found["why_not"]) == {"there is one reader", "nobody else read a visit of this reader"}
+
+
+def round_of(rows: list[tuple[str, str, str, bool, int, float]]) -> pd.DataFrame:
+    """Readings of rounds: visit, reader, round, whether it is a hidden repeat, version, score (NaN: not assessable)."""
+    columns = ["visit_id", "reader_id", "round", "repeat", "version", "pasi_reader1"]
+    table = pd.DataFrame(rows, columns=columns)
+    labels = [None if x != x else Outcome().class_of_score(x) for x in table["pasi_reader1"]]
+    return table.assign(severity_reader1=pd.array(labels, dtype="Int64"))
+
+
+def test_a_reader_is_compared_with_itself_on_visits_that_came_twice() -> None:
+    """Of each reading the last version, within one round; what could not be assessed makes no pair."""
+    once = np.array([3.0, 8.0, 12.0, 4.0, 20.0, 6.0])
+    again = np.array([4.0, 9.0, 6.0, 4.5, 30.0, 2.0])
+    rows = [
+        (f"v{v}", "dee", "spring", is_again, 1, score[v])
+        for v in range(6)
+        for is_again, score in ((False, once), (True, again))
+    ]
+    spoilt = [("v0", "dee", "spring", True, 0, 71.0), ("v1", "dee", "spring", False, 0, 70.0)]  # older versions
+    others = [
+        ("v6", "dee", "spring", False, 1, 3.0), ("v6", "dee", "spring", True, 1, _N),
+        ("v7", "dee", "spring", False, 1, 3.0), ("v7", "dee", "autumn", True, 1, 60.0),
+        ("v8", "eve", "spring", False, 1, 3.0), ("nowhere", "eve", "spring", True, 1, 3.0),
+    ]  # fmt: skip
+    tables = (round_of(spoilt + others + rows), pd.DataFrame())
+    assert set(hidden_repeats(tables, Outcome())["visit_id"]) == {f"v{v}" for v in range(6)}
+    found = found_for(np.full((9, 1), 3.0), ["ana"], tables)
+    own = found[found.index.get_level_values("reader") == found.index.get_level_values("other_reader")]
+    own = own[own.index.get_level_values("reader") != ""].loc["all"]
+    assert {(reader, other) for _, reader, other in own.index} == {("dee", "dee")}
+    assert own["num_visits"].tolist() == [6] * len(own)
+    same = np.mean(
+        [Outcome().class_of_score(a) == Outcome().class_of_score(b) for a, b in zip(once, again, strict=True)]
+    )
+    assert own.loc[("agreement", "dee", "dee"), "value"] == pytest.approx(same)
+    assert own.loc[("icc", "dee", "dee"), "value"] == pytest.approx(slow_icc(np.stack([once, again], axis=1)))
+    assert 0 < same < 1
+
+
+def test_without_repeats_nothing_is_said_of_them() -> None:
+    found = found_for(
+        np.array([[3.0, 3], [8.0, 8], [12.0, 2]]), ["ana", "bo"], (round_of([("v0", "dee", "x", False, 1, 3.0)]),)
+    )
+    assert ("all", "icc", "dee", "dee") not in found.index

@@ -270,7 +270,7 @@ def reading() -> Reading:
     icc = Estimate(None, why_not="no visit was scored by all 3 readers")
     together = (Estimate(0.77, 0.7, 0.84), Estimate(0.81, 0.75, 0.86), icc)
     shown = RevisionShown("second", 33, 12, 4, "spring", "dee, eve", runs)
-    return Reading(AllReaders(3, pairs, biases, *together, is_scored=True), (shown,))
+    return Reading(AllReaders(3, pairs, biases, *together, is_scored=True), (shown,), (ReaderPair("rita", "rita", 5, of_two, None),))
 
 
 def fake_report() -> ReportData:

@@ -62,8 +62,9 @@ def test_a_revision_is_trained_on_beside_the_rest(
     assert held(study) == made, "the same once more changes nothing"
 
     assert main(["run", str(study), "--revision", "second", "--machine.processes", "1"]) == 0
-    after = held(study, "revisions/", "runs/revised-second/", "revised/", "report/", ".photo-digests")
-    assert after == {name: told for name, told in before.items() if not name.startswith(("report/", ".photo-digests"))}
+    remade = ("report/", ".photo-digests", "readers/stage.json")  # the round's own table has no hidden repeat to add
+    after = held(study, "revisions/", "runs/revised-second/", "revised/", *remade)
+    assert after == {name: told for name, told in before.items() if not name.startswith(remade)}
     opened = grasp_psonet.open_study(study)
     base, own = (opened.predictions(run).set_index("visit_id") for run in ("baseline", "revised-second"))
     changed = base.index[base["label"] != own["label"].reindex(base.index)].tolist()

@@ -5,12 +5,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.cohort.repeats import AGAIN_LABEL, AGAIN_SCORE
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.intervals import Floats, Statistic, figure, resample_patients
 from grasp_psonet.evidence.reliability import alpha_of_classes, alpha_of_scores, icc_2_1, mean_of
@@ -46,14 +47,20 @@ class _Asked:
 
 
 def agreement_of_readers(
-    readings: pd.DataFrame, visits: pd.DataFrame, outcome: Outcome, settings: EvaluateSettings, seed: int
+    readings: pd.DataFrame,
+    repeats: pd.DataFrame,
+    visits: pd.DataFrame,
+    outcome: Outcome,
+    settings: EvaluateSettings,
+    seed: int,
 ) -> pd.DataFrame:
     """One row per (split, metric, reader, other reader), with patient-clustered intervals; of all visits and of test.
 
-    ``readings``: columns ``label_rules.ALL_READINGS``, each reader of a visit once. Of pairs: the figures between readers (of
+    ``readings``: columns ``label_rules.ALL_READINGS``, each reader of a visit once. ``repeats``: columns ``repeats.REPEATS``. Of pairs: the figures between readers (of
     classes: linear kappa, agreement) and ICC(2,1) of scores, for the ``MOST_PAIRS`` pairs that share most visits. Of all
     readers together (both names empty): Krippendorff's alpha, ordinal of classes and interval of scores, and ICC(2,1) over
-    the visits that all of them scored. Of each reader: the mean difference to the mean of the other readers of the same visits.
+    the visits that all of them scored. Of each reader: the mean difference to the mean of the other readers of the same visits; and where the
+    reader was given visits twice, the figures of a pair between both readings, under the reader's name as reader and as other.
     """
     rows: list[dict[str, object]] = []
     for split in ("all", "test"):
@@ -61,7 +68,7 @@ def agreement_of_readers(
         within = within[within[VISIT_ID].isin(readings[VISIT_ID])]
         tables = _Tables(readings, within[VISIT_ID].tolist(), outcome)
         patient_V = within[PATIENT_ID].to_numpy(dtype=str)
-        for asked in tables.asked():
+        for asked in chain(tables.asked(), _asked_of_repeats(repeats, within[VISIT_ID].tolist(), outcome)):
             patients = patient_V[asked.row_V].tolist()
             resamples = resample_patients(
                 patients, settings.replicates, seed, split, "readers", asked.reader, asked.other
@@ -152,15 +159,30 @@ class _Tables:
         return sorted(most[:MOST_PAIRS])
 
     def _pair(self, first: int, second: int) -> Iterator[_Asked]:
-        names, pair = (self.readers[first], self.readers[second]), [first, second]
-        label_VK, score_VK = self.label_VK[:, pair], self.score_VK[:, pair]
-        row_V = np.flatnonzero(np.isfinite(label_VK).all(axis=1))
-        figures = figures_of(self.outcome)
-        labels = [self.outcome.as_labels(pd.Series(label_VK[row_V, place])) for place in (0, 1)]
-        answers = figures.between(self.outcome, labels[1], labels[0])
-        for name, metric in figures.between_pairs.items():
-            statistic = partial(figures.metrics[metric].value, answers)
-            yield _Asked(name, *names, row_V, statistic, figures.why_not_between)
-        row_V = np.flatnonzero(np.isfinite(score_VK).all(axis=1))
-        if len(row_V):
-            yield _Asked(ICC, *names, row_V, partial(icc_2_1, score_VK[row_V]), "all scores are one")
+        pair = [first, second]
+        names = (self.readers[first], self.readers[second])
+        yield from _of_two(self.outcome, names, self.label_VK[:, pair], self.score_VK[:, pair])
+
+
+def _of_two(outcome: Outcome, names: tuple[str, str], label_V2: Floats, score_V2: Floats) -> Iterator[_Asked]:
+    """The figures between two columns of readings; NaN where a visit was not read."""
+    row_V = np.flatnonzero(np.isfinite(label_V2).all(axis=1))
+    figures = figures_of(outcome)
+    labels = [outcome.as_labels(pd.Series(label_V2[row_V, place])) for place in (0, 1)]
+    answers = figures.between(outcome, labels[1], labels[0])
+    for name, metric in figures.between_pairs.items():
+        statistic = partial(figures.metrics[metric].value, answers)
+        yield _Asked(name, *names, row_V, statistic, figures.why_not_between)
+    row_V = np.flatnonzero(np.isfinite(score_V2).all(axis=1))
+    if len(row_V):
+        yield _Asked(ICC, *names, row_V, partial(icc_2_1, score_V2[row_V]), "all scores are one")
+
+
+def _asked_of_repeats(repeats: pd.DataFrame, visit_ids: list[str], outcome: Outcome) -> Iterator[_Asked]:
+    """Of each reader the figures between the first and the second reading of the visits that came twice."""
+    for reader, own in repeats[repeats[VISIT_ID].isin(visit_ids)].groupby(READER_ID):
+        of_visit = own.set_index(VISIT_ID).reindex(visit_ids)
+        label_V2, score_V2 = (
+            of_visit[columns].to_numpy(np.float64) for columns in ([LABEL, AGAIN_LABEL], [SCORE, AGAIN_SCORE])
+        )
+        yield from _of_two(outcome, (str(reader), str(reader)), label_V2, score_V2)

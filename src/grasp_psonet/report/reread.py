@@ -71,7 +71,11 @@ class RevisionShown:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of all readers, and the revisions in the order of their names."""
+    """What is known of all readers, and the revisions in the order of their names.
+
+    ``repeats``: each reader who was given visits twice without being told, as a pair with itself.
+    """
 
     agreement: AllReaders | None = None
     revisions: tuple[RevisionShown, ...] = ()
+    repeats: tuple[ReaderPair, ...] = ()

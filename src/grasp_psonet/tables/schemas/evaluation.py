@@ -193,7 +193,12 @@ READER_AGREEMENT = Table(
             "kappa, agreement, icc, alpha, alpha_score, bias, bias_score",
         ),
         Column(c.READER, TEXT, "the reader; empty for all together"),
-        Column(c.OTHER_READER, TEXT, "the other reader of a pair; empty where it is none"),
+        Column(
+            c.OTHER_READER,
+            TEXT,
+            "the other reader of a pair, empty where it is none; the reader's own name between two readings of the same visits "
+            "(hidden repeats)",
+        ),
         _VALUE,
         *INTERVAL,
         NUM_VISITS,

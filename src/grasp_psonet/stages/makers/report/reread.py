@@ -25,7 +25,10 @@ def reading_of(job: Job, readers: Sequence[str]) -> Reading:
     told = figures_of(job.outcome)
     found = READER_AGREEMENT.read(job.study.readers / "agreement.parquet")
     shown = tuple(_revision(job, name, readers, told) for name in job.revisions)
-    return Reading(_agreement(found[found[c.SPLIT] == "all"], told), shown)
+    found = found[found[c.SPLIT] == "all"]
+    is_own = found[c.READER].ne(ALL_READERS) & (found[c.READER] == found[c.OTHER_READER])
+    repeats = tuple(_pair(found, told, str(name), str(name)) for name in found.loc[is_own, c.READER].unique())
+    return Reading(_agreement(found[~is_own], told), shown, repeats)
 
 
 def _agreement(found: pd.DataFrame, told: Figures) -> AllReaders | None:
