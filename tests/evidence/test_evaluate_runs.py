@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from sklearn.preprocessing import label_binarize
 
+from grasp_psonet.cohort.label_rules import adjudicated_labels, all_readings
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.agreement import reader_agreement
@@ -154,6 +155,37 @@ def test_missing_predictions_and_unknown_columns_are_told(visits, runs) -> None:
         )
     with pytest.raises(EvidenceError, match="did you mean 'site'"):
         evaluate_runs(runs, visits, OUTCOME, EvaluateSettings(subgroups=("sites",)), 0)
+
+
+def test_the_adjudicated_label_is_one_more_truth_and_changes_no_other(visits, runs, evaluation) -> None:
+    """On a third of the visits that the readers see differently an adjudicator sides with the run."""
+    readings = all_readings(visits, None, OUTCOME)
+    apart = visits.loc[OUTCOME.readers_disagree(visits).fillna(False), "visit_id"]
+    settled = apart.iloc[::3]
+    said = runs["adam-k300"].set_index("visit_id")["predicted"].loc[settled]
+    decided = pd.DataFrame(
+        {"visit_id": settled.to_numpy(), "reader_id": "ada", "role": "adjudicator", "label": said.to_numpy(float)}
+    )
+    readings = pd.concat([readings, decided], ignore_index=True)
+    labels = adjudicated_labels(visits, readings, OUTCOME)
+    both = visits.set_index("visit_id")[["severity_reader1", "severity_reader2"]]
+    slow = {
+        visit: float(said[visit] if visit in said.index else first)
+        for visit, first, second in both.dropna().itertuples()
+        if first == second or visit in said.index
+    }
+    assert labels.astype(float).to_dict() == slow
+    found = evaluate_runs(runs, visits, OUTCOME, SETTINGS, 0, "baseline", labels)
+    own = row(found.figures, run="adam-k300", reader="adjudicated", group="all", metric="accuracy")
+    tested = visits.loc[visits["split"] == "test", "visit_id"]
+    known = [visit for visit in tested if visit in slow]
+    predicted_of = runs["adam-k300"].set_index("visit_id")["predicted"]
+    assert own["num_visits"] == len(known) < len(tested)
+    assert own["num_left_out"] == len(tested) - len(known)
+    assert own["value"] == pytest.approx(np.mean([predicted_of[visit] == slow[visit] for visit in known]))
+    for told, before in ((found.figures, evaluation.figures), (found.differences, evaluation.differences)):
+        rest = told[told["reader"] != "adjudicated"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rest, before)
 
 
 def test_reader_agreement_is_the_ceiling(visits) -> None:

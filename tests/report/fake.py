@@ -27,7 +27,15 @@ from grasp_psonet.report.data import (
 )
 from grasp_psonet.report.diagnosed import Diagnosis, SharedTrait, ShownPhoto
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto, ShownMap
-from grasp_psonet.report.reread import AllReaders, ReaderBias, ReaderPair, Reading, RevisionRun, RevisionShown
+from grasp_psonet.report.reread import (
+    AgainstAdjudicated,
+    AllReaders,
+    ReaderBias,
+    ReaderPair,
+    Reading,
+    RevisionRun,
+    RevisionShown,
+)
 from tests.report.fake_traced import traced
 
 TRAIN_PHOTOS = 2640
@@ -270,7 +278,9 @@ def reading() -> Reading:
     icc = Estimate(None, why_not="no visit was scored by all 3 readers")
     together = (Estimate(0.77, 0.7, 0.84), Estimate(0.81, 0.75, 0.86), icc)
     shown = RevisionShown("second", 33, 12, 4, "spring", "dee, eve", runs)
-    return Reading(AllReaders(3, pairs, biases, *together, is_scored=True), (shown,), (ReaderPair("rita", "rita", 5, of_two, None),))
+    again = (ReaderPair("rita", "rita", 5, of_two, None),)
+    settled = tuple(AgainstAdjudicated(run.name, 39, run.figures[0].figures) for run in runs)
+    return Reading(AllReaders(3, pairs, biases, *together, is_scored=True), (shown,), again, settled)
 
 
 def fake_report() -> ReportData:

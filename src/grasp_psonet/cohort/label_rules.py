@@ -123,6 +123,19 @@ def labels_by_rule(readings: pd.DataFrame, rule: str, outcome: Outcome) -> "pd.S
     return outcome.as_labels(pd.Series(pd.array(list(found.values()), dtype="Float64"), index=list(found)))
 
 
+def adjudicated_labels(visits: pd.DataFrame, readings: pd.DataFrame, outcome: Outcome) -> "pd.Series[Any]":
+    """The label by which readers' differences were settled, by visit (its index): the adjudicator's; of a visit on which Reader 1
+    and Reader 2 do not differ (``Outcome.readers_disagree``) that of the median reading.
+
+    Missing where they differ and nobody adjudicated, and where one of them did not read. ``readings``: columns
+    ``ALL_READINGS``, each reader of a visit once.
+    """
+    is_alike = (~outcome.readers_disagree(visits)).fillna(False).to_numpy(bool)
+    decided = readings.loc[readings[ROLE] == ADJUDICATOR, VISIT_ID]
+    known = set(visits.loc[is_alike, VISIT_ID]) | set(decided)
+    return labels_by_rule(readings[readings[VISIT_ID].isin(known)], ADJUDICATED, outcome)
+
+
 def rule_of(name: str) -> Rule:
     """The rule of this name (``severity.training_label``)."""
     if name.startswith(READER_PREFIX):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.cohort.settings import READERS
+from grasp_psonet.cohort.settings import ADJUDICATED, READERS
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.groups import groups_of
@@ -36,6 +36,7 @@ from grasp_psonet.tables.columns import (
 )
 from grasp_psonet.tables.schemas import evaluation as tables
 
+TESTED = "test"  # the split whose visits the figures are of
 OfSeeds = pd.DataFrame | Sequence[pd.DataFrame]  # predictions of a run, or of its trainings, one per training seed
 
 
@@ -65,7 +66,7 @@ def evaluate_runs(
     settings: EvaluateSettings,
     seed: int,
     baseline: str = "baseline",
-    split: str = "test",
+    adjudicated: "pd.Series[Any] | None" = None,
 ) -> Evaluation:
     """The outcome's figures of every run against both readers, in every group, with intervals.
 
@@ -75,12 +76,13 @@ def evaluate_runs(
     seeds has the mean of their figures, its replicates draw seeds as well as patients, and its confusions are of the first.
     All runs of a (reader,
     group) share their bootstrap replicates, so differences (run minus ``baseline``) are paired. A reader's unread
-    visits are left out and counted. AUC needs every class among the reader's labels of the group; kappa needs chance
+    visits are left out and counted. ``adjudicated``: labels by visit id (``label_rules.adjudicated_labels``), which stand beside the
+    two readers as a third; visits without one are left out. AUC needs every class among the reader's labels of the group; kappa needs chance
     disagreement; what does not exist is NaN with its reason in ``why_not``. Raises EvidenceError.
     """
-    visits = visits.loc[visits[SPLIT] == split].reset_index(drop=True)
+    visits = visits.loc[visits[SPLIT] == TESTED].reset_index(drop=True)
     if visits.empty:
-        raise EvidenceError(f"no visit is in the {split} split\n  next: see the split column of visits.csv")
+        raise EvidenceError(f"no visit is in the {TESTED} split\n  next: see the split column of visits.csv")
     aligned = {  # what is predicted are numbers; to pass over texts spares most of the time of a cell
         run: [one.select_dtypes("number") for one in aligned_to(visits, tables, run)]
         for run, tables in predictions.items()
@@ -88,19 +90,19 @@ def evaluate_runs(
     figures: list[dict[str, object]] = []
     differences: list[dict[str, object]] = []
     confusions: list[dict[str, object]] = []
-    for (column, group, is_member), (reader, label) in product(
-        groups_of(visits, settings.subgroups), zip(READERS, outcome.label_columns, strict=True)
+    for (column, group, is_member), (reader, label_V) in product(
+        groups_of(visits, settings.subgroups), _labels_by(visits, outcome, adjudicated).items()
     ):
-        is_read = is_member & visits[label].notna()
+        is_read = is_member & label_V.notna()
         read = visits.loc[is_read]
         resamples = resample_patients(
-            read[PATIENT_ID].tolist(), settings.replicates, seed, split, reader, column, group
+            read[PATIENT_ID].tolist(), settings.replicates, seed, TESTED, reader, column, group
         )
         cells = [
             _Cell(
                 {RUN: run, READER: reader, GROUP_COLUMN: column, GROUP: group},
                 outcome,
-                [answers_of(table.loc[is_read], read[label], outcome) for table in of_seed],
+                [answers_of(table.loc[is_read], label_V.loc[is_read], outcome) for table in of_seed],
                 int((is_member & ~is_read).sum()),
             )
             for run, of_seed in aligned.items()
@@ -116,6 +118,16 @@ def evaluate_runs(
         pd.DataFrame(differences, columns=tables.DIFFERENCES.names),
         pd.DataFrame(confusions, columns=tables.CONFUSIONS.names),
     )
+
+
+def _labels_by(
+    visits: pd.DataFrame, outcome: Outcome, adjudicated: "pd.Series[Any] | None"
+) -> "dict[str, pd.Series[Any]]":
+    """By name whose labels are the truth, and these, by the rows of ``visits``."""
+    found = {reader: visits[label] for reader, label in zip(READERS, outcome.label_columns, strict=True)}
+    if adjudicated is not None:
+        found[ADJUDICATED] = outcome.as_labels(visits[VISIT_ID].map(adjudicated))
+    return found
 
 
 def aligned_to(visits: pd.DataFrame, predictions: OfSeeds, run: str) -> list[pd.DataFrame]:
@@ -198,7 +210,7 @@ def _as_difference(paired: Estimate, cell: _Cell) -> dict[str, object]:
 
 def _why_not(metric: str, cell: _Cell) -> str:
     """Why this figure does not exist here, should it not."""
-    reader = cell.place[READER].replace("reader", "Reader ")
+    reader = "adjudication" if cell.place[READER] == ADJUDICATED else cell.place[READER].replace("reader", "Reader ")
     answers = cell.answers[0]
     if len(answers) == 0:
         return f"no visits of this group with a label of {reader}"

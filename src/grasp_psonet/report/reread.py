@@ -70,12 +70,23 @@ class RevisionShown:
 
 
 @dataclass(frozen=True)
+class AgainstAdjudicated:
+    """A run's figures by name against the adjudicated label, over ``visits`` of test."""
+
+    run: str
+    visits: int
+    figures: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
 class Reading:
     """What is known of all readers, and the revisions in the order of their names.
 
-    ``repeats``: each reader who was given visits twice without being told, as a pair with itself.
+    ``repeats``: each reader who was given visits twice without being told, as a pair with itself. ``adjudicated``: every run
+    against the adjudicated label; empty where nobody adjudicated a test visit.
     """
 
     agreement: AllReaders | None = None
     revisions: tuple[RevisionShown, ...] = ()
     repeats: tuple[ReaderPair, ...] = ()
+    adjudicated: tuple[AgainstAdjudicated, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.label_rules import ADJUDICATOR, adjudicated_labels, all_readings
 from grasp_psonet.cohort.pasi_regional import PasiRegional
 from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.evidence.agreement import reader_agreement
@@ -20,7 +21,7 @@ from grasp_psonet.files import write_json
 from grasp_psonet.pruning.fairness import removal_by_group
 from grasp_psonet.stages.declared.needs import EvaluateNeeds
 from grasp_psonet.stages.names import BASELINE, PROBE, KeepList
-from grasp_psonet.tables.columns import RUN, SPLIT, VISIT_ID, val_column
+from grasp_psonet.tables.columns import ROLE, RUN, SPLIT, VISIT_ID, val_column
 from grasp_psonet.tables.schemas.evaluation import (
     AGAINST_RANDOM,
     AGREEMENT,
@@ -50,7 +51,8 @@ def make_evaluation(
     visits, outcome = cohort.visits, cohort.outcome
     predictions = {name: [_predictions(run) for run in of_seed] for name, of_seed in runs.items()}
     predictions[PROBE] = [PROBE_PREDICTIONS.read(out_of_fold / "probe.parquet")]
-    evaluation = evaluate_runs(predictions, visits, outcome, own.evaluate, own.seed)
+    adjudicated = _adjudicated(cohort)
+    evaluation = evaluate_runs(predictions, visits, outcome, own.evaluate, own.seed, BASELINE, adjudicated)
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
     DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")
     CONFUSIONS.write(evaluation.confusions, folder / "confusions.parquet")
@@ -71,6 +73,18 @@ def make_evaluation(
         against = evaluation.differences.iloc[:0]
     AGAINST_RANDOM.write(against, folder / "against_random.parquet")
     write_json(folder / "choice.json", choice, sort_keys=False)
+
+
+def _adjudicated(cohort: Cohort) -> "pd.Series[Any] | None":
+    """The adjudicated labels of the study; None where nobody adjudicated a test visit.
+
+    Of the study's own readings alone, not of rounds that were read later: a model's suspicion chose what these hold, so that labels of
+    theirs would move towards the model, and its figures with them.
+    """
+    readings = all_readings(cohort.visits, cohort.readings, cohort.outcome)
+    tested = cohort.visits.loc[cohort.visits[SPLIT] == "test", VISIT_ID]
+    decided = readings.loc[readings[ROLE] == ADJUDICATOR, VISIT_ID]
+    return adjudicated_labels(cohort.visits, readings, cohort.outcome) if decided.isin(tested).any() else None
 
 
 def _write_of_numbers(folder: Path, own: EvaluateNeeds, predictions: Mapping[str, OfSeeds], cohort: Cohort) -> None:

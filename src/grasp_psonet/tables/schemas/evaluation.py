@@ -8,7 +8,13 @@ from grasp_psonet.tables.table import Column, Table
 
 _PLACE = (
     Column(c.RUN, TEXT, "the run"),
-    Column(c.READER, TEXT, "whose labels are the truth here", "reader1, reader2"),
+    Column(
+        c.READER,
+        TEXT,
+        "whose labels are the truth here; adjudicated: where readings.csv holds an adjudicator's readings of test visits, these, and "
+        "what Reader 1 and Reader 2 agree on",
+        "reader1, reader2, adjudicated",
+    ),
     Column(
         c.GROUP_COLUMN, TEXT, "the column of visits.csv that makes the group", "all, fitzpatrick, evaluate.subgroups"
     ),

@@ -130,7 +130,7 @@ def gather(job: Job) -> data.ReportData:
         learning=read_json(study.learning / "verdict.json")["verdict"],
         diagnosis=diagnosis_of(job),
         detail=detail_of(job, evaluation, chosen, readers),
-        reading=reading_of(job, readers),
+        reading=reading_of(job, readers, evaluation["figures"]),
         traced=traced,
         curves=curves_of(job),
         photos=photos_of(job, removed_by, _bytes_of_pictures(traced)),

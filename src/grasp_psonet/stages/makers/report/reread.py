@@ -5,12 +5,21 @@ from typing import Any
 
 import pandas as pd
 
+from grasp_psonet.cohort.settings import ADJUDICATED
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.readers import ALL_READERS, CLASS_ALPHA, CLASS_BIAS, ICC, SCORE_ALPHA, SCORE_BIAS
 from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.proof import proven
 from grasp_psonet.report.data import Estimate, ReaderFigures
-from grasp_psonet.report.reread import AllReaders, ReaderBias, ReaderPair, Reading, RevisionRun, RevisionShown
+from grasp_psonet.report.reread import (
+    AgainstAdjudicated,
+    AllReaders,
+    ReaderBias,
+    ReaderPair,
+    Reading,
+    RevisionRun,
+    RevisionShown,
+)
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.report.arms import READERS, estimate_of, improvement_of
 from grasp_psonet.stages.makers.revise import read_revision
@@ -20,15 +29,28 @@ from grasp_psonet.tables.schemas.evaluation import READER_AGREEMENT
 from grasp_psonet.tables.schemas.revisions import REVISION_DIFFERENCES, REVISION_FIGURES
 
 
-def reading_of(job: Job, readers: Sequence[str]) -> Reading:
-    """Agreement of all readers of the study, and what each revision that was trained on changed."""
+def reading_of(job: Job, readers: Sequence[str], figures: pd.DataFrame) -> Reading:
+    """Agreement of all readers of the study, what each revision that was trained on changed, and the runs against adjudicated
+    labels; ``figures``: those of the evaluation."""
     told = figures_of(job.outcome)
     found = READER_AGREEMENT.read(job.study.readers / "agreement.parquet")
     shown = tuple(_revision(job, name, readers, told) for name in job.revisions)
     found = found[found[c.SPLIT] == "all"]
     is_own = found[c.READER].ne(ALL_READERS) & (found[c.READER] == found[c.OTHER_READER])
     repeats = tuple(_pair(found, told, str(name), str(name)) for name in found.loc[is_own, c.READER].unique())
-    return Reading(_agreement(found[~is_own], told), shown, repeats)
+    return Reading(_agreement(found[~is_own], told), shown, repeats, _against_adjudicated(figures, told))
+
+
+def _against_adjudicated(figures: pd.DataFrame, told: Figures) -> tuple[AgainstAdjudicated, ...]:
+    rows = figures[(figures[c.READER] == ADJUDICATED) & (figures[c.GROUP] == "all")]
+    return tuple(
+        AgainstAdjudicated(
+            str(run),
+            int(of_run[c.NUM_VISITS].max()),
+            {metric: _estimate(of_run, {c.METRIC: metric}) for metric in told.shown},
+        )
+        for run, of_run in rows.groupby(c.RUN, sort=False)
+    )
 
 
 def _agreement(found: pd.DataFrame, told: Figures) -> AllReaders | None:
