@@ -9,11 +9,13 @@ import ssl
 import subprocess
 import sys
 import tomllib
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.reading_app.app_study import grasp
 from benchmarks.reading_app.served import Browser, Server
 from grasp_psonet.cli import main
 from grasp_psonet.errors import SettingsError
@@ -135,6 +137,7 @@ def test_with_a_certificate_it_speaks_tls_alone(memory_folder: Path) -> None:
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=reading.test"]
     made += ["-addext", "subjectAltName=DNS:reading.test,IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
     subprocess.run(made, check=True, capture_output=True)
+    password = grasp("read", "add-user", str(study), "cora", "--role", "coordinator", "--full-name", "Cora")
     server = Server(
         study, ["--tls-cert", str(cert), "--tls-key", str(key), "--allow", "reading.test", "--workers", "1"]
     )
@@ -145,6 +148,8 @@ def test_with_a_certificate_it_speaks_tls_alone(memory_folder: Path) -> None:
         assert status == 200
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
         assert "Secure" in headers["Set-Cookie"]
+        session = _signed_in_over_tls(server.port, trusting, "cora", password)
+        assert {"Secure", "HttpOnly", "SameSite=Strict"} <= set(session.split("; ")), session
         with pytest.raises(ssl.SSLCertVerificationError):
             _over_tls(server.port, ssl.create_default_context())
         assert _over_tls(server.port, trusting, host="elsewhere.test")[0] == 400, "a name that was not allowed"
@@ -152,6 +157,26 @@ def test_with_a_certificate_it_speaks_tls_alone(memory_folder: Path) -> None:
             assert Browser(server.port).get("/sign-in/")[0] == 400
     finally:
         server.kill()
+
+
+def _signed_in_over_tls(port: int, trusting: ssl.SSLContext, name: str, password: str) -> str:
+    """The cookie of the session that begins."""
+    cookie = _over_tls(port, trusting)[1]["Set-Cookie"].partition(";")[0]
+    form = {"username": name, "password": password, "csrfmiddlewaretoken": cookie.partition("=")[2]}
+    headers = {
+        "Host": "reading.test",
+        "Cookie": cookie,
+        "Referer": "https://reading.test/sign-in/",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=30)
+    try:
+        connection.request("POST", "/sign-in/", urllib.parse.urlencode(form), headers)
+        answer = connection.getresponse()
+        assert answer.status == 302, answer.read()
+        return next(told for told in answer.headers.get_all("Set-Cookie", []) if told.startswith("session"))
+    finally:
+        connection.close()
 
 
 def _over_tls(port: int, trusting: ssl.SSLContext, host: str = "reading.test") -> tuple[int, email.message.Message]:

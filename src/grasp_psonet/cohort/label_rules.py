@@ -124,10 +124,10 @@ def labels_by_rule(readings: pd.DataFrame, rule: str, outcome: Outcome) -> "pd.S
 
 
 def adjudicated_labels(visits: pd.DataFrame, readings: pd.DataFrame, outcome: Outcome) -> "pd.Series[Any]":
-    """The label by which readers' differences were settled, by visit (its index): the adjudicator's; of a visit on which Reader 1
-    and Reader 2 do not differ (``Outcome.readers_disagree``) that of the median reading.
+    """The label that settled what readers differ about, by visit (its index).
 
-    Missing where they differ and nobody adjudicated, and where one of them did not read. ``readings``: columns
+    It is the adjudicator's; of a visit on which Reader 1 and Reader 2 do not differ (``Outcome.readers_disagree``) that of the
+    median reading. Missing where they differ and nobody adjudicated, and where one of them did not read. ``readings``: columns
     ``ALL_READINGS``, each reader of a visit once.
     """
     is_alike = (~outcome.readers_disagree(visits)).fillna(False).to_numpy(bool)

@@ -74,11 +74,10 @@ def evaluate_runs(
 
     ``predictions`` are the tables of predictions.parquet by run name, ``visits`` the cohort's. A run of several training
     seeds has the mean of their figures, its replicates draw seeds as well as patients, and its confusions are of the first.
-    All runs of a (reader,
-    group) share their bootstrap replicates, so differences (run minus ``baseline``) are paired. A reader's unread
-    visits are left out and counted. ``adjudicated``: labels by visit id (``label_rules.adjudicated_labels``), which stand beside the
-    two readers as a third; visits without one are left out. AUC needs every class among the reader's labels of the group; kappa needs chance
-    disagreement; what does not exist is NaN with its reason in ``why_not``. Raises EvidenceError.
+    All runs of a (reader, group) share their bootstrap replicates, so differences (run minus ``baseline``) are paired. A
+    reader's unread visits are left out and counted. ``adjudicated``: labels by visit id (``label_rules.adjudicated_labels``),
+    which stand beside the two readers as a third. AUC needs every class among the reader's labels of the group; kappa needs
+    chance disagreement; what does not exist is NaN with its reason in ``why_not``. Raises EvidenceError.
     """
     visits = visits.loc[visits[SPLIT] == TESTED].reset_index(drop=True)
     if visits.empty:

@@ -56,11 +56,12 @@ def agreement_of_readers(
 ) -> pd.DataFrame:
     """One row per (split, metric, reader, other reader), with patient-clustered intervals; of all visits and of test.
 
-    ``readings``: columns ``label_rules.ALL_READINGS``, each reader of a visit once. ``repeats``: columns ``repeats.REPEATS``. Of pairs: the figures between readers (of
-    classes: linear kappa, agreement) and ICC(2,1) of scores, for the ``MOST_PAIRS`` pairs that share most visits. Of all
-    readers together (both names empty): Krippendorff's alpha, ordinal of classes and interval of scores, and ICC(2,1) over
-    the visits that all of them scored. Of each reader: the mean difference to the mean of the other readers of the same visits; and where the
-    reader was given visits twice, the figures of a pair between both readings, under the reader's name as reader and as other.
+    ``readings``: columns ``label_rules.ALL_READINGS``, each reader of a visit once. ``repeats``: columns
+    ``repeats.REPEATS``. Of pairs: the figures between readers (of classes: linear kappa, agreement) and ICC(2,1) of scores,
+    for the ``MOST_PAIRS`` pairs that share most visits. Of all readers together (both names empty): Krippendorff's alpha,
+    ordinal of classes and interval of scores, and ICC(2,1) over the visits that all of them scored. Of each reader: the
+    mean difference to the mean of the other readers of the same visits; and where the reader was given visits twice, the
+    figures of a pair between both readings, under the reader's name as reader and as other.
     """
     rows: list[dict[str, object]] = []
     for split in ("all", "test"):

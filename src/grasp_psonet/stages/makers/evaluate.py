@@ -78,8 +78,8 @@ def make_evaluation(
 def _adjudicated(cohort: Cohort) -> "pd.Series[Any] | None":
     """The adjudicated labels of the study; None where nobody adjudicated a test visit.
 
-    Of the study's own readings alone, not of rounds that were read later: a model's suspicion chose what these hold, so that labels of
-    theirs would move towards the model, and its figures with them.
+    Of the study's own readings alone, not of rounds that were read later: a model's suspicion chose what these hold, so
+    that labels of theirs would move towards the model, and its figures with them.
     """
     readings = all_readings(cohort.visits, cohort.readings, cohort.outcome)
     tested = cohort.visits.loc[cohort.visits[SPLIT] == "test", VISIT_ID]

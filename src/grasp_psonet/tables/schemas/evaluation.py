@@ -11,8 +11,8 @@ _PLACE = (
     Column(
         c.READER,
         TEXT,
-        "whose labels are the truth here; adjudicated: where readings.csv holds an adjudicator's readings of test visits, these, and "
-        "what Reader 1 and Reader 2 agree on",
+        "whose labels are the truth here; adjudicated: where readings.csv holds an adjudicator's readings of test visits, "
+        "these, and what Reader 1 and Reader 2 agree on",
         "reader1, reader2, adjudicated",
     ),
     Column(
