@@ -96,6 +96,7 @@ def test_who_has_an_account_comes_in_and_nobody_else(place: Place) -> None:
     assert place.entries("session.refused")[-5]["subject"] == "sign-on 'mallory'"
     _is_joined_by_number(place)
     _is_not_forged(place)
+    _ends_with_the_account(place)
     place.provider.is_broken = True
     assert Browser(place.server.port).get(place.start)[0] == 502
     place.provider.is_broken = False
@@ -122,6 +123,20 @@ def _is_joined_by_number(place: Place) -> None:
     assert place.entries("session.began")[-1]["subject"] == "account rita"
     assert len(place.entries("account.joined")) == 1
     assert browser.get("/password/")[0] == 200
+
+
+def _ends_with_the_account(place: Place) -> None:
+    """Who was joined and whose account was closed since is refused like anybody else, and the trail says why."""
+    from django.db import connections
+
+    from grasp_psonet.reading.app.accounts import set_active
+    from grasp_psonet.reading.app.models import User
+
+    set_active("test", User.objects.get(username="rita"), False, "left")
+    connections.close_all()
+    _, status, content = place.signed_on(RITA)
+    assert (status, b"no account here" in content) == (403, True)
+    assert place.entries("session.refused")[-1]["reason"] == "by sign-on: the account is closed"
 
 
 def _is_not_forged(place: Place) -> None:
