@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 from packaging.requirements import Requirement
 
-FREE = re.compile(r"\b(MIT|0?BSD|Apache|PSF|ISC|MPL|Zlib|CC0|Unlicense|Python Software Foundation|Mozilla)\b", re.IGNORECASE)
+FREE = re.compile(
+    r"\b(MIT|0?BSD|Apache|PSF|ISC|MPL|Zlib|CC0|Unlicense|Python Software Foundation|Mozilla)\b", re.IGNORECASE
+)
 NEVER = re.compile(r"\bA?GPL|Affero|non-?commercial|research (use )?only|CC-BY-NC", re.IGNORECASE)
 # of NVIDIA's runtime, which torch's own wheels require: to be used and passed on with it
 GIVEN_WITH_TORCH = re.compile(r"^(nvidia|cuda)-")

@@ -17,7 +17,7 @@ def course_panel(over_time: Shown, number: int, score: str) -> Markup:
     top = max(1.0, 1.04 * over_time["most_points"].raw)
     panel = Panel((least, max(most, least + 2)), (0.0, top))
     days, predicted = course["days"].raw, course["predicted"].raw
-    parts = [panel.frame(even_ticks(*_rounded(least, most)), even_ticks(0.0, top), short)]
+    parts = [panel.frame(even_ticks(panel.x_least, panel.x_most), even_ticks(0.0, top), short)]
     for style, of_reader, word in zip(
         ("baseline", "hollow"), course["read"].raw, ("Reader 1", "Reader 2"), strict=False
     ):
@@ -33,10 +33,6 @@ def course_panel(over_time: Shown, number: int, score: str) -> Markup:
     parts += [panel.dot("pruned", x, y, f"day {short(x)}: {score} {points(y)} predicted") for x, y in pairs]
     title = f"{score} by day of the study, patient of visit {course['visit_id'].raw}"
     return panel_figure(f"course-{number}", title, parts)
-
-
-def _rounded(least: float, most: float) -> tuple[float, float]:
-    return (least, max(most, least + 2))
 
 
 def _whisker(panel: Panel, day: float, low: float, high: float) -> Markup:

@@ -46,7 +46,7 @@ class OverTime:
 
     ``why_no_response`` says why there are no response figures; then ``response`` is empty. ``interval_points`` to either side
     hold a new patient's label with probability ``coverage``; None where validation allows no bound, and ``why_no_interval``
-    says why. ``parts`` are empty of a number that is learned whole.
+    says why. ``parts`` are empty of a number that is learned whole. ``most_points``: the highest value that a course shows.
     """
 
     response: tuple[BesideReaders, ...]

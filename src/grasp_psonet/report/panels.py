@@ -38,7 +38,9 @@ class Panel:
             parts.append(element("text", where, shown(value)))
         for value in x_ticks:
             where = {"class": "tick", "x": self.x(value), "y": HEIGHT - BOTTOM + 16, "text-anchor": "middle"}
-            parts.append(element("text", where, short(value) if self.x_most > 1 else percent0(value)))
+            parts.append(
+                element("text", where, short(value) if self.x_most > 1 or self.x_least < 0 else percent0(value))
+            )
         return element("g", {"aria-hidden": "true"}, *parts)
 
     def line(self, style: str, pairs: Sequence[tuple[float, float]]) -> Markup:

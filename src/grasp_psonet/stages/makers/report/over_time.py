@@ -47,13 +47,16 @@ def over_time_of(job: Job, chosen: str, readers: tuple[str, ...]) -> OverTime | 
         parts=_parts(PARTS.read(job.study.evaluation / "parts.parquet"), chosen, readers)
         if job.outcome.has_regions
         else (),
-        most_points=max((value for course in courses for value in _drawn(course)), default=0.0),
+        most_points=max(
+            (value for course in courses for value in _drawn(course, interval.points is not None)), default=0.0
+        ),
     )
 
 
-def _drawn(course: Course) -> list[float]:
+def _drawn(course: Course, has_interval: bool) -> list[float]:
+    """The points that a panel of this course shows."""
     read = [value for of_reader in course.read for value in of_reader if value is not None]
-    return [*course.predicted, *course.high, *read]
+    return [*course.predicted, *(course.high if has_interval else ()), *read]
 
 
 def _response(table: pd.DataFrame, chosen: str, readers: tuple[str, ...], score: str) -> tuple[BesideReaders, ...]:
