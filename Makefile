@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
+.PHONY: demo test tests test-pythons test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -21,10 +21,13 @@ test: $(READY)           ## everything that has to hold: lint, types, import con
 	$(MAKE) --no-print-directory --jobs 2 check tests
 
 tests: $(READY)          ## the product's tests alone
-	$(PYTEST) --ignore tests/benchmarks
+	$(PYTEST) --ignore tests/benchmarks $(TESTS)
 
 test-nightly: $(READY)     ## the long forms of tests whose short forms run always
 	$(PYTEST) -m nightly
+
+test-pythons: $(UV)      ## the product's tests on every Python of 3.11 to 3.13 that is here, each in an environment of its own
+	scripts/test_pythons.sh
 
 test-benchmarks: $(READY)  ## the tests of the benchmarks
 	$(PYTEST) tests/benchmarks
@@ -120,4 +123,4 @@ $(UV):
 	$(VENV)-uv/bin/python -m pip install --quiet uv
 
 clean:
-	rm -rf $(VENV) $(VENV)-uv demo-study demo-pasi-study work-*
+	rm -rf $(VENV) $(VENV)-uv $(VENV)-3.* demo-study demo-pasi-study work-*

@@ -118,7 +118,7 @@ class Person:
         size = {"width": 1440, "height": 900}
         self.context = browser.new_context(viewport=size, reduced_motion="reduce", **more)
         self.page, self.address, self.axe = self.context.new_page(), address, axe
-        self.page.set_default_timeout(30000)
+        self.page.set_default_timeout(120_000)  # a busy machine loads its pages late
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda told: self.faults.append(told.text) if "Content Security" in told.text else None)

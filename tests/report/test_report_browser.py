@@ -32,6 +32,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(browser: Any, page_file: Path) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     opened = context.new_page()
+    opened.set_default_timeout(120_000)
     told: list[str] = []
     opened.on("console", lambda message: told.append(message.text))
     opened.on("pageerror", lambda error: told.append(str(error)))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,13 @@ from PIL import Image
 
 from grasp_psonet.cli import main
 from grasp_psonet.photos.files.decode import decode_photo
+from grasp_psonet.photos.store import open_store
 from grasp_psonet.settings import load
 from grasp_psonet.stages.checking.privacy import produced_files
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.report.faces import faces_among
+from grasp_psonet.stages.makers.report.stored import stored_photos
+from grasp_psonet.stages.opening import open_job
 from grasp_psonet.study import Study
 from tests.photos.stuffed import TIME, WORDS, stuff_all, words_in
 from tests.stages.test_bad_input import QUICK
@@ -174,15 +178,18 @@ def test_photos_left_out_are_told_in_every_output(study: Path, capsys: pytest.Ca
 
 
 def test_the_page_shows_what_the_setting_allows(study: Path) -> None:
-    """All photos, faces blurred, no faces, none: by the protocol's body region, or by the view."""
+    """All photos, faces blurred, no faces, none: by the protocol's body region, or by the view.
 
+    Thumbnails lie on sheets, whose photos ``Stored`` hands out as it does those of the lists.
+    """
     mapped = pd.read_parquet(study / "explain/index.parquet")["photo_id"].iloc[0]
     face = pd.read_csv(study / "photos.csv").set_index("photo_id")["view"][mapped]
 
     def pictures(mode: str) -> list[str]:
         assert main(["report", str(study), "--report.photos", mode, "--report.faces", f"[{face}]"]) == 0
         page = (study / "report/report.html").read_text(encoding="utf-8")
-        return [part.split('"')[0] for part in page.split(";base64,")[1:]]
+        assert (mode == "none") == (";base64," not in page)
+        return re.findall(r'src="data:image/[a-z]+;base64,([^"]+)"', page)
 
     told = {
         "faces_blurred": "are blurred and have no maps here",
@@ -198,6 +205,25 @@ def test_the_page_shows_what_the_setting_allows(study: Path) -> None:
     assert len(shown["faces_off"]) < len(shown["faces_blurred"]) < len(shown["all"])
     assert set(shown["faces_off"]) <= set(shown["all"])
     assert set(shown["faces_blurred"]) - set(shown["all"]), "the blurred ones are other pictures"
+
+
+@pytest.mark.parametrize("mode", ["all", "faces_blurred", "faces_off"])
+def test_thumbnails_and_lists_get_photos_as_the_setting_allows(study: Path, mode: str) -> None:
+    kept = open_store(study / "store")
+    view = kept.index["view"].dropna().iloc[0]
+    job = open_job(study, {"report.photos": mode, "report.faces": f"[{view}]"})
+    stored, faces = stored_photos(job), faces_among(job)
+    assert stored is not None
+    for photo_id, pixels in zip(kept.index["photo_id"], kept.pixels, strict=True):
+        shows = photo_id in faces
+        found = stored.shown(photo_id)
+        assert stored.may_show(photo_id) == (found is not None)
+        if shows and mode == "faces_off":
+            assert found is None
+        else:
+            assert found is not None
+            assert np.array_equal(found, pixels) != (shows and mode == "faces_blurred")
+    assert 0 < len(faces & set(kept.index["photo_id"])) < len(kept.index)
 
 
 def test_a_face_is_known_by_its_view_its_region_or_because_no_view_is_told(study: Path) -> None:
