@@ -101,16 +101,3 @@ def test_a_photo_changes_nothing_but_its_own_region() -> None:
     less, _ = pool_regions(feature, logit, without, there, region, False)
     changed = (whole - less).abs().amax(dim=2) > 1e-9
     assert changed.tolist() == [[True, False, False, False], [False] * 4]
-
-
-def test_training_starts_near_the_middle_of_the_grades_whatever_the_photos() -> None:
-    """The first total is about that of the middle grades; and yet every layer below the grader has a gradient."""
-    network, (bags, pixels) = tiny_network(outcome=OUTCOME), regional_bags()
-    batch = batch_of(bags, pixels)
-    output = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN, batch.region_BN)
-    middle = torch.tensor([2.0, 2.0, 2.0, 1.5], dtype=torch.double).expand(1, 4, 4)
-    points = formula(expected_grades(middle), torch.ones(1, 4, dtype=torch.double))
-    assert (output.logits_BC[:, 0] * 5 - points).abs().max() < 1.0
-    loss_of(network)(output.logits_BC, batch.label_B).sum().backward()
-    encoder = [parameter.grad.abs().max() for parameter in network.encoder.parameters() if parameter.grad is not None]
-    assert max(encoder) > 1e-6

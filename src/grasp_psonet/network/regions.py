@@ -17,7 +17,6 @@ from grasp_psonet.errors import EmptyBag
 
 NUM_REGIONS, NUM_PARTS = len(REGION_WEIGHTS), len(SUB_SCORES)
 _START = (2.0, 2.0, 2.0, 1.5)  # where an output of 0 lies: in the middle of the grades, and at a small area
-_FIRST_SPREAD = 0.1  # of the first levels around it, by that of a layer's usual start; not 0, for then no layer below learns
 
 
 def refuse_empty(is_photo_BN: Tensor) -> None:
@@ -105,17 +104,11 @@ class RegionalHead(nn.Module):
     whether each region was seen.
 
     One layer stack grades all regions, for a plaque is graded alike wherever it lies. A level is a number on the scale of
-    grades; where the region was not seen it is 0 and nothing is learned from it. The last layer of ``grader`` is scaled by
-    ``_FIRST_SPREAD``, so that training starts near the middle of the grades whatever the photos: the formula multiplies what
-    the levels of four regions have in common, and a random start of them costs points.
+    grades; where the region was not seen it is 0 and nothing is learned from it.
     """
 
     def __init__(self, grader: nn.Module, points_per_unit: float) -> None:
         super().__init__()
-        last = [layer for layer in grader.modules() if isinstance(layer, nn.Linear)][-1]
-        with torch.no_grad():
-            for parameter in (last.weight, last.bias):
-                parameter.mul_(_FIRST_SPREAD)
         self.grader = grader
         self.points_per_unit = points_per_unit
 
