@@ -14,6 +14,8 @@ import pytest
 from grasp_psonet.errors import SettingsError, TableError, WorkerError
 from grasp_psonet.settings import parse
 from grasp_psonet.workers import ALONE, Workers, _Asked, _versions
+from tests.local_cluster import local_cluster
+from tests.warm_process import warm_context
 
 if TYPE_CHECKING:
     from dask.distributed import LocalCluster
@@ -54,9 +56,7 @@ def _die_once(number: int, folder: Path) -> int:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator["LocalCluster"]:
     """Three workers of this machine behind an address, as a centre's would be."""
-    from dask.distributed import LocalCluster  # not by the processes that this file's functions are handed to
-
-    with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster:
+    with local_cluster(3) as cluster:
         yield cluster
     gc.collect()  # here, not in the time of another test
 
@@ -73,6 +73,7 @@ def test_results_come_in_the_order_of_the_items(workers: Workers) -> None:
     assert list(workers.each(_square, [])) == []
 
 
+@pytest.mark.usefixtures("_warm")
 def test_what_the_work_raises_comes_through(workers: Workers) -> None:
     results = workers.each(partial(_fail_at, bad=2), range(4))
     assert [next(results), next(results)] == [0, 1]
@@ -80,11 +81,19 @@ def test_what_the_work_raises_comes_through(workers: Workers) -> None:
         next(results)
 
 
+@pytest.mark.usefixtures("_warm")
 def test_a_lost_process_is_told_and_a_cluster_gives_up_after_some(workers: Workers) -> None:
     with pytest.raises(WorkerError, match="run again, it goes on from what is done"):
         list(workers.each(partial(_die_at, bad=1), range(3)))
 
 
+@pytest.fixture
+def _warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that need not load anything again."""
+    monkeypatch.setattr("grasp_psonet.workers.get_context", lambda method: warm_context())
+
+
+@pytest.mark.usefixtures("_warm")
 def test_no_more_is_under_way_than_asked(tmp_path: Path) -> None:
     results = Workers(2).each(partial(_note_and_wait, folder=tmp_path), range(40), ahead=2)
     assert next(results) == 0
@@ -92,6 +101,7 @@ def test_no_more_is_under_way_than_asked(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) <= 5
 
 
+@pytest.mark.usefixtures("_warm")
 def test_nothing_is_left_waiting_when_the_results_are_left_early(tmp_path: Path) -> None:
     begun = time.monotonic()
     results = Workers(2).each(partial(_note_and_wait, folder=tmp_path), range(2))

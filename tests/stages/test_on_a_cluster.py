@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client
 
 from grasp_psonet.cli import main
 from grasp_psonet.proof import read_note
@@ -18,6 +18,7 @@ from grasp_psonet.settings import parse
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.pipeline import run_all
 from grasp_psonet.study import Study
+from tests.local_cluster import local_cluster
 from tests.small_study import write_study
 
 SETTINGS = {
@@ -29,9 +30,9 @@ SETTINGS = {
 }
 
 
-def _kill_one_that_trains(cluster: LocalCluster, study: Path, killed: list[int]) -> None:
+def _kill_one_that_trains(address: str, study: Path, killed: list[int]) -> None:
     """SIGKILL for a worker that has begun a run, as soon as there is one."""
-    with Client(cluster.scheduler_address, set_as_default=False) as client:
+    with Client(address, set_as_default=False) as client:
         processes = client.run(os.getpid)
         while not any(study.glob("runs/*-k*.partial/epochs.parquet")):
             time.sleep(0.02)
@@ -50,9 +51,9 @@ def test_a_worker_killed_in_mid_training_changes_no_byte(tmp_path: Path) -> None
     for made in other.glob("runs/*-k*"):
         shutil.rmtree(made)
     killed: list[int] = []
-    with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster:
+    with local_cluster(3) as cluster:
         tree = {**SETTINGS, "machine": {**SETTINGS["machine"], "cluster": cluster.scheduler_address}}
-        watch = threading.Thread(target=_kill_one_that_trains, args=(cluster, other, killed))
+        watch = threading.Thread(target=_kill_one_that_trains, args=(cluster.scheduler_address, other, killed))
         watch.start()
         run_all(Job(Study(other), parse(tree, "the test")), until="retrain")
         watch.join()
