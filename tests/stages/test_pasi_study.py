@@ -116,6 +116,27 @@ def test_figures_stand_beside_the_readers_own(study: Path, results: dict[str, An
     assert of_baseline.loc[of_baseline["reader"] == "reader1", "num_visits"].sum() == len(told)
 
 
+def test_courses_are_those_of_test_patients_and_their_predictions(study: Path, results: dict[str, Any]) -> None:
+    visits, chosen = (
+        pd.read_csv(study / "visits.csv"),
+        json.loads((study / "evaluation/choice.json").read_text())["run"],
+    )
+    test = visits[visits["split"] == "test"].sort_values("study_day").set_index("visit_id")
+    told = pd.read_parquet(study / "runs" / chosen / "predictions.parquet").set_index("visit_id")["predicted"]
+    over_time = results["over_time"]
+    several = test.groupby("patient_id")["study_day"].nunique()
+    assert len(over_time["courses"]) == (several > 1).sum() > 0
+    for course in over_time["courses"]:
+        own = test[test["patient_id"] == test.loc[course["visit_id"], "patient_id"]]
+        assert course["days"] == own["study_day"].tolist()
+        assert course["predicted"] == pytest.approx(told[own.index].tolist())
+        assert course["read"][0] == pytest.approx(own["pasi_reader1"].tolist())
+    agreement = {one["name"]: one for one in over_time["response"]}["response_75_agreement"]
+    table = pd.read_parquet(study / "evaluation/response.parquet").set_index(["run", "reader", "metric"])["value"]
+    assert agreement["readers"]["value"] == table["reader2", "reader1", "response_75_agreement"]
+    assert agreement["chosen"][1]["value"] == table[chosen, "reader2", "response_75_agreement"]
+
+
 def test_the_audit_ranks_by_what_a_second_reading_would_say(study: Path) -> None:
     noise = noise_of(study)
     audited = pd.read_parquet(study / "audit/visits.parquet")

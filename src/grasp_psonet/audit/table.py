@@ -81,7 +81,7 @@ def _readings(visits: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """What the readers made of each visit: labels, disagreement, and scores with their distance to the cut-offs."""
     table = visits[[VISIT_ID, PATIENT_ID, SPLIT]].copy()
     for reader, column in zip(READERS, outcome.label_columns, strict=True):
-        table[f"label_{reader}"] = visits[column].astype(outcome.label_dtype)  # type: ignore[call-overload]
+        table[f"label_{reader}"] = outcome.as_labels(visits[column])
     table[READERS_DISAGREE] = outcome.readers_disagree(visits)
     for column in outcome.score_columns:
         table[column] = visits[column].astype(float)

@@ -215,8 +215,7 @@ class Outcome:
 
     def as_labels(self, values: "pd.Series[Any]") -> "pd.Series[Any]":
         """Labels of the outcome's own type, which knows missing ones."""
-        typed: pd.Series[Any] = values.astype(self.label_dtype)  # type: ignore[call-overload]
-        return typed
+        return values.astype(pd.api.types.pandas_dtype(self.label_dtype))
 
     def readers_disagree(self, visits: pd.DataFrame) -> "pd.Series[bool]":
         """Whether the two readers' labels of a visit differ (boolean); missing where it was not read by both."""

@@ -15,6 +15,7 @@ from grasp_psonet.report.curves import TrainingCurve
 from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
 from grasp_psonet.report.explorer import AllPhotos
+from grasp_psonet.report.over_time import OverTime
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
 from grasp_psonet.report.traced import Traced
 
@@ -283,6 +284,7 @@ class ReportData:
     removal_warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
     detail: Detail | None = None
+    over_time: OverTime | None = None
     reading: "Reading | None" = None
     traced: Traced | None = None
     photos: AllPhotos | None = None

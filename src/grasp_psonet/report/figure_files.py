@@ -7,8 +7,10 @@ from markupsafe import Markup
 
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.evidence.reported import Figures
+from grasp_psonet.report.course_panels import MOST_COURSES, course_panel
 from grasp_psonet.report.data import ReportData
 from grasp_psonet.report.figures import audit_figure, differences_figure, removal_figure
+from grasp_psonet.report.over_time import OverTime
 from grasp_psonet.report.page import style_source
 from grasp_psonet.report.panels import figure_panel, loss_panel, ranking_panel
 from grasp_psonet.report.shown import Shown
@@ -34,6 +36,10 @@ def svg_files(report: ReportData, tree: Shown) -> dict[str, str]:
         for number, found in enumerate(tree["detail"]["differences"]):
             word = str(report.outcome.score_word)
             drawn[f"differences-{number + 1}"] = differences_figure(found, number, word, report.chosen)
+    if report.over_time is not None:
+        for number in range(min(MOST_COURSES, len(report.over_time.courses))):
+            panel = course_panel(tree["over_time"], number, str(report.outcome.score_word))
+            drawn[f"course-{report.over_time.courses[number].visit_id}"] = panel
     return {_file_name(name): _standalone(markup) for name, markup in drawn.items() if markup}
 
 
@@ -60,6 +66,11 @@ def data_files(report: ReportData) -> dict[str, pd.DataFrame]:
             columns=["reader", "mean", "difference"],
         ),
     }
+    if report.over_time is not None:
+        found |= {
+            "courses": _courses(report.over_time, report.readers),
+            "parts": _parts(report.over_time, report.readers),
+        }
     return {name: table for name, table in found.items() if len(table)}
 
 
@@ -81,6 +92,26 @@ def _training(report: ReportData, told: Figures) -> pd.DataFrame:
         for epoch, *values in zip(curve.epochs, curve.train_loss, curve.val_loss, curve.figure, strict=True)
     ]
     return pd.DataFrame(rows, columns=["run", "epoch", "train_loss", "val_loss", f"val_{told.choosing}", "is_kept"])
+
+
+def _courses(over_time: OverTime, readers: tuple[str, ...]) -> pd.DataFrame:
+    rows = [
+        (course.visit_id, *of_visit)
+        for course in over_time.courses
+        for of_visit in zip(course.days, course.predicted, course.low, course.high, *course.read, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["first_visit_id", "study_day", "predicted", "low", "high", *readers])
+
+
+def _parts(over_time: OverTime, readers: tuple[str, ...]) -> pd.DataFrame:
+    rows = [
+        (one.region, one.part, figure.name, reader, estimate.value, estimate.low, estimate.high)
+        for one in over_time.parts
+        for figure in one.figures
+        for reader, estimate in zip((*readers, "readers"), (*figure.chosen, figure.readers), strict=True)
+        if estimate is not None
+    ]
+    return pd.DataFrame(rows, columns=["region", "part", "metric", "against", "value", "low", "high"])
 
 
 def _file_name(name: str) -> str:

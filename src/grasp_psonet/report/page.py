@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from grasp_psonet.evidence.figures import figures_of
-from grasp_psonet.report import figures, panels
+from grasp_psonet.report import course_panels, figures, panels
 from grasp_psonet.report.data import ReportData
 from grasp_psonet.report.explored import explorer_of
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
@@ -33,6 +33,7 @@ def render(report: ReportData) -> str:
         photos=_pictures(report),
         figures=figures,
         panels=panels,
+        courses=course_panels,
         rate_most=_largest_rate(tree),
         all_photos=explorer_of(report.photos, tree.raw["photos"]),
         sheets=style_of_sheets(sprites),

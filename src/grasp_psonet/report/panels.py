@@ -38,7 +38,9 @@ class Panel:
             parts.append(element("text", where, shown(value)))
         for value in x_ticks:
             where = {"class": "tick", "x": self.x(value), "y": HEIGHT - BOTTOM + 16, "text-anchor": "middle"}
-            parts.append(element("text", where, short(value) if self.x_most > 1 else percent0(value)))
+            parts.append(
+                element("text", where, short(value) if self.x_most > 1 or self.x_least < 0 else percent0(value))
+            )
         return element("g", {"aria-hidden": "true"}, *parts)
 
     def line(self, style: str, pairs: Sequence[tuple[float, float]]) -> Markup:
@@ -70,7 +72,7 @@ def loss_panel(curves: Shown, number: int) -> Markup:
     for name, style, word in (("train_loss", "baseline", "training loss"), ("val_loss", "pruned", "validation loss")):
         parts += _line_with_dots(panel, curve, name, (style, word, two))
     parts += _kept(panel, curve)
-    return _panel(f"loss-{number}", f"Losses of {curve['run'].raw} by epoch", parts)
+    return panel_figure(f"loss-{number}", f"Losses of {curve['run'].raw} by epoch", parts)
 
 
 def figure_panel(curves: Shown, number: int, told: Figures) -> Markup:
@@ -84,7 +86,7 @@ def figure_panel(curves: Shown, number: int, told: Figures) -> Markup:
     parts = [panel.frame(_epoch_ticks(curves), even_ticks(*scale), two if scale[1] <= 1 else points)]
     parts += _line_with_dots(panel, curve, "figure", ("pruned", f"validation {told.chooser.word}", two))
     parts += _kept(panel, curve)
-    return _panel(f"figure-{number}", f"Validation {told.chooser.word} of {curve['run'].raw} by epoch", parts)
+    return panel_figure(f"figure-{number}", f"Validation {told.chooser.word} of {curve['run'].raw} by epoch", parts)
 
 
 def ranking_panel(audit: Shown, number: int) -> Markup:
@@ -106,7 +108,7 @@ def ranking_panel(audit: Shown, number: int) -> Markup:
         told = f"{text(found['value'], 'percent0')}{span} found in the first {percent0(at)}"
         tip = f"{ranking['name'].raw}: {told}; chance {percent0(at)}"
         parts.append(panel.dot("pruned", at, found["value"].raw, tip))
-    return _panel(f"ranking-{number}", f"Disagreements found by {ranking['name'].raw}", parts)
+    return panel_figure(f"ranking-{number}", f"Disagreements found by {ranking['name'].raw}", parts)
 
 
 def _line_with_dots(
@@ -131,7 +133,8 @@ def _epoch_ticks(curves: Shown) -> list[float]:
     return sorted({1.0, float(round((1 + most) / 2)), most})
 
 
-def _panel(name: str, title: str, parts: list[Markup]) -> Markup:
+def panel_figure(name: str, title: str, parts: list[Markup]) -> Markup:
+    """The panel with its title, which a screen reader tells."""
     named = element("title", {"id": f"{name}-title"}, title)
     attributes: dict[str, object] = {
         "class": "chart panel",

@@ -41,7 +41,7 @@ def count(value: int) -> str:
 
 
 def two(value: float) -> str:
-    return _minus(f"{value:.2f}")
+    return _minus(f"{value:z.2f}")
 
 
 def signed(value: float) -> str:

@@ -32,6 +32,7 @@ from grasp_psonet.stages.makers.report.faces import hidden_note
 from grasp_psonet.stages.makers.report.findings import audit_of, removal_of, removal_warnings_of, truth_of
 from grasp_psonet.stages.makers.report.gallery import error_gallery, flagged_gallery
 from grasp_psonet.stages.makers.report.maps import maps_of
+from grasp_psonet.stages.makers.report.over_time import over_time_of
 from grasp_psonet.stages.makers.report.reread import reading_of
 from grasp_psonet.stages.makers.report.shared import diagnosis_of
 from grasp_psonet.stages.makers.report.traced import traced_of
@@ -130,6 +131,7 @@ def gather(job: Job) -> data.ReportData:
         learning=read_json(study.learning / "verdict.json")["verdict"],
         diagnosis=diagnosis_of(job),
         detail=detail_of(job, evaluation, chosen, readers),
+        over_time=over_time_of(job, chosen, readers),
         reading=reading_of(job, readers, evaluation["figures"]),
         traced=traced,
         curves=curves_of(job),
