@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import torch
 
 LEFT_OUT = {"clock.json", "stage.json", "study.yaml", "report.html", "cohort.json", ".photo-digests.json"}
+PICTURES = {".svg", ".xlsx"}  # of what stands beside them as CSV
 
 
 def machine() -> dict[str, str]:
@@ -36,6 +37,7 @@ def machine() -> dict[str, str]:
 def content_digests(study: Path) -> dict[str, str]:
     """Digest by path relative to the study; drawn photos count through the store that holds them all."""
     files = sorted(path for path in study.rglob("*") if path.is_file() and path.name not in LEFT_OUT)
+    files = [path for path in files if path.suffix not in PICTURES]
     return {path.relative_to(study).as_posix(): _digest(path) for path in files if study / "photos" not in path.parents}
 
 
