@@ -170,7 +170,7 @@ class Person:
         for number in range(16):
             page.keyboard.press("3" if number % 4 == 3 else grade)
         page.keyboard.press("s")
-        page.wait_for_selector("[name=password]")
+        page.wait_for_selector("[name=password]:focus")  # by itself, which may come after it is seen
         page.keyboard.insert_text(OWN)
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: "sign" not in url)
