@@ -90,6 +90,7 @@ def _database(place: AppPlace, url: str | None) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(port or ""),
+        "OPTIONS": {},  # none of another database that this process worked on before
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }
