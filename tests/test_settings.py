@@ -126,7 +126,7 @@ def test_a_value_of_another_type_is_told_in_plain_words(dotted: str, text: str, 
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("utf8_mode", ["0", "1"])
+@pytest.mark.parametrize("utf8_mode", ["0", pytest.param("1", marks=pytest.mark.nightly)])
 def test_letters_of_a_setting_survive_a_plain_locale(utf8_mode: str, tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": utf8_mode, "PYTHONCOERCECLOCALE": "0", "PATH": ""}
 
