@@ -42,7 +42,7 @@ _LABELS = {"pasi_reader1": "reader1", "pasi_reader2": "reader2", "pasi_true": "t
 def answers(ground: Ground) -> pd.DataFrame:
     """What every arm says of every test visit: seed, arm, num_train, visit_id, patient_id, study_day, the scores of both
     readers and the truth, ``predicted`` (a score, of the arm classes a class), p_at_least_1 and _2 (of classes alone)."""
-    job = ground.make()
+    job = ground.make(REGIONAL)
     truth = pd.read_parquet(job.study.truth_file.with_name("truth_visits.parquet"))
     visits = job.cohort.visits.merge(truth[["visit_id", "pasi_true"]], on="visit_id").rename(columns=_LABELS)
     known = visits.set_index("visit_id")[["patient_id", "study_day", *_LABELS.values()]]

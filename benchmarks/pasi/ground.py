@@ -58,9 +58,9 @@ class Ground:
             tree = merged(tree, other)
         return Job(Study(self.folder), parse(tree, "the benchmark"))
 
-    def make(self) -> Job:
-        """Draws the cohort with its parts and leaves the features, as far as they do not stand; its job by region."""
-        job = self.job(REGIONAL)
+    def make(self, severity: Tree) -> Job:
+        """Draws the cohort (with its parts, where it is by region) and leaves the features, as far as they do not stand; its job."""
+        job = self.job(severity)
         self.folder.mkdir(parents=True, exist_ok=True)
         make_cohort(job)
         for task in (*prepare_tasks(job), features_task(job)):
