@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-pythons test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
+.PHONY: demo test tests test-pythons test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading bench-pasi demo-pasi lock clean bench-report sbom audit-packages
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -88,6 +88,9 @@ bench-audit: $(READY)    ## what each ranking of the audit finds, drawn, and on 
 
 bench-reading: $(READY)  ## what reading again is worth: errors found, and training on kept, removed and corrected labels; resumes
 	$(BIN)/python -m benchmarks.reading
+
+bench-pasi: $(READY)     ## PASI as a number beside the readers, and a planted shortcut in points; resumes
+	$(BIN)/python -m benchmarks.pasi
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset

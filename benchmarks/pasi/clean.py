@@ -52,7 +52,7 @@ def answers(ground: Ground) -> pd.DataFrame:
 def _answers(ground: Ground, name: str, arm: Arm, known: pd.DataFrame) -> pd.DataFrame:
     job = ground.job(arm.severity, arm.settings)
     visits = job.cohort.visits
-    visits = visits[_is_kept(visits, arm.part, ground.seed)].reset_index(drop=True)
+    visits = visits[is_kept(visits, arm.part, ground.seed)].reset_index(drop=True)
     folder = ground.folder / "trained"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -68,7 +68,7 @@ def _answers(ground: Ground, name: str, arm: Arm, known: pd.DataFrame) -> pd.Dat
     return told.assign(seed=ground.seed, arm=name, num_train=int((visits["split"] == "train").sum()))
 
 
-def _is_kept(visits: pd.DataFrame, part: float, seed: int) -> "pd.Series[bool]":
+def is_kept(visits: pd.DataFrame, part: float, seed: int) -> "pd.Series[bool]":
     """All visits but those of training patients beyond the part; a smaller part lies within a larger one."""
     is_trained = visits["split"] == "train"
     patients = sorted(visits.loc[is_trained, "patient_id"].unique())

@@ -59,7 +59,7 @@ class Ground:
         return Job(Study(self.folder), parse(tree, "the benchmark"))
 
     def make(self, severity: Tree) -> Job:
-        """Draws the cohort (with its parts, where it is by region) and leaves the features, as far as they do not stand; its job."""
+        """Draws the cohort (by region with its parts) and leaves the features, as far as they do not stand; its job."""
         job = self.job(severity)
         self.folder.mkdir(parents=True, exist_ok=True)
         make_cohort(job)

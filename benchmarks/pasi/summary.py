@@ -27,7 +27,8 @@ from benchmarks.reading.summary import mean_of
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.intervals import estimate_of, replicated, resample_patients
 from grasp_psonet.evidence.metrics import Answers, linear_kappa
-from grasp_psonet.evidence.reliability import icc_2_1, mean_of as mean_of_visits
+from grasp_psonet.evidence.reliability import icc_2_1
+from grasp_psonet.evidence.reliability import mean_of as mean_of_visits
 from grasp_psonet.evidence.response import courses_of, responded
 from grasp_psonet.evidence.settings import IntervalRule
 from grasp_psonet.stages.names import BASELINE
@@ -36,6 +37,14 @@ CLASSIFIER = "classes"
 COSTLY = 1.0  # points of MAE
 _RULE = IntervalRule(0.95, "percentile")
 _OUTCOME = Outcome()
+_LEVELS = (
+    "seeds",
+    "baseline_auc_by_seed",
+    "oracle_auc_by_seed",
+    "mean_val_auc",
+    "mean_test_auc_by_k",
+    "random_mean_test_auc_by_k",
+)
 Floats = NDArray[np.float64]
 
 
@@ -191,20 +200,20 @@ def pruning_figures(table: pd.DataFrame) -> dict[str, Any]:
     turned = table.assign(val=-table["val"], test=-table["test"])
     cost = by_seed(turned, ORACLE) - by_seed(turned, BASELINE)
     costly = turned[turned["seed"].isin(cost.index[cost >= COSTLY])]
-    found = {_in_points(name): value for name, value in (shortcut_figures(turned) | gains(turned, ARM)).items()}
-    found.pop("seeds")
-    return found | {
+    return _in_points(shortcut_figures(turned) | gains(turned, ARM)) | {
+        "baseline_mae": mean_of(by_seed(table, BASELINE)),
+        "oracle_mae": mean_of(by_seed(table, ORACLE)),
         "shortcut_cost_interval": [mean_of(cost)[end] for end in ("low", "high")],
         "costly_seeds": sorted(int(seed) for seed in costly["seed"].unique()),
-        "where_it_cost": {_in_points(name): value for name, value in gains(costly, ARM).items()} if len(costly) else {},
+        "where_it_cost": _in_points(gains(costly, ARM)) if len(costly) else {},
         "beats_random_on_seeds": gains(costly, ARM).get("seeds_better_than_random_same_k") if len(costly) else None,
         "by_list": _by_list(table),
     }
 
 
-def _in_points(name: str) -> str:
-    """The name of a figure of gains that was made for AUC."""
-    return name.replace("auc", "mae")
+def _in_points(found: dict[str, Any]) -> dict[str, Any]:
+    """Figures of gains, made for AUC, under names of MAE; levels, whose sign was turned, are told by list instead."""
+    return {name.replace("auc", "mae"): value for name, value in found.items() if name not in _LEVELS}
 
 
 def _by_list(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -87,6 +87,9 @@ class StudySettings:
     reading: ReadingSettings = group(ReadingSettings)
 
     def __post_init__(self) -> None:
+        is_told = self.explain.sign == "total" or self.severity.form == "regional"
+        wanted = "total, or severity.form regional, whose network grades signs"
+        refuse_unless(is_told, "explain.sign", self.explain.sign, wanted)
         if self.prune.rule == "each" and self.trace.pairs != "all" and not self.trace.sum_queries:
             raise SettingsError(
                 f"prune.rule each with trace.pairs {self.trace.pairs}: each error's own ranking needs its score of every photo"

@@ -18,6 +18,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from grasp_psonet.errors import NetworkError
+from grasp_psonet.explain.settings import Sign
 from grasp_psonet.network.loss import evidence_of
 
 
@@ -41,9 +42,10 @@ def grad_cam(
     target_B: Tensor,
     layer: nn.Module,
     region_BN: Tensor | None = None,
+    sign: Sign = "total",
 ) -> CamMaps:
     """Maps of where each photo speaks for the label ``target_B`` of its visit (``network.loss.evidence_of``: of classes, raises
-    the logit), at ``layer`` (see ``target_layer``).
+    the logit; of a number raises it, or the level of a ``sign`` of the photo's region), at ``layer`` (see ``target_layer``).
 
     ``network(photos_BNCHW, is_photo_BN)`` has ``.logits_BC``; it must be in eval mode and read the present photos in
     the row order of ``is_photo_BN.nonzero()``, in one or several encoder calls. Weights, gradients and modules are left
@@ -67,7 +69,7 @@ def grad_cam(
                     f"Grad-CAM layer {type(layer).__name__} is never called; next: choose it with target_layer()"
                 )
             # Bags do not meet, so the gradients of their summed targets stay apart.
-            target = evidence_of(network)(logits_BC, target_B).sum()
+            target = evidence_of(network, sign)(logits_BC, target_B).sum()
             gradients = torch.autograd.grad(target, maps, allow_unused=True) if target.requires_grad else (None,)
     finally:
         handle.remove()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.explain.settings import Sign
 from grasp_psonet.network.loss import evidence_of
 from grasp_psonet.network.network import BagNetwork, normalised
 
@@ -17,7 +18,8 @@ from grasp_psonet.network.network import BagNetwork, normalised
 class PhotoInBag:
     """One photo of a bag, and the label of the visit that its maps speak for.
 
-    ``batch``: the bag alone; ``place``: which of its photos; ``target_1``: the label. The network reads photos and is in eval
+    ``batch``: the bag alone; ``place``: which of its photos; ``target_1``: the label; ``sign``: of a network by region,
+    what is explained in place of the total. The network reads photos and is in eval
     mode. What a version of the photo gives is what the whole network gives of the bag with that version in its place.
     """
 
@@ -25,6 +27,7 @@ class PhotoInBag:
     batch: BagBatch
     place: int
     target_1: Tensor
+    sign: Sign = "total"
 
     def __post_init__(self) -> None:
         assert len(self.batch.photos_BNCHW) == 1, "one bag"
@@ -54,7 +57,7 @@ class PhotoInBag:
         region_BN = self.batch.region_BN
         region_KN = None if region_BN is None else region_BN.expand(len(photo_KCHW), -1)
         logits_KC = self.network(feature_KNF, is_photo_KN, is_stored_KN, region_KN).logits_BC
-        evidence_K: Tensor = evidence_of(self.network)(logits_KC, self.target_1.expand(len(photo_KCHW)))
+        evidence_K: Tensor = evidence_of(self.network, self.sign)(logits_KC, self.target_1.expand(len(photo_KCHW)))
         return evidence_K
 
     @cached_property

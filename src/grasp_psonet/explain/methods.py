@@ -21,7 +21,7 @@ def _gradcam(photo: PhotoInBag) -> PhotoMap:
     network, batch = photo.network, photo.batch
     assert network.encoder is not None, "maps of a network that reads no photos"
     layer = target_layer(network.encoder, photo.pixels)
-    maps = grad_cam(network, batch.photos_BNCHW, batch.is_photo_BN, photo.target_1, layer, batch.region_BN)
+    maps = grad_cam(network, batch.photos_BNCHW, batch.is_photo_BN, photo.target_1, layer, batch.region_BN, photo.sign)
     heat_hw = maps.cam_BNhw[0, photo.place].double().cpu().numpy()
     return PhotoMap(heat_hw, float(maps.largest_BN[0, photo.place]))
 

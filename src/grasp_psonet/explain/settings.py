@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from grasp_psonet.errors import SettingsError
-from grasp_psonet.setting import STRICT, refuse_unless, setting
+from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 Method = Literal["gradcam", "integrated_gradients", "occlusion"]
+Sign = Literal["total", "erythema", "induration", "desquamation", "area"]
 OF_CAPTUM: tuple[Method, ...] = ("integrated_gradients", "occlusion")  # methods that need the extra
 
 
@@ -29,6 +30,11 @@ class ExplainSettings:
         2,
         "random orders of a photo's patches that deletion and insertion of its maps are held against (0: no such check); a map "
         "takes 14 passes of its photo, and 14 more for each order",
+    )
+
+    sign: Sign = newer_setting(
+        "total",
+        "what maps of severity.form regional explain: the total, or one sign (or the area) of the region that the photo shows",
     )
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.pasi_total import PasiTotal
+from grasp_psonet.cohort.synthetic.pasi import SUB_SCORES
 from grasp_psonet.network.network import BagNetwork, visit_loss
 from grasp_psonet.network.regions import losses_of_parts, split_outputs
 from grasp_psonet.tables.columns import PREDICTED
@@ -23,7 +24,7 @@ from grasp_psonet.tables.columns import PREDICTED
 Loss = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> loss_B
 Answer = Callable[[Outcome, Tensor], dict[str, float]]  # outputs of one bag [C] -> columns of predictions
 Evidence = Callable[[Tensor, Tensor], Tensor]  # (output_BC, label_B) -> what of the outputs speaks for the labels, [B]
-
+TOTAL = "total"  # what a map explains of a number, where no sign is named
 
 _OWN: WeakKeyDictionary[nn.Module, Loss] = WeakKeyDictionary()
 
@@ -51,9 +52,17 @@ def answer_of(network: BagNetwork, output_C: Tensor) -> dict[str, float]:
     return ANSWERS[network.outcome.kind](network.outcome, output_C)
 
 
-def evidence_of(network: nn.Module) -> Evidence:
-    """What a map explains: the part of the outputs that speaks for a label; of classes, its logit."""
-    return EVIDENCE[_outcome(network).kind]
+def evidence_of(network: nn.Module, sign: str = TOTAL) -> Evidence:
+    """What a map explains: the part of the outputs that speaks for a label; of classes, its logit.
+
+    ``sign``: of a network by region one of ``SUB_SCORES`` in place of the total. It is the sum of the levels of that sign over
+    the regions that were seen; a photo moves only that of the region it shows.
+    """
+    outcome = _outcome(network)
+    if sign == TOTAL:
+        return EVIDENCE[outcome.kind]
+    assert outcome.has_regions, "signs are graded by region alone"
+    return partial(_raises_the_sign, part=SUB_SCORES.index(sign))
 
 
 def whole_labels(label_B: Tensor) -> Tensor:
@@ -126,6 +135,12 @@ def _points_by_region(outcome: Outcome, output_C: Tensor) -> dict[str, float]:
 def _raises_the_number(output_BC: Tensor, label_B: Tensor) -> Tensor:
     del label_B
     return output_BC[:, 0]
+
+
+def _raises_the_sign(output_BC: Tensor, label_B: Tensor, part: int) -> Tensor:
+    del label_B
+    _, level_BRS, _ = split_outputs(output_BC)
+    return level_BRS[..., part].sum(dim=1)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from grasp_psonet.explain.in_bag import PhotoInBag
 from grasp_psonet.explain.mass import area_shares, mass_shares
 from grasp_psonet.explain.methods import map_of
 from grasp_psonet.explain.overlay import overlay_png
-from grasp_psonet.explain.settings import Method
+from grasp_psonet.explain.settings import Method, Sign
 from grasp_psonet.files import read_json
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.pruning.ranking import ranked_photos
@@ -103,7 +103,7 @@ def make_maps(folder: Path, own: ExplainNeeds, run: TrainedRun, trace: Path, eva
         for name in dict.fromkeys((BASELINE, read_json(evaluation / "choice.json")["run"])):
             network = (run if name == BASELINE else TrainedRun(run.job, name)).photo_network()
             for one in wanted:
-                made = _made(own, _in_bag(network, one, store.pixels), one)
+                made = _made(own, _in_bag(network, one, store.pixels, own.explain.sign), one)
                 maps += _index_rows(folder, name, one, made, store.pixels, masks.get(one.photo_id))
                 areas += [(*one.place, name, method, *told) for method, (_, told) in made.items()]
     else:
@@ -135,9 +135,10 @@ def wanted_photos(own: ExplainNeeds, run: TrainedRun, trace: Path, keep: pd.Data
     return [Wanted(number, *one) for number, one in enumerate(wanted)]
 
 
-def _in_bag(network: BagNetwork, one: Wanted, pixels: Pixels) -> PhotoInBag:
+def _in_bag(network: BagNetwork, one: Wanted, pixels: Pixels, sign: Sign) -> PhotoInBag:
     batch = collate([one.bag], pixels).to(next(network.parameters()).device)
-    return PhotoInBag(network, batch, one.bag.photo_ids.index(one.photo_id), batch.label_B.new_tensor([one.target]))
+    place, target_1 = one.bag.photo_ids.index(one.photo_id), batch.label_B.new_tensor([one.target])
+    return PhotoInBag(network, batch, place, target_1, sign)
 
 
 def _made(own: ExplainNeeds, photo: PhotoInBag, one: Wanted) -> dict[Method, tuple[PhotoMap, Row]]:
