@@ -16,6 +16,7 @@ from grasp_psonet.explain.gradcam import grad_cam
 from grasp_psonet.explain.in_bag import PhotoInBag
 from grasp_psonet.explain.settings import Sign
 from grasp_psonet.network.network import BagNetwork
+from grasp_psonet.report.texts import of_maps, texts_of
 from grasp_psonet.settings import parse
 from tests.tiny_study import tiny_bags, tiny_network
 
@@ -82,7 +83,17 @@ def test_gradcam_of_a_sign_is_that_of_its_level() -> None:
 
 def test_a_sign_is_refused_where_none_is_graded() -> None:
     for severity in ({}, {"outcome": "pasi"}):
-        with pytest.raises(SettingsError, match=r"explain\.sign is 'erythema'; wanted: total, or severity\.form regional"):
+        with pytest.raises(
+            SettingsError, match=r"explain\.sign is 'erythema'; wanted: total, or severity\.form regional"
+        ):
             parse({"severity": severity, "explain": {"sign": "erythema"}}, "test")
     severity = {"outcome": "pasi", "form": "regional"}
     assert parse({"severity": severity, "explain": {"sign": "erythema"}}, "test").explain.sign == "erythema"
+
+
+def test_the_page_names_the_sign_that_maps_explain() -> None:
+    texts = texts_of(replace(OUTCOME, noise=2.0))
+    assert of_maps(texts, "total") == texts
+    told = of_maps(texts, "area")
+    assert told.evidence == "raises the area of the region that it shows"
+    assert replace(told, evidence=texts.evidence, no_evidence=texts.no_evidence) == texts

@@ -68,6 +68,8 @@ def test_training_and_predictions_are_of_the_score(study: Path) -> None:
     np.testing.assert_allclose(told["loss"], np.where(off <= 1, off**2 / 2, off - 0.5), rtol=1e-4, atol=1e-6)
     assert np.ptp(told["predicted"]) > 0
     assert not [column for column in told if column.startswith(("p_", "logit_"))]
+    steps = pd.read_parquet(study / "runs/baseline/steps.parquet")
+    np.testing.assert_allclose(steps["label"], scores[steps["visit_id"]], rtol=1e-6)
     epochs = pd.read_parquet(study / "runs/baseline/epochs.parquet")
     assert epochs.loc[epochs["kept"], "val_mae"].item() == epochs["val_mae"].min(), "of an error, less is better"
 
@@ -85,10 +87,18 @@ def test_errors_traced_are_those_beyond_the_readers_noise(study: Path) -> None:
     assert pd.read_parquet(study / "traces/cosine/scores.parquet")["score"].abs().max() > 0
 
 
-def test_k_is_chosen_by_validation_mae(study: Path) -> None:
+def test_k_is_chosen_by_validation_mae(study: Path, results: dict[str, Any]) -> None:
     choice = json.loads((study / "evaluation/choice.json").read_text(encoding="utf-8"))
     by_run, k_of = choice["val_mae_by_run"], choice["k_by_run"]
     assert choice["run"] == min(by_run, key=lambda run: (by_run[run], k_of[run]))
+    figures = pd.read_parquet(study / "evaluation/figures.parquet")
+    whole = figures[(figures["group"] == "all") & (figures["reader"] == "reader1") & (figures["metric"] == "mae")]
+    mae = whole.set_index("run")["value"]
+    arms = {arm["name"]: arm for arm in results["arms"]}
+    assert len(arms) == 3, "baseline, pruned, random"
+    for name in arms.keys() - {"baseline"}:
+        gain = arms[name]["figures"][0]["mae_difference"]["value"]
+        assert gain == pytest.approx(mae["baseline"] - mae[name]), "less error is a gain"
 
 
 def test_figures_stand_beside_the_readers_own(study: Path, results: dict[str, Any]) -> None:
@@ -207,3 +217,8 @@ def test_one_reader_alone_needs_the_noise_told(study: Path, capsys: pytest.Captu
     assert "set severity.noise_points" in capsys.readouterr().out
     words = ["--severity.noise_points", "3", "--photos.links", "anywhere", "--network.weights", "random"]
     assert main(["check", str(tmp_path), *words]) == 0
+
+
+def test_an_outcome_that_is_none_is_named(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(study), "--severity.outcome", "nmber"]) == 1
+    assert "setting severity.outcome is 'nmber'; wanted: classes, pasi" in capsys.readouterr().err

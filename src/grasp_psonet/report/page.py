@@ -16,7 +16,7 @@ from grasp_psonet.report.explored import explorer_of
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
-from grasp_psonet.report.texts import texts_of
+from grasp_psonet.report.texts import of_maps, texts_of
 from grasp_psonet.report.thumbs import data_address, shown_at, style_of_sheets
 
 
@@ -29,7 +29,7 @@ def render(report: ReportData) -> str:
         r=tree,
         outcome=report.outcome,
         told=figures_of(report.outcome),
-        texts=texts_of(report.outcome),
+        texts=of_maps(texts_of(report.outcome), dict(report.making.settings).get("explain.sign", "total")),
         photos=_pictures(report),
         figures=figures,
         panels=panels,

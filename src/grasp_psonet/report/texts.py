@@ -1,7 +1,7 @@
 """The words of the page that depend on what is learned from a visit, by the kind of outcome; another kind is one more entry."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -36,6 +36,14 @@ class Texts:
 def texts_of(outcome: Outcome) -> Texts:
     """The words for an outcome."""
     return TEXTS[outcome.kind](outcome)
+
+
+def of_maps(texts: Texts, sign: str) -> Texts:
+    """The words where maps explain one sign (``explain.sign``) in place of the total."""
+    if sign == "total":
+        return texts
+    of_region = f"the {sign} of the region that it shows"
+    return replace(texts, evidence=f"raises {of_region}", no_evidence=f"no place of this photo raises {of_region}")
 
 
 def _of_classes(outcome: Outcome) -> Texts:
