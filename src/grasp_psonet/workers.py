@@ -190,7 +190,7 @@ def _given_up(error: Exception) -> str:
 
 
 def _lost_by_dask() -> tuple[type[Exception], ...]:
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
     from distributed.scheduler import KilledWorker
 
     return KilledWorker, CommClosedError, CancelledError
