@@ -11,6 +11,7 @@ import pytest
 from grasp_psonet.report.course_panels import MOST_COURSES
 from grasp_psonet.report.data import Estimate, ReportData
 from grasp_psonet.report.figure_files import data_files, svg_files
+from grasp_psonet.report.graded_visits import MOST_GRADED, GradedRegion, GradedVisit
 from grasp_psonet.report.over_time import BesideReaders, Course, OverTime, PartAgreement
 from grasp_psonet.report.page import render
 from grasp_psonet.report.results import results
@@ -118,6 +119,25 @@ def test_parts_stand_by_region_in_the_order_of_the_body(report: ReportData, over
     whole = replace(report, over_time=replace(over_time, parts=()))
     assert 'id="parts"' not in render(whole)
     assert "Signs and area by region" not in words(render(whole))
+
+
+def test_grades_of_visits_stand_by_region_beside_the_reader(report: ReportData, over_time: OverTime) -> None:
+    seen = GradedRegion("head", True, (1.23, 2.0, 0.5, 3.0), (1.0, None, 0.0, 3.0))
+    unseen = GradedRegion("upper_limbs", False, (None,) * 4, (2.0, 2.0, 2.0, 1.0))
+    graded = tuple(GradedVisit(f"v-{i:04d}", 9.0 + i, 4.0, (seen, unseen)) for i in range(MOST_GRADED + 2))
+    names = ("erythema", "induration", "desquamation", "area")
+    with_grades = replace(report, over_time=replace(over_time, part_names=names, graded=graded))
+    told = words(section(with_grades, "parts"))
+    assert told.count("points predicted, 4.0 read") == MOST_GRADED
+    assert f"furthest from Reader 1's total, {MOST_GRADED} of them," in told
+    assert "v-0000: 9.0 points predicted" in told
+    assert "head 1.2 (1.0) 2.0 0.5 (0.0) 3.0 (3.0)" in told
+    assert "upper limbs not assessable (2.0) not assessable (2.0)" in told
+    grades = data_files(with_grades)["grades"]
+    assert len(grades) == len(graded) * 2 * 4
+    assert grades["predicted"].notna().sum() == len(graded) * 4
+    assert grades.loc[0, ["region", "part", "predicted", "reader1"]].tolist() == ["head", "erythema", 1.23, 1.0]
+    assert "Grades of single visits" not in words(section(report, "parts"))
 
 
 def test_a_report_of_classes_has_neither_section() -> None:

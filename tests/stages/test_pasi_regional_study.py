@@ -9,7 +9,11 @@ import pytest
 from grasp_psonet.cli import main
 from grasp_psonet.cohort.components import components_of
 from grasp_psonet.cohort.outcome import Outcome
-from grasp_psonet.cohort.synthetic.pasi import pasi_of
+from grasp_psonet.cohort.synthetic.pasi import SUB_SCORES, pasi_of
+from grasp_psonet.settings import load
+from grasp_psonet.stages.job import Job
+from grasp_psonet.stages.makers.report.graded_visits import graded_visits
+from grasp_psonet.study import Study
 
 WORDS = ("--severity.form", "regional", "--train.epochs", "1", "--machine.processes", "1")
 
@@ -62,3 +66,22 @@ def test_new_visits_are_told_their_parts_and_what_is_not_assessable(
     capsys.readouterr()
     assert main(["predict", str(study / "runs/baseline"), str(study / "photos" / visit)]) == 1
     assert "by the region of the body" in capsys.readouterr().err
+
+
+def test_the_report_takes_the_grades_of_test_visits_from_the_run_and_reader_1(study: Path) -> None:
+    job = Job(Study(study), load(study / "study.yaml", {"severity.form": "regional", "train.epochs": "1"}))
+    found = graded_visits(job, "baseline")
+    told = pd.read_parquet(study / "runs/baseline/predictions.parquet").set_index("visit_id")
+    assert {one.visit_id for one in found} == set(told.index[told["split"] == "test"])
+    off = [abs(one.predicted - one.read) for one in found]
+    assert off == sorted(off, reverse=True)
+    visits = pd.read_csv(study / "visits.csv").set_index("visit_id")
+    worst = found[0]
+    for region in worst.regions:
+        of_reader = [visits.loc[worst.visit_id, f"{region.region}_{part}_reader1"] for part in SUB_SCORES]
+        assert list(region.read) == of_reader
+        level = told.loc[worst.visit_id, f"output_{region.region}_erythema"]
+        assert region.is_seen == (told.loc[worst.visit_id, f"output_{region.region}_seen"] == 1)
+        if region.is_seen:
+            assert region.said[0] == pytest.approx(sum(1 / (1 + np.exp(-2 * (level - k - 0.5))) for k in range(4)))
+    assert any(region.is_seen for region in worst.regions)

@@ -10,6 +10,7 @@ from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.report.course_panels import MOST_COURSES, course_panel
 from grasp_psonet.report.data import ReportData
 from grasp_psonet.report.figures import audit_figure, differences_figure, removal_figure
+from grasp_psonet.report.graded_visits import grades_table
 from grasp_psonet.report.over_time import OverTime
 from grasp_psonet.report.page import style_source
 from grasp_psonet.report.panels import figure_panel, loss_panel, ranking_panel
@@ -70,6 +71,7 @@ def data_files(report: ReportData) -> dict[str, pd.DataFrame]:
         found |= {
             "courses": _courses(report.over_time, report.readers),
             "parts": _parts(report.over_time, report.readers),
+            "grades": grades_table(report.over_time),
         }
     return {name: table for name, table in found.items() if len(table)}
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grasp_psonet.report.graded_visits import GradedVisit
+
 if TYPE_CHECKING:
     from grasp_psonet.report.data import Estimate
 
@@ -47,6 +49,7 @@ class OverTime:
     ``why_no_response`` says why there are no response figures; then ``response`` is empty. ``interval_points`` to either side
     hold a new patient's label with probability ``coverage``; None where validation allows no bound, and ``why_no_interval``
     says why. ``parts`` are empty of a number that is learned whole. ``most_points``: the highest value that a course shows.
+    ``graded``: the test visits with the grades of their regions by ``part_names``, furthest from Reader 1 first.
     """
 
     response: tuple[BesideReaders, ...]
@@ -57,3 +60,5 @@ class OverTime:
     why_no_interval: str
     parts: tuple[PartAgreement, ...]
     most_points: float
+    part_names: tuple[str, ...] = ()
+    graded: tuple[GradedVisit, ...] = ()

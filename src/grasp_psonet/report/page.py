@@ -13,6 +13,7 @@ from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report import course_panels, figures, panels
 from grasp_psonet.report.data import ReportData
 from grasp_psonet.report.explored import explorer_of
+from grasp_psonet.report.graded_visits import MOST_GRADED
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
@@ -34,6 +35,7 @@ def render(report: ReportData) -> str:
         figures=figures,
         panels=panels,
         courses=course_panels,
+        most_graded=MOST_GRADED,
         rate_most=_largest_rate(tree),
         all_photos=explorer_of(report.photos, tree.raw["photos"]),
         sheets=style_of_sheets(sprites),

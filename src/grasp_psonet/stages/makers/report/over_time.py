@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from grasp_psonet.cohort.synthetic.pasi import SUB_SCORES
 from grasp_psonet.evidence.parts import BETWEEN, ICC, QUADRATIC_KAPPA
 from grasp_psonet.evidence.response import RESPONSES, courses_of
 from grasp_psonet.report import data
 from grasp_psonet.report.over_time import BesideReaders, Course, OverTime, PartAgreement
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.report.arms import READERS, estimate_of
+from grasp_psonet.stages.makers.report.graded_visits import graded_visits
 from grasp_psonet.stages.new_visits.conformal import ScoreInterval, score_interval_of
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.tables.columns import (
@@ -47,6 +49,8 @@ def over_time_of(job: Job, chosen: str, readers: tuple[str, ...]) -> OverTime | 
         parts=_parts(PARTS.read(job.study.evaluation / "parts.parquet"), chosen, readers)
         if job.outcome.has_regions
         else (),
+        part_names=SUB_SCORES if job.outcome.has_regions else (),
+        graded=graded_visits(job, chosen),
         most_points=max(
             (value for course in courses for value in _drawn(course, interval.points is not None)), default=0.0
         ),
