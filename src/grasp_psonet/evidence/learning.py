@@ -44,7 +44,8 @@ class Learning:
         if over_prior.low is not None and over_prior.low <= 0:
             return (
                 f"The baseline has not learned: its validation {word} {_text(own)} does not beat that of"
-                f" {self.figures.prior_word} ({_text(self.value[PRIOR])}) beyond the noise of validation; what it did not learn cannot be traced."
+                f" {self.figures.prior_word} ({_text(self.value[PRIOR])}) beyond the noise of validation; what it did not"
+                " learn cannot be traced."
                 f" Next: {advice}."
             )
         if behind:
