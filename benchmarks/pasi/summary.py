@@ -14,6 +14,7 @@ that, sums over seeds), ``beats_random_on_seeds`` of ``costly_seeds``, in which 
 
 # Axes: V visits.
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def clean_figures(table: pd.DataFrame) -> dict[str, Any]:
     by_arm = {str(arm): rows for arm, rows in table.groupby("arm", sort=False)}
     classifier = by_arm.pop(CLASSIFIER)
     told = {arm: _of_arm(rows, classifier) for arm, rows in by_arm.items()}
+    of_run = {arm: _each(rows, lambda one: mae(one["predicted"], one["reader1"])) for arm, rows in by_arm.items()}
     first = by_arm["regional"]
     sizes = first.groupby("seed").agg(train=("num_train", "first"), test=("visit_id", "size"))
     return told["regional"] | {
@@ -72,6 +74,9 @@ def clean_figures(table: pd.DataFrame) -> dict[str, Any]:
         "icc_readers": mean_of(_each(first, lambda rows: icc(rows["reader2"], rows["reader1"]))),
         "auc_classifier": mean_of(_each(classifier, auc_of_classes)),
         "kappa_classifier": mean_of(_each(classifier, kappa_of_classes)),
+        "mae_against_total": {arm: mean_of(found - of_run["total"]) for arm, found in of_run.items() if arm != "total"}
+        if "total" in of_run
+        else {},
         "arms": told,
     }
 
@@ -134,7 +139,7 @@ def auc_of_classes(rows: pd.DataFrame) -> float:
 
 def _mean_auc(rows: pd.DataFrame, scores: "list[pd.Series[float]]") -> float:
     label_V = _classes_of(rows["reader1"])
-    return float(np.mean([auc(score.to_numpy(float), label_V > cut) for cut, score in enumerate(scores)]))
+    return float(np.mean([auc(np.asarray(score, dtype=np.float64), label_V > cut) for cut, score in enumerate(scores)]))
 
 
 def auc(score_V: Floats, is_beyond_V: NDArray[np.bool_]) -> float:
@@ -177,10 +182,12 @@ def response_figures(rows: pd.DataFrame, per_cent: int = 75) -> dict[str, Any]:
     agrees = {name: (fell[name] == fell["reader1"]).astype(float) for name in ("predicted", "reader2")}
     resamples = resample_patients(told.loc[row_F, "patient_id"].tolist(), 2000, 0, "benchmark response")
     model, readers = (
-        estimate_of(replicated([lambda weight, one=one: mean_of_visits(one, weight)], resamples), resamples, _RULE, "")
+        estimate_of(replicated([partial(mean_of_visits, one)], resamples), resamples, _RULE, "")
         for one in agrees.values()
     )
-    is_known = model.value is not None and readers.low is not None and readers.high is not None
+    width, is_within = None, None
+    if model.value is not None and readers.low is not None and readers.high is not None:
+        width, is_within = readers.high - readers.low, bool(readers.low <= model.value <= readers.high)
     return {
         "pasi75_follow_ups": len(row_F),
         "pasi75_rate_network": float(fell["predicted"].mean()) if len(row_F) else None,
@@ -190,8 +197,8 @@ def response_figures(rows: pd.DataFrame, per_cent: int = 75) -> dict[str, Any]:
         "pasi75_readers": readers.value,
         "pasi75_readers_low": readers.low,
         "pasi75_readers_high": readers.high,
-        "pasi75_readers_width": readers.high - readers.low if is_known else None,
-        "pasi75_is_within": bool(readers.low <= model.value <= readers.high) if is_known else None,
+        "pasi75_readers_width": width,
+        "pasi75_is_within": is_within,
     }
 
 
@@ -220,5 +227,4 @@ def _by_list(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Every list of every seed: MAE on validation and test, what it removed."""
     columns = ["seed", "arm", "list", "control", "k", "removed", "shortcut_precision", "shortcut_recall", "val", "test"]
     rows = table[columns].round(4).astype(object)
-    told: list[dict[str, Any]] = rows.where(rows.notna(), None).to_dict("records")
-    return told
+    return [dict(zip(columns, row, strict=True)) for row in rows.where(rows.notna(), None).to_numpy().tolist()]

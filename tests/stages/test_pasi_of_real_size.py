@@ -18,7 +18,7 @@ SETTINGS = {
     "severity.noise_points": "3",
     "cohort.edge_px": "224",
     "cohort.num_patients": "4",
-    "cohort.num_visits": "6",
+    "cohort.num_visits": "5",
     "cohort.num_views": "4",
     "cohort.val_visits": "2",
     "cohort.test_visits": "1",
