@@ -30,7 +30,7 @@ test-wheel: $(UV)        ## wheel and source archive, each installed in a bare e
 test-nightly: $(READY)     ## the long forms of tests whose short forms run always
 	$(PYTEST) -m nightly
 
-test-pythons: $(UV)      ## the product's tests on every Python of 3.11 to 3.13 that is here, each in an environment of its own
+test-pythons: $(UV)      ## the package and the product's tests on every Python of 3.11 to 3.13 that is here, each in an environment of its own
 	scripts/test_pythons.sh
 
 test-benchmarks: $(READY)  ## the tests of the benchmarks

@@ -75,7 +75,7 @@ def test_classes_and_runs_of_a_study_are_no_part_of_the_form() -> None:
         return {
             "severities": names,
             "arms": [{"name": run, "removed": 1}],
-            "mix": {name: 0.5 for name in names} | {f"p_{names[0]}": 1},
+            "mix": dict.fromkeys(names, 0.5) | {f"p_{names[0]}": 1},
             "why": None,
         }
 

@@ -70,8 +70,9 @@ def trace(
     **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``trajectory`` is what
     ``record`` or ``read_recording`` gave. ``network(photos, mask)`` takes photos [B, N, ...] and presence [B, N] and returns
     logits [B, classes], or [B] for two classes; no padding ever reaches it. ``training_bags`` and ``queries`` are bags in a
-    list, or by name. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to ``Recorder.draw``.
-    Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network itself is left as it is.
+    list, or by name. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
+    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network itself
+    is left as it is.
 
     ``formula``: one of docs/method.md, which names the sources. ``unit`` share and edit ask the network for its parts
     (docs/your-network.md). ``query`` photo takes queries of one photo. ``parameters``: all trained ones, ``head``, or name
