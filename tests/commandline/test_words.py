@@ -126,6 +126,13 @@ def test_a_new_folder_inside_a_study_may_be_a_study(study: Path) -> None:
     assert open_job(study / "second", {"seed": "3"}).settings.seed == 3
 
 
+@pytest.fixture(scope="module")
+def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    script = tmp_path_factory.mktemp("completion") / "grasp.bash"
+    script.write_text(completion_script(parser_of_all(), "bash"))
+    return script
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("typed", "offered"),
@@ -137,15 +144,13 @@ def test_a_new_folder_inside_a_study_may_be_a_study(study: Path) -> None:
         ("grasp completion ", {"bash", "zsh"}),
     ],
 )
-def test_bash_completes(typed: str, offered: set[str], tmp_path: Path) -> None:
-    script = tmp_path / "grasp.bash"
-    script.write_text(completion_script(parser_of_all(), "bash"))
+def test_bash_completes(typed: str, offered: set[str], bash_script: Path) -> None:
     words = typed.split(" ")
     asked = (
         f'source "$1"; COMP_WORDS=({" ".join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; '
         'cur="${COMP_WORDS[COMP_CWORD]}"; _shtab_grasp; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    ran = subprocess.run(["bash", "-c", asked, "bash", script], capture_output=True, text=True, check=True, env={})
+    ran = subprocess.run(["bash", "-c", asked, "bash", bash_script], capture_output=True, text=True, check=True, env={})
     assert ran.stderr == ""
     assert offered <= set(ran.stdout.split())
     assert not set(ran.stdout.split()) - offered - {"-h", "--help"}
