@@ -10,6 +10,7 @@ from pygments.lexers.special import TextLexer
 import grasp_psonet
 
 project = "GRASP-PsONet"
+project_copyright = "the authors of GRASP-PsONet; Apache-2.0"
 version = release = grasp_psonet.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 root_doc = "index"
