@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import shtab
 
@@ -16,11 +17,12 @@ def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
         parts = shown_settings(name)
         if parts or name in ("run", "demo", "init"):
             _add_settings(command, parts)
+        action: Any  # what shtab reads is an attribute that argparse does not know
         for action in command._actions:
             if action.dest == "study":
-                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+                action.complete = shtab.DIRECTORY
             elif action.type is Path:
-                action.complete = shtab.FILE  # type: ignore[attr-defined]
+                action.complete = shtab.FILE
             elif action.dest == "preset":
                 action.choices = list(PRESETS)
     return str(shtab.complete(parser, shell))

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 from grasp_psonet.setting_values import Values, values_of
 from grasp_psonet.stages.steps import STEPS
@@ -68,10 +69,10 @@ def _group_types() -> dict[str, type]:
     from grasp_psonet.settings import StudySettings
 
     found: dict[str, type] = {"": StudySettings}
-    todo: list[tuple[str, object]] = [("", StudySettings())]
+    todo: list[tuple[str, Any]] = [("", StudySettings())]
     while todo:
         path, group = todo.pop()
-        for field in dataclasses.fields(group):  # type: ignore[arg-type]
+        for field in dataclasses.fields(group):
             below = getattr(group, field.name)
             if dataclasses.is_dataclass(below):
                 name = f"{path}.{field.name}".removeprefix(".")
