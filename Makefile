@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-pythons test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
+.PHONY: demo test tests test-pythons test-whole test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -23,6 +23,9 @@ test: $(READY)           ## everything that has to hold: lint, types, import con
 tests: $(READY)          ## the product's tests alone
 	$(PYTEST) --ignore tests/benchmarks $(TESTS)
 
+test-whole: $(READY)     ## whole runs of the product (browser, killed, cluster, real size), and the tests of the benchmarks
+	$(PYTEST) -m "(whole or benchmark) and not nightly"
+
 test-nightly: $(READY)     ## the long forms of tests whose short forms run always
 	$(PYTEST) -m nightly
 
@@ -30,7 +33,7 @@ test-pythons: $(UV)      ## the product's tests on every Python of 3.11 to 3.13 
 	scripts/test_pythons.sh
 
 test-benchmarks: $(READY)  ## the tests of the benchmarks
-	$(PYTEST) tests/benchmarks
+	$(PYTEST) -m "not nightly" tests/benchmarks
 
 check: $(READY)          ## lint, format, strict types, import contracts
 	$(BIN)/ruff check .

@@ -16,6 +16,8 @@ import pytest
 
 from grasp_psonet.cli import main
 
+_BENCHMARKS = Path(__file__).parent / "benchmarks"
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
@@ -53,7 +55,11 @@ def _make_demo(study: Path) -> None:
     )  # notes the digests of its photos where they now lie: later looks write nothing
 
 
+@pytest.hookimpl(tryfirst=True)  # before markers choose
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _BENCHMARKS in item.path.parents:
+            item.add_marker("benchmark")
     items.sort(key=lambda item: (not _has(item, "long"), not _has(item, "real_size"), not _reads_the_demo(item)))
 
 

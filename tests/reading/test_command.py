@@ -120,7 +120,7 @@ def test_a_damaged_database_is_told(tmp_path: Path, capsys: Any) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.long
+@pytest.mark.whole
 def test_a_killed_server_loses_and_doubles_nothing(memory_folder: Path) -> None:
     from benchmarks.reading_app.killed import killed
 
@@ -130,7 +130,7 @@ def test_a_killed_server_loses_and_doubles_nothing(memory_folder: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.long
+@pytest.mark.whole
 def test_with_a_certificate_it_speaks_tls_alone(memory_folder: Path) -> None:
     study, cert, key = memory_folder / "tls", memory_folder / "cert.pem", memory_folder / "key.pem"
     study.mkdir()
