@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ def _one_thread() -> None:
     import torch  # not by the process that only hands the tests out
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """No test cuts the power: a pipeline waits 320 times for the disk, some 2 seconds of it. Other processes wait as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.directions import direction
 from grasp_psonet.trajectory import adam_adjoint
 from grasp_psonet.trajectory.law import AdamLaw
+from tests.long_forms import nightly
 from tests.reference import real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
 
@@ -46,8 +47,10 @@ def _truth(run: TinyRun, unit: UnitName) -> np.ndarray:
     return np.array([real_training.minus_derivative(run, unit, name, n, query, one_by_one=True) for name, n in at])
 
 
-@pytest.mark.parametrize("unit", ["visit", "edit"])
-@pytest.mark.parametrize("kind", ["run", "run_adamw"])
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [("run", "edit"), ("run_adamw", "visit"), nightly("run", "visit"), nightly("run_adamw", "edit")],
+)
 def test_scores_are_the_sum_of_each_steps_derivative(request: pytest.FixtureRequest, kind: str, unit: UnitName) -> None:
     run: TinyRun = request.getfixturevalue(kind)
     truth = _truth(run, unit)

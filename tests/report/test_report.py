@@ -383,11 +383,11 @@ MISSING_PARTS = {
 
 
 @pytest.mark.parametrize("part", sorted(MISSING_PARTS))
-def test_a_missing_part_is_said(report, html, part):
+def test_a_missing_part_is_said(report, page, part):
     without, sentence = MISSING_PARTS[part]
     changed = without(report)
     assert sentence in Page(render(changed)).words()
-    assert sentence not in Page(html).words(), "the sentence also stands where the part is there"
+    assert sentence not in page.words(), "the sentence also stands where the part is there"
     json.dumps(results(changed), allow_nan=False)
 
 

@@ -148,6 +148,7 @@ def test_two_classes_without_any_score(drawn: Path, tmp_path: Path, capsys: pyte
     assert row.rsplit(",", 1)[1] in RESPONSE["classes"]
 
 
+@pytest.mark.whole
 def test_five_classes_by_cutoffs_on_a_score(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = _scores(drawn)
     readings = pd.DataFrame({f"iga_reader{r}": _grade(scores[f"pasi_reader{r}"], 5) for r in (1, 2)})
@@ -164,6 +165,7 @@ def test_five_classes_by_cutoffs_on_a_score(drawn: Path, tmp_path: Path, capsys:
     assert "almost clear" in words
 
 
+@pytest.mark.whole
 def test_names_in_another_language_and_one_reader(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
