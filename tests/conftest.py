@@ -2,8 +2,8 @@
 they are shared out.
 
 The tests of a file stay with one worker (``--dist loadfile``), for they share what it sets up; the finished study is made once
-for all workers. What is marked ``long`` goes first, the encoder of real size and the readers of the finished study before
-all, so that no worker is left with it at the end.
+for all workers. One worker begins by making it, the others by what is marked ``long`` and does not read it, so that nobody
+waits for it; what takes no time comes last, so that the workers end together.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import pytest
 from grasp_psonet.cli import main
 
 _BENCHMARKS = Path(__file__).parent / "benchmarks"
+_MAKES_THE_DEMO = Path(__file__).parent / "golden" / "test_golden.py"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -69,11 +70,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _BENCHMARKS in item.path.parents:
             item.add_marker("benchmark")
-    items.sort(key=lambda item: (not _has(item, "long"), not _has(item, "real_size"), not _reads_the_demo(item)))
+    items.sort(key=lambda item: (item.path != _MAKES_THE_DEMO, not _is_long(item), _reads_the_demo(item)))
 
 
-def _has(item: pytest.Item, marker: str) -> bool:
-    return item.get_closest_marker(marker) is not None
+def _is_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("long") is not None
 
 
 def _reads_the_demo(item: pytest.Item) -> bool:

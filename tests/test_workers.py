@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dask.distributed import LocalCluster
 
 # Dask leaves sockets and loops to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 
 def _square(number: int) -> int:

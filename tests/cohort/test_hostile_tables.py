@@ -23,6 +23,8 @@ from grasp_psonet.tables.safe_csv import safe_cell, write_safe_csv
 from tests.cohort import hostile_files as hostile
 from tests.cohort.made_tables import PHOTOS, VISITS, Rows, as_csv, write_ods, write_parquet, write_xlsx
 
+pytestmark = pytest.mark.long
+
 SECONDS, GIB = 20, 1.0
 READINGS: Rows = [["visit_id", "reader_id", "pasi"], *([f"v{n}", "A", n] for n in range(1, 5))]
 VIEWS: Rows = [["code", "required"], ["front", "no"]]

@@ -21,6 +21,8 @@ from grasp_psonet.stages.export.make import export_run
 from grasp_psonet.stages.new_visits.predict import named_run
 from tests.small_study import write_study
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def exported(tiny_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -27,6 +27,8 @@ from tests.reference import influence_scores, real_training, step_scores
 from tests.tiny_run import OPTIMIZER, TinyRun
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
+pytestmark = pytest.mark.long
+
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 STEPS = TraceSettings(counting="steps", errors="kept", query="visit", unit="visit")
 EVERY = frozenset(name for name, _ in tiny_network().named_parameters())

@@ -20,6 +20,8 @@ from grasp_psonet.influence.gradients.products import Products, products, query_
 from tests.long_forms import nightly
 from tests.reference import photo_gradients as reference
 
+pytestmark = pytest.mark.long
+
 NUM_EXAMPLES, NUM_DIRECTIONS, NUM_PRECONDITIONERS = 3, 4, 2
 
 

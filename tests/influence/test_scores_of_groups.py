@@ -21,6 +21,8 @@ from tests.reference.foreign_scores import PHOTOS, Law, counted, minus_derivativ
 from tests.tiny_run import KEPT_STEP, OPTIMIZER, TinyRun
 from tests.tiny_study import tiny_network
 
+pytestmark = pytest.mark.long
+
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 STEPS = TraceSettings(counting="steps", errors="kept", query="visit", unit="visit")
 LAST = ("v0-p3", "v1-p0", "v2-p0", "v3-p3", "v4-p0")

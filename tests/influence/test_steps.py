@@ -17,6 +17,8 @@ from grasp_psonet.influence.tracing.trace import trace
 from tests.reference import step_scores
 from tests.tiny_run import TinyRun
 
+pytestmark = pytest.mark.long
+
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 STEPS = TraceSettings(counting="steps")
 

@@ -32,6 +32,8 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.reference import influence_scores
 from tests.tiny_study import tiny_bags, tiny_network
 
+pytestmark = pytest.mark.long
+
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 OPTIMIZER = AdamLaw.of(OptimizerSettings(lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup_steps=3))
 

@@ -21,6 +21,8 @@ from grasp_psonet.network.settings import NetworkSettings
 from tests.reference import units as reference
 from tests.tiny_study import tiny_network
 
+pytestmark = pytest.mark.long
+
 NUM_DIRECTIONS, NUM_PRECONDITIONERS = 3, 2
 
 

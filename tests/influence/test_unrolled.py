@@ -26,6 +26,8 @@ from tests.reference import photo_gradients, real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
+pytestmark = pytest.mark.long
+
 UNROLLED = TraceSettings(formula="unrolled", counting="steps", errors="kept", query="visit", unit="visit")
 LAST = ("v0-p3", "v1-p0", "v2-p0", "v3-p3", "v4-p0")  # a photo of each visit; v0 and v3 have others
 

@@ -31,6 +31,8 @@ from grasp_psonet.report.thumbs import data_address
 from grasp_psonet.stages.makers.report.arms import improvement_of, subgroups_of
 from tests.report.fake import around, fake_report
 
+pytestmark = pytest.mark.long
+
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 

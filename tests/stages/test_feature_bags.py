@@ -28,6 +28,8 @@ from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 
+pytestmark = pytest.mark.long
+
 LENGTH, CROWD = 6, 1000
 SETTINGS: dict[str, Any] = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},

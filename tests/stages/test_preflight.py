@@ -19,6 +19,8 @@ from grasp_psonet.stages.checking import preflight as looks
 from grasp_psonet.stages.job import Job
 from grasp_psonet.trajectory.anchors import start_anchor, write_anchor
 
+pytestmark = pytest.mark.long
+
 HUB = {"network.encoder": "convnext_tiny", "network.weights": "pretrained"}
 
 

@@ -25,6 +25,8 @@ from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.tables.schemas.traces import SCORES
 from tests.long_forms import by_day
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:

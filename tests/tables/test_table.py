@@ -24,6 +24,8 @@ from tests.long_forms import nightly
 from tests.tables.frames import frame_of
 from tests.tables.of_study import tables_at
 
+pytestmark = pytest.mark.long
+
 FILES = [table for table in TABLES if table.pattern.endswith(".parquet")]
 every_file = pytest.mark.parametrize("table", FILES, ids=lambda table: table.pattern)
 

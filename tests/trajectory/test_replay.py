@@ -27,6 +27,8 @@ from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
 
+pytestmark = pytest.mark.long
+
 SETTINGS = TrainSettings(
     epochs=4, visits_per_step=4, optimizer=OptimizerSettings(lr=1e-2, schedule="cosine", warmup_steps=2, clip_norm=1.0)
 )
