@@ -175,6 +175,7 @@ def test_a_file_that_gives_other_numbers_is_not_left(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.whole
 def test_vectors_are_exported_too(of_vectors: Path) -> None:
     study = of_vectors
     assert main(["export", str(study / "runs/baseline")]) == 0
