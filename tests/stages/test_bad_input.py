@@ -151,6 +151,7 @@ def test_usage_errors_end_with_code_2(capsys: pytest.CaptureFixture[str]) -> Non
     assert "usage" in capsys.readouterr().err
 
 
+@pytest.mark.whole
 def test_nothing_to_trace_prunes_nothing_and_says_so(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--trace.drop_doubtful_queries", "true", "--trace.near_cutoff", "72"]
     told = _told(["run", str(study), *words], capsys, code=0)
