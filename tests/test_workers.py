@@ -148,6 +148,7 @@ def test_a_gpu_is_asked_of_workers_that_have_one(cluster: "LocalCluster") -> Non
         list(workers.each(_square, range(3)))
 
 
+@pytest.mark.whole
 def test_slurm_says_what_its_own_settings_lack() -> None:
     with pytest.raises(WorkerError, match=r"(?s)no SLURM cluster: .*cores.*jobqueue.yaml"):
         list(Workers(1, "slurm").each(_square, range(3)))

@@ -58,6 +58,11 @@ def test_scores_are_the_sum_of_each_steps_derivative(request: pytest.FixtureRequ
     assert np.abs(_scores(run, unit) / truth - 1).max() < 1e-6
 
 
+@pytest.fixture(scope="module")
+def whole(run: TinyRun) -> np.ndarray:
+    return _scores(run, "visit")
+
+
 def _before_the_step(network_at: Callable[..., Any]) -> Callable[..., Any]:
     def found(trained: Any, step: Any, _: bool) -> Any:
         return network_at(trained, step, False)
@@ -81,9 +86,8 @@ def _before_the_step(network_at: Callable[..., Any]) -> Callable[..., Any]:
     ids=["clipping", "direction of clipping", "bend of the root", "decay", "query after the step"],
 )
 def test_every_ingredient_is_needed(
-    run: TinyRun, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, replacement: Any
+    run: TinyRun, whole: np.ndarray, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, replacement: Any
 ) -> None:
-    whole = _scores(run, "visit")
     monkeypatch.setattr(module, name, replacement)
     assert np.abs(_scores(run, "visit") - whole).max() / np.abs(whole).max() > 1e-3
 

@@ -24,7 +24,6 @@ FAST = {
     "eva02_tiny_patch14_224",
     "mobilenetv3_small_050",
     "swin_tiny_patch4_window7_224",
-    "xcit_nano_12_p16_224",
 }
 
 

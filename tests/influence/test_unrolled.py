@@ -178,9 +178,15 @@ INGREDIENTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole(run: TinyRun) -> np.ndarray:
+    return _scores(run, "visit")
+
+
 @pytest.mark.parametrize("ingredient", INGREDIENTS)
-def test_every_ingredient_is_needed(run: TinyRun, monkeypatch: pytest.MonkeyPatch, ingredient: str) -> None:
-    whole = _scores(run, "visit")
+def test_every_ingredient_is_needed(
+    run: TinyRun, whole: np.ndarray, monkeypatch: pytest.MonkeyPatch, ingredient: str
+) -> None:
     monkeypatch.setattr(*INGREDIENTS[ingredient])
     assert _error(_scores(run, "visit"), whole) > 1e-3
 
@@ -191,8 +197,9 @@ def test_decoupled_decay_is_needed(run_adamw: TinyRun, monkeypatch: pytest.Monke
     assert _error(_scores(run_adamw, "visit"), whole) > 1e-4
 
 
-def test_steps_replayed_again_for_want_of_memory_change_nothing(run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = _scores(run, "visit")
+def test_steps_replayed_again_for_want_of_memory_change_nothing(
+    run: TinyRun, whole: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(unrolled, "_step_bytes", lambda *_: 2**40)
     assert (_scores(run, "visit") == whole).all()
 
@@ -208,11 +215,11 @@ def test_queries_in_blocks_and_fewer_anchors_change_nothing(tmp_path: Path, monk
     assert np.abs(whole[0] - whole[1]).max() > 1e-4, "both queries ask the same: blocks could be mixed up"
 
 
-def test_steps_after_the_kept_one_do_not_count(run: TinyRun) -> None:
+def test_steps_after_the_kept_one_do_not_count(run: TinyRun, whole: np.ndarray) -> None:
     later = replace(run, trajectory=replace(run.trajectory, kept_step=9))
-    assert _error(_scores(later, "visit"), _scores(run, "visit")) > 1e-3
-    truth = _truth(later, "visit", LAST[:2])
-    assert _error(_scores(later, "visit", LAST[:2]), truth) < 1e-6
+    found = _scores(later, "visit")
+    assert _error(found, whole) > 1e-3
+    assert _error(found[:2], _truth(later, "visit", LAST[:2])) < 1e-6
 
 
 def test_a_visit_in_no_batch_scores_exactly_zero(run: TinyRun) -> None:

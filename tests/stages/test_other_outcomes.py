@@ -123,6 +123,7 @@ def _stands(study: Path, outcome: Outcome, readers: list[str]) -> dict[str, Any]
     return results
 
 
+@pytest.mark.whole
 def test_two_classes_without_any_score(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {0.0: "Responder", 1.0: "non-responder"}
     scores = _scores(drawn)

@@ -189,6 +189,7 @@ def test_photos_left_out_are_told_in_every_output(study: Path, capsys: pytest.Ca
     assert f"were left out: {gone}" in capsys.readouterr().out
 
 
+@pytest.mark.whole
 def test_the_page_shows_what_the_setting_allows(study: Path) -> None:
     """All photos, faces blurred, no faces, none: by the protocol's body region, or by the view.
 
