@@ -242,9 +242,11 @@ def test_ids_that_are_texts_or_paths_are_faults(write: Write, told: str, problem
     assert "holds more than 1024 letters" in faults_of(write(VISITS, long))[0]
 
 
-def test_a_split_column_must_train_and_validate(write: Write) -> None:
-    assert faults_of(write(VISITS.replace("val", "test"))) == ["visits.csv, split: no visit is in 'val'"]
-    assert "no visit is in test: there will be no final evaluation" in notes_of(write(VISITS.replace("test", "val")))
+@pytest.mark.parametrize(("split", "given"), [("train", "val"), ("val", "test"), ("test", "val")])
+def test_a_split_column_must_train_validate_and_test(write: Write, split: str, given: str) -> None:
+    (fault,) = faults_of(write(VISITS.replace(split, given)))
+    assert fault.startswith(f"visits.csv, split: no visit is in {split!r}")
+    assert f"0 in {split}" in fault
 
 
 def test_a_class_that_trains_nothing_is_told(write: Write) -> None:

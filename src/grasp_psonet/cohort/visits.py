@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from grasp_psonet.cohort.cells import (
+    SPLITS,
     id_faults,
     parse_date,
     parse_day,
@@ -260,7 +261,7 @@ def _spelt_twice(table: TextTable, column: str) -> list[Fault]:
 
 
 def _split_faults(table: TextTable, frame: pd.DataFrame) -> list[Fault]:
-    """A split column is filled throughout or not at all, keeps each patient together, and trains and validates."""
+    """A split column is filled throughout or not at all, keeps each patient together, and trains, validates and tests."""
     if SPLIT not in table.text or not (table.text[SPLIT] != "").any():
         return []
     title = table.title(SPLIT)
@@ -273,10 +274,13 @@ def _split_faults(table: TextTable, frame: pd.DataFrame) -> list[Fault]:
             problem = f"patient {patient!r} must be in one split only"
             remedy = "move all visits of the patient into one split"
             faults.append(Fault(problem, table.name, title, tuple(group.index), seen=seen, remedy=remedy))
+    visits_in = frame[SPLIT].value_counts()
+    seen = ", ".join(f"{visits_in.get(name, 0)} in {name}" for name in SPLITS)
+    remedy = "put visits of other patients into it, or take the column out and let splits be drawn"
     faults += [
-        Fault(f"no visit is in {name!r}", table.name, title)
-        for name in ("train", "val")
-        if name not in set(frame[SPLIT])
+        Fault(f"no visit is in {name!r} ({seen})", table.name, title, remedy=remedy)
+        for name in SPLITS
+        if name not in visits_in and frame[SPLIT].notna().all()
     ]
     return faults
 
