@@ -1,5 +1,6 @@
 """The score as a label: what is read, when two readings differ, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,32 @@ def test_labels_are_scores_and_strata_their_classes(tmp_path: Path) -> None:
     assert [outcome.stratum_of(label) for label in cohort.visits["pasi_reader1"]] == [0, 1, 2]
     assert outcome.strata == ("mild", "moderate", "severe")
     assert (outcome.num_outputs, outcome.output_columns) == (1, ["output_score"])
+
+
+def test_a_class_alone_is_a_label_of_its_own_where_the_setting_says_so(tmp_path: Path) -> None:
+    severity = replace(PASI, only_class="interval")
+    readings = [[None, None, "moderate", None], [5.1, 7, None, None], [30, None, None, "mild"]] * 2
+    readings[3] = [4, 4.5, None, None]
+    found = examined(tmp_path, readings, severity)
+    cohort = found.faultless()
+    outcome, visits = cohort.outcome, cohort.visits
+    assert outcome.label_column == "pasi_label"
+    assert visits["pasi_label"].tolist() == [-2, 5.1, 30, 4, 5.1, 30], "1 and the number of the class below the range"
+    assert visits["pasi_reader1"].isna().tolist() == [True] + 5 * [False], "no score is made up"
+    assert outcome.readers_disagree(visits).isna().tolist() == [True, False, True, False, False, True]
+    assert [outcome.stratum_of(label) for label in visits["pasi_label"]] == [1, 1, 2, 0, 1, 2]
+    assert any(
+        "1 of 6 visits have only a class (1 in train, 0 in val, 0 in test)" in note for note in told(found.notes)
+    )
+    edges = {1.99: True, 2.0: False, 7.0: False, 13.0: False, 13.01: True}  # of 5 to 10, with a noise of 3
+    predictions = pd.DataFrame({"predicted": list(edges), "label": -2.0})
+    assert outcome.is_error(predictions).tolist() == list(edges.values())
+    assert outcome.is_near_cutoff(visits, 1.0).tolist() == [False, True, False, True, True, False]
+    readings[0] = readings[3]
+    readings[1] = readings[4] = [None, None, "mild", None]
+    assert "no visit of split val has a PASI" in faults_of(examined(tmp_path, readings, severity))
+    with pytest.raises(SettingsError, match=r"severity\.training_label"):
+        replace(severity, training_label="median")
 
 
 def test_two_numbers_differ_beyond_the_noise_in_either_direction(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
@@ -12,8 +13,10 @@ from grasp_psonet.cohort.pasi_total import PasiTotal
 from grasp_psonet.cohort.settings import SeveritySettings
 from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence import number_metrics as of
+from grasp_psonet.evidence.evaluate import evaluate_runs, figure_of_split
 from grasp_psonet.evidence.number_figures import NUMBER_FIGURES, numbers_of
 from grasp_psonet.evidence.number_metrics import Numbers
+from grasp_psonet.evidence.settings import EvaluateSettings
 
 OUTCOME = PasiTotal(SeveritySettings(outcome="pasi"), noise=2.0)
 
@@ -120,3 +123,43 @@ def test_a_systematic_difference_is_no_agreement() -> None:
     (higher,) = of.absolute_agreement(numbers_of(OUTCOME, label + 6, label), np.ones((1, 20)))
     assert same == pytest.approx(1.0)
     assert higher < 0.8
+
+
+def test_a_visit_with_only_a_class_counts_in_figures_of_classes_alone() -> None:
+    """The figures of numbers are those without it, and say that it was left out."""
+    rng = np.random.default_rng(5)
+    score = np.round(rng.uniform(0, 20, 12), 1)
+    visits = pd.DataFrame(
+        {
+            "visit_id": [f"v{v}" for v in range(12)],
+            "patient_id": [f"p{v // 2}" for v in range(12)],
+            "split": "test",
+            "pasi_reader1": score,
+            "pasi_reader2": np.nan,
+            "severity_reader1": np.digitize(score, (5, 10), right=True),
+            "severity_reader2": None,
+        }
+    )
+    predictions = pd.DataFrame(
+        {"visit_id": visits["visit_id"], "predicted": np.clip(score + rng.normal(0, 3, 12), 0, 72)}
+    )
+    outcome = PasiTotal(SeveritySettings(outcome="pasi", only_class="interval"), noise=2.0)
+    settings = EvaluateSettings(replicates=30)
+
+    def figures(visits: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+        table = evaluate_runs({"baseline": predictions}, visits, outcome, settings, 0).figures
+        whole = table[(table["reader"] == "reader1") & (table["group_column"] == "all")]
+        return whole.set_index("metric")
+
+    alone = visits.index[[1, 4, 7]]
+    fewer = visits.assign(pasi_reader1=visits["pasi_reader1"].mask(visits.index.isin(alone)))
+    found, without = figures(fewer, predictions), figures(visits.drop(index=alone), predictions)
+    everywhere = figures(visits, predictions)
+    is_of_classes = found.index.str.startswith("class_")
+    numbers = ["value", "low", "high", "num_visits", "num_patients"]
+    pd.testing.assert_frame_equal(found.loc[~is_of_classes, numbers], without.loc[~is_of_classes, numbers])
+    pd.testing.assert_frame_equal(found.loc[is_of_classes, numbers], everywhere.loc[is_of_classes, numbers])
+    assert found["num_left_out"].tolist() == [0 if one else 3 for one in is_of_classes]
+    labelled = predictions.assign(split="val", label=outcome.labels_of(fewer, 0))
+    off = (labelled["predicted"] - labelled["label"]).drop(index=alone).abs()
+    assert figure_of_split(labelled, outcome) == pytest.approx(off.mean()), "what chooses epoch and k"

@@ -19,7 +19,8 @@ from grasp_psonet.bags.settings import AugmentationSettings
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.outcomes import outcome_of
-from grasp_psonet.cohort.settings import NumberLoss, PasiForm, SeveritySettings
+from grasp_psonet.cohort.pasi_total import PasiTotal
+from grasp_psonet.cohort.settings import NumberLoss, OnlyClass, PasiForm, SeveritySettings
 from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
@@ -57,6 +58,7 @@ CLASSES = Outcome()
 SCORES = (2.5, 30.0, 11.0, 1.5, 22.0)  # points of v0 to v4: near to what a fresh network says, and far from it
 UNKNOWN = float("nan")
 # v0 has two photos of one region and the legs' alone besides; the removed photo of v1 is the only one of its region
+ONLY_CLASS = {0: 0, 4: 0}  # a training visit and a query, of which then only the class is known
 REGIONS = ((2, 3, 2), (0, 1, 0), (2,), (1, 2), (3,))
 PARTS = (
     (UNKNOWN,) * 8 + (1.0, 2.0, UNKNOWN, 1.0, 4.0, 0.0, 2.5, 6.0),
@@ -131,6 +133,8 @@ def drawn_bags(outcome: Outcome = CLASSES) -> tuple[dict[str, Bag], np.ndarray]:
     for v, (name, present) in enumerate(presence.items()):
         rows = tuple(range(row, row + len(present)))
         label = v % 3 if outcome.kind == "classes" else SCORES[v]
+        if isinstance(outcome, PasiTotal) and outcome.takes_classes and v in ONLY_CLASS:
+            label = outcome.label_of_class(ONLY_CLASS[v])
         bag = Bag(name, label, tuple(f"{name}-p{n}" for n in range(len(present))), rows, present)
         bags[name] = replace(bag, regions=REGIONS[v], parts=PARTS[v]) if outcome.has_regions else bag
         row += len(present)
@@ -343,17 +347,20 @@ def test_poison_is_the_most_harmful_and_a_copy_the_most_helpful_in_every_unit(fa
 
 
 @pytest.mark.parametrize(
-    ("family", "loss", "form", "at_steps"),
+    ("family", "loss", "form", "only_class", "at_steps"),
     [
-        ("vit", "huber", "regional", ("edit", "share")),  # of which each takes bags apart in a way of its own
-        nightly("convnext", "huber", "regional", UNITS),
-        nightly("vit", "squared", "total", UNITS),
+        # of the units each takes bags apart in a way of its own
+        ("vit", "huber", "regional", "interval", ("edit", "share")),
+        nightly("convnext", "huber", "regional", "refused", UNITS),
+        nightly("vit", "squared", "total", "refused", UNITS),
     ],
 )
 def test_every_formula_in_every_unit_equals_the_loop_on_a_number(
-    family: str, loss: NumberLoss, form: PasiForm, at_steps: tuple[str, ...], tmp_path: Path
+    family: str, loss: NumberLoss, form: PasiForm, only_class: OnlyClass, at_steps: tuple[str, ...], tmp_path: Path
 ) -> None:
-    outcome = outcome_of(SeveritySettings(outcome="pasi", loss=loss, form=form, points_per_unit=8))
+    scale = SeveritySettings(outcome="pasi", loss=loss, form=form, points_per_unit=8, only_class=only_class)
+    outcome = outcome_of(scale)
+    assert isinstance(outcome, PasiTotal)
     run = FamilyRun.train(family, torch.float64, tmp_path / "run", outcome=outcome)
     story = run.story(family)
     slow = every_score(story)
@@ -367,6 +374,9 @@ def test_every_formula_in_every_unit_equals_the_loop_on_a_number(
     worst = max(found, key=lambda key: found[key])
     assert found[worst] < LARGEST_ERROR[torch.float64], f"{worst} is {found[worst]:.1e} off"
     logged = run.trajectory.steps
-    off = (logged["output_score"] - logged["label"] / outcome.scale.points_per_unit).abs()
+    alone = logged[logged["label"] < 0]
+    assert (len(alone) > 0) == outcome.takes_classes
+    assert (abs(outcome.off(8 * alone["output_score"], alone["label"])) > 0).all(), "a class alone that pulls nowhere"
+    off = abs(outcome.off(8 * logged["output_score"], logged["label"])) / 8
     assert (off < 1).any(), "no draw lies where Huber's loss is squared"
     assert (off > 1).any(), "no draw lies where it is straight"

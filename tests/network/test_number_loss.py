@@ -1,5 +1,7 @@
 """The loss of a score by hand, what is read off an output, and what an exported network says."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -36,6 +38,35 @@ def test_gradients_are_held_beyond_one_unit_and_double() -> None:
     assert gradient_BC[:, 0].tolist() == [0.5, 1.0, -1.0]
     (second_BC,) = torch.autograd.grad(gradient_BC.sum(), output_BC)
     assert second_BC[:, 0].tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("loss", "far"), [("huber", 1.5), ("squared", 2.0)])
+def test_a_class_alone_is_the_interval_of_its_scores(loss: NumberLoss, far: float) -> None:
+    """Of the moderate, 5 to 10 points and 1 to 2 units: 0 within, else the loss of the way to the nearer edge."""
+    outcome = PasiTotal(SeveritySettings(outcome="pasi", loss=loss, only_class="interval"))
+    network = tiny_network(outcome=outcome)
+    output_B = torch.tensor([1.5, 0.5, 2.5, 4.0, -1.0, 0.5, 1.5, 3.0, 3.0], dtype=torch.float64)
+    label_B = torch.tensor([-2.0] * 5 + [-1.0, -1.0, -3.0, 10.0])
+    wanted_B = torch.tensor([0, 0.125, 0.125, far, far, 0, 0.125, 0, 0.5], dtype=torch.float64)
+    output_BC = output_B[:, None].requires_grad_()
+    found_B = loss_of(network)(output_BC, label_B)
+    torch.testing.assert_close(found_B, wanted_B)
+    torch.testing.assert_close(plain_losses(network, output_BC.detach(), label_B), wanted_B)
+    assert torch.autograd.gradcheck(lambda one_BC: loss_of(network)(one_BC, label_B), output_BC)
+    (gradient_BC,) = torch.autograd.grad(found_B.sum(), output_BC, create_graph=True)
+    (second_BC,) = torch.autograd.grad(gradient_BC.sum(), output_BC)
+    beyond = 1.0 if loss == "squared" else 0.0
+    assert second_BC[:, 0].tolist()[:8] == [0, 1, 1, beyond, beyond, 0, 1, 0], "inside nothing pulls, of any order"
+
+
+def test_the_loss_of_scores_is_the_same_beside_classes_alone() -> None:
+    output_BC, label_B = torch.randn(50, 1) * 3, torch.rand(50) * 20
+    scale = SeveritySettings(outcome="pasi")
+    found = [
+        loss_of(tiny_network(outcome=PasiTotal(one)))(output_BC, label_B)
+        for one in (scale, replace(scale, only_class="interval"))
+    ]
+    assert torch.equal(*found)
 
 
 def test_answers_and_exports_are_points_within_the_range() -> None:

@@ -52,7 +52,7 @@ def _of_logits(_: Outcome, logit_DC: Floats, label_D: Labels) -> Doubts:
 def _of_units(outcome: Outcome, unit_DC: Floats, label_D: Labels) -> Doubts:
     """In points; an output contradicts the label where it is off by more than the readers' noise."""
     assert isinstance(outcome, PasiTotal)
-    off_D: Floats = np.abs(outcome.points_of(unit_DC[:, 0]) - label_D.astype(np.float64))
+    off_D: Floats = np.abs(outcome.off(outcome.points_of(unit_DC[:, 0]), label_D))
     return Doubts(off_D - outcome.noise_points, off_D, off_D <= outcome.noise_points)
 
 

@@ -67,6 +67,11 @@ class Outcome:
         return False
 
     @property
+    def takes_classes(self) -> bool:
+        """Whether a number is learned also from visits of which only the class is known."""
+        return False
+
+    @property
     def part_columns(self) -> tuple[str, ...]:
         """Columns of the visits table with the parts of the label that trains; none where a label has no parts."""
         return ()
@@ -90,7 +95,8 @@ class Outcome:
     def label_column(self) -> str:
         """The column that trains: Reader 1's label, unless ``severity.training_label`` says otherwise."""
         first = self.label_columns[0]
-        return first if self.scale.training_label == READER1 else f"{first.removesuffix('_reader1')}_label"
+        is_first = self.scale.training_label == READER1 and not self.takes_classes
+        return first if is_first else f"{first.removesuffix('_reader1')}_label"
 
     @property
     def own_columns(self) -> tuple[str, ...]:
@@ -192,7 +198,7 @@ class Outcome:
         if points is None or not self.score_columns:
             return pd.Series(False, index=visits.index)
         near: pd.Series[bool] = self.cutoff_distance(visits[self.score_columns[0]]) <= points
-        return near
+        return near.fillna(False).astype(bool)
 
     def among(self, visits: pd.DataFrame) -> "Outcome":
         """The outcome with what the readings of a study say of it; classes need nothing. Raises TableError where it cannot."""
@@ -203,6 +209,14 @@ class Outcome:
     def notes(self) -> tuple[str, ...]:
         """What a person should hear of what the readings said of it (``among``)."""
         return ()
+
+    def labels_of(self, visits: pd.DataFrame, reader: int) -> "pd.Series[Any]":
+        """The label that a reader (0, 1) gave each visit; missing where there is none."""
+        return visits[self.label_columns[reader]]
+
+    def has_value(self, labels: "pd.Series[Any]") -> "pd.Series[bool]":
+        """Which labels say what the label column holds: all that are not missing."""
+        return labels.notna()
 
     def differ(self, first: Any, second: Any) -> Any:
         """Whether two labels, or two columns of them, are more apart than counts as the same: different classes."""

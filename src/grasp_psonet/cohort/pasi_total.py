@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from grasp_psonet.cohort.cells import parse_text, parsed
+from grasp_psonet.cohort.cells import SPLITS, parse_text, parsed
 from grasp_psonet.cohort.faults import Fault
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.text_table import TextTable, value_faults
 from grasp_psonet.errors import TableError
 from grasp_psonet.setting import refuse_unless
-from grasp_psonet.tables.columns import PREDICTED, PREDICTED_CLASS, SCORE
+from grasp_psonet.tables.columns import LABEL, PREDICTED, PREDICTED_CLASS, SCORE, SPLIT
 
 FEWEST_READ_TWICE = 10  # visits from which the readers' noise is estimated
 USUAL = 0.6827  # part of a normal distribution within one standard deviation of its mean
@@ -41,6 +41,10 @@ class PasiTotal(Outcome):
         )
 
     @property
+    def takes_classes(self) -> bool:
+        return self.scale.only_class == "interval"
+
+    @property
     def num_outputs(self) -> int:
         return 1
 
@@ -59,9 +63,53 @@ class PasiTotal(Outcome):
         assert self.noise is not None, "the readers' noise is asked for before the readings are known"
         return self.noise
 
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        return (*super().own_columns, *(self.class_columns if self.takes_classes else ()))
+
+    def label_of_class(self, number: int) -> float:
+        """What stands in the place of a score where only the class is known: the lowest score there is, less 1 for the first
+        class, less 2 for the second, and so on. No score is so low."""
+        return self.scale.score_range[0] - 1 - number
+
+    def bounds_of_class(self, number: int) -> tuple[float, float]:
+        """The lowest and the highest score of a class."""
+        edges = (self.scale.score_range[0], *self.scale.cutoffs, self.scale.score_range[1])
+        return edges[number], edges[number + 1]
+
     def stratum_of(self, label: float) -> int:
-        """The class of the score."""
-        return self.class_of_score(label)
+        """The class of the score, or the one that alone is known."""
+        number = round(self.scale.score_range[0] - label) - 1 if np.isfinite(label) else -1
+        is_class = self.takes_classes and 0 <= number < len(self.classes) and label == self.label_of_class(number)
+        return number if is_class else self.class_of_score(label)
+
+    def labels_of(self, visits: pd.DataFrame, reader: int) -> "pd.Series[Any]":
+        """A reader's score of each visit, and ``label_of_class`` of the class where it is all that is known."""
+        score = self.as_labels(visits[self.score_columns[reader]])
+        if not self.takes_classes or self.class_columns[reader] not in visits:
+            return score
+        number = visits[self.class_columns[reader]].astype("Float64")
+        return score.fillna(self.scale.score_range[0] - 1 - number)
+
+    def has_value(self, labels: "pd.Series[Any]") -> "pd.Series[bool]":
+        """Which labels are scores, and neither missing nor a class alone."""
+        found: pd.Series[bool] = (labels >= self.scale.score_range[0]).fillna(False).astype(bool)
+        return found
+
+    def off(self, predicted: Any, label: Any) -> Any:
+        """Points [V] by which predictions lie above (below 0: below) the label; of a class alone, above or below its scores,
+        and 0 within them."""
+        predicted_V, label_V = (np.asarray(values, dtype=np.float64) for values in (predicted, label))
+        low_V, high_V = label_V.copy(), label_V.copy()
+        for number in range(len(self.classes) if self.takes_classes else 0):
+            is_class_V = label_V == self.label_of_class(number)
+            low_V[is_class_V], high_V[is_class_V] = self.bounds_of_class(number)
+        return predicted_V - np.clip(predicted_V, low_V, high_V)
+
+    def is_error(self, predictions: pd.DataFrame) -> "pd.Series[bool]":
+        """Which rows are errors to trace: those off the score, or off the scores of the class, by more than the noise."""
+        off_V = self.off(predictions[PREDICTED], predictions[LABEL])
+        return pd.Series(np.abs(off_V) > self.noise_points, index=predictions.index)
 
     def read(self, table: TextTable, reader: int) -> tuple[dict[str, pd.Series], list[Fault]]:
         """A reader's score of each row. Faults: a class that contradicts it, and a class without a score."""
@@ -69,13 +117,15 @@ class PasiTotal(Outcome):
         score, named = columns[self.score_columns[reader]], columns[self.class_columns[reader]]
         written = self.score_columns[reader]
         is_untold = parsed(table, written, parse_text, "", "string")[0].isna()
+        if self.takes_classes:
+            return {written: score, self.class_columns[reader]: named}, faults
         if self.class_columns[reader] in table.text:
             faults += value_faults(
                 table,
                 self.class_columns[reader],
                 named.notna() & score.isna() & is_untold,
                 f"a class without its {self.score_word}, which severity.outcome pasi learns",
-                f"fill in {table.title(written)}, or empty the cell",
+                f"fill in {table.title(written)}, empty the cell, or set severity.only_class to interval",
             )
         return {written: score}, faults
 
@@ -83,9 +133,10 @@ class PasiTotal(Outcome):
         """With the readers' noise: that of ``severity.noise_points``, else estimated from the visits read twice.
 
         It is the distance within which two of three of these visits lie (68.27 %, one standard deviation of a normal
-        difference), which a few gross errors leave as it is. Raises TableError for fewer than 10 visits read twice, and
-        where two of three were read alike to the last digit.
+        difference), which a few gross errors leave as it is. Raises TableError for fewer than 10 visits read twice,
+        where two of three were read alike to the last digit, and for a split of which only classes are known.
         """
+        self._refuse_unscored(visits)
         if self.scale.noise_points is not None:
             return replace(self, noise=self.scale.noise_points)
         first, second = (visits[column].to_numpy(np.float64, na_value=np.nan) for column in self.label_columns)
@@ -104,6 +155,17 @@ class PasiTotal(Outcome):
                 f" noise cannot be estimated{remedy}"
             )
         return replace(self, noise=noise)
+
+    def _refuse_unscored(self, visits: pd.DataFrame) -> None:
+        """Raises TableError for a split of which only classes are known: no figure of the number exists there."""
+        if not self.takes_classes:
+            return
+        has_value = self.has_value(visits[self.label_column])
+        if without := [split for split in SPLITS if not has_value[visits[SPLIT] == split].any()]:
+            raise TableError(
+                f"no visit of split {' or '.join(without)} has a {self.score_word}; all have only a class, and no figure of"
+                " the number exists there\n  next: score visits of it, or learn classes (severity.outcome: classes)"
+            )
 
     @property
     def notes(self) -> tuple[str, ...]:

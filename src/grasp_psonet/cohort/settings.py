@@ -10,6 +10,7 @@ from grasp_psonet.setting import STRICT, newer_setting, refuse_unless, setting
 
 Side = Literal["lower", "upper"]
 NumberLoss = Literal["huber", "squared"]
+OnlyClass = Literal["refused", "interval"]
 PasiForm = Literal["total", "regional"]
 READERS = ("reader1", "reader2")
 READER1, MAJORITY, MEDIAN, ADJUDICATED = "reader1", "majority", "median", "adjudicated"
@@ -58,6 +59,11 @@ class SeveritySettings:
     )
     points_per_unit: float = newer_setting(
         5.0, "points of the score that are one unit of the network's output, in which losses are taken (outcome pasi)"
+    )
+    only_class: OnlyClass = newer_setting(
+        "refused",
+        "a visit of which Reader 1 told a class and no score (outcome pasi): refused, or learned as the interval of scores of "
+        "its class",
     )
     noise_points: float | None = newer_setting(
         None,
@@ -109,8 +115,11 @@ class SeveritySettings:
         is_own = self.form == "total" or self.training_label == READER1
         wanted = "reader1 beside severity.form regional: no rule makes the parts of several readers one"
         refuse_unless(is_own, "severity.training_label", self.training_label, wanted)
+        is_own = self.only_class == "refused" or self.training_label == READER1
+        wanted = "reader1 beside severity.only_class interval: no rule makes scores and classes of several readers one"
+        refuse_unless(is_own, "severity.training_label", self.training_label, wanted)
         for one in fields(self):
-            if one.name in ("form", "loss", "points_per_unit", "noise_points"):
+            if one.name in ("form", "loss", "points_per_unit", "noise_points", "only_class"):
                 value = getattr(self, one.name)
                 is_unused = self.outcome != "classes" or value == one.default
                 wanted = f"{one.default} beside severity.outcome classes, or severity.outcome pasi"

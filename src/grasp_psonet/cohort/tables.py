@@ -167,6 +167,8 @@ def _with_training_label(
             f"column {outcome.label_column!r} would be taken for the training label (severity.training_label {rule})"
         )
         return frame, [Fault(problem, visits.table.name, remedy="give your column another name")]
+    if outcome.takes_classes:
+        return frame.assign(**{outcome.label_column: outcome.labels_of(frame, 0)}), []
     label = frame[VISIT_ID].map(labels_by_rule(all_readings(frame, readings, outcome), rule, outcome))
     frame = frame.assign(**{outcome.label_column: outcome.as_labels(label)})
     if label.notna().any():
@@ -259,4 +261,12 @@ def _class_notes(visits: pd.DataFrame, outcome: Outcome) -> list[Fault]:
             inside = visits[SPLIT] == split
             if inside.any() and not (stratum_of[inside] == stratum).any():
                 problems.append(f"no visit of split {split} is {name} by Reader 1: {what_of[split]}")
+    is_alone = ~outcome.has_value(visits[outcome.label_column])
+    if is_alone.any():
+        listed = ", ".join(f"{int((is_alone & (visits[SPLIT] == split)).sum())} in {split}" for split in SPLITS)
+        problems.append(
+            f"{int(is_alone.sum())} of {len(visits)} visits have only a class ({listed}): they train as the interval of its"
+            f" scores and count in figures of classes; figures of {outcome.score_word}, its intervals, the probe and the audit"
+            " leave them out"
+        )
     return [plain(problem) for problem in problems]

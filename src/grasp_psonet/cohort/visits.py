@@ -141,7 +141,7 @@ def _with_readings(table: TextTable, readings: Readings, outcome: Outcome, form:
     faults += faults_between(readings, table) + too_early(readings, table, date_of)
     if not faults:
         frame = frame.assign(**of_visits(readings, frame, outcome))
-        unread = frame[outcome.label_columns[0]].isna()
+        unread = outcome.labels_of(frame, 0).isna()
         faults += value_faults(table, VISIT_ID, unread, f"no reader read this visit ({readings.text.name})")
     return Visits(
         table, _in_order(table, frame, outcome, []), tuple(faults), readings, (*notes, *_backwards(table, frame))

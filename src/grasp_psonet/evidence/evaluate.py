@@ -42,7 +42,8 @@ OfSeeds = pd.DataFrame | Sequence[pd.DataFrame]  # predictions of a run, or of i
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Tidy tables, one row per number. ``num_left_out`` counts the group's visits that the reader did not read."""
+    """Tidy tables, one row per number. ``num_left_out`` counts the group's visits that the reader did not read; of figures of
+    numbers also those of which only a class is known."""
 
     figures: pd.DataFrame
     differences: pd.DataFrame
@@ -92,24 +93,29 @@ def evaluate_runs(
     for (column, group, is_member), (reader, label_V) in product(
         groups_of(visits, settings.subgroups), _labels_by(visits, outcome, adjudicated).items()
     ):
-        is_read = is_member & label_V.notna()
-        read = visits.loc[is_read]
-        resamples = resample_patients(
-            read[PATIENT_ID].tolist(), settings.replicates, seed, TESTED, reader, column, group
-        )
-        cells = [
-            _Cell(
-                {RUN: run, READER: reader, GROUP_COLUMN: column, GROUP: group},
-                outcome,
-                [answers_of(table.loc[is_read], label_V.loc[is_read], outcome) for table in of_seed],
-                int((is_member & ~is_read).sum()),
-            )
-            for run, of_seed in aligned.items()
-        ]
-        for cell in cells:
+        place = {READER: reader, GROUP_COLUMN: column, GROUP: group}
+        cells_of: dict[bool, tuple[list[_Cell], Resamples]] = {}
+        for of_classes in (False, True):
+            is_read = is_member & (label_V.notna() if of_classes else outcome.has_value(label_V))
+            if of_classes and (is_read == is_member & outcome.has_value(label_V)).all():
+                cells_of[True] = cells_of[False]  # there is no visit of which only the class is known
+                continue
+            patients = visits.loc[is_read, PATIENT_ID].tolist()
+            resamples = resample_patients(patients, settings.replicates, seed, TESTED, reader, column, group)
+            cells = [
+                _Cell(
+                    {RUN: run} | place,
+                    outcome,
+                    [answers_of(table.loc[is_read], label_V.loc[is_read], outcome) for table in of_seed],
+                    int((is_member & ~is_read).sum()),
+                )
+                for run, of_seed in aligned.items()
+            ]
+            cells_of[of_classes] = cells, resamples
+        for cell in cells_of[True][0]:
             confusions += _confusion_rows(cell)
         for name, metric in figures_of(outcome).metrics.items():
-            table_rows = _metric_rows(name, metric, cells, resamples, settings.interval_rule, baseline)
+            table_rows = _metric_rows(name, metric, *cells_of[metric.of_classes], settings.interval_rule, baseline)
             figures += table_rows[0]
             differences += table_rows[1]
     return Evaluation(
@@ -123,7 +129,7 @@ def _labels_by(
     visits: pd.DataFrame, outcome: Outcome, adjudicated: "pd.Series[Any] | None"
 ) -> "dict[str, pd.Series[Any]]":
     """By name whose labels are the truth, and these, by the rows of ``visits``."""
-    found = {reader: visits[label] for reader, label in zip(READERS, outcome.label_columns, strict=True)}
+    found = {reader: outcome.labels_of(visits, number) for number, reader in enumerate(READERS)}
     if adjudicated is not None:
         found[ADJUDICATED] = outcome.as_labels(visits[VISIT_ID].map(adjudicated))
     return found

@@ -24,13 +24,13 @@ def numbers_of(outcome: Outcome, predicted: Any, label: Any) -> Numbers:
     """Predicted and read numbers, with the classes that the outcome's cut-offs make of them."""
     predicted_V, label_V = (np.asarray(value, dtype=np.float64) for value in (predicted, label))
     classes = [
-        np.array(
-            [outcome.class_of_score(float(score)) if np.isfinite(score) else 0 for score in score_V], dtype=np.int64
-        )
+        np.array([outcome.stratum_of(float(score)) if np.isfinite(score) else 0 for score in score_V], dtype=np.int64)
         for score_V in (predicted_V, label_V)
     ]
     assert isinstance(outcome, PasiTotal)
-    return Numbers(predicted_V, label_V, classes[0], classes[1], len(outcome.classes), outcome.noise)
+    is_scored_V = label_V >= outcome.scale.score_range[0]
+    unscored = {} if is_scored_V.all() or not outcome.takes_classes else {"is_scored": is_scored_V}
+    return Numbers(predicted_V, label_V, classes[0], classes[1], len(outcome.classes), outcome.noise, **unscored)
 
 
 def _of_predictions(outcome: Outcome, predictions: pd.DataFrame, labels: "pd.Series[Any]") -> Numbers:
@@ -54,33 +54,42 @@ def _confusions(outcome: Outcome, numbers: Numbers) -> dict[tuple[str, str], int
     return {(label, predicted): int(counts[i, j]) for (i, label), (j, predicted) in cells}
 
 
-def _median_score(_: Outcome, trained: "pd.Series[Any]", num_visits: int) -> pd.DataFrame:
+def _median_score(outcome: Outcome, trained: "pd.Series[Any]", num_visits: int) -> pd.DataFrame:
     """The number of least mean absolute error that can be said without a look at a photo."""
-    return pd.DataFrame({PREDICTED: np.full(num_visits, np.median(trained.to_numpy(np.float64)))})
+    scores = trained[outcome.has_value(trained)]
+    return pd.DataFrame({PREDICTED: np.full(num_visits, np.median(scores.to_numpy(np.float64)))})
 
 
 _METRICS = {
-    "mae": Metric(of.mean_absolute_error, "MAE", "mean absolute error", "MAE is in points", -1, _MOST_POINTS),
-    "icc": Metric(of.absolute_agreement, "ICC", "ICC(2,1)", "ICC is two-way, absolute agreement, single"),
-    "concordance": Metric(of.concordance, "Concordance", "Lin's concordance"),
-    "within_noise": Metric(of.within_noise, "Within noise", "share within the readers' noise"),
-    "bias": Metric(of.bias, "Bias", "bias in points", most=_MOST_POINTS),
-    "limit_low": Metric(of.lower_limit, "Lower limit", "lower limit of agreement", most=_MOST_POINTS),
-    "limit_high": Metric(of.upper_limit, "Upper limit", "upper limit of agreement", most=_MOST_POINTS),
+    "mae": Metric(
+        of.of_scores(of.mean_absolute_error), "MAE", "mean absolute error", "MAE is in points", -1, _MOST_POINTS
+    ),
+    "icc": Metric(of.of_scores(of.absolute_agreement), "ICC", "ICC(2,1)", "ICC is two-way, absolute agreement, single"),
+    "concordance": Metric(of.of_scores(of.concordance), "Concordance", "Lin's concordance"),
+    "within_noise": Metric(of.of_scores(of.within_noise), "Within noise", "share within the readers' noise"),
+    "bias": Metric(of.of_scores(of.bias), "Bias", "bias in points", most=_MOST_POINTS),
+    "limit_low": Metric(of.of_scores(of.lower_limit), "Lower limit", "lower limit of agreement", most=_MOST_POINTS),
+    "limit_high": Metric(of.of_scores(of.upper_limit), "Upper limit", "upper limit of agreement", most=_MOST_POINTS),
     **{
         f"bias_{name}": Metric(
-            partial(of.bias_of_third, third=third),
+            of.of_scores(partial(of.bias_of_third, third=third)),
             f"Bias, {name} third",
             f"bias of the {name} third",
             most=_MOST_POINTS,
         )
         for third, name in enumerate(("lowest", "middle", "highest"))
     },
-    "slope": Metric(of.calibration_slope, "Slope", "calibration slope", most=np.inf),
-    "intercept": Metric(of.calibration_intercept, "Intercept", "calibration intercept in points", most=_MOST_POINTS),
-    "class_auc": Metric(of.class_auc, "Class AUC", "mean AUC over the cut-offs"),
-    "class_kappa": Metric(of.class_kappa, "Class kappa", "linear kappa of the classes by the cut-offs"),
-    "class_accuracy": Metric(of.class_accuracy, "Class accuracy", "accuracy of the classes by the cut-offs"),
+    "slope": Metric(of.of_scores(of.calibration_slope), "Slope", "calibration slope", most=np.inf),
+    "intercept": Metric(
+        of.of_scores(of.calibration_intercept), "Intercept", "calibration intercept in points", most=_MOST_POINTS
+    ),
+    "class_auc": Metric(of.class_auc, "Class AUC", "mean AUC over the cut-offs", of_classes=True),
+    "class_kappa": Metric(
+        of.class_kappa, "Class kappa", "linear kappa of the classes by the cut-offs", of_classes=True
+    ),
+    "class_accuracy": Metric(
+        of.class_accuracy, "Class accuracy", "accuracy of the classes by the cut-offs", of_classes=True
+    ),
 }
 
 NUMBER_FIGURES = Figures(

@@ -4,7 +4,9 @@ Axes: R weightings (bootstrap replicates), V visits, C cut-offs. A weight says h
 exist under a weighting is NaN there, never 0. Differences are what was predicted less what the reader said.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,8 @@ class Numbers:
     """What one run said about V visits and what one reader said, in points.
 
     ``predicted_class`` and ``label_class`` [V]: the classes 0..``num_classes`` - 1 that the cut-offs make of them. ``noise``:
-    points beyond which two readings differ; None where no figure asks for it. Raises EvidenceError on values that are not
+    points beyond which two readings differ; None where no figure asks for it. ``is_scored`` [V]: which labels are numbers, and
+    not a class alone; None: all. Raises EvidenceError on values that are not
     finite.
     """
 
@@ -34,6 +37,7 @@ class Numbers:
     label_class: Ints
     num_classes: int
     noise: float | None = None
+    is_scored: "NDArray[np.bool_] | None" = None
 
     def __post_init__(self) -> None:
         assert self.predicted.shape == self.label.shape == self.predicted_class.shape == self.label_class.shape
@@ -48,6 +52,15 @@ class Numbers:
         return len(self.label)
 
     @property
+    def scored(self) -> "Numbers":
+        """The visits whose labels are numbers."""
+        if self.is_scored is None:
+            return self
+        at_V = self.is_scored
+        classes = (self.predicted_class[at_V], self.label_class[at_V])
+        return Numbers(self.predicted[at_V], self.label[at_V], *classes, self.num_classes, self.noise)
+
+    @property
     def difference(self) -> Floats:
         """Predicted less label [V]."""
         return self.predicted - self.label
@@ -57,6 +70,17 @@ class Numbers:
         """The same as classes; probabilities are 0 and 1."""
         p_VC = np.eye(self.num_classes)[self.predicted_class]
         return Answers(p_VC, self.predicted_class, self.label_class)
+
+
+def of_scores(value: Callable[[Numbers, Floats], Floats]) -> Callable[[Numbers, Floats], Floats]:
+    """The same figure of the visits whose labels are numbers."""
+    return partial(_of_scored, value=value)
+
+
+def _of_scored(numbers: Numbers, weight_RV: Floats, value: Callable[[Numbers, Floats], Floats]) -> Floats:
+    if numbers.is_scored is None:
+        return value(numbers, weight_RV)
+    return value(numbers.scored, weight_RV[:, numbers.is_scored])
 
 
 def mean_absolute_error(numbers: Numbers, weight_RV: Floats) -> Floats:

@@ -96,11 +96,29 @@ def _points(outcome: Outcome, unit_C: Tensor) -> dict[str, float]:
 
 def _loss_of_number(outcome: Outcome) -> Loss:
     law = {"huber": huber, "squared": half_squared}[outcome.scale.loss]
+    if outcome.takes_classes:
+        assert isinstance(outcome, PasiTotal)
+        return partial(_of_scores_and_classes, law=law, outcome=outcome)
     return partial(_of_units, law=law, points_per_unit=outcome.scale.points_per_unit)
 
 
 def _of_units(output_BC: Tensor, label_B: Tensor, law: Callable[[Tensor], Tensor], points_per_unit: float) -> Tensor:
     return law(output_BC[:, 0] - label_B.to(output_BC.dtype) / points_per_unit)
+
+
+def _of_scores_and_classes(
+    output_BC: Tensor, label_B: Tensor, law: Callable[[Tensor], Tensor], outcome: PasiTotal
+) -> Tensor:
+    """As ``_of_units``; where the label is a class alone, of the way to the nearer edge of its scores, and 0 within them."""
+    unit_B, label_B = output_BC[:, 0], label_B.to(output_BC.dtype)
+    low_B, high_B = label_B, label_B
+    for number in range(len(outcome.classes)):
+        low, high = outcome.bounds_of_class(number)
+        is_class_B = label_B == outcome.label_of_class(number)
+        low_B, high_B = low_B.masked_fill(is_class_B, low), high_B.masked_fill(is_class_B, high)
+    least_B, most_B = low_B / outcome.scale.points_per_unit, high_B / outcome.scale.points_per_unit
+    above_B = torch.where(unit_B >= most_B, unit_B - most_B, unit_B * 0)
+    return law(torch.where(unit_B <= least_B, unit_B - least_B, above_B))
 
 
 def half_squared(error: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.pasi_total import PasiTotal
+from grasp_psonet.errors import EvidenceError
 from grasp_psonet.evidence.calibration import class_calibration_error
 from grasp_psonet.out_of_fold.folds import patient_folds
 from grasp_psonet.out_of_fold.probe import fit_probe, fit_score_probe
@@ -167,10 +168,16 @@ def _calibration_of_classes(outcome: Outcome, mean: pd.DataFrame) -> float:
 
 
 def _predict_number(learned: ProbeInputs, new: ProbeInputs, seed: int) -> pd.DataFrame:
-    """The score within its range, in units as a network gives it."""
+    """The score within its range, in units as a network gives it; visits with only a class teach nothing here."""
     outcome = learned.outcome
-    score_V = learned.visits[outcome.label_column].to_numpy(np.float64)
-    fitted = fit_score_probe(learned.feature_VF, score_V, learned.strata, learned.patient_ids, seed)
+    scored = learned.rows(outcome.has_value(learned.visits[outcome.label_column]).to_numpy(bool))
+    score_V = scored.visits[outcome.label_column].to_numpy(np.float64)
+    if len(score_V) < 2:
+        raise EvidenceError(
+            f"{len(score_V)} of {len(learned.visits)} visits that a fold learns from have a {outcome.score_word}; a probe of it"
+            " takes at least 2\n  next: score more visits, or fewer out_of_fold.folds"
+        )
+    fitted = fit_score_probe(scored.feature_VF, score_V, scored.strata, scored.patient_ids, seed)
     points_V = np.clip(fitted(new.feature_VF), *outcome.scale.score_range)
     return pd.DataFrame({outcome.output_columns[0]: points_V / outcome.scale.points_per_unit})
 

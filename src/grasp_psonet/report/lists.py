@@ -31,4 +31,6 @@ def label_word(label: float | None, outcome: Outcome) -> str | float | None:
     """A label as people read it: the name of a class, or a number of points with one decimal; None where there is none."""
     if label is None or pd.isna(label):
         return None
-    return outcome.classes[int(label)] if outcome.is_ordinal else round(float(label), 1)
+    if outcome.is_ordinal or (outcome.takes_classes and label < outcome.scale.score_range[0]):
+        return outcome.classes[outcome.stratum_of(label)]
+    return round(float(label), 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from markupsafe import Markup
 
@@ -90,11 +91,14 @@ def _of_numbers(outcome: Outcome) -> Texts:
         absent="a group without visits, or of one patient alone, has no figure or no interval",
         limit=f"{word} is the readers' judgement, and numbers within {noise} points of each other count as the same"
         + (" (severity.noise_points)." if outcome.scale.noise_points else ", as two of three visits read twice are."),
-        shown=_points,
+        shown=partial(_points, outcome=outcome),
     )
 
 
-def _points(label: Shown, _: Shown) -> Markup:
+def _points(label: Shown, results: Shown, outcome: PasiTotal) -> Markup:
+    """A number of points; where a visit has only a class, the class's word."""
+    if outcome.takes_classes and label.raw is not None and label.raw < outcome.scale.score_range[0]:
+        return tag(results["severities"][outcome.stratum_of(label.raw)], "text")
     return tag(label, "points")
 
 

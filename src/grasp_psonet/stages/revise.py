@@ -29,6 +29,11 @@ def make_named_revision(job: "Job", name: str, told: Path | None) -> bool:
         raise StudyError(
             f"{name!r} cannot name a revision\n  next: take letters, digits, '_', '-' and '.', without '-seed'"
         )
+    if job.outcome.takes_classes:
+        raise StudyError(
+            "severity.only_class is interval: no rule makes one label of scores and of classes alone\n"
+            "  next: write the new readings into the tables, or learn classes (severity.outcome: classes)"
+        )
     task = revise_task(job, name, source_of(job, told))
     verdict = judge(task)
     refuse_damaged(task, verdict)

@@ -40,7 +40,7 @@ def make_audit(folder: Path, own: AuditNeeds, run: TrainedRun, study: Study, pap
     matrices = _self_influence(run, FORMULAS[own.audit.formula])
     SELF_INFLUENCES.write(matrices, folder / "self_influence.parquet")
     diagonal = matrices[matrices[PHOTO_ID] == matrices[OTHER_PHOTO_ID]]
-    visits, predictions = run.visits_of("train"), run.predictions_of("train")
+    visits, predictions = _told_by_label(run.visits_of("train"), run), run.predictions_of("train")
     further = _rankings_out_of_fold(run, study.features, study.out_of_fold)
     table = audit_table(visits, predictions, run.trajectory.steps, diagonal, run.cohort.outcome, own.seed, further)
     AUDIT_VISITS.write(table, folder / "visits.parquet")
@@ -69,10 +69,15 @@ def _put_together(tables: list[pd.DataFrame]) -> pd.DataFrame:
 def _rankings_out_of_fold(run: TrainedRun, features: Path, out_of_fold: Path) -> pd.DataFrame:
     """The rankings of train and val, where the predictions come from; the audit takes those of train."""
     predictions = averaged(OUT_OF_FOLD.read(out_of_fold / "predictions.parquet"), run.outcome)
-    visits = run.cohort.visits
+    visits = _told_by_label(run.cohort.visits, run)
     visits = visits[visits[VISIT_ID].isin(predictions[VISIT_ID])]
     feature_VF = open_features(features).means(visits[VISIT_ID].tolist())
     return out_of_fold_rankings(visits, predictions, feature_VF, run.cohort.outcome)
+
+
+def _told_by_label(visits: pd.DataFrame, run: TrainedRun) -> pd.DataFrame:
+    """The visits without those of which only a class is known where the label is a number."""
+    return visits[run.outcome.has_value(visits[run.outcome.label_column]).to_numpy(bool)]
 
 
 def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:

@@ -33,6 +33,7 @@ class ScoreInterval:
 def score_interval_of(run: TrainedRun) -> ScoreInterval:
     """The interval of a run whose outcome is a number. Validation chose the epoch, so that it is a little too narrow."""
     val = run.predictions_of("val")
+    val = val[run.outcome.has_value(val[LABEL])]
     patient_of = run.cohort.visits.set_index(VISIT_ID)[PATIENT_ID].astype(str)
     patients = val[VISIT_ID].map(patient_of).tolist()
     error_V = (val[PREDICTED] - val[LABEL]).to_numpy(np.float64)

@@ -15,7 +15,7 @@ _LABEL = Column(
     c.LABEL,
     NUMBER,
     "the label that the visit is trained on: Reader 1's, or that of `severity.training_label` or a revision",
-    "class, from 0, or points",
+    "class, from 0, or points; of a visit with only a class the lowest score less 1 and the number of the class",
 )
 
 PLAN = Table(

@@ -19,7 +19,7 @@ def graded_visits(job: Job, chosen: str) -> tuple[GradedVisit, ...]:
     if not isinstance(outcome, PasiRegional):
         return ()
     told = PREDICTIONS.read(job.study.run(chosen) / "predictions.parquet")
-    told = told[told[SPLIT] == "test"]
+    told = told[(told[SPLIT] == "test") & outcome.has_value(told[LABEL])]
     off = (told[PREDICTED] - told[LABEL]).abs()
     told = told.loc[off.sort_values(ascending=False, kind="stable").index]
     grade_VRS, is_seen_VR = outcome.grades_of(told)
