@@ -26,6 +26,7 @@ from grasp_psonet.report.data import (
     Subgroup,
 )
 from grasp_psonet.report.diagnosed import Diagnosis, SharedTrait, ShownPhoto
+from grasp_psonet.report.made import Clock, StageTime
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto, ShownMap
 from grasp_psonet.report.reread import (
     AgainstAdjudicated,
@@ -333,6 +334,11 @@ def fake_report() -> ReportData:
         reading=reading(),
         traced=traced(),
         curves=curves(),
+        clock=Clock(
+            "2026-03-31 09:30 UTC",
+            (("device", "cpu"), ("processor", "x86_64"), ("threads", "1")),
+            (StageTime("prepare", 4.2), StageTime("train", 4800.0), StageTime("audit", None)),
+        ),
         truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),
                PlantedFault("ruler or marker", 71, 9, 5)),
     )  # fmt: skip

@@ -25,6 +25,7 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
+from grasp_psonet.stages.makers.report.clock import clock_of
 from grasp_psonet.stages.makers.report.curves import curves_of
 from grasp_psonet.stages.makers.report.detail import detail_of
 from grasp_psonet.stages.makers.report.explorer import photos_of
@@ -135,6 +136,7 @@ def gather(job: Job) -> data.ReportData:
         reading=reading_of(job, readers, evaluation["figures"]),
         traced=traced,
         curves=curves_of(job),
+        clock=clock_of(job, metrics),
         photos=photos_of(job, removed_by, _bytes_of_pictures(traced)),
     )
 
