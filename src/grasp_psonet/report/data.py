@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.report.compared import Compared
 from grasp_psonet.report.curves import TrainingCurve
 from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
@@ -247,7 +248,8 @@ class ReportData:
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
     means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos, ``detail``
     where the figures of the runs say it all, ``traced`` without a trace. ``removal`` is of the chosen run,
-    ``removal_warnings`` of every pruned run. ``clock`` is all that depends on when and where it was made.
+    ``removal_warnings`` of every pruned run. ``compared`` is None where pairs of runs
+    were not evaluated. ``clock`` is all that depends on when and where it was made.
     """
 
     study: str
@@ -291,6 +293,7 @@ class ReportData:
     photos: AllPhotos | None = None
     curves: tuple[TrainingCurve, ...] = ()
     clock: Clock | None = None
+    compared: Compared | None = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

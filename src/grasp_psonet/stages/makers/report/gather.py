@@ -26,6 +26,7 @@ from grasp_psonet.stages.makers.report.arms import (
     subgroups_of,
 )
 from grasp_psonet.stages.makers.report.clock import clock_of
+from grasp_psonet.stages.makers.report.compared import compared_of
 from grasp_psonet.stages.makers.report.curves import curves_of
 from grasp_psonet.stages.makers.report.detail import detail_of
 from grasp_psonet.stages.makers.report.explorer import photos_of
@@ -85,6 +86,7 @@ def gather(job: Job) -> data.ReportData:
     train_photos = job.cohort.photos[VISIT_ID].isin(job.visits_of("train")[VISIT_ID])
     against = evaluation["against_random"]
     traced = traced_of(job, baseline.kept_step, removed_by)
+    arms = arms_of(job, evaluation, readers, job.num_rankings(num_queries))
     return data.ReportData(
         study=study.folder.resolve().name,
         is_synthetic=is_synthetic(job),
@@ -101,7 +103,7 @@ def gather(job: Job) -> data.ReportData:
         has_one_ranking=job.has_one_ranking,
         of_every_epoch=job.settings.trace.errors == "each_anchor",
         num_errors=len(errors),
-        arms=arms_of(job, evaluation, readers, job.num_rankings(num_queries)),
+        arms=arms,
         chosen=chosen,
         making=_making(job, metrics),
         outcome=job.cohort.outcome,
@@ -137,6 +139,7 @@ def gather(job: Job) -> data.ReportData:
         traced=traced,
         curves=curves_of(job),
         clock=clock_of(job, metrics),
+        compared=compared_of(job, tuple(arm.name for arm in arms), readers),
         photos=photos_of(job, removed_by, _bytes_of_pictures(traced)),
     )
 
