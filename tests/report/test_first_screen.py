@@ -111,7 +111,8 @@ def test_date_machine_data_durations_and_versions_are_told(report: ReportData) -
 
 @pytest.mark.parametrize(
     ("seconds", "wanted"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"), (3570.0, "1 h"), (4804.2, "1 h 20 min")],
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"),
+     (3570.0, "1 h"), (4804.2, "1 h 20 min")],
 )  # fmt: skip
 def test_durations_are_rounded_to_what_matters(seconds: float, wanted: str) -> None:
     assert duration(seconds) == wanted

@@ -15,11 +15,12 @@ from grasp_psonet.report import course_panels, figures, panels
 from grasp_psonet.report.data import ReportData
 from grasp_psonet.report.explored import explorer_of, json_in_page
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
+from grasp_psonet.report.publication.files import FOLDER as PUBLICATION
+from grasp_psonet.report.publication.files import cards_of
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
 from grasp_psonet.report.texts import texts_of
 from grasp_psonet.report.thumbs import data_address, shown_at, style_of_sheets
-
 
 SCRIPT = ("basics", "lists", "zoom", "photos", "charts", "compare", "start")  # one script, in this order
 
@@ -40,6 +41,8 @@ def render(report: ReportData) -> str:
         courses=course_panels,
         rate_most=_largest_rate(tree),
         all_photos=explorer_of(report.photos, tree.raw["photos"]),
+        publication=PUBLICATION,
+        cards_of=cards_of,
         compared_data=_compared(tree.raw, report.outcome),
         sheets=style_of_sheets(sprites),
         place=lambda kind, photo_id: shown_at(sprites, kind, photo_id),

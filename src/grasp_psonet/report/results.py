@@ -10,7 +10,10 @@ import numpy as np
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.evidence.figures import figures_of
+from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts, Subgroup
+from grasp_psonet.report.publication.facts import Facts
+from grasp_psonet.report.publication.methods import methods_of
 from grasp_psonet.tables.columns import val_column
 
 SCORE_SIGN = "positive = helpful, negative = harmful"
@@ -52,12 +55,7 @@ def results(report: ReportData) -> dict[str, Any]:
             "disagreements": sum(split.disagreements for split in report.splits),
         },
     }
-    tree["chance"] = {name: figures.metrics[name].chance for name in figures.shown} | {"auroc": CHANCE_AUROC}
-    tree["small_groups"] = _small_groups(report.subgroups)
-    if report.clock is not None:
-        tree["clock"]["seconds"] = report.clock.seconds
-    if report.audit is not None:
-        tree["audit"]["is_chance"] = _is_chance(report.audit)
+    _add_context(tree, report, figures)
     for plain in [*tree["arms"], *([tree["probe"]] if report.probe is not None else [])]:
         plain[val_column(figures.choosing)] = plain.pop("val")
         plain["figures"] = [_by_name(of_reader, figures.shown) for of_reader in plain["figures"]]
@@ -86,6 +84,7 @@ def results(report: ReportData) -> dict[str, Any]:
             plain | _planted_shares(fault, chosen.removed, drawn, report.train_photos)
             for fault, plain in zip(report.truth, tree["truth"], strict=True)
         ]
+    tree["publication"] = {"methods": methods_of(Facts(tree, report.outcome))}
     return tree
 
 
@@ -125,6 +124,16 @@ def _is_chance(audit: Audit) -> bool | None:
     if not own or own[0].low is None or own[0].high is None:
         return None
     return own[0].low <= audit.inspected
+
+
+def _add_context(tree: dict[str, Any], report: ReportData, figures: Figures) -> None:
+    """What figures are to be held against: chance, the size of their group, the time they took."""
+    tree["chance"] = {name: figures.metrics[name].chance for name in figures.shown} | {"auroc": CHANCE_AUROC}
+    tree["small_groups"] = _small_groups(report.subgroups)
+    if report.clock is not None:
+        tree["clock"]["seconds"] = report.clock.seconds
+    if report.audit is not None:
+        tree["audit"]["is_chance"] = _is_chance(report.audit)
 
 
 def _small_groups(subgroups: tuple[Subgroup, ...]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ const compareRuns = (root) => {
       const one = differences[at][name];
       return row(`${word}, ${reader}`, [cell(of(a)[at][name], "two"), cell(of(b)[at][name], "two"), cell(one, "signed"), make("td", {}, verdict(one))]);
     }));
-    return table(`Figures on test; where the paired difference is positive, ${b} is better`, [head("Figure"), head(a, true), head(b, true), head("Difference", true), head("")], rows);
+    return table(`Figures on test; where the paired difference is positive, ${b} is better`, [head("Figure"), head(a, true), head(b, true), head("Difference", true), head("Told apart")], rows);
   };
   let copies = 0;
   const curve = (name) => {

@@ -1,4 +1,4 @@
-"""The runs of the report beside each other: their answers to test visits, what they were trained without, paired differences."""
+"""The runs of the report beside each other: answers to test visits, what they were trained without, paired differences."""
 
 from itertools import combinations
 
