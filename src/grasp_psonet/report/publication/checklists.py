@@ -45,12 +45,16 @@ def _source(facts: Facts) -> str | None:
 
 
 def _prepared(facts: Facts) -> str | None:
+    if facts.is_of_features:
+        return "features of the photos were computed elsewhere"
     edge = facts.setting("photos.edge_px")
     fit = facts.setting("photos.fit")
     return None if edge == "?" else f"photos turned upright, metadata dropped, {fit} to {edge} pixels a side"
 
 
-def _identified(_: Facts) -> str | None:
+def _identified(facts: Facts) -> str | None:
+    if facts.is_of_features:
+        return None
     return "photos are stored without metadata; whether ids are pseudonyms is not known to the study"
 
 

@@ -40,14 +40,22 @@ class Facts:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        return self.arms[self.tree["chosen_index"]]
+        found: dict[str, Any] = self.tree["arms"][self.tree["chosen_index"]]
+        return found
+
+    @property
+    def is_of_features(self) -> bool:
+        """Whether the study holds features that others computed, and no photos: then nothing is known of their quality."""
+        photos = self.tree["photos"]
+        return photos is not None and "quality" not in photos["words"]
 
     def setting(self, path: str) -> str:
         """The setting, "?" in a report that does not name it."""
         return self.settings.get(path, "?")
 
     def split(self, name: str) -> dict[str, Any]:
-        return dict(self.tree["splits"][("train", "val", "test").index(name)])
+        found: dict[str, Any] = self.tree["splits"][("train", "val", "test").index(name)]
+        return found
 
     def counts(self, split: str) -> str:
         of = self.split(split)

@@ -28,7 +28,11 @@ def _data(facts: Facts) -> str:
 def _model(facts: Facts) -> str:
     of = facts.setting
     main = facts.told.chooser.full
-    edge = "" if of("photos.edge_px") == "?" else f", prepared to {of('photos.edge_px')} pixels a side,"
+    edge = (
+        ""
+        if of("photos.edge_px") == "?" or facts.is_of_features
+        else f", prepared to {of('photos.edge_px')} pixels a side,"
+    )
     return (
         f"All photos of a visit{edge} are one bag. The encoder {facts.tree['encoder']} (weights "
         f"{of('network.weights')}, trained: {of('network.train')}) gives each photo a feature, projected to length "
@@ -54,7 +58,8 @@ def _pruning(facts: Facts) -> str:
         f"{of('prune.controls')}. The removal was chosen by {facts.told.chooser.full} on validation"
     )
     if tree["min_gain_se"]:
-        text += f", where it had to lead the baseline by more than {tree['min_gain_se']:g} standard errors of the gain"
+        text += f", where it had to lead the baseline by more than {tree['min_gain_se']:g} standard "
+        text += f"error{'' if tree['min_gain_se'] == 1 else 's'} of the gain"
     chosen = facts.chosen
     if chosen["kind"] != "pruned":
         return f"{text}; none was chosen, and every photo stays."
