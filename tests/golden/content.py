@@ -84,7 +84,7 @@ def _digest(path: Path) -> str:
             value: Any = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(value, dict):
                 value.pop("study", None)  # the folder's name
-                for named in ("clock", "publication"):
+                for named in ("clock", "publication", "schema_version"):
                     value.pop(named, None)
                 for left_out in ("settings", "versions"):
                     value.get("making", {}).pop(left_out, None)
