@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -45,12 +46,19 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _content(study: Path) -> dict[str, bytes]:
-    """Every file of the study but the clocks."""
-    return {
+    """Every file of the study but the clocks, and of the report what does not depend on them."""
+    found = {
         path.relative_to(study).as_posix(): path.read_bytes()
         for path in sorted(study.rglob("*"))
         if path.is_file() and path.name not in ("clock.json", ".photo-digests.json")
     }
+    del found["report/stage.json"]  # digests of page and results
+    told = json.loads(found["report/results.json"])
+    assert set(told.pop("clock")) == {"made", "machine", "steps", "seconds"}
+    timed = rb'data-at="clock[^>]*>[^<]*<'
+    page, num_timed = re.subn(timed, b"", found["report/report.html"])
+    assert num_timed >= 15
+    return found | {"report/results.json": json.dumps(told).encode(), "report/report.html": page}
 
 
 @pytest.mark.process

@@ -61,8 +61,8 @@ def _median_score(_: Outcome, trained: "pd.Series[Any]", num_visits: int) -> pd.
 
 _METRICS = {
     "mae": Metric(of.mean_absolute_error, "MAE", "mean absolute error", "MAE is in points", -1, _MOST_POINTS),
-    "icc": Metric(of.absolute_agreement, "ICC", "ICC(2,1)", "ICC is two-way, absolute agreement, single"),
-    "concordance": Metric(of.concordance, "Concordance", "Lin's concordance"),
+    "icc": Metric(of.absolute_agreement, "ICC", "ICC(2,1)", "ICC is two-way, absolute agreement, single", chance=0.0),
+    "concordance": Metric(of.concordance, "Concordance", "Lin's concordance", chance=0.0),
     "within_noise": Metric(of.within_noise, "Within noise", "share within the readers' noise"),
     "bias": Metric(of.bias, "Bias", "bias in points", most=_MOST_POINTS),
     "limit_low": Metric(of.lower_limit, "Lower limit", "lower limit of agreement", most=_MOST_POINTS),
@@ -78,8 +78,8 @@ _METRICS = {
     },
     "slope": Metric(of.calibration_slope, "Slope", "calibration slope", most=np.inf),
     "intercept": Metric(of.calibration_intercept, "Intercept", "calibration intercept in points", most=_MOST_POINTS),
-    "class_auc": Metric(of.class_auc, "Class AUC", "mean AUC over the cut-offs"),
-    "class_kappa": Metric(of.class_kappa, "Class kappa", "linear kappa of the classes by the cut-offs"),
+    "class_auc": Metric(of.class_auc, "Class AUC", "mean AUC over the cut-offs", chance=0.5),
+    "class_kappa": Metric(of.class_kappa, "Class kappa", "linear kappa of the classes by the cut-offs", chance=0.0),
     "class_accuracy": Metric(of.class_accuracy, "Class accuracy", "accuracy of the classes by the cut-offs"),
 }
 
