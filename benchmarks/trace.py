@@ -8,7 +8,7 @@ Rounds alternate between the contestants, and medians of the ratios within a rou
 anchor and folding the queries are done once per anchor, not per batch, and are told apart. The last line printed is one
 JSON object: time over plain forward and backward by key, for neighbours their time over ours for the same ``sgd`` scores
 of 160 photos in batches of 32 (plain names: demo ConvNeXt; ``_vit``: demo ViT), ``together_over_training`` (the larger of
-``trace_together.CASES``), ``families_median`` and ``families_worst`` over small encoders of eleven families with nine
+``trace_together.CASES``), ``projection_spearman_4096`` (rank correlation of projected to exact scores), ``families_median`` and ``families_worst`` over small encoders of eleven families with nine
 directions (``families.table.FRUGAL``; CPU alone), memory, and all details.
 
 On CUDA everything is done twice in float32, with TF32 off and on (keys ending in ``_tf32``).
@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import trace_memory, trace_together
+from benchmarks import trace_memory, trace_projection, trace_together
 from benchmarks.families import table as family_costs
 from benchmarks.neighbours import NEIGHBOURS, WAYS, installed, make_task
 from benchmarks.record import write_result
@@ -202,6 +202,10 @@ def main() -> None:
     if together:
         told = [figures["details"][f"together_{key}"]["together_over_training"] for key in together]
         figures["together_over_training"] = round(max(told), 3)
+    projected = trace_projection.measure(options.device, is_short=options.short)
+    print("projection", json.dumps(projected), flush=True)
+    figures["details"]["projection"] = projected
+    figures["projection_spearman_4096"] = round(projected["projection_spearman_4096"], 4)
     if options.device == "cpu":
         costs = family_costs.frugal(options.rounds, 2 if options.short else None)
         figures["details"]["families"] = costs

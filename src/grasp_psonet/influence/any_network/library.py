@@ -61,6 +61,8 @@ def trace(
     parameters: str | Sequence[str] = "all",
     sum_queries: bool = False,
     loss: Loss | None = None,
+    projection: int | None = None,
+    projection_seed: int = 0,
     replay_tolerance: float = 1e-4,
     photos_per_batch: int = 48,
     memory_mib: int = 4096,
@@ -86,6 +88,10 @@ def trace(
     Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm and
     the moments at each anchor by as much of themselves.
 
+    With a ``projection`` at most so many numbers of each parameter's gradient are kept, by random matrices that
+    ``projection_seed`` names: for many queries, whose directions do not fit ``memory_mib``. Scores are then estimates; the
+    ``caveats`` say how they rank beside exact ones, measured on up to 16 queries and 128 photos of the same trace.
+
     Raises TraceError and SettingsError for combinations without meaning, TraceError for parameters that no rule covers
     exactly and for what the recording does not hold, and ReplayMismatch where replay differs: training augmented, dropped
     out, clipped or weighted its losses in ways that the recording does not know.
@@ -99,6 +105,9 @@ def trace(
         sum_queries=sum_queries,
         parameters=parameters if isinstance(parameters, str) else tuple(parameters),
         curvature=curvature,
+        pairs="all",
+        projection=projection,
+        projection_seed=projection_seed,
         replay_tolerance=replay_tolerance,
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,

@@ -20,6 +20,7 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.tracing.at_anchors import anchor_scores
 from grasp_psonet.influence.tracing.at_steps import window_scores
 from grasp_psonet.influence.tracing.cost import Pace, passes_of_anchor, passes_of_unrolling, passes_of_window
+from grasp_psonet.influence.tracing.projected import caveat, projected, sample_of
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.unrolled import COPIES, unrolled_scores
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -49,27 +50,53 @@ def trace(trained: TrainedNetwork, request: Request, remember: Remember = lambda
     """Scores of the present photos of the request's visits for each of its queries.
 
     Where queries are told by anchor the rows of the scores are visits, by id, each over the anchors where it was a query. All
-    formulas are traced in the same passes. Counting ``steps`` replays the trajectory. The network holds the kept
-    weights afterwards. Raises TraceError without anchors, for queries at a step that has none, and where a trajectory has
-    to be replayed and cannot; SettingsError for a combination without meaning, ReplayMismatch where replay gives other
-    losses than training did.
+    formulas are traced in the same passes. Counting ``steps`` replays the trajectory. With ``settings.projection`` gradients
+    are projected, and a sample of the pairs is traced exactly as well; its rank correlation is among the caveats. The network
+    holds the kept weights afterwards. Raises TraceError without anchors, for queries at a step that has none, and where a
+    trajectory has to be replayed and cannot; SettingsError for a combination without meaning, ReplayMismatch where replay
+    gives other losses than training did.
     """
     told = _caveats(request)
     for note in told:
         log.warning("  %s", note)
-    scores = request.zeros()
-    if request.query_bags:
-        pace = Pace()
-        parts = list(_parts(trained, replace(request, on_passes=pace.on_passes)))
-        pace.begins(sum(part.num_passes for part in parts))
-        for part in parts:
-            for formula, found in remember(part.name, part.make).items():
-                scores[formula] += found
-            pace.ended(part.num_passes)
-        trained.load(trained.windows()[-1][1])
+    is_projected = request.settings.projection is not None and len(request.query_bags) > 0
+    scores = _scores(trained, projected(request) if is_projected else request, remember)
+    if is_projected:
+        told += _caveats_of_projection(trained, request, scores, remember)
     visit_of = {photo_id: bag.visit_id for bag in request.visits for photo_id in bag.photo_ids}
     visit_ids = tuple(visit_of[photo_id] for photo_id in request.photo_ids)
     return Traced(scores, request.query_ids, request.photo_ids, visit_ids, told)
+
+
+def _scores(trained: TrainedNetwork, request: Request, remember: Remember) -> ScoresByFormula:
+    scores = request.zeros()
+    if not request.query_bags:
+        return scores
+    pace = Pace()
+    parts = list(_parts(trained, replace(request, on_passes=pace.on_passes)))
+    pace.begins(sum(part.num_passes for part in parts))
+    for part in parts:
+        for formula, found in remember(part.name, part.make).items():
+            scores[formula] += found
+        pace.ended(part.num_passes)
+    trained.load(trained.windows()[-1][1])
+    return scores
+
+
+def _caveats_of_projection(
+    trained: TrainedNetwork, request: Request, scores: ScoresByFormula, remember: Remember
+) -> tuple[str, ...]:
+    """How well the scores of projected gradients rank: some pairs are traced exactly as well."""
+    sample = sample_of(request, scores)
+    exact = _scores(trained, sample.request, lambda part, make: remember(f"exact-{part}", make))
+    kept = request.settings.projection
+    assert kept is not None
+    notes = tuple(
+        caveat(kept, name, found, len(sample.columns)) for name, found in sample.correlations(scores, exact).items()
+    )
+    for note in notes:
+        log.warning("  %s", note)
+    return notes
 
 
 @dataclass(frozen=True)
