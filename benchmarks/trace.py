@@ -8,8 +8,9 @@ Rounds alternate between the contestants, and medians of the ratios within a rou
 anchor and folding the queries are done once per anchor, not per batch, and are told apart. The last line printed is one
 JSON object: time over plain forward and backward by key, for neighbours their time over ours for the same ``sgd`` scores
 of 160 photos in batches of 32 (plain names: demo ConvNeXt; ``_vit``: demo ViT), ``together_over_training`` (the larger of
-``trace_together.CASES``), ``projection_spearman_4096`` (rank correlation of projected to exact scores), ``families_median`` and ``families_worst`` over small encoders of eleven families with nine
-directions (``families.table.FRUGAL``; CPU alone), memory, and all details.
+``trace_together.CASES``), ``projection_spearman_4096`` (rank correlation of projected to exact scores), ``families_median`` and
+``families_worst`` over small encoders of eleven families with nine directions (``families.table.FRUGAL``; CPU alone),
+memory, and all details.
 
 On CUDA everything is done twice in float32, with TF32 off and on (keys ending in ``_tf32``).
 """

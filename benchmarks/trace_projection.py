@@ -14,12 +14,12 @@ import numpy as np
 
 from benchmarks.trace_cases import wait
 from benchmarks.trace_together import CASES, MANY, Run
-from grasp_psonet.influence.formulas import FORMULAS
+from grasp_psonet.influence.formulas import FORMULAS, FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.projected import spearman
 from grasp_psonet.influence.tracing.trace import Traced, trace
 
-FORMULA_NAMES = ("adam", "cosine")  # the plain product, and the default
+FORMULA_NAMES: tuple[FormulaName, ...] = ("adam", "cosine")  # the plain product, and the default
 KEPT = (256, 1024, 4096)
 HEADLINE = 4096
 

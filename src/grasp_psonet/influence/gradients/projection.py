@@ -1,11 +1,11 @@
 """Random projections of layer gradients: few numbers of each parameter are kept.
 
-The gradient of a parameter, seen as a matrix G [O, K], becomes ``L G R'`` [o, k] with o k at most the numbers kept: L [o, O] and
-R [k, K] hold signs divided by the root of their number of rows, so that products of projected values are those of whole ones on
-average over the draws. They are drawn by seed and the parameter's name, the same on every machine. A layer's gradient that is
-a sum of outer products is projected factor by factor and never formed (LoGra, Choe et al. 2024; the signs are those of TRAK,
-Park et al. 2023, which projects whole gradients with one matrix). A parameter that has no more numbers than are kept is taken
-whole.
+The gradient of a parameter, seen as a matrix G [O, K], becomes ``L G R'`` [o, k] with o k at most the numbers kept: L [o, O]
+and R [k, K] hold signs divided by the root of their number of rows, so that products of projected values are those of whole
+ones on average over the draws. They are drawn by seed and the parameter's name, the same on every machine. A layer's gradient
+that is a sum of outer products is projected factor by factor and never formed (LoGra, Choe et al. 2024; the signs are those of
+TRAK, Park et al. 2023, which projects whole gradients with one matrix). A parameter that has no more numbers than are kept is
+taken whole.
 """
 
 # Axes: R rows (examples or queries), T positions, O and K sides of a parameter, o and k those of its projection.
