@@ -28,6 +28,7 @@ def test_short_form_has_every_key(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         "memory",
         "device",
         "threads",
+        "cpu_s",
         "details",
         "together_over_training",
         "projection_spearman_4096",
