@@ -85,9 +85,10 @@ class Request:
         """Rows of every score table."""
         return len(self.query_ids)
 
-    def zeros(self) -> ScoresByFormula:
-        """Scores [rows, Z] before anything counted."""
-        return {formula.name: np.zeros((self.num_rows, len(self.photo_ids))) for formula in self.formulas}
+    def zeros(self, num_rows: int | None = None) -> ScoresByFormula:
+        """Scores [rows, Z] of so many rows (None: all) before anything counted."""
+        shape = (self.num_rows if num_rows is None else num_rows, len(self.photo_ids))
+        return {formula.name: np.zeros(shape) for formula in self.formulas}
 
     @property
     def num_copies(self) -> int:

@@ -2,8 +2,9 @@
 
 Queries are the same at all anchors, or those of each anchor: the errors that the network made there.
 
-What is computed apart (an anchor, a window of steps, a block of queries) is one *part*; scores of parts add up. A caller that
-keeps parts hands in ``remember``, and an interrupted trace then goes on where it stopped.
+What is computed apart (an anchor, a window of steps, a block of queries) is one *part*; scores of parts add up. A part has rows
+for its own queries alone. A caller that keeps parts hands in ``remember``, and an interrupted trace then goes on where it
+stopped.
 """
 
 # Axes: Q queries, Z training photos.
@@ -13,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
-
-import numpy as np
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.tracing.at_anchors import anchor_scores
@@ -77,7 +76,8 @@ def _scores(trained: TrainedNetwork, request: Request, remember: Remember) -> Sc
     pace.begins(sum(part.num_passes for part in parts))
     for part in parts:
         for formula, found in remember(part.name, part.make).items():
-            scores[formula] += found
+            for row, found_Z in zip(part.rows, found, strict=True):
+                scores[formula][row] += found_Z
         pace.ended(part.num_passes)
     trained.load(trained.windows()[-1][1])
     return scores
@@ -101,10 +101,12 @@ def _caveats_of_projection(
 
 @dataclass(frozen=True)
 class _Part:
-    """A part: its name, what makes its scores, and about how many passes of one photo that takes (``Request.on_passes``)."""
+    """A part: its name, what makes its scores, their ``rows`` among all, and about how many passes of one photo that takes
+    (``Request.on_passes``)."""
 
     name: str
     make: Callable[[], ScoresByFormula]
+    rows: Sequence[int]
     num_passes: int
 
 
@@ -133,7 +135,7 @@ def _parts(trained: TrainedNetwork, request: Request) -> Iterator[_Part]:
     row_of = {bag.visit_id: row for row, bag in enumerate(request.query_bags)}
     for part, (_, _, own) in zip(found, windows, strict=True):
         rows = [0] if request.is_one_row else [row_of[bag.visit_id] for bag in own.query_bags]
-        yield replace(part, make=partial(_placed, part.make, rows, request))
+        yield replace(part, rows=rows)
 
 
 def _windows(trained: TrainedNetwork, request: Request) -> Iterator[Window]:
@@ -156,19 +158,12 @@ def _windows_of_own_queries(trained: TrainedNetwork, request: Request) -> Iterat
             yield before, step, replace(request, queries=tuple(request.queries[step]))
 
 
-def _placed(make: Callable[[], ScoresByFormula], rows: Sequence[int], request: Request) -> ScoresByFormula:
-    """Scores of some queries in their rows among all."""
-    scores = request.zeros()
-    for formula, found in make().items():
-        np.add.at(scores[formula], rows, found)
-    return scores
-
-
 def _parts_at_anchors(trained: TrainedNetwork, windows: Sequence[Window]) -> Iterator[_Part]:
     for before, step, request in windows:
         yield _Part(
             f"anchor-{step:07d}",
             partial(anchor_scores, trained, before, step, request),
+            range(request.num_rows),
             passes_of_anchor(trained, before, step, request),
         )
 
@@ -183,6 +178,7 @@ def _parts_by_step(trained: TrainedNetwork, windows: Sequence[Window], request: 
             yield _Part(
                 f"steps-{before + 1:07d}-{until:07d}",
                 partial(window_scores, trained, before, until, of_steps),
+                range(request.num_rows),
                 passes_of_window(trained, before, until, of_steps),
             )
     for formula in unrolled:
@@ -193,5 +189,6 @@ def _parts_by_step(trained: TrainedNetwork, windows: Sequence[Window], request: 
             yield _Part(
                 f"{formula.name}-{rows.start:05d}-{rows.stop:05d}",
                 partial(unrolled_scores, trained, rows, whole),
+                range(rows.start, rows.stop),
                 passes_of_unrolling(trained.trajectory, rows, whole),
             )
