@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ class Workers:
             for item in islice(todo, max(1, ahead) * num_workers):
                 waiting.append(executor.submit(do, item))
             while waiting:
-                result = _result(waiting.popleft())
+                result = executor.result(waiting.popleft())
                 for item in islice(todo, 1):
                     waiting.append(executor.submit(do, item))
                 yield result
@@ -93,14 +93,14 @@ class Workers:
         if self.are_processes:
             num = min(self.processes, num_items)
             with _processes(num) as pool:
-                yield _Submits(pool), num
+                yield _Submits(pool, (BrokenProcessPool,), _ended), num
             return
         with _connected(self) as (client, num), _seen(self.place) as seen:
             resources = {"GPU": 1} if self.needs_gpu else None
             executor = client.get_executor(pure=False, resources=resources)
             asked = _Asked(_versions(), seen, self.device, resolved_device(self.device or "cpu"))
             try:
-                yield _Submits(executor, asked), num
+                yield _Submits(executor, _lost_by_dask(), _given_up, asked), num
             except BaseException:
                 executor.shutdown(wait=False)
                 raise
@@ -147,9 +147,14 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Submits:
-    """An executor; ``asked``: what its workers must have in common with this machine."""
+    """An executor; ``asked``: what its workers must have in common with this machine.
+
+    ``lost``: what the executor raises where a worker is gone with its work; ``told``: what is said then.
+    """
 
     executor: Executor
+    lost: tuple[type[Exception], ...]
+    told: Callable[[Exception], str]
     asked: _Asked | None = None
 
     def submit(self, do: Callable[[A], R], item: A) -> "Future[R]":
@@ -157,31 +162,38 @@ class _Submits:
             return self.executor.submit(do, item)
         return self.executor.submit(_as_asked, do, item, self.asked)
 
+    def result(self, future: "Future[R]") -> R:
+        """What the work returned or raised; WorkerError where its worker is gone."""
+        try:
+            return future.result()
+        except self.lost as error:
+            raise WorkerError(self.told(error)) from None
+
 
 def _as_asked(do: Callable[[A], R], item: A, asked: _Asked) -> R:
     asked.refuse_unless_same()
     return do(item)
 
 
-def _result(future: "Future[R]") -> R:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise WorkerError(
-            "a process of this work was ended from outside, or ran out of memory\n"
-            "  next: run again, it goes on from what is done; with machine.processes 1 if it happens once more"
-        ) from None
-    except Exception as error:
-        if type(error).__name__ in (
-            "KilledWorker",
-            "CancelledError",
-            "CommClosedError",
-        ):  # of Dask, which may be absent
-            raise WorkerError(
-                f"the cluster gave a piece of work up: {error}\n"
-                "  next: look at the worker's log (memory?); then run again, it goes on from what is done"
-            ) from None
-        raise
+def _ended(_: Exception) -> str:
+    return (
+        "a process of this work was ended from outside, or ran out of memory\n"
+        "  next: run again, it goes on from what is done; with machine.processes 1 if it happens once more"
+    )
+
+
+def _given_up(error: Exception) -> str:
+    return (
+        f"the cluster gave a piece of work up: {error}\n"
+        "  next: look at the worker's log (memory?); then run again, it goes on from what is done"
+    )
+
+
+def _lost_by_dask() -> tuple[type[Exception], ...]:
+    from distributed.comm.core import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    return KilledWorker, CommClosedError, CancelledError
 
 
 @contextmanager

@@ -171,6 +171,8 @@ class Person:
             page.keyboard.press("3" if number % 4 == 3 else grade)
         page.keyboard.press("s")
         page.wait_for_selector("[name=password]:focus")  # by itself, which may come after it is seen
+        self.look("sign")
+        page.focus("[name=password]")  # which a look may have taken away
         page.keyboard.insert_text(OWN)
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: "sign" not in url)

@@ -1,6 +1,7 @@
 """The coordinator's pages: accounts, and rounds with their progress and agreement."""
 
 from django import forms
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -8,6 +9,7 @@ from grasp_psonet.errors import GraspError
 from grasp_psonet.reading.app.accounts import create_account, reset_password, set_active, set_role
 from grasp_psonet.reading.app.models import Round, User
 from grasp_psonet.reading.app.models.people import COORDINATOR, ROLES
+from grasp_psonet.reading.app.models.rounds import SIGNED
 from grasp_psonet.reading.app.pages.faults import locked_out, told
 from grasp_psonet.reading.app.pages.guard import only_for, refused
 from grasp_psonet.reading.app.pages.session import confirmed
@@ -81,8 +83,13 @@ def change_person(request: HttpRequest, user: User, username: str) -> HttpRespon
 
 @only_for(COORDINATOR)
 def rounds(request: HttpRequest, user: User) -> HttpResponse:
-    """All rounds."""
-    return render(request, "reading/rounds.html", {"user": user, "rounds": Round.objects.order_by("-pk")})
+    """All rounds with how far they are."""
+    found = Round.objects.order_by("-pk").annotate(
+        num_visits=Count("cases", distinct=True),
+        num_items=Count("cases__items", distinct=True),
+        num_signed=Count("cases__items", filter=Q(cases__items__state=SIGNED), distinct=True),
+    )
+    return render(request, "reading/rounds.html", {"user": user, "rounds": found})
 
 
 @only_for(COORDINATOR)
