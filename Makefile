@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(VENV)-uv/bin/uv
 READY  := $(VENV)/.ready
+DOCS_STUDY ?= work-docs-study
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tests test-pythons test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
+.PHONY: demo docs test-wheel test tests test-pythons test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -23,10 +24,13 @@ test: $(READY)           ## everything that has to hold: lint, types, import con
 tests: $(READY)          ## the product's tests alone
 	$(PYTEST) --ignore tests/benchmarks $(TESTS)
 
+test-wheel: $(UV)        ## wheel and source archive, each installed in a bare environment and used outside this folder
+	scripts/test_wheel.sh $(PYTHON)
+
 test-nightly: $(READY)     ## the long forms of tests whose short forms run always
 	$(PYTEST) -m nightly
 
-test-pythons: $(UV)      ## the product's tests on every Python of 3.11 to 3.13 that is here, each in an environment of its own
+test-pythons: $(UV)      ## the package and the product's tests on every Python of 3.11 to 3.13 that is here, each in an environment of its own
 	scripts/test_pythons.sh
 
 test-benchmarks: $(READY)  ## the tests of the benchmarks
@@ -104,11 +108,20 @@ audit-packages: $(UV)    ## known faults of the pinned versions; offline it says
 	$(UV) tool run pip-audit -s osv --disable-pip --no-deps -r requirements.lock || \
 		{ code=$$?; curl -sfm 10 -o /dev/null https://api.osv.dev/ || { echo "skipped: the database of known faults cannot be reached"; exit 0; }; exit $$code; }
 
+docs: $(READY) requirements-docs.lock  ## the documentation as a site that opens from disk: build/site/index.html; DOCS_STUDY: a finished study to show
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements-docs.lock
+	test -e "$(DOCS_STUDY)/report/report.html" || $(BIN)/grasp demo "$(DOCS_STUDY)" --preset tiny
+	rm -rf build/site
+	GRASP_STUDY="$(abspath $(DOCS_STUDY))" $(BIN)/python -m sphinx -q -W --keep-going -b html -d $(VENV)/doctrees docs build/site
+	$(BIN)/python scripts/check_site.py build/site
+
 lock: $(UV)              ## pins the versions; no index address is written
 	$(UV) pip compile pyproject.toml --group dev --universal --no-header --no-annotate \
 		--python-version 3.11 -o requirements.lock
 	$(UV) pip compile --group bench -c requirements.lock --universal --no-header --no-annotate \
 		--python-version 3.11 -o requirements-bench.lock
+	$(UV) pip compile --group docs -c requirements.lock --universal --no-header --no-annotate \
+		--python-version 3.11 -o requirements-docs.lock
 
 $(READY): requirements.lock pyproject.toml $(UV)
 	test -x $(BIN)/python || $(UV) venv --python $(PYTHON) $(VENV)
@@ -123,4 +136,4 @@ $(UV):
 	$(VENV)-uv/bin/python -m pip install --quiet uv
 
 clean:
-	rm -rf $(VENV) $(VENV)-uv $(VENV)-3.* demo-study demo-pasi-study work-*
+	rm -rf $(VENV) $(VENV)-uv $(VENV)-3.* demo-study demo-pasi-study work-* build

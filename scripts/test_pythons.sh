@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The product's tests on every Python of these versions that is here, each in an environment of its own; arguments go to pytest.
+# The package and the product's tests on every Python of these versions that is here, each in an environment of its own;
+# arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for version in 3.11 3.12 3.13; do
@@ -12,5 +13,6 @@ for version in 3.11 3.12 3.13; do
     continue
   fi
   echo "Python $version: $python"
+  scripts/test_wheel.sh "$python"
   make --no-print-directory VENV=".venv-$version" UV=.venv-uv/bin/uv PYTHON="$python" TESTS="$*" tests
 done

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grasp_psonet.cli import _parser
+from grasp_psonet.commandline.words import parser_of_all as _parser
 from grasp_psonet.presets import PRESETS
 from grasp_psonet.settings import dotted_paths
 

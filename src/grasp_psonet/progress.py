@@ -17,6 +17,8 @@ T = TypeVar("T")
 Track = Callable[[Iterable[T], str, int], Iterator[T]]
 OnProgress = Callable[[str, int, int], None]  # title of the work, done, total
 LINE_EVERY_S = 10.0
+_SHORTEST_PACE_S = 5.0  # less tells no pace
+_LONG_START_S = 60.0  # of a first part
 
 log = logging.getLogger("grasp_psonet")
 
@@ -73,17 +75,42 @@ def show_plainly() -> None:
     log.setLevel(logging.INFO)
 
 
+class _Pace:
+    """How long the rest will take, by what was done after the first part: that one took the start-up of processes, too,
+    or stood already."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first part was done, and how much that was
+
+    def left_s(self, now: float, done: int, total: int) -> float | None:
+        """Seconds left; None while that cannot be told."""
+        if done >= total:
+            return 0.0
+        if self._first is None:
+            self._first = (now, done)
+        first_at, first_done = self._first
+        start_s, since_s = first_at - self._start, now - first_at
+        if done > first_done and since_s >= max(_SHORTEST_PACE_S, start_s / 2):
+            return since_s / (done - first_done) * (total - done)
+        if start_s >= _LONG_START_S:  # of parts that take minutes, the start-up is a small part
+            return (now - self._start) / done * (total - done)
+        return None
+
+
 class _Lines:
     def __init__(self, title: str) -> None:
         self._title = title
-        self._start = self._last = time.monotonic()
+        self._pace = _Pace()
+        self._last = time.monotonic()
 
     def advance(self, done: int, total: int) -> None:
         now = time.monotonic()
+        left_s = self._pace.left_s(now, done, total) if done else None
         if done >= total or (done and now - self._last >= LINE_EVERY_S):
             self._last = now
-            left_s = (now - self._start) / max(1, done) * (total - done)
-            log.info("%s: %d of %d, %s left", self._title, done, total, spoken_time(left_s))
+            rest = "" if left_s is None else f", {spoken_time(left_s)} left"
+            log.info("%s: %d of %d%s", self._title, done, total, rest)
 
 
 class _Bar:
@@ -107,6 +134,7 @@ class _Bar:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            speed_estimate_period=3600,  # parts may take minutes; what came before the first one never counts
         )
         self._task = self._bars.add_task(title, total=None)
 

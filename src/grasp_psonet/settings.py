@@ -211,7 +211,7 @@ def _merged_by_value(messages: list[str]) -> list[str]:
 def _message(location: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
     if (
         location
-        and str(location[-1]).startswith(("str", "tuple["))
+        and str(location[-1]).startswith(("str", "tuple[", "literal["))
         and ".".join(map(str, location)) not in dotted_paths()
     ):
         location = location[:-1]  # one of the types that the value may be of

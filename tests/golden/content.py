@@ -84,6 +84,7 @@ def _digest(path: Path) -> str:
             value: Any = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(value, dict):
                 value.pop("study", None)  # the folder's name
+                value.pop("schema_version", None)
                 for left_out in ("settings", "versions"):
                     value.get("making", {}).pop(left_out, None)
             return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]

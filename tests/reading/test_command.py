@@ -202,6 +202,11 @@ def test_the_container_file_runs_commands_that_there_are(tmp_path: Path, capsys:
     assert main([word.replace(told["VOLUME"], str(tmp_path / "none")) for word in words]) == 1
     assert "none is not a folder" in capsys.readouterr().err, "the words are taken; this machine has no study there"
     assert told["EXPOSE"] == str(Listening().port)
+    copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
+    assert copied
+    assert all((root / word).exists() for word in copied)
+    carried = (root / ".containerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!{word}" for word in copied} == {line for line in carried if line.startswith("!")}
     extras = re.findall(r"/source\[([a-z,-]+)\]", "\n".join(lines))[0].split(",")
     assert set(extras) <= project["optional-dependencies"].keys()
     assert {"reading", "reading-sign-on", "reading-postgresql"} == set(extras)

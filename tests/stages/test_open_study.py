@@ -17,7 +17,7 @@ from grasp_psonet.stages.open_study import STEP_OF
 from grasp_psonet.stages.steps import NAMES
 from grasp_psonet.tables.catalogue import TABLES
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "open_study.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebooks" / "explore_a_study.ipynb"
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_the_notebook_runs(
     monkeypatch.setenv("GRASP_STUDY", str(tiny_demo))
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert len(cells) == 10
+    assert len(cells) == 12
     assert all(not cell.get("outputs") for cell in notebook["cells"]), "outputs of a run were committed"
     names: dict[str, Any] = {"__name__": "notebook"}
     for number, cell in enumerate(cells):

@@ -12,6 +12,7 @@ from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
 from grasp_psonet.tables.columns import val_column
+from grasp_psonet.tables.results_schema import SCHEMA_VERSION
 
 SCORE_SIGN = "positive = helpful, negative = harmful"
 DIFFERENCE_SIGN = "positive = better than the baseline"
@@ -24,7 +25,7 @@ def results(report: ReportData) -> dict[str, Any]:
     names = [arm.name for arm in report.arms]
     chosen = report.arms[names.index(report.chosen)]
     figures = figures_of(report.outcome)
-    tree: dict[str, Any] = _plain(report)
+    tree: dict[str, Any] = {"schema_version": SCHEMA_VERSION} | _plain(report)
     tree[f"reader_{figures.ceiling}"] = tree.pop("ceiling")
     del tree["outcome"]  # of the settings; what it says of visits is named by its columns
     _name_readings(tree, report.outcome)

@@ -71,20 +71,24 @@ def trace(
 ) -> pd.DataFrame:
     """Scores of every training photo on every query: query_id, visit_id, photo (its place in the bag), score.
 
-    **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``network(photos, mask)``
-    takes photos [B, N, ...] and presence [B, N] and returns logits [B, classes], or [B] for two classes; no padding ever
-    reaches it. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
-    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network
-    itself is left as it is. ``unit`` share and edit ask the network for its parts (docs/your-network.md). ``query`` photo takes
-    queries of one photo. ``parameters``: all trained ones, ``head``, or name patterns. With ``sum_queries`` all queries
-    are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters were covered, and ``caveats``.
+    **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``trajectory`` is what
+    ``record`` or ``read_recording`` gave. ``network(photos, mask)`` takes photos [B, N, ...] and presence [B, N] and returns
+    logits [B, classes], or [B] for two classes; no padding ever reaches it. ``training_bags`` and ``queries`` are bags in a
+    list, or by name. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
+    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network itself
+    is left as it is.
+
+    ``formula``: one of docs/method.md, which names the sources. ``unit`` share and edit ask the network for its parts
+    (docs/your-network.md). ``query`` photo takes queries of one photo. ``parameters``: all trained ones, ``head``, or name
+    patterns. With ``sum_queries`` all queries are one, named "all". The table's ``attrs`` hold ``coverage``, which parameters
+    were covered, and ``caveats``.
 
     ``loss(outputs, labels)`` is that of training where it was no cross-entropy: one number a bag, [B], from what the network
     returned and the bags' labels (any numbers), each bag's own. The loss of a step is its mean over the draws, and the
     queries' loss is this one too.
 
-    Counting ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if all
-    these bags had been drawn equally often, also those that never were. Both replay step 1 alone, to see whether training
+    ``counting``: ``checkpoints`` takes photos at each anchor, by how often their bag was drawn since the last; ``even`` as if
+    all these bags had been drawn equally often, also those that never were. Both replay step 1 alone, to see whether training
     followed this loss on these photos; where not, the ``caveats`` say so. Counting ``steps`` takes those of each step at that
     step, by replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it.
     Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm and
@@ -94,6 +98,9 @@ def trace(
     With a ``projection`` at most so many numbers of each parameter's gradient are kept, by random matrices that
     ``projection_seed`` names: for many queries, whose directions do not fit ``memory_mib``. Scores are then estimates; the
     ``caveats`` say how they rank beside exact ones, measured on up to 16 queries and 128 photos of the same trace.
+
+    ``photos_per_batch`` photos are differentiated in one pass; directions of queries take at most ``memory_mib`` MiB, and more
+    queries go in blocks. Neither changes a score beyond rounding.
 
     Raises TraceError and SettingsError for combinations without meaning, TraceError for parameters that no rule covers
     exactly and for what the recording does not hold, and ReplayMismatch where replay differs: training augmented, dropped
@@ -155,7 +162,9 @@ def what_if(
     One row per query and edit: query_id, visit_id, edit, photo, label, change. ``removed``: the photo left out (the last one
     of a bag: the bag not trained on); ``alone``: the bag reduced to the photo; ``relabelled``: the bag under another label.
     **Positive change = the query's loss is predicted to rise; negative = to fall.** Where an edit names no photo or no
-    label, that column is missing (NA). Counted at anchors, by formula adam, sgd or paper; other arguments as in ``trace``.
+    label, that column is missing (NA). Counted at anchors, by ``formula`` adam, sgd or paper; ``trajectory``,
+    ``training_bags``, ``queries``, ``query``, ``parameters``, ``sum_queries``, ``replay_tolerance``, ``photos_per_batch`` and
+    ``memory_mib`` are as in ``trace``.
     The network must offer its parts (docs/your-network.md); all edits of a bag share one pass of what lies below them.
 
     Raises TraceError as ``trace`` does, and for formulas whose score is no change of a loss.

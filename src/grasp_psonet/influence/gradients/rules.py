@@ -238,7 +238,7 @@ def register_layer_rule(layer: type[nn.Module], rule: Rule) -> None:
     """Makes ``rule`` the way to the per-example gradients of this type's parameters, for this process.
 
     ``rule(use)`` is pure: from one use of the layer (its input, the gradient of its output) it returns the gradient
-    [examples, *shape of the parameter] of each parameter in ``use.wanted`` by its name in the layer, as a tensor or as the
+    ``[examples, *shape of the parameter]`` of each parameter in ``use.wanted`` by its name in the layer, as a tensor or as the
     factors of an ``Outer``. Before a trace it is proven on a few examples against autograd, as built-in rules are; where it is
     wrong, its parameters go the slower way. It serves subclasses that run the same forward, and no others.
 

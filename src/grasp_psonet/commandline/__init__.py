@@ -1,0 +1,1 @@
+"""The words of the command line: commands and options, help, completion, suggestions. Nothing is done here."""
