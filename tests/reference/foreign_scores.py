@@ -83,15 +83,17 @@ def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], coun
     network = copy.deepcopy(start)
     optimizer = law.start(network)
     total = {formula: np.zeros((len(QUERIES), len(PHOTOS))) for formula in formulas}
+    decayed = {name: torch.ones_like(w, dtype=torch.bool) for name, w in network.named_parameters()}
     for t in range(1, len(STEPS) + 1):
         before = copy.deepcopy(network)
         law.take(network, optimizer, t, lambda b: torch.zeros(()))
+        _forget_moved(decayed, before, network, optimizer)
         if counting != "steps" and t % 2:
             continue
         at, window = (before, (t,)) if counting == "steps" else (network, (t - 1, t))
         parts = {w: group["part"] for group in optimizer.param_groups for w in group["params"]}
         moments = {
-            name: {**optimizer.state[w], "part": parts[w]}
+            name: {**optimizer.state[w], "part": parts[w], "decayed": decayed[name]}
             for name, w in network.named_parameters()
             if optimizer.state.get(w)
         }
@@ -109,12 +111,23 @@ def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], coun
     return total
 
 
+def _forget_moved(decayed: ByName, before: nn.Module, after: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Keeps the coordinates whose gradient in this step was of the (coupled) decay alone."""
+    group_of = {w: group for group in optimizer.param_groups for w in group["params"]}
+    old = dict(before.named_parameters())
+    for name, w in after.named_parameters():
+        group = group_of.get(w, {})
+        decay = 0.0 if group.get("decoupled_weight_decay") else group.get("weight_decay", 0.0)
+        own = torch.zeros_like(w) if w.grad is None else w.grad
+        decayed[name] &= own.abs() <= 1e-5 * decay * old[name].detach().abs()
+
+
 def _product(formula: str, a: ByName, b: ByName, moments: dict[str, Any], t: int, group: dict[str, Any]) -> float:
     dot, of_a, of_b = 0.0, 0.0, 0.0
     for name, state in moments.items():
         m, v = state["exp_avg"], state["exp_avg_sq"]
         scale = state["part"] / ((v / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
-        scale = torch.where(v > 0, scale, 0.0)
+        scale = torch.where((v > 0) & ~state["decayed"], scale, 0.0)
         plain = state["part"] * torch.ones_like(v)
         between = {"sgd": plain, "paper": plain * m / (v.sqrt() + group["eps"])}.get(formula, scale)
         dot += float((between * a[name] * b[name]).sum())
