@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo docs test-wheel test tests test-pythons test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
+.PHONY: demo docs test-wheel test tests test-pythons test-whole test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading demo-pasi lock clean bench-report sbom audit-packages
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -24,6 +24,9 @@ test: $(READY)           ## everything that has to hold: lint, types, import con
 tests: $(READY)          ## the product's tests alone
 	$(PYTEST) --ignore tests/benchmarks $(TESTS)
 
+test-whole: $(READY)     ## whole runs of the product (browser, killed, cluster, real size), and the tests of the benchmarks
+	$(PYTEST) -m "(whole or benchmark) and not nightly"
+
 test-wheel: $(UV)        ## wheel and source archive, each installed in a bare environment and used outside this folder
 	scripts/test_wheel.sh $(PYTHON)
 
@@ -34,7 +37,7 @@ test-pythons: $(UV)      ## the package and the product's tests on every Python 
 	scripts/test_pythons.sh
 
 test-benchmarks: $(READY)  ## the tests of the benchmarks
-	$(PYTEST) tests/benchmarks
+	$(PYTEST) -m "not nightly" tests/benchmarks
 
 check: $(READY)          ## lint, format, strict types, import contracts
 	$(BIN)/ruff check .

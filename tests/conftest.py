@@ -2,19 +2,23 @@
 they are shared out.
 
 The tests of a file stay with one worker (``--dist loadfile``), for they share what it sets up; the finished study is made once
-for all workers. What is marked ``long`` goes first, the encoder of real size and the readers of the finished study before
-all, so that no worker is left with it at the end.
+for all workers. One worker begins by making it, the others by what is marked ``long`` and does not read it, so that nobody
+waits for it; what takes no time comes last, so that the workers end together.
 """
 
 import contextlib
 import fcntl
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from grasp_psonet.cli import main
+
+_BENCHMARKS = Path(__file__).parent / "benchmarks"
+_MAKES_THE_DEMO = Path(__file__).parent / "golden" / "test_golden.py"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -22,6 +26,14 @@ def _one_thread() -> None:
     import torch  # not by the process that only hands the tests out
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """No test cuts the power: a pipeline waits 320 times for the disk, some 2 seconds of it. Other processes wait as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +65,16 @@ def _make_demo(study: Path) -> None:
     )  # notes the digests of its photos where they now lie: later looks write nothing
 
 
+@pytest.hookimpl(tryfirst=True)  # before markers choose
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (not _has(item, "long"), not _has(item, "real_size"), not _reads_the_demo(item)))
+    for item in items:
+        if _BENCHMARKS in item.path.parents:
+            item.add_marker("benchmark")
+    items.sort(key=lambda item: (item.path != _MAKES_THE_DEMO, not _is_long(item), _reads_the_demo(item)))
 
 
-def _has(item: pytest.Item, marker: str) -> bool:
-    return item.get_closest_marker(marker) is not None
+def _is_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("long") is not None
 
 
 def _reads_the_demo(item: pytest.Item) -> bool:

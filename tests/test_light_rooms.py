@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 LIGHT = [
     "grasp_psonet",
     "grasp_psonet.cli",

@@ -125,6 +125,7 @@ def test_a_value_of_another_type_is_told_in_plain_words(dotted: str, text: str, 
     assert "pydantic" not in str(refused.value)
 
 
+@pytest.mark.whole
 @pytest.mark.process
 @pytest.mark.parametrize("utf8_mode", ["0", pytest.param("1", marks=pytest.mark.nightly)])
 def test_letters_of_a_setting_survive_a_plain_locale(utf8_mode: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dask.distributed import LocalCluster
 
 # Dask leaves sockets and loops to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 
 def _square(number: int) -> int:
@@ -61,7 +61,7 @@ def cluster() -> Iterator["LocalCluster"]:
     gc.collect()  # here, not in the time of another test
 
 
-@pytest.fixture(params=["processes", "cluster"])
+@pytest.fixture(params=["processes", pytest.param("cluster", marks=pytest.mark.whole)])
 def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Workers:
     if request.param == "processes":
         return Workers(2)
@@ -110,6 +110,7 @@ def test_nothing_is_left_waiting_when_the_results_are_left_early(tmp_path: Path)
     assert time.monotonic() - begun < 300
 
 
+@pytest.mark.whole
 def test_the_work_of_a_killed_worker_is_done_by_another(cluster: "LocalCluster", tmp_path: Path) -> None:
     workers = Workers(1, cluster.scheduler_address, tmp_path)
     assert list(workers.each(partial(_die_once, folder=tmp_path), range(6))) == list(range(6))
@@ -140,12 +141,14 @@ def test_without_a_scheduler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
         list(Workers(1, "tcp://127.0.0.1:9").each(_square, range(3)))
 
 
+@pytest.mark.whole
 def test_a_gpu_is_asked_of_workers_that_have_one(cluster: "LocalCluster") -> None:
     workers = Workers(1, cluster.scheduler_address, device="cuda")
     with pytest.raises(WorkerError, match="no worker with a resource GPU"):
         list(workers.each(_square, range(3)))
 
 
+@pytest.mark.whole
 def test_slurm_says_what_its_own_settings_lack() -> None:
     with pytest.raises(WorkerError, match=r"(?s)no SLURM cluster: .*cores.*jobqueue.yaml"):
         list(Workers(1, "slurm").each(_square, range(3)))

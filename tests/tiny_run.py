@@ -1,12 +1,12 @@
 """A short recorded training of the tiny float64 network, with everything that a step can hold, and its trace."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from grasp_psonet.bags.bag import Bag, Pixels, collate
+from grasp_psonet.bags.bag import Bag, BagBatch, Pixels, collate
 from grasp_psonet.bags.plan import batch_plan
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
@@ -45,6 +45,7 @@ class TinyRun:
     trajectory: Trajectory
     tolerance: float = 0.0
     make_network: Callable[[], BagNetwork] = tiny_network
+    drawn: dict[tuple, tuple[BatchSource, BagBatch]] = field(default_factory=dict)  # kept by the reference of training
 
     @classmethod
     def train(

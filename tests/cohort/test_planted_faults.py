@@ -28,6 +28,7 @@ from grasp_psonet.stages.job import Job
 from grasp_psonet.study import Study
 
 LARGE = SyntheticSettings(344, 844, 8, val_visits=64, test_visits=170)
+MIDDLE = SyntheticSettings(90, 210, 8, val_visits=30, test_visits=45)
 PLAIN = PhotoPlan(Person("II"), "forearm_left", Lesion(3, 2, 1, 0.3), 96, "phone-a", ("body",), ("photo",))
 
 
@@ -102,16 +103,16 @@ def test_the_planted_faults_look_like_what_they_are() -> None:
 
 
 def test_planted_faults_are_never_drawn_at_random() -> None:
-    tables = draw_tables(replace(LARGE, fault_rate=0.5), Outcome(), seed=4)
+    tables = draw_tables(replace(MIDDLE, fault_rate=0.5), Outcome(), seed=4)
     assert set(tables.truth["fault"]) == {"none", *RANDOM_FAULTS}
-    beside_ruler = replace(LARGE, fault_rate=0.5, shortcut=ShortcutSettings("ruler"))
+    beside_ruler = replace(MIDDLE, fault_rate=0.5, shortcut=ShortcutSettings("ruler"))
     truth = draw_tables(beside_ruler, Outcome(), seed=4).truth
     assert "marker" not in set(truth["fault"]), "a random marker may be a ruler"
     assert (truth["is_shortcut"] == (truth["fault"] == "ruler")).all()
 
 
 def test_the_strength_reaches_the_planted_photos_alone() -> None:
-    settings = replace(LARGE, fault_rate=0.3, shortcut=ShortcutSettings("blur", strength=0.5))
+    settings = replace(MIDDLE, fault_rate=0.3, shortcut=ShortcutSettings("blur", strength=0.5))
     tables = draw_tables(settings, Outcome(), seed=5)
     as_usual = draw_tables(replace(settings, shortcut=ShortcutSettings("blur")), Outcome(), seed=5)
     assert tables.truth.equals(as_usual.truth), "what is planted where does not depend on the strength"

@@ -21,6 +21,8 @@ from grasp_psonet.stages.export.make import export_run
 from grasp_psonet.stages.new_visits.predict import named_run
 from tests.small_study import write_study
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def exported(tiny_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,6 +47,7 @@ def _reader(folder: Path, file: str) -> Callable[[np.ndarray, np.ndarray], list[
     return lambda photos, mask: [one.detach().numpy() for one in module(*map(torch.from_numpy, (photos, mask)))]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("file", ["network.onnx", "network.pt2"])
 def test_held_out_visits_have_the_runs_own_numbers(tiny_demo: Path, exported: Path, file: str) -> None:
     recorded = pd.read_parquet(tiny_demo / "runs/baseline/predictions.parquet")
@@ -68,6 +71,7 @@ def test_held_out_visits_have_the_runs_own_numbers(tiny_demo: Path, exported: Pa
             assert (weights[0][len(photos) :] == 0).all()
 
 
+@pytest.mark.whole
 def test_one_photo_and_many_visits(exported: Path, tiny_demo: Path) -> None:
     session = onnxruntime.InferenceSession(str(exported / "network.onnx"), providers=["CPUExecutionProvider"])
     network = named_run(tiny_demo / "runs/baseline").photo_network(torch.device("cpu"))
@@ -83,12 +87,14 @@ def test_one_photo_and_many_visits(exported: Path, tiny_demo: Path) -> None:
         np.testing.assert_allclose(weights, wanted.attention_BN.numpy(), atol=1e-4)
 
 
+@pytest.mark.whole
 def test_a_visit_without_photos_gives_no_answer(exported: Path) -> None:
     session = onnxruntime.InferenceSession(str(exported / "network.onnx"), providers=["CPUExecutionProvider"])
     photos, mask = np.zeros((1, 2, 3, 64, 64), np.float32), np.zeros((1, 2), bool)
     assert np.isnan(session.run(None, {"photos": photos, "is_photo": mask})[2]).all()
 
 
+@pytest.mark.whole
 def test_the_card_tells_data_figures_limits_and_proof(tiny_demo: Path, exported: Path) -> None:
     card = json.loads((exported / "card.json").read_text(encoding="utf-8"))
     page = (exported / "card.md").read_text(encoding="utf-8")
@@ -115,6 +121,7 @@ def test_the_card_tells_data_figures_limits_and_proof(tiny_demo: Path, exported:
     assert "Fewer than 20 training visits were mild" in page
 
 
+@pytest.mark.whole
 def test_no_file_names_a_place_of_this_machine(exported: Path, tiny_demo: Path) -> None:
     assert {path.name for path in exported.iterdir()} == {"network.onnx", "network.pt2", "card.md", "card.json"}
     for path in exported.iterdir():
@@ -123,6 +130,7 @@ def test_no_file_names_a_place_of_this_machine(exported: Path, tiny_demo: Path) 
             assert place.encode() not in held, f"{path.name} names {place}"
 
 
+@pytest.mark.whole
 def test_what_is_refused(
     tiny_demo: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +146,7 @@ def test_what_is_refused(
     assert "pip install 'grasp-psonet[export]'" in capsys.readouterr().err
 
 
+@pytest.mark.whole
 def test_photos_that_changed_since_are_noticed(tiny_demo: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_demo, tmp_path / "study"))
     pixels = np.load(copy / "store/photos.npy")
@@ -173,6 +182,7 @@ def test_a_file_that_gives_other_numbers_is_not_left(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.whole
 def test_vectors_are_exported_too(of_vectors: Path) -> None:
     study = of_vectors
     assert main(["export", str(study / "runs/baseline")]) == 0

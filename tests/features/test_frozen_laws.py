@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,17 @@ from grasp_psonet.network.network import BagNetwork, normalised
 from grasp_psonet.network.settings import NetworkSettings
 from grasp_psonet.trajectory.anchors import read_anchor
 from grasp_psonet.trajectory.law import AdamLaw, Phase
+from tests.long_forms import by_day
 from tests.tiny_run import ANCHORS, OPTIMIZER, TinyRun
 from tests.tiny_study import tiny_bags, tiny_network
 
 NUM_VARIANTS = 3
 CHANGES = AugmentationSettings(flip=True, brightness=0.2, variants=NUM_VARIANTS)
 HEAD = ("projection.", "attention.", "head.")
+EVERY = list(product(["single", "share", "edit", "visit"], ["even", "checkpoints", "steps"]))
+UNITS_AND_COUNTINGS = by_day(
+    [("single", "steps"), ("share", "checkpoints"), ("edit", "even"), ("visit", "checkpoints")], EVERY
+)
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,7 @@ def test_training_is_the_same_and_only_the_head_moves(runs: tuple[TinyRun, TinyR
             assert name.startswith(HEAD) or torch.equal(weight, photos.start.weights[name])
 
 
-@pytest.mark.parametrize("counting", ["even", "checkpoints", "steps"])
-@pytest.mark.parametrize("unit", ["single", "share", "edit", "visit"])
+@pytest.mark.parametrize(("unit", "counting"), UNITS_AND_COUNTINGS)
 def test_scores_on_features_are_those_of_the_whole_network(
     runs: tuple[TinyRun, TinyRun], unit: UnitName, counting: Counting
 ) -> None:
@@ -224,8 +229,7 @@ def test_a_probe_on_features_is_the_probe_on_photos(probed: tuple[TinyRun, TinyR
     assert dimensions == [3] * 3 + [5] * 6, "vectors in the probe, photos afterwards"
 
 
-@pytest.mark.parametrize("counting", ["even", "checkpoints", "steps"])
-@pytest.mark.parametrize("unit", ["single", "share", "edit", "visit"])
+@pytest.mark.parametrize(("unit", "counting"), UNITS_AND_COUNTINGS)
 def test_scores_across_a_probe_on_features(probed: tuple[TinyRun, TinyRun], unit: UnitName, counting: Counting) -> None:
     formulas = [
         name for name, one in FORMULAS.items() if counting == "steps" or not (one.needs_steps or one.is_unrolled)

@@ -17,6 +17,7 @@ from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.tracing.directions import direction
 from grasp_psonet.trajectory import adam_adjoint
 from grasp_psonet.trajectory.law import AdamLaw
+from tests.long_forms import nightly
 from tests.reference import real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
 
@@ -46,13 +47,20 @@ def _truth(run: TinyRun, unit: UnitName) -> np.ndarray:
     return np.array([real_training.minus_derivative(run, unit, name, n, query, one_by_one=True) for name, n in at])
 
 
-@pytest.mark.parametrize("unit", ["visit", "edit"])
-@pytest.mark.parametrize("kind", ["run", "run_adamw"])
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [("run", "edit"), ("run_adamw", "visit"), nightly("run", "visit"), nightly("run_adamw", "edit")],
+)
 def test_scores_are_the_sum_of_each_steps_derivative(request: pytest.FixtureRequest, kind: str, unit: UnitName) -> None:
     run: TinyRun = request.getfixturevalue(kind)
     truth = _truth(run, unit)
     assert np.abs(truth).min() > 1e-4, "scores vanish: the comparison would prove nothing"
     assert np.abs(_scores(run, unit) / truth - 1).max() < 1e-6
+
+
+@pytest.fixture(scope="module")
+def whole(run: TinyRun) -> np.ndarray:
+    return _scores(run, "visit")
 
 
 def _before_the_step(network_at: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,9 +86,8 @@ def _before_the_step(network_at: Callable[..., Any]) -> Callable[..., Any]:
     ids=["clipping", "direction of clipping", "bend of the root", "decay", "query after the step"],
 )
 def test_every_ingredient_is_needed(
-    run: TinyRun, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, replacement: Any
+    run: TinyRun, whole: np.ndarray, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, replacement: Any
 ) -> None:
-    whole = _scores(run, "visit")
     monkeypatch.setattr(module, name, replacement)
     assert np.abs(_scores(run, "visit") - whole).max() / np.abs(whole).max() > 1e-3
 

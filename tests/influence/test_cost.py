@@ -1,6 +1,7 @@
 """What a trace tells of its time: the passes it counts on are those it takes, and remembered parts are no measure."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import pytest
 
@@ -9,6 +10,7 @@ from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.influence.tracing.cost import Pace
 from grasp_psonet.progress import heard_by
+from tests.long_forms import by_day
 from tests.tiny_run import TinyRun
 
 FORMULAS: tuple[FormulaName, ...] = ("adam", "cosine")
@@ -20,10 +22,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return TinyRun.train(tmp_path_factory.mktemp("anchors"))
 
 
-@pytest.mark.parametrize("in_blocks", [False, True])
-@pytest.mark.parametrize("unit", ["single", "edit"])
-@pytest.mark.parametrize("counting", ["even", "checkpoints", "steps"])
-@pytest.mark.parametrize("summed", [False, True])
+EVERY = list(product([False, True], ["even", "checkpoints", "steps"], ["single", "edit"], [False, True]))
+SHORT = [  # each value beside each value of every other choice
+    (False, "even", "single", False),
+    (True, "even", "edit", True),
+    (True, "checkpoints", "single", True),
+    (False, "checkpoints", "edit", False),
+    (True, "steps", "single", False),
+    (False, "steps", "edit", True),
+]
+
+
+@pytest.mark.parametrize(("summed", "counting", "unit", "in_blocks"), by_day(SHORT, EVERY))
 def test_the_passes_counted_on_are_those_taken(
     run: TinyRun, monkeypatch: pytest.MonkeyPatch, summed: bool, counting: str, unit: UnitName, in_blocks: bool
 ) -> None:

@@ -23,10 +23,7 @@ FAST = {
     "densenet121",
     "eva02_tiny_patch14_224",
     "mobilenetv3_small_050",
-    "sequencer2d_s",
     "swin_tiny_patch4_window7_224",
-    "swinv2_tiny_window8_256",
-    "xcit_nano_12_p16_224",
 }
 
 

@@ -32,6 +32,7 @@ from grasp_psonet.trajectory.loop import recorded_steps
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
+from tests.long_forms import nightly
 
 LENGTH = 64
 
@@ -85,7 +86,7 @@ def _trained(folder: Path, count: int) -> tuple[TrainedNetwork, list[Bag], Featu
     return TrainedNetwork(network, Trajectory(folder, step.rows(), 1, law)), bags, store
 
 
-@pytest.mark.parametrize("formula", ["cosine", "adam"])
+@pytest.mark.parametrize("formula", ["cosine", nightly("adam")])
 def test_tracing_a_bag_of_1500_vectors_takes_the_memory_of_a_bag_of_300(formula: Any, tmp_path: Path) -> None:
     peaks = []
     for count in (300, 1500):

@@ -77,7 +77,7 @@ SHAPES = st.builds(
     num_features=st.integers(2, 5),
     sizes=st.lists(st.integers(1, 4), min_size=3, max_size=5).map(tuple),
 )
-FEW = settings(max_examples=8, deadline=None, derandomize=True)
+FEW = settings(max_examples=6, deadline=None, derandomize=True)
 
 
 def near(found: Tensor | np.ndarray, wanted: Tensor | np.ndarray) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import grasp_psonet
 from grasp_psonet.errors import SettingsError, StageError, TraceError
 from tests.foreign_run import QUERIES, STEPS, TRAINING, Pooling, WithParts, loss_of, train
+from tests.long_forms import by_day, nightly
 from tests.reference.foreign_scores import Law, counted
 
 pytestmark = pytest.mark.long
@@ -46,13 +47,20 @@ def test_a_replay_in_pieces_scores_as_a_whole_one(told: tuple[nn.Module, grasp_p
         grasp_psonet.trace(*told, TRAINING, QUERIES, micro_batch=0)
 
 
-@pytest.mark.parametrize(
-    ("kind", "unit", "counting"),
-    [
-        *((WithParts, unit, way) for unit in UNITS for way in COUNTINGS),
-        *((Pooling, unit, way) for unit, way in (("single", "checkpoints"), ("visit", "even"), ("single", "steps"))),
-    ],
-)
+EVERY = [
+    *((WithParts, unit, way) for unit in UNITS for way in COUNTINGS),
+    *((Pooling, unit, way) for unit, way in (("single", "checkpoints"), ("visit", "even"), ("single", "steps"))),
+]
+SHORT = [
+    (WithParts, "single", "steps"),
+    (WithParts, "share", "checkpoints"),
+    (WithParts, "edit", "even"),
+    (WithParts, "visit", "checkpoints"),
+    (Pooling, "visit", "even"),
+]
+
+
+@pytest.mark.parametrize(("kind", "unit", "counting"), by_day(SHORT, EVERY))
 def test_scores_equal_the_loop(tmp_path: Path, kind: type[nn.Module], unit: str, counting: str) -> None:
     network = seeded(kind)
     trajectory, _ = train(network, tmp_path)
@@ -357,7 +365,7 @@ class MixingHead(WithParts):
         self.head = nn.Sequential(self.head, Centred())
 
 
-@pytest.mark.parametrize("unit", ["single", "share", "edit", "visit"])
+@pytest.mark.parametrize("unit", ["single", nightly("share"), "edit", nightly("visit")])
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
@@ -375,6 +383,7 @@ def test_networks_that_mix_photos_are_refused(tmp_path: Path, kind: type[nn.Modu
             grasp_psonet.what_if(network, trajectory, TRAINING, QUERIES)
 
 
+@pytest.mark.whole
 def test_the_attention_example_finds_the_mislabelled_bags() -> None:
     example = runpy.run_path(str(EXAMPLES / "someone_elses_network.py"))
     for by_bag in example["main"]():

@@ -88,7 +88,7 @@ def test_unrolled_scores_are_the_derivative_of_the_training(tmp_path: Path, case
     found = grasp_psonet.trace(trained, trajectory, TRAINING, [query], loss=loss, **asked)
     score = found.groupby("visit_id")["score"].first()
     h = 1e-4
-    for bag in (0, 2, 4):
+    for bag in (2, 4):
         up, down = (query_loss({bag: 1 + sign * h}, f"{bag}{sign}") for sign in (1, -1))
         truth = -(up - down) / (2 * h)
         assert abs(truth) > 1e-5, "the score vanishes: the comparison would prove nothing"

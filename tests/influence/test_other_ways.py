@@ -14,6 +14,7 @@ from grasp_psonet.influence.gradients.coverage import cover
 from grasp_psonet.influence.gradients.exact_products import Examples, exact_products
 from grasp_psonet.influence.gradients.products import UnprovenWayError, products
 from tests.foreign_run import QUERIES, TRAINING, WithParts, train
+from tests.long_forms import by_day
 from tests.reference.foreign_scores import PHOTOS, Law, counted, minus_derivative
 
 pytestmark = pytest.mark.long
@@ -98,10 +99,17 @@ CASES = [
     *((ByKind, unit) for unit in ("single", "visit", "share")),
     *((TopOne, unit) for unit in ("single", "visit")),
 ]
+EVERY = [(kind, unit, counting) for kind, unit in CASES for counting in ("checkpoints", "steps")]
+SHORT = [
+    (LargeBags, "visit", "steps"),
+    (BorrowedByLargeBags, "visit", "checkpoints"),
+    (ByKind, "single", "steps"),
+    (ByKind, "share", "checkpoints"),
+    (TopOne, "visit", "checkpoints"),
+]
 
 
-@pytest.mark.parametrize("counting", ["checkpoints", "steps"])
-@pytest.mark.parametrize(("kind", "unit"), CASES)
+@pytest.mark.parametrize(("kind", "unit", "counting"), by_day(SHORT, EVERY))
 def test_scores_equal_the_loop(tmp_path: Path, kind: type[nn.Module], unit: str, counting: str) -> None:
     network = seeded(kind)
     trajectory, _ = train(network, tmp_path)

@@ -22,9 +22,12 @@ from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, Phase, read_law
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
+from tests.long_forms import nightly
 from tests.reference import influence_scores, real_training, step_scores
 from tests.tiny_run import OPTIMIZER, TinyRun
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
+
+pytestmark = pytest.mark.long
 
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 STEPS = TraceSettings(counting="steps", errors="kept", query="visit", unit="visit")
@@ -47,7 +50,7 @@ SETTINGS = TrainSettings(
 )
 
 
-@pytest.fixture(scope="module", params=["adam", "adamw"])
+@pytest.fixture(scope="module", params=["adam", nightly("adamw")])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     phases = [replace(phase, settings=replace(phase.settings, kind=request.param)) for phase in LAW.phases]
     return TinyRun.train(tmp_path_factory.mktemp("anchors"), AdamLaw(tuple(phases)))
@@ -181,12 +184,13 @@ def test_every_counting_equals_its_loop(run: TinyRun) -> None:
     slow = step_scores.scores_of(run, "visit", "visit", NAMES)
     at_anchors = run.trace(TraceSettings(counting="checkpoints", errors="kept"), NAMES).by_formula
     photos = [bag.only(photo_id) for bag in run.visits for photo_id in bag.photo_ids]
+    by_loop = influence_scores.scores_by_formula(
+        run.network(), run.trajectory, photos, run.queries("photo"), run.pixels
+    )
     for formula in NAMES:
         assert np.abs(slow[formula]).max() > 1e-5
         assert np.abs(fast[formula] - slow[formula]).max() < 1e-10 * np.abs(slow[formula]).max()
-        wanted = influence_scores.scores_of(
-            run.network(), run.trajectory, photos, run.queries("photo"), run.pixels, formula
-        )
+        wanted = by_loop[formula]
         assert np.abs(at_anchors[formula] - wanted).max() < 1e-10 * np.abs(wanted).max()
 
 

@@ -17,7 +17,10 @@ from grasp_psonet.influence.gradients import contraction
 from grasp_psonet.influence.gradients.coupling import refuse_coupling
 from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import Products, products, query_blocks
+from tests.long_forms import nightly
 from tests.reference import photo_gradients as reference
+
+pytestmark = pytest.mark.long
 
 NUM_EXAMPLES, NUM_DIRECTIONS, NUM_PRECONDITIONERS = 3, 4, 2
 
@@ -155,7 +158,11 @@ def gap(found: Tensor, wanted: Tensor) -> float:
     return float((found - wanted).abs().max() / wanted.abs().max())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# full-size networks of layers that smaller ones have too
+LARGE = ("efficientnet_lite", "mobilenetv2", "tf_mobilenetv3")
+
+
+@pytest.mark.parametrize("name", [nightly(name) if name in LARGE else name for name in NETWORKS])
 def test_products_equal_the_loop(name: str) -> None:
     c = case(name)
     slow = reference.gradient_of_each(c.network, c.losses(), c.names)

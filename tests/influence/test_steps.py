@@ -17,6 +17,8 @@ from grasp_psonet.influence.tracing.trace import trace
 from tests.reference import step_scores
 from tests.tiny_run import TinyRun
 
+pytestmark = pytest.mark.long
+
 NAMES: tuple[FormulaName, ...] = ("paper", "sgd", "adam", "cosine")
 STEPS = TraceSettings(counting="steps")
 
@@ -90,8 +92,8 @@ def test_an_interrupted_trace_goes_on_where_it_stopped(run: TinyRun, counting: s
 
 
 def test_queries_in_blocks_and_formulas_apart_change_nothing(run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    formulas: tuple[FormulaName, ...] = (*NAMES, "adam-step")
-    for counting, chosen in (("steps", formulas), ("checkpoints", NAMES)):
+    formulas: tuple[FormulaName, ...] = ("paper", "cosine", "adam-step")
+    for counting, chosen in (("steps", formulas), ("checkpoints", formulas[:2])):
         settings = replace(STEPS, counting=counting)  # type: ignore[arg-type]
         with monkeypatch.context() as patch:
             together = run.trace(settings, chosen).by_formula

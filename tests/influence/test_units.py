@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import timm
@@ -18,8 +19,11 @@ from grasp_psonet.influence.units.unit import UnitCoverage, UnitProducts
 from grasp_psonet.network.encoder import EncoderCard
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.network.settings import NetworkSettings
+from tests.long_forms import by_day
 from tests.reference import units as reference
 from tests.tiny_study import tiny_network
+
+pytestmark = pytest.mark.long
 
 NUM_DIRECTIONS, NUM_PRECONDITIONERS = 3, 2
 
@@ -111,8 +115,13 @@ def test_units_equal_the_loop_under_the_papers_mask(unit: UnitName) -> None:
     assert_equals_the_loop(Case("tiny", (3, 1, 4), mask="paper"), unit)
 
 
-@pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("name", ["tiny", "convnext", "vit"])
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    by_day(
+        [("tiny", "single"), ("convnext", "share"), ("vit", "edit"), ("tiny", "visit")],
+        product(["tiny", "convnext", "vit"], UNITS),
+    ),
+)
 def test_float32_stays_close(unit: UnitName, name: str) -> None:
     case = Case(name, (2, 3))
     wanted = case.products(unit)

@@ -21,9 +21,12 @@ from grasp_psonet.influence.tracing.curvature import curvature_products
 from grasp_psonet.influence.units.network_parts import visit_losses
 from grasp_psonet.trajectory import adam_adjoint
 from grasp_psonet.trajectory.law import AdamLaw
+from tests.long_forms import by_day
 from tests.reference import photo_gradients, real_training
 from tests.tiny_run import OPTIMIZER, TinyRun
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
+
+pytestmark = pytest.mark.long
 
 UNROLLED = TraceSettings(formula="unrolled", counting="steps", errors="kept", query="visit", unit="visit")
 LAST = ("v0-p3", "v1-p0", "v2-p0", "v3-p3", "v4-p0")  # a photo of each visit; v0 and v3 have others
@@ -106,29 +109,31 @@ def test_scores_lie_on_both_sides_of_the_bend(run_of_scores: TinyRun) -> None:
     assert (off - 1).abs().min() > 1e-3, "a draw on the bend has no second derivative"
 
 
-@pytest.mark.parametrize(
-    ("kind", "unit"),
-    [
-        *(
-            (kind, unit)
-            for kind in ("run", "run_adamw", "run_of_regions")
-            for unit in ("visit", "edit", "single", "share")
-        ),
-        ("run_of_scores", "visit"),
-        ("run_of_scores", "edit"),
-    ],
-)
+EVERY = [
+    *((kind, unit) for kind in ("run", "run_adamw", "run_of_regions") for unit in ("visit", "edit", "single", "share")),
+    ("run_of_scores", "visit"),
+    ("run_of_scores", "edit"),
+]
+SHORT = [
+    *(("run", unit) for unit in ("visit", "edit", "single", "share")),
+    ("run_adamw", "visit"),
+    ("run_of_regions", "edit"),
+    ("run_of_scores", "edit"),
+]
+
+
+@pytest.mark.parametrize(("kind", "unit"), by_day(SHORT, EVERY))
 def test_scores_are_minus_the_derivative_of_real_training(
     request: pytest.FixtureRequest, kind: str, unit: UnitName
 ) -> None:
     run: TinyRun = request.getfixturevalue(kind)
-    photos = LAST if unit == "visit" else ("v0-p1", "v3-p0", "v3-p3", "v4-p0")
+    photos = LAST[:3] if unit == "visit" else ("v0-p1", "v3-p3", "v4-p0")
     truth = _truth(run, unit, photos)
     found = _scores(run, unit, photos)
     assert _error(found, truth) < 1e-6
     # where a visit stood alone in its clipped steps, clipping takes away what a larger weight would add
     is_felt = np.abs(truth) > (1e-6 if kind == "run_of_scores" else 1e-4)
-    assert is_felt.sum() >= 3, "scores vanish: the comparison would prove nothing"
+    assert is_felt.sum() >= 2, "scores vanish: the comparison would prove nothing"
     assert np.abs(found[is_felt] / truth[is_felt] - 1).max() < 1e-6
 
 
@@ -173,9 +178,15 @@ INGREDIENTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole(run: TinyRun) -> np.ndarray:
+    return _scores(run, "visit")
+
+
 @pytest.mark.parametrize("ingredient", INGREDIENTS)
-def test_every_ingredient_is_needed(run: TinyRun, monkeypatch: pytest.MonkeyPatch, ingredient: str) -> None:
-    whole = _scores(run, "visit")
+def test_every_ingredient_is_needed(
+    run: TinyRun, whole: np.ndarray, monkeypatch: pytest.MonkeyPatch, ingredient: str
+) -> None:
     monkeypatch.setattr(*INGREDIENTS[ingredient])
     assert _error(_scores(run, "visit"), whole) > 1e-3
 
@@ -186,8 +197,9 @@ def test_decoupled_decay_is_needed(run_adamw: TinyRun, monkeypatch: pytest.Monke
     assert _error(_scores(run_adamw, "visit"), whole) > 1e-4
 
 
-def test_steps_replayed_again_for_want_of_memory_change_nothing(run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = _scores(run, "visit")
+def test_steps_replayed_again_for_want_of_memory_change_nothing(
+    run: TinyRun, whole: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(unrolled, "_step_bytes", lambda *_: 2**40)
     assert (_scores(run, "visit") == whole).all()
 
@@ -203,11 +215,11 @@ def test_queries_in_blocks_and_fewer_anchors_change_nothing(tmp_path: Path, monk
     assert np.abs(whole[0] - whole[1]).max() > 1e-4, "both queries ask the same: blocks could be mixed up"
 
 
-def test_steps_after_the_kept_one_do_not_count(run: TinyRun) -> None:
+def test_steps_after_the_kept_one_do_not_count(run: TinyRun, whole: np.ndarray) -> None:
     later = replace(run, trajectory=replace(run.trajectory, kept_step=9))
-    assert _error(_scores(later, "visit"), _scores(run, "visit")) > 1e-3
-    truth = _truth(later, "visit")
-    assert _error(_scores(later, "visit"), truth) < 1e-6
+    found = _scores(later, "visit")
+    assert _error(found, whole) > 1e-3
+    assert _error(found[:2], _truth(later, "visit", LAST[:2])) < 1e-6
 
 
 def test_a_visit_in_no_batch_scores_exactly_zero(run: TinyRun) -> None:

@@ -38,7 +38,7 @@ sys.exit(main(sys.argv[1:]))
 """
 NUM_ITEMS = 13  # 6 flagged visits, 6 controls, one of them twice
 
-pytestmark = [pytest.mark.process, pytest.mark.long]
+pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.whole]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from tests.foreign_run import DECAY, LR, QUERIES, STEPS, TRAINING, Bag, loss_of
 
 ByName = dict[str, Tensor]
 PHOTOS = [(b, n) for b, (photos, _) in enumerate(TRAINING) for n in range(len(photos))]
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 STEP = 1e-3  # of the weight of an extra loss, in finite differences
 
 
@@ -97,17 +98,17 @@ def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], coun
             for name, w in network.named_parameters()
             if optimizer.state.get(w)
         }
-        theirs = [gradient(at, loss_of(at, [query])) for query in QUERIES]
-        group = optimizer.param_groups[0]
+        theirs_QD = torch.stack([_flat(gradient(at, loss_of(at, [query])), moments) for query in QUERIES])
+        between = _between(moments, t, optimizer.param_groups[0])
         for z, (b, n) in enumerate(PHOTOS):
             times = [(LR * DECAY ** (s - 1) * STEPS[s - 1].count(b), len(STEPS[s - 1])) for s in window]
             if counting == "even":
                 times = [(LR * DECAY ** (s - 1) * len(STEPS[s - 1]) / len(TRAINING), len(STEPS[s - 1])) for s in window]
-            ours = gradient(at, photo_loss(at, TRAINING[b], n, unit))
-            for q, query in enumerate(theirs):
-                for formula in formulas:
-                    share = sum(lr if formula == "cosine" else lr / size for lr, size in times)
-                    total[formula][q, z] += share * _product(formula, query, ours, moments, t, group)
+            ours_D = _flat(gradient(at, photo_loss(at, TRAINING[b], n, unit)), moments)
+            for formula in formulas:
+                share = sum(lr if formula == "cosine" else lr / size for lr, size in times)
+                for q, theirs_D in enumerate(theirs_QD):
+                    total[formula][q, z] += share * _product(formula, theirs_D, ours_D, between)
     return total
 
 
@@ -122,19 +123,26 @@ def _forget_moved(decayed: ByName, before: nn.Module, after: nn.Module, optimize
         decayed[name] &= own.abs() <= 1e-5 * decay * old[name].detach().abs()
 
 
-def _product(formula: str, a: ByName, b: ByName, moments: dict[str, Any], t: int, group: dict[str, Any]) -> float:
-    dot, of_a, of_b = 0.0, 0.0, 0.0
-    for name, state in moments.items():
-        m, v = state["exp_avg"], state["exp_avg_sq"]
-        scale = state["part"] / ((v / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
-        scale = torch.where((v > 0) & ~state["decayed"], scale, 0.0)
-        plain = state["part"] * torch.ones_like(v)
-        between = {"sgd": plain, "paper": plain * m / (v.sqrt() + group["eps"])}.get(formula, scale)
-        dot += float((between * a[name] * b[name]).sum())
-        of_a += float((scale * a[name] ** 2).sum())
-        of_b += float((scale * b[name] ** 2).sum())
+def _flat(by_name: ByName, moments: dict[str, Any]) -> Tensor:
+    """The parameters that have moments, as one vector."""
+    return torch.cat([by_name[name].flatten() for name in moments])
+
+
+def _between(moments: dict[str, Any], t: int, group: dict[str, Any]) -> ByName:
+    """What each formula multiplies the product of two gradients by, parameter by parameter."""
+    m_D, v_D = (_flat({name: state[what] for name, state in moments.items()}, moments) for what in _MOMENTS)
+    part_D = torch.cat([torch.full_like(state["exp_avg"], state["part"]).flatten() for state in moments.values()])
+    scale_D = part_D / ((v_D / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
+    decayed_D = torch.cat([state["decayed"].flatten() for state in moments.values()])
+    scale_D = torch.where((v_D > 0) & ~decayed_D, scale_D, 0.0)
+    return {"sgd": part_D, "paper": part_D * m_D / (v_D.sqrt() + group["eps"]), "adam": scale_D, "cosine": scale_D}
+
+
+def _product(formula: str, a_D: Tensor, b_D: Tensor, between: ByName) -> float:
+    dot = float((between[formula] * a_D * b_D).sum())
     if formula != "cosine":
         return dot
+    of_a, of_b = (float((between["cosine"] * one_D**2).sum()) for one_D in (a_D, b_D))
     return dot / (of_a * of_b) ** 0.5 if of_a * of_b else 0.0
 
 

@@ -11,6 +11,8 @@ from grasp_psonet.trajectory.anchors import load_weights
 from grasp_psonet.trajectory.trajectory import Trajectory
 from tests.reference.real_training import by_parameter
 
+FORMULAS = ("paper", "sgd", "adam", "cosine")
+
 
 def gradient_of(network: BagNetwork, bag: Bag, pixels: np.ndarray) -> dict[str, Tensor]:
     """Gradient of the cross-entropy of this bag against its label."""
@@ -35,37 +37,43 @@ def scores_of(
     formula: str,
 ) -> np.ndarray:
     """Scores [queries, photos] of unit single and counting checkpoints."""
-    total = np.zeros((len(queries), len(training)))
+    return scores_by_formula(network, trajectory, training, queries, pixels)[formula]
+
+
+def scores_by_formula(
+    network: BagNetwork, trajectory: Trajectory, training: list[Bag], queries: list[Bag], pixels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The same of every formula."""
+    total = {formula: np.zeros((len(queries), len(training))) for formula in FORMULAS}
     beta2, eps = trajectory.optimizer.betas[1], trajectory.optimizer.eps
     for before, step in trajectory.windows():
         anchor = trajectory.read(step, torch.device("cpu"))
         load_weights(network, anchor)
         phase = trajectory.optimizer.at(step)
         parts, _ = by_parameter(phase)
-        for q, query in enumerate(queries):
-            of_query = gradient_of(network, query, pixels)
-            for z, photo in enumerate(training):
-                of_photo = gradient_of(network, photo, pixels)
-                dot = query_square = photo_square = 0.0
-                for name, ours in of_photo.items():
-                    theirs = of_query[name]
-                    m, v = anchor.state.exp_avg[name], anchor.state.exp_avg_sq[name]
-                    part = parts.get(name, 1.0)
-                    scale = part / ((v / (1 - beta2 ** (step - phase.after))).sqrt() + eps)
-                    scale = torch.where(v > 0, scale, 0.0)
-                    if formula == "paper":
-                        dot += part * float((m / (v.sqrt() + eps) * theirs * ours).sum())
-                    elif formula == "sgd":
-                        dot += part * float((theirs * ours).sum())
-                    else:
-                        dot += float((scale * theirs * ours).sum())
-                    query_square += float((scale * theirs**2).sum())
-                    photo_square += float((scale * ours**2).sum())
-                if formula == "cosine":
-                    norms = (query_square * photo_square) ** 0.5
-                    dot = dot / norms if norms else 0.0
-                total[q, z] += dot * _weight(trajectory.steps, photo.visit_id, before, step, formula != "cosine")
+        own = dict(network.named_parameters())
+        m_D, v_D = (_flat({name: one[name] for name in own}) for one in (anchor.state.exp_avg, anchor.state.exp_avg_sq))
+        part_D = _flat({name: torch.full_like(weight, parts.get(name, 1.0)) for name, weight in own.items()})
+        scale_D = part_D / ((v_D / (1 - beta2 ** (step - phase.after))).sqrt() + eps)
+        scale_D = torch.where(v_D > 0, scale_D, 0.0)
+        between = {"paper": part_D * m_D / (v_D.sqrt() + eps), "sgd": part_D, "adam": scale_D, "cosine": scale_D}
+        of_query_QD = [_flat(gradient_of(network, query, pixels)) for query in queries]
+        for z, photo in enumerate(training):
+            ours_D = _flat(gradient_of(network, photo, pixels))
+            for q, theirs_D in enumerate(of_query_QD):
+                norms = float((scale_D * theirs_D**2).sum() * (scale_D * ours_D**2).sum()) ** 0.5
+                for formula, between_D in between.items():
+                    dot = float((between_D * theirs_D * ours_D).sum())
+                    if formula == "cosine":
+                        dot = dot / norms if norms else 0.0
+                    weight = _weight(trajectory.steps, photo.visit_id, before, step, formula != "cosine")
+                    total[formula][q, z] += dot * weight
     return total
+
+
+def _flat(by_name: dict[str, Tensor]) -> Tensor:
+    """All parameters as one vector."""
+    return torch.cat([value.detach().flatten() for value in by_name.values()])
 
 
 def _weight(steps: pd.DataFrame, visit_id: str, before: int, until: int, divided: bool) -> float:

@@ -153,7 +153,7 @@ def take_step(
     """One step on these draws, as training took it but for the extra loss of each draw of the visit."""
     terms = []
     for at in range(len(draws)):
-        batch = double(run.source.batch(draws.iloc[[at]], torch.device("cpu")))
+        batch = _drawn(run, draws.iloc[[at]])
         terms.append(loss_of(network, batch))
         if draws["visit_id"].iloc[at] == visit_id:
             terms.append(extra(network, batch))
@@ -171,6 +171,14 @@ def take_step(
 
 def _query_loss(run: TinyRun, network: BagNetwork, query: Bag) -> float:
     return float(loss_of(network, double(collate([query], run.pixels))).detach())
+
+
+def _drawn(run: TinyRun, draw: pd.DataFrame) -> BagBatch:
+    """The batch of one draw, float64; made once for all trainings of a run, which draw the same."""
+    key = (id(run.source), *draw[["visit_id", "epoch", "draw"]].iloc[0])
+    if key not in run.drawn:
+        run.drawn[key] = (run.source, double(run.source.batch(draw, torch.device("cpu"))))
+    return run.drawn[key][1]
 
 
 def double(batch: BagBatch) -> BagBatch:

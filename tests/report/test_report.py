@@ -31,6 +31,8 @@ from grasp_psonet.report.thumbs import data_address
 from grasp_psonet.stages.makers.report.arms import improvement_of, subgroups_of
 from tests.report.fake import around, fake_report
 
+pytestmark = pytest.mark.long
+
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -383,11 +385,11 @@ MISSING_PARTS = {
 
 
 @pytest.mark.parametrize("part", sorted(MISSING_PARTS))
-def test_a_missing_part_is_said(report, html, part):
+def test_a_missing_part_is_said(report, page, part):
     without, sentence = MISSING_PARTS[part]
     changed = without(report)
     assert sentence in Page(render(changed)).words()
-    assert sentence not in Page(html).words(), "the sentence also stands where the part is there"
+    assert sentence not in page.words(), "the sentence also stands where the part is there"
     json.dumps(results(changed), allow_nan=False)
 
 

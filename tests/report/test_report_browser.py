@@ -17,7 +17,7 @@ from tests.report.fake import fake_report
 from tests.report.test_explorer import photos
 
 __all__ = ["axe", "browser"]  # fixtures
-pytestmark = [pytest.mark.process, pytest.mark.long]
+pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.whole]
 
 
 @pytest.fixture(scope="module")

@@ -151,6 +151,7 @@ def test_usage_errors_end_with_code_2(capsys: pytest.CaptureFixture[str]) -> Non
     assert "usage" in capsys.readouterr().err
 
 
+@pytest.mark.whole
 def test_nothing_to_trace_prunes_nothing_and_says_so(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--trace.drop_doubtful_queries", "true", "--trace.near_cutoff", "72"]
     told = _told(["run", str(study), *words], capsys, code=0)
@@ -161,6 +162,7 @@ def test_nothing_to_trace_prunes_nothing_and_says_so(study: Path, capsys: pytest
     assert [arm["name"] for arm in results["arms"]] == ["baseline"]
 
 
+@pytest.mark.whole
 def test_a_class_absent_from_validation_and_test_is_stated(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     visits = _visits(study)
     severe = (visits["pasi_reader1"].astype(float) > 10) & (visits["split"] != "train")
@@ -177,6 +179,7 @@ def test_a_class_absent_from_validation_and_test_is_stated(study: Path, capsys: 
     assert whole["why_not"].str.contains("severe").all()
 
 
+@pytest.mark.whole
 def test_a_study_with_one_reader_and_no_skin_types_and_k_beyond_the_training_set(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,6 +86,7 @@ def _make_study(folder: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.whole
 def test_the_guide_works_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,8 @@ from grasp_psonet.stages.names import Training
 from grasp_psonet.stages.run import TrainedRun
 from grasp_psonet.study import Study
 
+pytestmark = pytest.mark.long
+
 LENGTH, CROWD = 6, 1000
 SETTINGS: dict[str, Any] = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},
@@ -98,6 +100,7 @@ def test_check_counts_the_vectors(study: Path, capsys: pytest.CaptureFixture[str
     assert f", {CROWD}]" in told
 
 
+@pytest.mark.whole
 def test_every_run_is_trained_with_every_seed_and_stands_with_its_mean(made: Path) -> None:
     results = json.loads((made / "report/results.json").read_text(encoding="utf-8"))
     assert results["training_seeds"] == 2
@@ -140,6 +143,7 @@ def test_splits_that_are_drawn_are_the_same_for_every_training_seed(study: Path,
     assert not first["p_mild"].equals(second["p_mild"])
 
 
+@pytest.mark.whole
 def test_every_vector_is_where_its_file_has_it(made: Path) -> None:
     store = open_features(made / "features")
     files = pd.read_csv(made / "features.csv").set_index("visit_id")["path"]
@@ -151,6 +155,7 @@ def test_every_vector_is_where_its_file_has_it(made: Path) -> None:
     assert set(names[store.index["visit_id"] == "v07"].str.startswith("patch-v07-")) == {True}
 
 
+@pytest.mark.whole
 def test_the_whole_pipeline_runs_on_vectors(made: Path) -> None:
     results = json.loads((made / "report/results.json").read_text(encoding="utf-8"))
     assert results["encoder"] == "precomputed features"
@@ -173,6 +178,7 @@ def test_the_whole_pipeline_runs_on_vectors(made: Path) -> None:
     assert "Grad-CAM inside the bag" not in page
 
 
+@pytest.mark.whole
 def test_large_visits_keep_the_influence_of_each_vector_on_itself(made: Path) -> None:
     own = pd.read_parquet(made / "audit/self_influence.parquet").groupby("visit_id").size()
     counts = open_features(made / "features").index.groupby("visit_id").size()
@@ -180,6 +186,7 @@ def test_large_visits_keep_the_influence_of_each_vector_on_itself(made: Path) ->
     assert (own.drop("v00") == counts.loc[own.drop("v00").index] ** 2).all()
 
 
+@pytest.mark.whole
 def test_a_second_run_finds_nothing_to_do(made: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*/stage.json")}
     assert len(before) > 8
@@ -187,6 +194,7 @@ def test_a_second_run_finds_nothing_to_do(made: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*/stage.json")} == before
 
 
+@pytest.mark.whole
 def test_predictions_of_the_same_files_are_the_runs_own(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["predict", str(made / "runs/baseline"), str(made / "files")]) == 0
@@ -197,6 +205,7 @@ def test_predictions_of_the_same_files_are_the_runs_own(made: Path, capsys: pyte
     np.testing.assert_allclose(told.loc[own.index], own, atol=1e-4)
 
 
+@pytest.mark.whole
 def test_a_file_that_changes_makes_the_features_anew(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = made / "files/v08.npy"
     before = path.read_bytes()

@@ -22,7 +22,7 @@ from grasp_psonet.tables.schemas.traces import KEEP_LIST
 from grasp_psonet.trajectory.anchors import anchor_steps, read_anchor
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.whole]
 
 SMALL = ["--cohort.num_views", "2", "--cohort.num_visits", "24", "--cohort.test_visits", "6", "--train.epochs", "2"]
 SMALL += ["--out_of_fold.folds", "2", "--out_of_fold.repeats", "1", "--machine.processes", "1"]

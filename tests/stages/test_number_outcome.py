@@ -12,7 +12,7 @@ import pytest
 from grasp_psonet.cli import main
 from tests.number_outcome import SCALE, TOLERANCE, register_number
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.whole]
 
 SETTINGS = {
     "severity.outcome": "number",

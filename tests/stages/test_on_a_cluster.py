@@ -21,6 +21,8 @@ from grasp_psonet.study import Study
 from tests.local_cluster import local_cluster
 from tests.small_study import write_study
 
+pytestmark = pytest.mark.whole
+
 SETTINGS = {
     "seed": 3,
     "machine": {"processes": 1, "device": "cpu"},

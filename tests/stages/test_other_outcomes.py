@@ -123,6 +123,7 @@ def _stands(study: Path, outcome: Outcome, readers: list[str]) -> dict[str, Any]
     return results
 
 
+@pytest.mark.whole
 def test_two_classes_without_any_score(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {0.0: "Responder", 1.0: "non-responder"}
     scores = _scores(drawn)
@@ -148,6 +149,7 @@ def test_two_classes_without_any_score(drawn: Path, tmp_path: Path, capsys: pyte
     assert row.rsplit(",", 1)[1] in RESPONSE["classes"]
 
 
+@pytest.mark.whole
 def test_five_classes_by_cutoffs_on_a_score(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = _scores(drawn)
     readings = pd.DataFrame({f"iga_reader{r}": _grade(scores[f"pasi_reader{r}"], 5) for r in (1, 2)})
@@ -164,6 +166,7 @@ def test_five_classes_by_cutoffs_on_a_score(drawn: Path, tmp_path: Path, capsys:
     assert "almost clear" in words
 
 
+@pytest.mark.whole
 def test_names_in_another_language_and_one_reader(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,8 @@ from grasp_psonet.stages.makers.paper_audit import drawn_visits, trained_on_test
 from grasp_psonet.tables.schemas.audit import AUDIT_CURVE, AUDIT_SUMMARY, PAPER_AUDIT_VISITS
 from tests.small_study import write_study
 
+pytestmark = pytest.mark.whole
+
 SETTINGS = {
     "network": {"feature_length": 8, "attention_hidden": 4, "head_hidden": 4},
     "train": {"epochs": 2, "optimizer": {"lr": 1e-2}, "sampling": "shuffled"},

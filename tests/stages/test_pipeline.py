@@ -236,6 +236,7 @@ def _train_again(study: Path) -> None:
     assert run_task(train_task(job, Training("cosine-k3")))
 
 
+@pytest.mark.whole
 @pytest.mark.process
 def test_killed_again_and_again_it_ends_with_the_same_bytes(transformer: Path, tmp_path: Path) -> None:
     study = tmp_path / transformer.name
@@ -265,6 +266,7 @@ def _kill_once_there(study: Path, there: str, processes: int, told: Path) -> Non
     assert process.exitcode == -signal.SIGKILL
 
 
+@pytest.mark.whole
 @pytest.mark.process
 def test_ctrl_c_says_how_to_go_on(transformer: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
@@ -283,6 +285,7 @@ def test_ctrl_c_says_how_to_go_on(transformer: Path, tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
+@pytest.mark.whole
 def test_the_vision_transformer_runs_through_the_whole_pipeline(transformer: Path) -> None:
     results = json.loads((transformer / "report/results.json").read_text())
     assert results["encoder"] == "demo_vit"

@@ -19,13 +19,15 @@ from grasp_psonet.stages.checking import preflight as looks
 from grasp_psonet.stages.job import Job
 from grasp_psonet.trajectory.anchors import start_anchor, write_anchor
 
+pytestmark = pytest.mark.long
+
 HUB = {"network.encoder": "convnext_tiny", "network.weights": "pretrained"}
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = tmp_path_factory.mktemp("preflight") / "study"
-    assert main(["cohort", str(study), "--preset", "tiny", "--cohort.num_views", "2"]) == 0
+    assert main(["cohort", str(study), "--preset", "tiny", "--cohort.num_views", "2", "--cohort.edge_px", "32"]) == 0
     return study
 
 

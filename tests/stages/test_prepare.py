@@ -21,6 +21,8 @@ from grasp_psonet.study import Study
 from tests.photos.scene import HEIC
 from tests.photos.test_near import blotches
 
+pytestmark = pytest.mark.long
+
 NUM_VISITS = 12
 
 

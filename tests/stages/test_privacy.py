@@ -124,32 +124,44 @@ PUT: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("place", "wanted"),
-    [
-        ("report/copy.jpg", "EXIF"),
-        ("report/copy.jpg", "XMP"),
-        ("report/copy.jpg", "IPTC"),
-        ("report/copy.jpg", "further pictures (MPF)"),
-        ("report/copy.jpg", "a comment"),
-        ("report/copy.jpg", "a GPS position"),
-        ("report/copy.jpg", "bytes after the picture"),
-        ("explain/copy.png", "EXIF"),
-        ("explain/copy.png", "bytes after the picture"),
-        ("report/page.html", "a picture with EXIF"),
-        ("runs/place.json", "an absolute path"),
-        ("runs/windows.json", "an absolute path"),
-        ("audit/name.parquet", "the name of an original"),
-        ("quality/name.csv", "the name of an original"),
-        ("traces/time.txt", f"a capture time: {TIME}"),
-        ("store/serial.parquet", "a text of an original's metadata: SECRETSERIALWORD"),
-        ("report/xmp.txt", "a text of an original's metadata: SECRETXMPWORD"),
-        ("report/xmp.txt", "a text of an original's metadata: SECRETJPEGCOMMENTWORD"),
-        ("store/more.npy", "9 bytes behind the numbers"),
-        ("features/raw.bin", "EXIF"),
-        ("features/torn.parquet", "cannot be looked into"),
-    ],
-)
+FOUND = [
+    ("report/copy.jpg", "EXIF"),
+    ("report/copy.jpg", "XMP"),
+    ("report/copy.jpg", "IPTC"),
+    ("report/copy.jpg", "further pictures (MPF)"),
+    ("report/copy.jpg", "a comment"),
+    ("report/copy.jpg", "a GPS position"),
+    ("report/copy.jpg", "bytes after the picture"),
+    ("explain/copy.png", "EXIF"),
+    ("explain/copy.png", "bytes after the picture"),
+    ("report/page.html", "a picture with EXIF"),
+    ("runs/place.json", "an absolute path"),
+    ("runs/windows.json", "an absolute path"),
+    ("audit/name.parquet", "the name of an original"),
+    ("quality/name.csv", "the name of an original"),
+    ("traces/time.txt", f"a capture time: {TIME}"),
+    ("store/serial.parquet", "a text of an original's metadata: SECRETSERIALWORD"),
+    ("report/xmp.txt", "a text of an original's metadata: SECRETXMPWORD"),
+    ("report/xmp.txt", "a text of an original's metadata: SECRETJPEGCOMMENTWORD"),
+    ("store/more.npy", "9 bytes behind the numbers"),
+    ("features/raw.bin", "EXIF"),
+    ("features/torn.parquet", "cannot be looked into"),
+]
+
+
+def test_the_check_finds_all_that_is_put_there(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    original = next((study / "photos").rglob("*-02.jpg"))
+    for place in {place for place, _ in FOUND}:
+        PUT[Path(place).name](study / place, original)
+    code, told = _looked(study, capsys)
+    assert code == 1
+    assert [one for one in FOUND if f"found: {one[0]}: {one[1]}" not in told] == [], told
+    found = {line.split(": ")[1] for line in told.splitlines() if line.startswith("found: ")}
+    assert found == {place for place, _ in FOUND}, "what was made is in order, beside them too"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("place", "wanted"), FOUND)
 def test_the_check_finds_what_is_put_there(
     study: Path, place: str, wanted: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +189,7 @@ def test_photos_left_out_are_told_in_every_output(study: Path, capsys: pytest.Ca
     assert f"were left out: {gone}" in capsys.readouterr().out
 
 
+@pytest.mark.whole
 def test_the_page_shows_what_the_setting_allows(study: Path) -> None:
     """All photos, faces blurred, no faces, none: by the protocol's body region, or by the view.
 

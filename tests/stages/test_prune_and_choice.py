@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from grasp_psonet.stages.makers.explain import flagged_photos, followed_list
 from grasp_psonet.stages.makers.prune import make_control, read_keep
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.tables.schemas.traces import SCORES
+from tests.long_forms import by_day
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +53,16 @@ def _with(study: Path, **changes: Any) -> Job:
     return _job(study, of_pairs | {f"prune.{name}": str(value) for name, value in changes.items()})
 
 
-@pytest.mark.parametrize("end", ["harmful", "helpful", "largest"])
-@pytest.mark.parametrize("remove", ["photo", "visit"])
-@pytest.mark.parametrize("rule", ["together", "each"])
+EVERY = list(product(["harmful", "helpful", "largest"], ["photo", "visit"], ["together", "each"]))
+SHORT = [
+    ("harmful", "photo", "together"),
+    ("helpful", "visit", "together"),
+    ("largest", "photo", "each"),
+    ("harmful", "visit", "each"),
+]
+
+
+@pytest.mark.parametrize(("end", "remove", "rule"), by_day(SHORT, EVERY))
 def test_the_photos_shown_are_those_that_leave_first(drawn: Path, end: str, remove: str, rule: str) -> None:
     job = _with(drawn, end=end, remove=remove, rule=rule, k="[2]", controls="[random]")
     for task in prune_tasks(job):

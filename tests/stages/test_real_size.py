@@ -16,7 +16,7 @@ from torch import nn
 
 from grasp_psonet.cli import main
 
-pytestmark = [pytest.mark.long, pytest.mark.real_size]
+pytestmark = [pytest.mark.long, pytest.mark.real_size, pytest.mark.whole]
 
 
 @register_model

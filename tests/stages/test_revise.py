@@ -46,6 +46,7 @@ def held(study: Path, *left_out: str) -> dict[str, str]:
 
 @pytest.mark.process
 @pytest.mark.long
+@pytest.mark.whole
 def test_a_revision_is_trained_on_beside_the_rest(
     tiny_demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

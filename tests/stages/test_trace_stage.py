@@ -66,6 +66,7 @@ class CountedParts:
         monkeypatch.setattr(tracing, "unrolled_scores", made)
 
 
+@pytest.mark.whole
 def test_an_interrupted_trace_goes_on_with_the_same_bytes(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -98,6 +98,7 @@ def test_finished_folds_are_kept_and_the_rest_ends_with_the_same_bytes(job: Job,
     assert {path.name: path.stat().st_mtime_ns for path in paths[1:]} == times
 
 
+@pytest.mark.whole
 def test_whole_networks_are_trained_in_folds_of_photos(tiny_demo: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     shutil.copytree(tiny_demo, study, symlinks=True)

@@ -20,15 +20,18 @@ from grasp_psonet.tables.schemas.audit import AUDIT_VISITS
 from grasp_psonet.tables.schemas.runs import PREDICTIONS, STEPS
 from grasp_psonet.tables.schemas.traces import KEEP_LIST, QUERIES, SCORES
 from grasp_psonet.tables.table import Table
+from tests.long_forms import nightly
 from tests.tables.frames import frame_of
 from tests.tables.of_study import tables_at
+
+pytestmark = pytest.mark.long
 
 FILES = [table for table in TABLES if table.pattern.endswith(".parquet")]
 every_file = pytest.mark.parametrize("table", FILES, ids=lambda table: table.pattern)
 
 
 @every_file
-@pytest.mark.parametrize("num_rows", [0, 1, 50])
+@pytest.mark.parametrize("num_rows", [0, nightly(1), 50])
 def test_a_table_comes_back_as_it_was(table: Table, num_rows: int, tmp_path: Path) -> None:
     written = frame_of(table, num_rows)
     table.write(written, tmp_path / "table.parquet")
@@ -39,7 +42,7 @@ def test_a_table_comes_back_as_it_was(table: Table, num_rows: int, tmp_path: Pat
         assert read[nullable].isna().any().all(), "nothing was missing: the comparison would prove little"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(table=st.sampled_from(FILES), num_rows=st.integers(0, 30), seed=st.integers(0, 2**32), data=st.data())
 def test_some_columns_are_those_of_the_whole(
     table: Table, num_rows: int, seed: int, data: Any, tmp_path_factory: pytest.TempPathFactory
@@ -184,7 +187,7 @@ def test_a_table_written_elsewhere_has_the_stated_types(tmp_path: Path) -> None:
     assert_frame_equal(QUERIES.read(tmp_path / "queries.parquet"), frame)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_named_or_changes_no_value(
     at: float, bit: int, tmp_path_factory: pytest.TempPathFactory

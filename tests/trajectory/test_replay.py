@@ -25,7 +25,10 @@ from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.settings import OptimizerSettings
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
+from tests.long_forms import nightly
 from tests.tiny_study import tiny_bags, tiny_network, tiny_source
+
+pytestmark = pytest.mark.long
 
 SETTINGS = TrainSettings(
     epochs=4, visits_per_step=4, optimizer=OptimizerSettings(lr=1e-2, schedule="cosine", warmup_steps=2, clip_norm=1.0)
@@ -100,7 +103,7 @@ def test_a_trajectory_without_source_or_start_is_not_replayed_and_says_so(tmp_pa
         replace(trained, start=trained.load(first))
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3])
+@pytest.mark.parametrize("stop_after", [1, nightly(2), 3])
 def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path: Path, stop_after: int) -> None:
     _train(tmp_path / "whole")
     with pytest.raises(_StoppedError):
