@@ -50,9 +50,9 @@ bench: bench-demo bench-trace
 bench-demo: $(READY)     ## what pruning wins back from a planted shortcut, over five seeds
 	$(BIN)/python -m benchmarks.demo
 
-bench-trace: $(READY) requirements-bench.lock  ## what tracing costs beside a plain pass, a training step and other tools
+bench-trace: $(READY) requirements-bench.lock  ## what tracing costs beside a plain pass, a training step and other tools; BRIEF=1: minutes
 	$(UV) pip install --python $(BIN)/python -r requirements-bench.lock
-	$(BIN)/python -m benchmarks.trace --neighbours captum dattri vmap
+	$(BIN)/python -m benchmarks.trace $(if $(BRIEF),--brief,--neighbours captum dattri vmap)
 
 bench-stages: $(READY)   ## what a look at a finished study and its proof cost, and which damages are named
 	$(BIN)/python -m benchmarks.stages_proof
