@@ -93,7 +93,7 @@ def data_card(facts: Facts, arm: dict[str, Any]) -> str:
         f"{facts.removed(arm)}.",
         _taken(facts, arm),
         "## What is known to be wrong",
-        "\n".join(f"- {plain(line)}" for line in _wrong(facts)),
+        "\n".join(f"- {plain(line)}" for line in _wrong(facts, arm)),
     ]
     return _joined(lines)
 
@@ -157,14 +157,14 @@ def _limits(facts: Facts) -> list[str]:
     return [*facts.tree["making"]["limits"], *few, *facts.tree["making"]["warnings"]]
 
 
-def _wrong(facts: Facts) -> list[str]:
+def _wrong(facts: Facts, arm: dict[str, Any]) -> list[str]:
     tree = facts.tree
     diagnosis = [] if tree["diagnosis"] is None else [f"Diagnosis: {tree['diagnosis']['in_words']}."]
     differ = tree["total"]["disagreements"], tree["total"]["read_twice"]
     readers = (
         [f"Readers differ on {percent0(differ[0] / differ[1])} of the visits that both read."] if differ[1] else []
     )
-    warned = [text for entry in tree["removal_warnings"] if entry["is_chosen"] for text in entry["warnings"]]
+    warned = [text for entry in tree["removal_warnings"] if entry["run"] == arm["name"] for text in entry["warnings"]]
     return [*diagnosis, *readers, *warned] or ["Nothing that this study looked for."]
 
 
