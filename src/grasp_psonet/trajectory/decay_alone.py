@@ -14,7 +14,6 @@ from grasp_psonet.trajectory.adam import AdamState, optimizer_step
 from grasp_psonet.trajectory.anchors import Anchor
 from grasp_psonet.trajectory.law import AdamLaw
 from grasp_psonet.trajectory.records import rates_of
-from grasp_psonet.trajectory.replay import ReplayedStep
 from grasp_psonet.trajectory.trajectory import Trajectory
 
 SAME = (
@@ -52,11 +51,6 @@ def decay_alone(trajectory: Trajectory, start: Anchor, steps: Sequence[int]) -> 
         weights = {name: weights[name] for name in masks}  # the others need not be followed any further
         found[until] = masks
     return found
-
-
-def is_of_decay(step: ReplayedStep, name: str) -> Tensor:
-    """Where (bool) the loss gave this parameter no gradient in the step that counts beside its weight decay."""
-    return step.gradient.clipped[name].abs() <= SAME * step.phase.weight_decay(name) * step.weights[name].abs()
 
 
 def _step_of_decay(weights: dict[str, Tensor], state: AdamState, law: AdamLaw, rates: Mapping[str, float]) -> None:

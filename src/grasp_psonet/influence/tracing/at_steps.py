@@ -12,7 +12,6 @@ from grasp_psonet.influence.tracing.directions import directions_of
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
 from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores
 from grasp_psonet.trajectory.anchors import copy_weights
-from grasp_psonet.trajectory.decay_alone import is_of_decay
 from grasp_psonet.trajectory.replay import ReplayedStep
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
@@ -30,7 +29,8 @@ def window_scores(trained: TrainedNetwork, before: int, until: int, request: Req
     for step in trained.replay(before, until):
         if step.step == before + 1:
             request.prove_gradients(trained.network)
-        decayed = {name: mask & is_of_decay(step, name) for name, mask in decayed.items()}
+        clipped = step.gradient.clipped
+        decayed = {name: mask & (clipped[name] == 0) for name, mask in decayed.items() if name in clipped}
         point = AdamPoint(step.state, trained.trajectory.optimizer, step, decayed)
         _add_step(scores, trained, step, point, request)
     return scores
