@@ -1,15 +1,16 @@
 # ruff: noqa: A005  a script, never imported by that name alone
 """What tracing costs: products of per-photo gradients against a plain forward and backward pass, in one process.
 
-    python -m benchmarks.trace [--short] [--threads 1] [--device cuda] [--neighbours captum dattri vmap]
+    python -m benchmarks.trace [--brief] [--short] [--threads 1] [--device cuda] [--neighbours captum dattri vmap]
 
 Rounds alternate between the contestants, and medians of the ratios within a round are told. The plain pass fills
 ``.grad``; ours takes the same photos (unit ``single``, one anchor, directions as formula ``adam`` folds them). Loading an
 anchor and folding the queries are done once per anchor, not per batch, and are told apart. The last line printed is one
 JSON object: time over plain forward and backward by key, for neighbours their time over ours for the same ``sgd`` scores
 of 160 photos in batches of 32 (plain names: demo ConvNeXt; ``_vit``: demo ViT), ``together_over_training`` (the larger of
-``trace_together.CASES``), ``families_median`` and ``families_worst`` over small encoders of eleven families with nine
-directions (``families.table.FRUGAL``; CPU alone), memory, and all details.
+``trace_together.CASES``), ``projection_spearman_4096`` (rank correlation of projected to exact scores), ``families_median`` and
+``families_worst`` over small encoders of eleven families with nine directions (``families.table.FRUGAL``; CPU alone),
+memory, and all details. ``--brief``: one round, the workloads of the demo encoders and no neighbours, but all else: minutes.
 
 On CUDA everything is done twice in float32, with TF32 off and on (keys ending in ``_tf32``).
 """
@@ -17,6 +18,7 @@ On CUDA everything is done twice in float32, with TF32 off and on (keys ending i
 import argparse
 import importlib.metadata
 import json
+import resource
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +28,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import trace_memory, trace_together
+from benchmarks import trace_memory, trace_projection, trace_together
 from benchmarks.families import table as family_costs
 from benchmarks.neighbours import NEIGHBOURS, WAYS, installed, make_task
 from benchmarks.record import write_result
@@ -149,6 +151,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="everything at a tiny size, one round; writes no file")
+    parser.add_argument("--brief", action="store_true", help="one round, demo encoders alone, no neighbours: minutes")
     parser.add_argument("--keys", nargs="*", default=list(KEYS), choices=KEYS, help="only these workloads")
     parser.add_argument(
         "--rounds", type=int, default=3, help=f"at 224 px; {MORE_ROUNDS} times as many for demo encoders"
@@ -167,8 +170,17 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--memory-of", metavar="WHAT:KEY", help="only the peak memory of one thing, in bytes")
     options = parser.parse_args()
-    options.rounds = 1 if options.short else options.rounds
+    if options.short or options.brief:
+        options.rounds = 1
+    if options.brief:
+        options.keys, options.neighbours = [key for key in options.keys if key.startswith("demo")], []
     return options
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and of those that it started."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def use_tf32(is_on: bool) -> None:
@@ -202,6 +214,10 @@ def main() -> None:
     if together:
         told = [figures["details"][f"together_{key}"]["together_over_training"] for key in together]
         figures["together_over_training"] = round(max(told), 3)
+    projected = trace_projection.measure(options.device, is_short=options.short)
+    print("projection", json.dumps(projected), flush=True)
+    figures["details"]["projection"] = projected
+    figures["projection_spearman_4096"] = round(projected["projection_spearman_4096"], 4)
     if options.device == "cpu":
         costs = family_costs.frugal(options.rounds, 2 if options.short else None)
         figures["details"]["families"] = costs
@@ -210,11 +226,11 @@ def main() -> None:
     memory_keys = options.keys[:1] if options.short else options.keys
     ways = [] if options.short else options.neighbours
     figures["memory"] = trace_memory.compare(memory_keys, ways, options.device, is_short=options.short)
-    figures |= {"device": card or "cpu", "threads": options.threads}
+    figures |= {"device": card or "cpu", "threads": options.threads, "cpu_s": round(_cpu_s(), 1)}
     if options.short:
         print(json.dumps(figures))
     else:
-        write_result("trace-" + ("-".join(card.lower().split()) or "cpu"), figures)
+        write_result("trace-" + "brief-" * options.brief + ("-".join(card.lower().split()) or "cpu"), figures)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ CASES = {
 def measure(case: Together, rounds: int, device: str) -> dict[str, float]:
     """Ratios to one epoch of training at the case's size, and the seconds that they come from."""
     with tempfile.TemporaryDirectory() as folder:
-        run = _Run.trained(case, Path(folder), device)
+        run = Run.trained(case, Path(folder), device)
         photos = tuple(run.request(MANY).photo_ids)
         some = frozenset(photos[: len(photos) // 2])
         contestants: dict[str, Callable[[], object]] = {
@@ -116,7 +116,7 @@ def measure(case: Together, rounds: int, device: str) -> dict[str, float]:
 
 
 @dataclass
-class _Run:
+class Run:
     """One epoch of a training on random photos, and what it left."""
 
     case: Together
@@ -127,7 +127,7 @@ class _Run:
     device: str
 
     @classmethod
-    def trained(cls, case: Together, folder: Path, device: str) -> "_Run":
+    def trained(cls, case: Together, folder: Path, device: str) -> "Run":
         num_bags = case.num_visits + MANY
         ids = [tuple(f"v{v:02d}-p{n}" for n in range(PER_VISIT)) for v in range(num_bags)]
         rows = [tuple(range(v * PER_VISIT, (v + 1) * PER_VISIT)) for v in range(num_bags)]
@@ -158,12 +158,14 @@ class _Run:
         self.network = replace(self.network, trajectory=replace(trajectory, steps=pd.concat(rows), kept_step=step.step))
 
     def request(self, num_queries: int, **changes: Any) -> Request:
+        """The first of the errors, by the settings' defaults; ``changes`` are other values of the request."""
         settings = TraceSettings()
         bags = tuple(self.source.bags.values())
         probe = collate(list(bags[:3]), self.source.pixels)
         coverage = cover_unit(settings.unit, self.network.network, probe.to(self.network.device))
         wanted = (FORMULAS[settings.formula],)
-        return Request(bags, self.queries[:num_queries], self.source.pixels, wanted, settings, coverage, **changes)
+        request = Request(bags, self.queries[:num_queries], self.source.pixels, wanted, settings, coverage)
+        return replace(request, **changes)
 
     def scores(self, request: Request) -> None:
         anchor_scores(self.network, 0, self.network.trajectory.kept_step, request)

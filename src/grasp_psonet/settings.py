@@ -30,7 +30,7 @@ from grasp_psonet.photos.settings import PhotoSettings
 from grasp_psonet.pruning.settings import PruneSettings
 from grasp_psonet.reading.settings import ReadingSettings
 from grasp_psonet.report.settings import ReportSettings
-from grasp_psonet.setting import STRICT, group, refuse_unless, setting
+from grasp_psonet.setting import STRICT, group, newer_setting, refuse_unless, setting
 from grasp_psonet.training.settings import TrainSettings
 from grasp_psonet.yaml_tree import read_tree
 
@@ -43,6 +43,15 @@ class MachineSettings:
 
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "where networks run")
     threads: int = setting(1, "CPU threads of one network; part of what makes a run bitwise repeatable")
+    micro_batch: int | None = newer_setting(
+        None,
+        "photos that one pass of a training step, its replay or its curvature takes, for small memories (whole visits; null: "
+        "all of a step): the same steps up to rounding",
+    )
+    gradient_checkpointing: bool = newer_setting(
+        False,
+        "training computes the encoder's activations again on the way back instead of keeping them: less memory, more time",
+    )
     processes: int = setting(2, "retrainings, folds, parts of photos and of features at the same time")
     cluster: str = setting(
         "none",
@@ -52,6 +61,8 @@ class MachineSettings:
 
     def __post_init__(self) -> None:
         refuse_unless(self.threads >= 1, "machine.threads", self.threads, "at least 1")
+        is_usable = self.micro_batch is None or self.micro_batch >= 1
+        refuse_unless(is_usable, "machine.micro_batch", self.micro_batch, "at least 1 photo, or null")
         refuse_unless(self.processes >= 1, "machine.processes", self.processes, "at least 1")
         is_known = self.cluster in ("none", "local", "slurm") or self.cluster.startswith(("tcp://", "tls://"))
         refuse_unless(
@@ -90,6 +101,11 @@ class StudySettings:
         is_told = self.explain.sign == "total" or self.severity.form == "regional"
         wanted = "total, or severity.form regional, whose network grades signs"
         refuse_unless(is_told, "explain.sign", self.explain.sign, wanted)
+        if self.machine.gradient_checkpointing and self.network.is_frozen:
+            raise SettingsError(
+                "machine.gradient_checkpointing with network.train head: the encoder is not trained, and keeps no activations\n"
+                "  next: leave machine.gradient_checkpointing out"
+            )
         if self.prune.rule == "each" and self.trace.pairs != "all" and not self.trace.sum_queries:
             raise SettingsError(
                 f"prune.rule each with trace.pairs {self.trace.pairs}: each error's own ranking needs its score of every photo"

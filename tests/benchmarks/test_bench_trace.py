@@ -22,7 +22,17 @@ def test_short_form_has_every_key(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr(sys, "argv", ["trace", "--short", "--neighbours", "vmap"])
     main()
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    others = {"vmap", "vmap_vit", "memory", "device", "threads", "details", "together_over_training"}
+    others = {
+        "vmap",
+        "vmap_vit",
+        "memory",
+        "device",
+        "threads",
+        "cpu_s",
+        "details",
+        "together_over_training",
+        "projection_spearman_4096",
+    }
     others |= {"families_median", "families_worst"}
     assert KEYS | others == figures.keys()
     for key in KEYS:

@@ -37,7 +37,7 @@ def machine() -> dict[str, str]:
 def content_digests(study: Path) -> dict[str, str]:
     """Digest by path relative to the study; drawn photos count through the store that holds them all."""
     files = sorted(path for path in study.rglob("*") if path.is_file() and path.name not in LEFT_OUT)
-    files = [path for path in files if path.suffix not in PICTURES]
+    files = [path for path in files if path.suffix not in PICTURES and path.parent.name != "publication"]
     return {path.relative_to(study).as_posix(): _digest(path) for path in files if study / "photos" not in path.parents}
 
 
@@ -84,7 +84,8 @@ def _digest(path: Path) -> str:
             value: Any = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(value, dict):
                 value.pop("study", None)  # the folder's name
-                value.pop("schema_version", None)
+                for named in ("clock", "publication", "schema_version"):
+                    value.pop(named, None)
                 for left_out in ("settings", "versions"):
                     value.get("making", {}).pop(left_out, None)
             return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]

@@ -38,6 +38,15 @@ def told(tmp_path: Path) -> tuple[nn.Module, grasp_psonet.Trajectory]:
     return network, train(network, tmp_path / "recording")[0]
 
 
+def test_a_replay_in_pieces_scores_as_a_whole_one(told: tuple[nn.Module, grasp_psonet.Trajectory]) -> None:
+    asked = {"formula": "unrolled", "unit": "visit", "counting": "steps", "replay_tolerance": 1e-12}
+    whole, split = (grasp_psonet.trace(*told, TRAINING, QUERIES, **asked, micro_batch=n)["score"] for n in (None, 1))
+    assert np.abs(whole).max() > 0
+    assert 0 < np.abs(whole - split).max() < 1e-9 * np.abs(whole).max()
+    with pytest.raises(SettingsError, match="micro_batch is 0; wanted: at least 1 photo"):
+        grasp_psonet.trace(*told, TRAINING, QUERIES, micro_batch=0)
+
+
 EVERY = [
     *((WithParts, unit, way) for unit in UNITS for way in COUNTINGS),
     *((Pooling, unit, way) for unit, way in (("single", "checkpoints"), ("visit", "even"), ("single", "steps"))),

@@ -1,6 +1,6 @@
 """Queries of their own at every anchor: each counts there and nowhere else, over all of training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from grasp_psonet.errors import SettingsError, TraceError
 from grasp_psonet.influence.choices import Counting
 from grasp_psonet.influence.formulas import FormulaName
 from grasp_psonet.influence.settings import TraceSettings
-from grasp_psonet.influence.tracing.request import Queries
+from grasp_psonet.influence.tracing.request import Queries, ScoresByFormula
 from grasp_psonet.influence.tracing.trace import Traced, trace
 from grasp_psonet.training.predict import bags_of_photos
 from tests.reference import influence_scores
@@ -57,6 +57,18 @@ def by_the_loop(run: TinyRun, at_step: Mapping[int, Sequence[Bag]]) -> dict[str,
             for formula in FORMULAS:
                 total[formula][["v6", "v7"].index(query.visit_id)] += upto[formula][0] - before[formula][0]
     return total
+
+
+def test_a_part_has_rows_for_its_own_queries_alone(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:
+    rows: dict[str, int] = {}
+
+    def remember(part: str, make: Callable[[], ScoresByFormula]) -> ScoresByFormula:
+        made = make()
+        rows[part] = len(made["adam"])
+        return made
+
+    trace(run.trained(), run.request(TraceSettings(), ("adam",), queries=at_step), remember)
+    assert rows == {f"anchor-{FIRST:07d}": 1, f"anchor-{LAST:07d}": 2}
 
 
 def test_queries_of_an_anchor_count_at_that_anchor_alone(run: TinyRun, at_step: dict[int, list[Bag]]) -> None:

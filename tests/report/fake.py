@@ -2,10 +2,12 @@
 
 import io
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from grasp_psonet.report.compared import Compared, ComparedPair, ComparedRun
 from grasp_psonet.report.curves import TrainingCurve
 from grasp_psonet.report.data import (
     Arm,
@@ -26,6 +28,7 @@ from grasp_psonet.report.data import (
     Subgroup,
 )
 from grasp_psonet.report.diagnosed import Diagnosis, SharedTrait, ShownPhoto
+from grasp_psonet.report.made import Clock, StageTime
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto, ShownMap
 from grasp_psonet.report.reread import (
     AgainstAdjudicated,
@@ -210,9 +213,34 @@ def curves() -> tuple[TrainingCurve, ...]:
             tuple(1.2 / (1 + 0.2 * e) + 0.02 * i for e in range(6)),
             tuple(None if i == 6 else row[4] - 0.02 * abs(3 - e) for e in range(6)),
             None if i == 7 else 4,
+            (1, 3, 6) if i == 0 else (4,),
         )
         for i, row in enumerate(ARMS)
     )
+
+
+def compared() -> Compared:
+    """Each run answers as Reader 1 but for some visits, and was trained without some of nine photos."""
+    right = tuple(float(i % 3) for i in range(12))
+    said = {
+        row[0]: tuple((x + 1) % 3 if (i + n) % (4 + n) == 0 else x for i, x in enumerate(right))
+        for n, row in enumerate(ARMS)
+    }
+    without = {row[0]: tuple(range(n, 9, 2)) if row[3] else () for n, row in enumerate(ARMS)}
+    pairs = [
+        ComparedPair(
+            run, before,
+            tuple({"kappa": around(0.01 * (a - b), 0.05), "auc": around(0.125 * (a - b), 0.03)} for _ in (0, 1)),
+            sum(x != y for x, y in zip(said[before], said[run], strict=True)),
+            len({*without[run]} - {*without[before]}), len({*without[before]} - {*without[run]}),
+            len({*without[run]} & {*without[before]}),
+        )
+        for (b, before), (a, run) in combinations(enumerate(said), 2)
+    ]  # fmt: skip
+    runs = tuple(ComparedRun(name, said[name], without[name]) for name in said)
+    second = (None, *right[1:])
+    ids = tuple(f"v-{500 + i}" for i in range(12)), tuple(f"p-{4000 + i}" for i in range(9))
+    return Compared(ids[0], (right, second), ids[1], runs, tuple(pairs))
 
 
 def diagnosis() -> Diagnosis:
@@ -333,6 +361,12 @@ def fake_report() -> ReportData:
         reading=reading(),
         traced=traced(),
         curves=curves(),
+        compared=compared(),
+        clock=Clock(
+            "2026-03-31 09:30 UTC",
+            (("device", "cpu"), ("processor", "x86_64"), ("threads", "1")),
+            (StageTime("prepare", 4.2), StageTime("train", 4800.0), StageTime("audit", None)),
+        ),
         truth=(PlantedFault("colour cast (shortcut)", 240, 141, 19), PlantedFault("blur", 66, 12, 6),
                PlantedFault("ruler or marker", 71, 9, 5)),
     )  # fmt: skip

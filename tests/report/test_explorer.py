@@ -57,7 +57,7 @@ def test_the_list_on_the_page_is_that_of_results() -> None:
 def test_no_word_of_the_list_ends_it(text: str) -> None:
     page = render(dataclasses.replace(fake_report(), photos=photos(first=text)))
     assert data_of(page)["photo_ids"][0] == text
-    assert len(re.findall(r"<script", page)) == 3, "the page's own, the columns, one sheet"
+    assert len(re.findall(r"<script", page)) == 4, "the page's own, the columns, one sheet, the runs compared"
 
 
 def test_thumbnails_shrink_until_they_fit() -> None:

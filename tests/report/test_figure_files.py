@@ -57,13 +57,21 @@ def test_a_panel_draws_each_epoch_at_its_value(report: ReportData, files: dict[s
         assert slope < 0, "more loss is higher up"
         for height, loss in zip(heights, curve.val_loss, strict=True):
             assert height == pytest.approx(heights[0] + slope * (loss - curve.val_loss[0]), abs=0.11)
+        assert len([p for p in root.iter(f"{SVG}line") if p.get("class") == "anchor"]) == len(curve.anchors) > 0
         tips = [dot.get("data-tip") for dot in dots]
         assert tips[2] == f"{curve.run}, epoch 3: validation loss {curve.val_loss[2]:.2f}"
 
 
 def test_the_data_of_the_figures_is_that_of_the_report(report: ReportData) -> None:
     tables = data_files(report)
-    assert set(tables) == {"removal", "training", "rankings"}
+    assert set(tables) == {"removal", "training", "rankings", "pairs"}
+    assert report.compared is not None
+    pairs = tables["pairs"].set_index(["run", "against", "reader", "metric"])
+    assert len(pairs) == 4 * len(report.compared.pairs) == 4 * 28
+    for pair in report.compared.pairs:
+        found = pairs.loc[(pair.run, pair.against, "Reader 2", "auc")]
+        assert found["difference"] == pair.differences[1]["auc"].value
+        assert found["visits_answered_differently"] == pair.changed
     removal = tables["removal"].set_index(["run", "reader"])
     for arm in report.arms:
         for reader, of_reader in zip(report.readers, arm.figures, strict=True):

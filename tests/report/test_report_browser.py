@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from grasp_psonet.report.page import render
+from grasp_psonet.report.results import results
+from grasp_psonet.report.shown import signed, two
 from tests.reading.test_browser import axe, browser
 from tests.report.fake import fake_report
 from tests.report.test_explorer import photos
@@ -131,6 +133,8 @@ def test_axe_finds_nothing(browser: Any, page_file: Path, axe: str | None, schem
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
     page.goto(page_file.as_uri())
+    page.evaluate("location.hash = 'compare'")
+    page.wait_for_selector("#compare-runs .changed")
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     if (folder := os.environ.get("GRASP_SCREENSHOTS")) is not None:
         page.screenshot(path=str(Path(folder) / f"report-{scheme}.png"), full_page=True)
@@ -138,3 +142,59 @@ def test_axe_finds_nothing(browser: Any, page_file: Path, axe: str | None, schem
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
     context.close()
+
+
+def test_two_runs_are_chosen_by_keyboard_and_show_what_the_results_hold(page: Any) -> None:
+    tree = results(fake_report())
+    page.evaluate("location.hash = 'compare'")
+    page.wait_for_selector("#compare-runs select")
+    first, second = page.locator("#compare-runs select").all()
+    assert (first.input_value(), second.input_value()) == ("baseline", "cosine-k30")
+    second.focus()
+    page.keyboard.press("ArrowDown")
+    run = second.input_value()
+    assert run == "cosine-k30-random"
+
+    def cells() -> list[list[str]]:
+        found: list[list[str]] = page.evaluate(
+            "[...document.querySelectorAll('#compare-runs table')][0].querySelectorAll('tbody tr').values()"
+            ".map(row => [...row.cells].map(cell => cell.querySelector('.number')?.textContent ?? cell.textContent)).toArray()"
+        )
+        return found
+
+    arms = {one["name"]: one for one in tree["arms"]}
+
+    def wanted(a: str, b: str) -> list[list[str]]:
+        pairs = {(one["against"], one["run"]): one["differences"] for one in tree["compared"]["pairs"]}
+        sign, of_pair = (1, pairs[a, b]) if (a, b) in pairs else (-1, pairs[b, a])
+        return [
+            [*(two(arms[name]["figures"][at][metric]["value"]) for name in (a, b)), signed(sign * of[metric]["value"])]
+            for at, of in enumerate(of_pair)
+            for metric in ("kappa", "auc")
+        ]
+
+    assert [row[1:4] for row in cells()] == wanted("baseline", run)
+    said = {one["name"]: one["predicted"] for one in tree["compared"]["runs"]}
+    changed = sum(a != b for a, b in zip(said["baseline"], said[run], strict=True))
+    assert changed > 0
+    assert page.locator("#compare-runs .changed").inner_text().startswith(f"{changed} of 12 test visits")
+    assert page.locator("#compare-runs table").nth(1).locator("tbody tr").count() == changed
+    assert page.locator("#compare-runs svg.chart").count() == 4
+    page.locator("#compare-runs button", has_text="Swap").focus()
+    page.keyboard.press("Enter")
+    assert [row[1:4] for row in cells()] == wanted(run, "baseline")
+    folded = page.locator("#compare-runs summary", has_text=f"Photos removed in {run} alone")
+    removed = next(one["removed"] for one in tree["compared"]["runs"] if one["name"] == run)
+    assert folded.inner_text().endswith(f": {len(removed)}")
+    folded.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#compare-runs details[open] .card")
+    assert page.locator("#compare-runs details[open] .card").count() == len(removed) > 0
+
+
+def test_the_script_rounds_as_the_page_does(page: Any) -> None:
+    script = page.locator("script:not([type])").text_content()
+    rounding = script[script.index("const hundredths") : script.index("const MOST_PHOTOS")]
+    for value in (0.125, 0.375, -0.625, 0.875, 0.005, 0.0049, -0.0049, 0.505, 0.1351, 0.0, -0.001, -0.00001):
+        ways = page.evaluate(f"(() => {{ {rounding} return [SHOWN.two({value}), SHOWN.signed({value})]; }})()")
+        assert ways == [two(value), signed(value)], value

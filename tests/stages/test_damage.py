@@ -46,10 +46,12 @@ def test_every_damage_to_a_finished_stage_is_named_before_use(
 
 
 def test_a_whole_study_passes_where_damages_are_named(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (study / "report/results.json").read_bytes()
+    before = json.loads((study / "report/results.json").read_bytes())
     assert main(["run", str(study), "--remake", "report"]) == 0
     assert "report: made anew, as asked" in capsys.readouterr().err
-    assert (study / "report/results.json").read_bytes() == before
+    after = json.loads((study / "report/results.json").read_bytes())
+    assert before.pop("clock").keys() == after.pop("clock").keys()
+    assert after == before
 
 
 def test_damage_to_the_clock_or_its_loss_matters_to_nothing(study: Path) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +16,18 @@ import torch
 
 from grasp_psonet.bags.bag import collate
 from grasp_psonet.cli import main
+from grasp_psonet.errors import NetworkError
 from grasp_psonet.influence.settings import TraceSettings
 from grasp_psonet.proof import read_note, seal
 from grasp_psonet.settings import load
 from grasp_psonet.stage import run_task
+from grasp_psonet.stages.declared.declaring import needs_of, recorded
+from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.declared.tasks import train_task
 from grasp_psonet.stages.job import Job
 from grasp_psonet.stages.makers.tracing.trace import kept_queries, run_queries
 from grasp_psonet.stages.names import Training
-from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.stages.run import RunInputs, TrainedRun
 from grasp_psonet.study import Study
 from grasp_psonet.trajectory.anchors import anchor_steps
 from tests.tables.of_study import table_faults
@@ -45,12 +50,19 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _content(study: Path) -> dict[str, bytes]:
-    """Every file of the study but the clocks."""
-    return {
+    """Every file of the study but the clocks, and of the report what does not depend on them."""
+    found = {
         path.relative_to(study).as_posix(): path.read_bytes()
         for path in sorted(study.rglob("*"))
         if path.is_file() and path.name not in ("clock.json", ".photo-digests.json")
     }
+    del found["report/stage.json"]  # digests of page and results
+    told = json.loads(found["report/results.json"])
+    assert set(told.pop("clock")) == {"made", "machine", "steps", "seconds"}
+    timed = rb'data-at="clock[^>]*>[^<]*<'
+    page, num_timed = re.subn(timed, b"", found["report/report.html"])
+    assert num_timed >= 15
+    return found | {"report/results.json": json.dumps(told).encode(), "report/report.html": page}
 
 
 @pytest.mark.process
@@ -150,6 +162,26 @@ def test_the_errors_of_every_epoch_are_traced_each_through_the_photo_that_its_ne
     assert set(scores["query_id"]) == {"all"}
     pairs = pd.read_parquet(tiny_demo / "traces/cosine/pairs.parquet")
     assert set(pairs["query_id"]) == set(queries["query_id"])
+
+
+@pytest.mark.process
+def test_how_steps_are_taken_is_that_of_the_run_and_not_of_the_study_now(tiny_demo: Path) -> None:
+    settings = load(tiny_demo / "study.yaml", {"machine.micro_batch": "3", "machine.gradient_checkpointing": "true"})
+    run = TrainedRun(Job(Study(tiny_demo), settings))
+    assert run.settings.micro_batch is None, "the run was trained before there was the setting"
+    own = needs_of(TrainNeeds, settings)
+    assert recorded(own)["machine.micro_batch"] == 3
+    inputs = RunInputs(run.job.study, own, run.cohort)
+    draws = inputs.plan[inputs.plan["step"] == 1]
+    pieces = inputs.source.batch(draws, torch.device("cpu")).pieces()
+    assert len(pieces) > 1
+    assert all(piece.recomputes for piece in pieces)
+    assert len(run.inputs.source.batch(draws, torch.device("cpu")).pieces()) == 1
+    inputs.start_network()
+    with pytest.raises(NetworkError, match="cannot compute its activations again"):
+        replace(
+            inputs, settings=replace(own, network=replace(own.network, encoder="dla46_c", weights="random"))
+        ).start_network()
 
 
 @pytest.mark.process

@@ -200,6 +200,18 @@ def test_parts_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert len(parts) == 2
 
 
+def test_a_part_holds_the_photos_that_have_a_score_in_it(tmp_path: Path) -> None:
+    parts, whole = _parts(tmp_path), np.zeros((3, 4000))
+    whole[:, [7, 1500, 3999]] = np.random.default_rng(0).normal(size=(3, 3))
+    whole[1, 7] = 0.0
+    made = parts.remember("steps-1", lambda: {"adam": whole, "cosine": np.zeros((3, 4000))})
+    again = parts.remember("steps-1", lambda: pytest.fail("the part was not kept"))
+    for found in (made, again):
+        np.testing.assert_array_equal(found["adam"], whole)
+        np.testing.assert_array_equal(found["cosine"], np.zeros((3, 4000)))
+    assert (parts.folder / "steps-1.safetensors").stat().st_size < 1500, "a dense table would be 192,000 bytes"
+
+
 def test_no_trace_takes_the_parts_of_another(tmp_path: Path) -> None:
     make = Maker()
     _parts(tmp_path).remember("anchor-1", make)

@@ -89,7 +89,9 @@ class BagBatch:
     """Bags padded to the same number of photos; float photos in [0, 1], or vectors [B, N, F] in their place.
 
     ``label_B``: labels [B], or where labels have parts [B, 1 + parts], NaN where a part is not known. ``region_BN``: the region
-    of each photo, where photos are pooled by it; what stands at padding is never read.
+    of each photo, where photos are pooled by it; what stands at padding is never read. ``most_at_once``: how many photos one
+    pass of a training step, or of its curvature, takes (``pieces``); None: all. ``recomputes``: activations of the encoder are
+    computed again on the way back instead of kept.
     """
 
     photos_BNCHW: Tensor
@@ -97,6 +99,24 @@ class BagBatch:
     is_stored_BN: Tensor
     label_B: Tensor
     region_BN: Tensor | None = None
+    most_at_once: int | None = None
+    recomputes: bool = False
+
+    def pieces(self) -> list["BagBatch"]:
+        """The batch in runs of neighbouring bags with at most ``most_at_once`` photos together; a larger bag is a run of its
+        own. The batch itself where it is one run, as it is without such a number.
+        """
+        counts = self.is_stored_BN.sum(1).tolist()
+        if self.most_at_once is None or sum(counts) <= self.most_at_once:
+            return [self]
+        bounds, size = [0], 0
+        for b, count in enumerate(counts):
+            if size and size + count > self.most_at_once:
+                bounds.append(b)
+                size = 0
+            size += count
+        runs = zip(bounds, [*bounds[1:], len(counts)], strict=True)
+        return [self._each(lambda values, run=slice(*run): values[run]) for run in runs]  # type: ignore[misc]
 
     def to(self, device: torch.device) -> "BagBatch":
         return self._each(lambda values: values.to(device))
@@ -111,14 +131,14 @@ class BagBatch:
 
     def beside(self, other: "BagBatch") -> "BagBatch":
         """Both batches, of bags padded alike, in one."""
-        both = [(one.name, getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
-        joined: dict[str, Any] = {name: None if one is None else torch.cat([one, two]) for name, one, two in both}
-        return BagBatch(**joined)
+        both = {one.name: (getattr(self, one.name), getattr(other, one.name)) for one in fields(self)}
+        joined: dict[str, Any] = {name: torch.cat(two) for name, two in both.items() if isinstance(two[0], Tensor)}
+        return replace(self, **joined)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "BagBatch":
-        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        changed: dict[str, Any] = {name: None if value is None else change(value) for name, value in values.items()}
-        return BagBatch(**changed)
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        changed: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)

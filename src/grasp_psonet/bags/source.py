@@ -1,7 +1,7 @@
 """The source of training batches: from the draws of a step to its batch, the same each time it is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -18,7 +18,8 @@ class BatchSource:
 
     ``reads_removed``: photos that a keep list removed stay in the batch, masked (network.mask paper); else they are left out.
     In the first ``probe_epochs`` epochs, in which the encoder stands still, batches hold ``probe_vectors`` in place of the
-    photos: what the encoder says of them, by the same rows.
+    photos: what the encoder says of them, by the same rows. ``most_at_once``: photos that one pass of a step takes (None: all);
+    ``recomputes``: it keeps no activations of the encoder, and computes them again.
     """
 
     bags: Mapping[str, Bag]
@@ -28,6 +29,8 @@ class BatchSource:
     reads_removed: bool = False
     probe_vectors: Vectors | None = None
     probe_epochs: int = 0
+    most_at_once: int | None = None
+    recomputes: bool = False
 
     def pixels_in(self, epoch: int) -> Pixels:
         """What the bags of this epoch (from 1) are filled from."""
@@ -58,4 +61,5 @@ class BatchSource:
                 for epoch, draw in zip(draws[EPOCH], draws[DRAW], strict=True)
             ]
         pixels = self.pixels if self.probe_vectors is None else self.pixels_in(int(draws[EPOCH].iloc[0]))
-        return collate(bags, pixels, keys).to(device)
+        batch = collate(bags, pixels, keys).to(device)
+        return replace(batch, most_at_once=self.most_at_once, recomputes=self.recomputes)

@@ -56,8 +56,8 @@ def _class_frequencies(outcome: Outcome, trained: "pd.Series[Any]", num_visits: 
 
 CLASS_FIGURES = Figures(
     metrics={
-        "auc": Metric(micro_auc, "AUC", "micro AUC", "AUC is micro-averaged one against rest"),
-        "kappa": Metric(linear_kappa, "Kappa", "linear kappa", "Kappa is linearly weighted"),
+        "auc": Metric(micro_auc, "AUC", "micro AUC", "AUC is micro-averaged one against rest", chance=0.5),
+        "kappa": Metric(linear_kappa, "Kappa", "linear kappa", "Kappa is linearly weighted", chance=0.0),
         "accuracy": Metric(accuracy, "Accuracy", "accuracy"),
     },
     choosing="auc",

@@ -199,7 +199,8 @@ def _metric_rows(
     }
     figures, differences = [], []
     for cell in cells:
-        run, why_not = cell.place[RUN], _why_not(name, cell)
+        run = cell.place[RUN]
+        why_not = why_no_figure(cell.outcome, name, cell.answers[0], cell.place[READER])
         found = estimate_of(found_of[run], resamples, rule, why_not)
         figures.append(cell.place | {METRIC: name, NUM_LEFT_OUT: cell.num_left_out} | asdict(found))
         if run != baseline and baseline in found_of:
@@ -213,13 +214,12 @@ def _as_difference(paired: Estimate, cell: _Cell) -> dict[str, object]:
     return {DIFFERENCE: numbers.pop(VALUE), NUM_LEFT_OUT: cell.num_left_out} | numbers
 
 
-def _why_not(metric: str, cell: _Cell) -> str:
-    """Why this figure does not exist here, should it not."""
-    reader = "adjudication" if cell.place[READER] == ADJUDICATED else cell.place[READER].replace("reader", "Reader ")
-    answers = cell.answers[0]
+def why_no_figure(outcome: Outcome, metric: str, answers: Any, reader: str) -> str:
+    """Why a figure of these answers does not exist, should it not; ``reader`` as in the tables."""
+    named = "adjudication" if reader == ADJUDICATED else reader.replace("reader", "Reader ")
     if len(answers) == 0:
-        return f"no visits of this group with a label of {reader}"
-    return figures_of(cell.outcome).why_not(cell.outcome, metric, answers, reader)
+        return f"no visits of this group with a label of {named}"
+    return figures_of(outcome).why_not(outcome, metric, answers, named)
 
 
 def _confusion_rows(cell: _Cell) -> list[dict[str, object]]:

@@ -64,8 +64,10 @@ _METRICS = {
     "mae": Metric(
         of.of_scores(of.mean_absolute_error), "MAE", "mean absolute error", "MAE is in points", -1, _MOST_POINTS
     ),
-    "icc": Metric(of.of_scores(of.absolute_agreement), "ICC", "ICC(2,1)", "ICC is two-way, absolute agreement, single"),
-    "concordance": Metric(of.of_scores(of.concordance), "Concordance", "Lin's concordance"),
+    "icc": Metric(
+        of.of_scores(of.absolute_agreement), "ICC", "ICC(2,1)", "ICC is two-way, absolute agreement, single", chance=0.0
+    ),
+    "concordance": Metric(of.of_scores(of.concordance), "Concordance", "Lin's concordance", chance=0.0),
     "within_noise": Metric(of.of_scores(of.within_noise), "Within noise", "share within the readers' noise"),
     "bias": Metric(of.of_scores(of.bias), "Bias", "bias in points", most=_MOST_POINTS),
     "limit_low": Metric(of.of_scores(of.lower_limit), "Lower limit", "lower limit of agreement", most=_MOST_POINTS),
@@ -83,9 +85,9 @@ _METRICS = {
     "intercept": Metric(
         of.of_scores(of.calibration_intercept), "Intercept", "calibration intercept in points", most=_MOST_POINTS
     ),
-    "class_auc": Metric(of.class_auc, "Class AUC", "mean AUC over the cut-offs", of_classes=True),
+    "class_auc": Metric(of.class_auc, "Class AUC", "mean AUC over the cut-offs", chance=0.5, of_classes=True),
     "class_kappa": Metric(
-        of.class_kappa, "Class kappa", "linear kappa of the classes by the cut-offs", of_classes=True
+        of.class_kappa, "Class kappa", "linear kappa of the classes by the cut-offs", chance=0.0, of_classes=True
     ),
     "class_accuracy": Metric(
         of.class_accuracy, "Class accuracy", "accuracy of the classes by the cut-offs", of_classes=True

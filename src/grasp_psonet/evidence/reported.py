@@ -17,7 +17,8 @@ class Metric:
     """One figure: ``value`` of answers (of their kind) under weightings of the visits [R, V], NaN where it does not exist.
 
     ``word`` heads its columns, ``full`` names it in a sentence, ``told`` says how it is made. ``sign``: 1 where higher is
-    better, -1 where lower is. ``most``: the highest it can be. ``of_classes``: of a number, whether it needs no more of a label
+    better, -1 where lower is. ``most``: the highest it can be. ``chance``: what answers that know nothing of a visit are
+    expected to get, where that does not depend on the study. ``of_classes``: of a number, whether it needs no more of a label
     than its class.
     """
 
@@ -27,6 +28,7 @@ class Metric:
     told: str = ""
     sign: int = 1
     most: float = 1.0
+    chance: float | None = None
     of_classes: bool = False
 
     @property

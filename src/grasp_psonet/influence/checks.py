@@ -53,7 +53,13 @@ def refuse_unusable(given: Mapping[str, Any], caller: Caller) -> None:
     caller.refuse_unless(memory >= 1, "memory_mib", memory, "at least 1 MiB")
     caller.refuse_unless(tolerance >= 0, "replay_tolerance", tolerance, "0 or more")
     caller.refuse_unless(bool(parameters), "parameters", parameters, "all, head, or a list of parameter name patterns")
+    kept = given["projection"]
+    caller.refuse_unless(
+        kept is None or kept >= 1, "projection", kept, "at least 1 number of each parameter's gradient"
+    )
     _refuse_combinations(given, caller.prefix)
+    if kept is not None:
+        _refuse_projected(given, caller.prefix)
 
 
 def _refuse_combinations(given: Mapping[str, Any], at: str) -> None:
@@ -80,3 +86,21 @@ def _refuse_combinations(given: Mapping[str, Any], at: str) -> None:
             f"{at}curvature {given['curvature']!r} means something for {at}formula {unrolled} only; formula is "
             f"{formula.name!r}\n  next: leave {at}curvature at exact, or set {at}formula {unrolled}"
         )
+
+
+def _refuse_projected(given: Mapping[str, Any], at: str) -> None:
+    """Where gradients cannot be projected, or nothing is won by it."""
+    unrolled = FORMULAS[given["formula"]].is_unrolled
+    reasons = {
+        "formula": "derivatives are carried back whole through every step" if unrolled else None,
+        "unit": "it differentiates along each direction and forms no gradient" if given["unit"] == "edit" else None,
+        "sum_queries": "one direction for all costs no more when it is exact" if given["sum_queries"] else None,
+        "pairs": "one direction for all costs no more when it is exact" if given["pairs"] != "all" else None,
+    }
+    instead = {"formula": "adam", "unit": "single, share or visit", "sum_queries": "False", "pairs": "all"}
+    for name, reason in reasons.items():
+        if reason is not None:
+            raise SettingsError(
+                f"{at}projection {given['projection']} with {at}{name} {given[name]}: {reason}\n"
+                f"  next: set {at}{name} {instead[name]}, or leave {at}projection out"
+            )

@@ -63,6 +63,12 @@ class TraceSettings:
         "both ends of that ranking (top), for no photo (none), or for every photo, which costs a product for each error (all; "
         "prune.rule each needs it)",
     )
+    projection: int | None = newer_setting(
+        None,
+        "for many errors at once: the numbers that are kept of each parameter's gradient, by random projection (4096 is "
+        "usual); scores are then estimates, told with their rank correlation to exact ones; null: exact",
+    )
+    projection_seed: int = newer_setting(0, "names the random matrices of trace.projection")
     photos_per_batch: int = setting(48, "photos whose gradients are taken in one pass")
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class TrainingCurve:
     """One run by epoch (from 1): mean losses in nats, ``figure`` on validation (the one that chooses; None where it does not
-    exist), and the ``kept`` epoch."""
+    exist), the ``kept`` epoch, and the epochs whose ``anchors`` stand on disk."""
 
     run: str
     epochs: tuple[int, ...]
@@ -14,3 +14,4 @@ class TrainingCurve:
     val_loss: tuple[float, ...]
     figure: tuple[float | None, ...]
     kept: int | None
+    anchors: tuple[int, ...] = ()

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from grasp_psonet.cohort.outcome import Outcome
+from grasp_psonet.report.compared import Compared
 from grasp_psonet.report.curves import TrainingCurve
 from grasp_psonet.report.detailed import Detail
 from grasp_psonet.report.diagnosed import Diagnosis
 from grasp_psonet.report.explorer import AllPhotos
+from grasp_psonet.report.made import Clock
 from grasp_psonet.report.over_time import OverTime
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
 from grasp_psonet.report.traced import Traced
@@ -246,7 +248,8 @@ class ReportData:
     wrong with what the baseline learned; empty where nothing is. ``training_seeds``: trainings of each arm, whose figures are
     means; confusion matrices, errors, maps and subgroup photos are of the first. ``maps`` is None without photos, ``detail``
     where the figures of the runs say it all, ``traced`` without a trace. ``removal`` is of the chosen run,
-    ``removal_warnings`` of every pruned run.
+    ``removal_warnings`` of every pruned run. ``compared`` is None where pairs of runs
+    were not evaluated. ``clock`` is all that depends on when and where it was made.
     """
 
     study: str
@@ -289,6 +292,8 @@ class ReportData:
     traced: Traced | None = None
     photos: AllPhotos | None = None
     curves: tuple[TrainingCurve, ...] = ()
+    clock: Clock | None = None
+    compared: Compared | None = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

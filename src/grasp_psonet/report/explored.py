@@ -39,8 +39,8 @@ def explorer_of(photos: AllPhotos | None, columns: dict[str, Any] | None) -> Exp
         }
     sheets = () if photos.pictures is None else photos.pictures.sheets
     if photos.is_beside:
-        return Explorer(_in_page(told), tuple(sheet_file(number) for number in range(len(sheets))), " 'self' file:")
-    return Explorer(_in_page(told), tuple(map(data_address, sheets)), "")
+        return Explorer(json_in_page(told), tuple(sheet_file(number) for number in range(len(sheets))), " 'self' file:")
+    return Explorer(json_in_page(told), tuple(map(data_address, sheets)), "")
 
 
 def sheet_file(number: int) -> str:
@@ -48,7 +48,7 @@ def sheet_file(number: int) -> str:
     return f"{FOLDER}/sheet-{number:03d}.jpg"
 
 
-def _in_page(told: dict[str, Any]) -> Markup:
+def json_in_page(told: dict[str, Any]) -> Markup:
     """JSON in which nothing ends the element that it stands in."""
     text = json.dumps(told, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

@@ -16,7 +16,9 @@ from grasp_psonet.report.page import style_source
 from grasp_psonet.report.panels import figure_panel, loss_panel, ranking_panel
 from grasp_psonet.report.shown import Shown
 
-_DRAWN = re.compile(r"^(?:svg text|\.(?:grid|level|limit|whisker|mark|ring|path|line-\d|paper|dot|tick|note|axis)\b)")
+_DRAWN = re.compile(
+    r"^(?:svg text|\.(?:grid|level|limit|whisker|mark|ring|path|line-\d|paper|dot|anchor|tick|note|axis)\b)"
+)
 
 
 def svg_files(report: ReportData, tree: Shown) -> dict[str, str]:
@@ -50,6 +52,7 @@ def data_files(report: ReportData) -> dict[str, pd.DataFrame]:
     found = {
         "removal": _removal(report, told),
         "training": _training(report, told),
+        "pairs": _pairs(report),
         "rankings": pd.DataFrame(
             [
                 (ranking.name, x, y)
@@ -94,6 +97,20 @@ def _training(report: ReportData, told: Figures) -> pd.DataFrame:
         for epoch, *values in zip(curve.epochs, curve.train_loss, curve.val_loss, curve.figure, strict=True)
     ]
     return pd.DataFrame(rows, columns=["run", "epoch", "train_loss", "val_loss", f"val_{told.choosing}", "is_kept"])
+
+
+def _pairs(report: ReportData) -> pd.DataFrame:
+    """Every pair of runs: paired differences, positive where ``run`` is better."""
+    pairs = report.compared.pairs if report.compared is not None else ()
+    rows = [
+        (pair.run, pair.against, reader, metric, one.value, one.low, one.high, *counts)
+        for pair in pairs
+        for counts in [(pair.changed, pair.only_run, pair.only_against, pair.both)]
+        for reader, of_reader in zip(report.readers, pair.differences, strict=True)
+        for metric, one in of_reader.items()
+    ]
+    head = ["run", "against", "reader", "metric", "difference", "low", "high", "visits_answered_differently"]
+    return pd.DataFrame(rows, columns=[*head, "removed_in_run_alone", "removed_in_against_alone", "removed_in_both"])
 
 
 def _courses(over_time: OverTime, readers: tuple[str, ...]) -> pd.DataFrame:

@@ -9,16 +9,21 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.evidence.figures import figures_of
 from grasp_psonet.report import course_panels, figures, panels
 from grasp_psonet.report.data import ReportData
-from grasp_psonet.report.explored import explorer_of
+from grasp_psonet.report.explored import explorer_of, json_in_page
 from grasp_psonet.report.graded_visits import MOST_GRADED
 from grasp_psonet.report.pictured import ErrorVisit, FlaggedPhoto
+from grasp_psonet.report.publication.files import FOLDER as PUBLICATION
+from grasp_psonet.report.publication.files import cards_of
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown, tag, text
 from grasp_psonet.report.texts import of_maps, texts_of
 from grasp_psonet.report.thumbs import data_address, shown_at, style_of_sheets
+
+SCRIPT = ("basics", "lists", "zoom", "photos", "charts", "compare", "start")  # one script, in this order
 
 
 def render(report: ReportData) -> str:
@@ -38,6 +43,9 @@ def render(report: ReportData) -> str:
         most_graded=MOST_GRADED,
         rate_most=_largest_rate(tree),
         all_photos=explorer_of(report.photos, tree.raw["photos"]),
+        publication=PUBLICATION,
+        cards_of=cards_of,
+        compared_data=_compared(tree.raw, report.outcome),
         sheets=style_of_sheets(sprites),
         place=lambda kind, photo_id: shown_at(sprites, kind, photo_id),
     )
@@ -56,7 +64,7 @@ def environment() -> Environment:
     made.filters |= {"n": tag, "plain": text}
     made.globals["mix_opacity"] = _mix_opacity
     made.tests["missing"] = _is_missing
-    script = _source(made, "report.js")
+    script = f'"use strict";\n(() => {{\n{"".join(_source(made, f"script/{part}.js") for part in SCRIPT)}}})();\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     made.globals |= {
         "style": Markup(_source(made, "report.css")),
@@ -64,6 +72,26 @@ def environment() -> Environment:
         "script_hash": Markup(f"sha256-{digest}"),
     }
     return made
+
+
+def _compared(tree: dict[str, Any], outcome: Outcome) -> Markup:
+    """What the page compares two runs from: parts of the results, and which two it begins with."""
+    if tree["compared"] is None or not tree["compared"]["pairs"]:
+        return Markup("{}")
+    told, arms, pairs = figures_of(outcome), tree["arms"], tree["compared"]["pairs"]
+    of_chosen = [pair for pair in pairs if tree["chosen"] in (pair["run"], pair["against"])]
+    first = next((pair for pair in of_chosen if "baseline" in (pair["run"], pair["against"])), pairs[0])
+    return json_in_page(
+        tree["compared"]
+        | {
+            "arms": {arm["name"]: [{name: of[name] for name in told.shown} for of in arm["figures"]] for arm in arms},
+            "metrics": {name: told.metrics[name].word for name in told.shown},
+            "readers": tree["readers"],
+            "severities": tree["severities"],
+            "first": first["against"],
+            "second": first["run"],
+        }
+    )
 
 
 def style_source() -> str:

@@ -71,7 +71,7 @@ def loss_panel(curves: Shown, number: int) -> Markup:
     parts = [panel.frame(_epoch_ticks(curves), even_ticks(0.0, max(every)), short)]
     for name, style, word in (("train_loss", "baseline", "training loss"), ("val_loss", "pruned", "validation loss")):
         parts += _line_with_dots(panel, curve, name, (style, word, two))
-    parts += _kept(panel, curve)
+    parts += _kept_and_anchors(panel, curve)
     return panel_figure(f"loss-{number}", f"Losses of {curve['run'].raw} by epoch", parts)
 
 
@@ -85,7 +85,7 @@ def figure_panel(curves: Shown, number: int, told: Figures) -> Markup:
     panel = Panel(_epochs(curves), scale)
     parts = [panel.frame(_epoch_ticks(curves), even_ticks(*scale), two if scale[1] <= 1 else points)]
     parts += _line_with_dots(panel, curve, "figure", ("pruned", f"validation {told.chooser.word}", two))
-    parts += _kept(panel, curve)
+    parts += _kept_and_anchors(panel, curve)
     return panel_figure(f"figure-{number}", f"Validation {told.chooser.word} of {curve['run'].raw} by epoch", parts)
 
 
@@ -120,8 +120,17 @@ def _line_with_dots(
     return [panel.line(style, pairs), *tips]
 
 
-def _kept(panel: Panel, curve: Shown) -> list[Markup]:
-    return [] if curve["kept"].raw is None else [panel.upright(curve["kept"].raw)]
+def _kept_and_anchors(panel: Panel, curve: Shown) -> list[Markup]:
+    """A dashed line where the kept epoch ended, and a tick on the axis for each anchor on disk."""
+    kept = [] if curve["kept"].raw is None else [panel.upright(curve["kept"].raw)]
+    y = panel.y(panel.y_least)
+    ends = [(panel.x(epoch), epoch) for epoch in curve["anchors"].raw]
+    return kept + [
+        element(
+            "line", {"class": "anchor", "x1": x, "x2": x, "y1": y, "y2": y + 5, "data-tip": f"anchor, epoch {epoch}"}
+        )
+        for x, epoch in ends
+    ]
 
 
 def _epochs(curves: Shown) -> tuple[float, float]:

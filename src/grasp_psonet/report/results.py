@@ -10,7 +10,10 @@ import numpy as np
 from grasp_psonet.cohort.outcome import Outcome
 from grasp_psonet.cohort.settings import READERS
 from grasp_psonet.evidence.figures import figures_of
-from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts
+from grasp_psonet.evidence.reported import Figures
+from grasp_psonet.report.data import Arm, Audit, Confusion, Estimate, PlantedFault, ReportData, SplitCounts, Subgroup
+from grasp_psonet.report.publication.facts import Facts
+from grasp_psonet.report.publication.methods import methods_of
 from grasp_psonet.tables.columns import val_column
 from grasp_psonet.tables.results_schema import SCHEMA_VERSION
 
@@ -18,6 +21,8 @@ SCORE_SIGN = "positive = helpful, negative = harmful"
 DIFFERENCE_SIGN = "positive = better than the baseline"
 # Paper's Fig. 3 (left) and section 3.4: the largest-diagonal self-influence ranking of 100 doubly read visits.
 PAPER_AUDIT = {"inspected": 0.3, "found": 0.903}
+CHANCE_AUROC = 0.5  # of a ranking that knows nothing
+SMALL_GROUP_VISITS = 30  # with fewer, an interval of a share is about as wide as a third of the scale
 
 
 def results(report: ReportData) -> dict[str, Any]:
@@ -51,8 +56,7 @@ def results(report: ReportData) -> dict[str, Any]:
             "disagreements": sum(split.disagreements for split in report.splits),
         },
     }
-    if report.audit is not None:
-        tree["audit"]["is_chance"] = _is_chance(report.audit)
+    _add_context(tree, report, figures)
     for plain in [*tree["arms"], *([tree["probe"]] if report.probe is not None else [])]:
         plain[val_column(figures.choosing)] = plain.pop("val")
         plain["figures"] = [_by_name(of_reader, figures.shown) for of_reader in plain["figures"]]
@@ -81,6 +85,7 @@ def results(report: ReportData) -> dict[str, Any]:
             plain | _planted_shares(fault, chosen.removed, drawn, report.train_photos)
             for fault, plain in zip(report.truth, tree["truth"], strict=True)
         ]
+    tree["publication"] = {"methods": methods_of(Facts(tree, report.outcome))}
     return tree
 
 
@@ -120,6 +125,24 @@ def _is_chance(audit: Audit) -> bool | None:
     if not own or own[0].low is None or own[0].high is None:
         return None
     return own[0].low <= audit.inspected
+
+
+def _add_context(tree: dict[str, Any], report: ReportData, figures: Figures) -> None:
+    """What figures are to be held against: chance, the size of their group, the time they took."""
+    tree["chance"] = {name: figures.metrics[name].chance for name in figures.shown} | {"auroc": CHANCE_AUROC}
+    tree["small_groups"] = _small_groups(report.subgroups)
+    if report.clock is not None:
+        tree["clock"]["seconds"] = report.clock.seconds
+    if report.audit is not None:
+        tree["audit"]["is_chance"] = _is_chance(report.audit)
+
+
+def _small_groups(subgroups: tuple[Subgroup, ...]) -> dict[str, Any]:
+    """Groups of test visits whose figures are to be distrusted, the smallest first: fewer than ``below`` visits of Reader 1."""
+    first = [one for one in subgroups if one.reader == subgroups[0].reader and one.column != "all"]
+    small = sorted((one for one in first if one.visits < SMALL_GROUP_VISITS), key=lambda one: one.visits)
+    told = [{"column": one.column, "group": one.group, "visits": one.visits} for one in small]
+    return {"below": SMALL_GROUP_VISITS, "groups": told, "num_groups": len(told), "of": len(first)}
 
 
 def _name_readings(tree: dict[str, Any], outcome: Outcome) -> None:
@@ -173,7 +196,14 @@ def _confusion_shares(confusion: Confusion) -> dict[str, Any]:
     total = sum(map(sum, confusion.counts))
     correct = sum(confusion.counts[i][i] for i in range(len(confusion.counts)))
     shares = [[_ratio(count, sum(row)) for count in row] for row in confusion.counts]
-    return {"shares": shares, "visits": total, "correct": correct, "accuracy": _ratio(correct, total)}
+    most_common = max(map(sum, confusion.counts))
+    return {
+        "shares": shares,
+        "visits": total,
+        "correct": correct,
+        "accuracy": _ratio(correct, total),
+        "most_common_share": _ratio(most_common, total),
+    }
 
 
 def _planted_shares(fault: PlantedFault, removed: int, drawn: int | None, photos: int) -> dict[str, Any]:

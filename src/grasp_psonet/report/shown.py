@@ -85,6 +85,15 @@ def size(value: float) -> str:
     return score(value).removeprefix("+")
 
 
+def duration(seconds: float) -> str:
+    """Rounded to what matters: 4.7 s, 55 s, 8 min, 3 h 20 min."""
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{minutes} min" if not hours else f"{hours} h" + (f" {rest} min" if rest else "")
+
+
 def p_value(value: float) -> str:
     """Three decimals; what is smaller is said to be."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
@@ -103,6 +112,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "score": score,
     "size": size,
     "p_value": p_value,
+    "duration": duration,
 }
 
 

@@ -16,6 +16,8 @@ from grasp_psonet.setting import as_tree, recorded_tree
 from grasp_psonet.settings import StudySettings, parse
 from grasp_psonet.stages.checking.skipped import without_skipped
 from grasp_psonet.stages.checking.table_files import draws_by_skin_type, table_file
+from grasp_psonet.stages.declared.declaring import unrecorded
+from grasp_psonet.stages.declared.needs import TrainNeeds
 from grasp_psonet.stages.kind import Kind, kind_of, probe_reads_features, reads_features
 from grasp_psonet.stages.names import BASELINE, KeepList, control_names, keep_lists, pruned_names, trace_name
 from grasp_psonet.study import Study
@@ -70,7 +72,7 @@ class Job:
     def as_trained(self, run: Path) -> "Job":
         """This job with the settings that a complete run was made with, in place of the study's present ones."""
         tree = as_tree(self.settings)
-        for dotted, value in read_note(run)["settings"].items():
+        for dotted, value in (unrecorded(TrainNeeds) | read_note(run)["settings"]).items():
             *groups, last = dotted.split(".")
             place = tree
             for name in groups:

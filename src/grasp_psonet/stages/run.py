@@ -18,6 +18,7 @@ from grasp_psonet.cohort.tables import Cohort
 from grasp_psonet.features.extract import read_card
 from grasp_psonet.features.store import FeatureStore, open_features
 from grasp_psonet.files import read_json
+from grasp_psonet.network.checkpointing import refuse_without_checkpointing
 from grasp_psonet.network.encoder import NAMED_WEIGHTS
 from grasp_psonet.network.network import BagNetwork, build_network, build_network_on_features, with_encoder
 from grasp_psonet.network.settings import NetworkSettings
@@ -117,6 +118,8 @@ class RunInputs:
             reads_removed=settings.network.mask == "paper",
             probe_vectors=self.features if probes else None,
             probe_epochs=settings.train.probe_epochs if probes else 0,
+            most_at_once=settings.micro_batch,
+            recomputes=settings.gradient_checkpointing,
         )
 
     @cached_property
@@ -128,7 +131,10 @@ class RunInputs:
 
     def start_network(self) -> BagNetwork:
         """A network as it stands before the first step; a relative path of weights starts at the study folder."""
-        return self.build(with_weights_of(self.study, self.settings.network))
+        network = self.build(with_weights_of(self.study, self.settings.network))
+        if self.settings.gradient_checkpointing and network.encoder is not None:
+            refuse_without_checkpointing(network.encoder, self.settings.network.encoder)
+        return network
 
     def build(self, network: NetworkSettings) -> BagNetwork:
         """A network of this kind under these settings: one that reads what the run reads."""

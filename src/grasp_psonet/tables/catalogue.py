@@ -28,6 +28,7 @@ TABLES: tuple[Table, ...] = (
         evaluation.FIGURES,
         evaluation.DIFFERENCES,
         evaluation.AGAINST_RANDOM,
+        evaluation.PAIRS,
         evaluation.CONFUSIONS,
         evaluation.AGREEMENT,
         evaluation.BESIDE_READERS,

@@ -75,6 +75,7 @@ MEANINGS = {
     "small_groups": "groups of test visits too small to trust",
     "compared": "pairs of runs",
     "clock": "date, machine and durations",
+    "publication": "methods in words",
     "making": "settings, versions and stages that made it",
 }
 

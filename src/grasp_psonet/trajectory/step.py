@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
+from grasp_psonet.network.checkpointing import checkpointed
 from grasp_psonet.network.loss import loss_of
 from grasp_psonet.network.network import BagNetwork
 from grasp_psonet.trajectory.adam import AdamState, clip_coefficient, gradient_norm, optimizer_step
@@ -50,20 +51,26 @@ def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
 def batch_gradient(network: nn.Module, batch: BagBatch, phase: Phase) -> BatchGradient:
     """The gradient that a step of this phase takes on this batch.
 
-    It is 0 for a trained parameter that the loss does not reach, and for one that stands in the phase.
+    It is 0 for a trained parameter that the loss does not reach, and for one that stands in the phase. A batch that is taken in
+    pieces gives the same step up to rounding, in the memory of its largest piece.
     """
-    logits_BC = logits_of(network, batch)
-    loss_B = loss_of(network)(logits_BC, batch.label_B)
     parameters = trained_parameters(network)
-    moving = {name: parameter for name, parameter in parameters.items() if name not in phase.standing}
-    found = torch.autograd.grad(loss_B.mean(), list(moving.values()), allow_unused=True)
-    by_name = dict(zip(moving, found, strict=True))
-    gradients = {
-        name: torch.zeros_like(parameter) if (gradient := by_name.get(name)) is None else gradient
-        for name, parameter in parameters.items()
-    }
+    moving = [name for name in parameters if name not in phase.standing]
+    gradients = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+    logits, losses = [], []
+    for piece in batch.pieces():
+        with checkpointed(network, batch.recomputes):
+            logits_BC = logits_of(network, piece)
+            loss_B = loss_of(network)(logits_BC, piece.label_B)
+            share = loss_B.mean() if piece is batch else loss_B.sum() / len(batch.label_B)
+            found = torch.autograd.grad(share, [parameters[name] for name in moving], allow_unused=True)
+        for name, gradient in zip(moving, found, strict=True):
+            if gradient is not None:
+                gradients[name] = gradient if piece is batch else gradients[name] + gradient
+        logits.append(logits_BC.detach())
+        losses.append(loss_B.detach())
     norm = gradient_norm(gradients)
     clip = clip_coefficient(norm, phase.settings.clip_norm)
     if clip < 1:
         gradients = {name: gradient * clip for name, gradient in gradients.items()}
-    return BatchGradient(StepResult(logits_BC.detach(), loss_B.detach(), float(norm)), gradients, clip)
+    return BatchGradient(StepResult(torch.cat(logits), torch.cat(losses), float(norm)), gradients, clip)

@@ -11,7 +11,6 @@ from torch import nn
 
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import ReplayMismatch, TraceError
-from grasp_psonet.influence.any_network.plain_bags import PlainBags
 from grasp_psonet.network.loss import has_own_loss, loss_of
 from grasp_psonet.tables.columns import CLIPPED_NORM, LOSS
 from grasp_psonet.trajectory.any_loop.recording import read_after_first_step, read_start, with_losses
@@ -26,7 +25,7 @@ AUTOCAST_TOLERANCE = 3e-2  # of both, where training ran in half precision
 
 
 def first_step_caveats(
-    network: nn.Module, trajectory: Trajectory, bags: PlainBags, tolerance: float
+    network: nn.Module, trajectory: Trajectory, source: BatchSource, tolerance: float
 ) -> tuple[str, ...]:
     """What must be said beside scores counted at anchors, for they replay nothing else; nothing where step 1 replays.
 
@@ -35,7 +34,6 @@ def first_step_caveats(
     another loss, or clipped. The network holds other weights afterwards.
     """
     first = replace(trajectory, kept_step=1)
-    source = BatchSource(bags.training, bags.photos)
     try:
         start = read_start(trajectory, next(network.parameters()).device)
         told = with_losses(first, source.labels, loss_of(network) if has_own_loss(network) else None)

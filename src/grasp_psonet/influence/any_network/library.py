@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pandas as pd
@@ -61,8 +61,11 @@ def trace(
     parameters: str | Sequence[str] = "all",
     sum_queries: bool = False,
     loss: Loss | None = None,
+    projection: int | None = None,
+    projection_seed: int = 0,
     replay_tolerance: float = 1e-4,
     photos_per_batch: int = 48,
+    micro_batch: int | None = None,
     memory_mib: int = 4096,
 ) -> pd.DataFrame:
     """Scores of every training photo on every query: query_id, visit_id, photo (its place in the bag), score.
@@ -88,7 +91,12 @@ def trace(
     followed this loss on these photos; where not, the ``caveats`` say so. Counting ``steps`` takes those of each step at that
     step, by replaying the recording on the bags as given; formulas adam-step and unrolled (with ``curvature``) need it.
     Each replayed loss may differ from the recorded one by ``replay_tolerance``, the gradient's norm and
-    the moments at each anchor by as much of themselves.
+    the moments at each anchor by as much of themselves. ``micro_batch``: photos that one pass of a replayed step, or of its
+    curvature, takes, where a whole step does not fit the memory (None: all of it; the same up to rounding).
+
+    With a ``projection`` at most so many numbers of each parameter's gradient are kept, by random matrices that
+    ``projection_seed`` names: for many queries, whose directions do not fit ``memory_mib``. Scores are then estimates; the
+    ``caveats`` say how they rank beside exact ones, measured on up to 16 queries and 128 photos of the same trace.
 
     ``photos_per_batch`` photos are differentiated in one pass; directions of queries take at most ``memory_mib`` MiB, and more
     queries go in blocks. Neither changes a score beyond rounding.
@@ -106,17 +114,24 @@ def trace(
         sum_queries=sum_queries,
         parameters=parameters if isinstance(parameters, str) else tuple(parameters),
         curvature=curvature,
+        pairs="all",
+        projection=projection,
+        projection_seed=projection_seed,
         replay_tolerance=replay_tolerance,
         memory_mib=memory_mib,
         photos_per_batch=photos_per_batch,
     )
+    PYTHON.refuse_unless(
+        micro_batch is None or micro_batch >= 1, "micro_batch", micro_batch, "at least 1 photo, or None"
+    )
     _refuse_without_second_moment(trajectory, formula)
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings, loss)
+    source = replace(inputs.source, most_at_once=micro_batch)
     if counting == "steps":
-        trained, caveats = _replayable(inputs, trajectory, loss, replay_tolerance), inputs.caveats
+        trained, caveats = _replayable(inputs, source, trajectory, loss, replay_tolerance), inputs.caveats
     else:
         trained = TrainedNetwork(inputs.network, trajectory)
-        caveats = inputs.caveats + _caveats_at_anchors(inputs, trajectory, replay_tolerance)
+        caveats = inputs.caveats + _caveats_at_anchors(inputs, source, trajectory, replay_tolerance)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     found = _traced(
         trained, Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
@@ -173,7 +188,7 @@ def what_if(
     _refuse_without_second_moment(trajectory, formula)
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
-    caveats = inputs.caveats + _caveats_at_anchors(inputs, trajectory, replay_tolerance)
+    caveats = inputs.caveats + _caveats_at_anchors(inputs, inputs.source, trajectory, replay_tolerance)
     request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
     found = predicted_changes(TrainedNetwork(inputs.network, trajectory), request)
     table = change_table(found, request.query_ids, visits)
@@ -181,9 +196,10 @@ def what_if(
     return table
 
 
-def _replayable(inputs: TraceInputs, trajectory: Trajectory, loss: Loss | None, tolerance: float) -> TrainedNetwork:
+def _replayable(
+    inputs: TraceInputs, source: BatchSource, trajectory: Trajectory, loss: Loss | None, tolerance: float
+) -> TrainedNetwork:
     """The network with what replays its recording. Raises TraceError for what the recording does not hold."""
-    source = BatchSource(inputs.bags.training, inputs.bags.photos)
     start = read_start(trajectory, next(inputs.network.parameters()).device)
     return TrainedNetwork(inputs.network, with_losses(trajectory, source.labels, loss), source, start, tolerance)
 
@@ -212,9 +228,11 @@ def _refuse_without_second_moment(trajectory: Trajectory, formula: FormulaName) 
         )
 
 
-def _caveats_at_anchors(inputs: TraceInputs, trajectory: Trajectory, tolerance: float) -> tuple[str, ...]:
+def _caveats_at_anchors(
+    inputs: TraceInputs, source: BatchSource, trajectory: Trajectory, tolerance: float
+) -> tuple[str, ...]:
     """What the first step of training says of scores at anchors, told in the log too."""
-    caveats = first_step_caveats(inputs.network, trajectory, inputs.bags, tolerance)
+    caveats = first_step_caveats(inputs.network, trajectory, source, tolerance)
     for note in caveats:
         log.warning("  %s", note)
     return caveats

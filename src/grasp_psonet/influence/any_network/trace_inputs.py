@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from grasp_psonet.bags.bag import BagBatch, collate
+from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.any_network.plain_bags import Bags, PlainBags, plain_bags, refuse_labels_beyond
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
@@ -32,6 +33,11 @@ class TraceInputs:
     bags: PlainBags
     coverage: UnitCoverage
     caveats: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> BatchSource:
+        """What makes the batches of a replay: the training bags as given."""
+        return BatchSource(self.bags.training, self.bags.photos)
 
 
 def trace_inputs(

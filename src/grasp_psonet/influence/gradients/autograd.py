@@ -1,6 +1,6 @@
 """Whole gradients by plain autograd, example by example: the truth that rules are proven against, and the slowest exact way.
 
-Axes: B examples, Q directions, M preconditioners, W weights of a parameter.
+Axes: B examples, Q directions or preconditioners, W weights of a parameter.
 """
 
 from collections.abc import Mapping
@@ -38,19 +38,15 @@ def _row(term: Tensor, leaves: list[Tensor]) -> tuple[Tensor | None, ...]:
     return torch.autograd.grad(term, leaves, retain_graph=True, allow_unused=True, materialize_grads=False)
 
 
-def products_of_gradient(
-    gradient: Mapping[str, Tensor | None], directions: Mapping[str, Tensor], preconditioners: Mapping[str, Tensor]
-) -> tuple[Tensor | None, Tensor | None]:
-    """One gradient [1, W] times each direction [Q], and its square under each preconditioner [M]; None where there are none."""
-    reached = {name: value[0] for name, value in gradient.items() if value is not None}
-
-    def total(by_name: Mapping[str, Tensor], power: int) -> Tensor | None:
-        if not by_name:
-            return None
-        first = next(iter(by_name.values()))
-        found = first.new_zeros(len(first))
-        for name, gradient_W in reached.items():
-            found = found + by_name[name].reshape(len(first), -1) @ gradient_W**power
-        return found
-
-    return total(directions, 1), total(preconditioners, 2)
+def product_of_gradient(
+    gradient: Mapping[str, Tensor | None], by_name: Mapping[str, Tensor], *, power: int = 1
+) -> Tensor | None:
+    """One gradient [1, W], to this power, times each direction or preconditioner [Q]; None where there are none."""
+    if not by_name:
+        return None
+    first = next(iter(by_name.values()))
+    found = first.new_zeros(len(first))
+    for name, value in gradient.items():
+        if value is not None:
+            found = found + by_name[name].reshape(len(first), -1) @ value[0] ** power
+    return found

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from grasp_psonet.influence.gradients.projection import Projection
 from grasp_psonet.influence.gradients.rules import Gradient, Outer
 
 CPU_BLOCK_BYTES = 2 * 2**20  # a materialised gradient is formed and used in blocks of this size, in one workspace
@@ -165,6 +166,44 @@ class ProductAccumulator:
         if self.gram_MBB is None:
             self.gram_MBB = like.new_zeros(self.num_preconditioners, len(like), len(like))
         return self.gram_MBB
+
+
+class ProjectedAccumulator(ProductAccumulator):
+    """The same with directions that are projected [Q, o * k], as gradients are before they are multiplied with them.
+
+    Squares and Gram matrices are those of whole gradients. ``shapes``: those of the parameters by name.
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        shapes: Mapping[str, torch.Size],
+        directions: Mapping[str, Tensor],
+        preconditioners: Mapping[str, Tensor],
+        wants_gram: bool,
+    ) -> None:
+        super().__init__({}, preconditioners, wants_gram)
+        self.projection, self.shapes = projection, shapes
+        self._projected = ProductAccumulator(directions, {}, False)
+        self.num_directions = self._projected.num_directions
+
+    def expect(self, name: str) -> None:
+        """The forward pass has used this parameter once more."""
+        super().expect(name)
+        self._projected.expect(name)
+
+    def add(self, name: str, gradient: Gradient) -> None:
+        """Takes the gradient of one use of a parameter."""
+        if self.num_directions:
+            self._projected.add(name, self.projection.of_gradient(name, self.shapes[name], gradient))
+        if self.num_preconditioners:
+            super().add(name, gradient)
+
+    def finish(self) -> None:
+        """Takes what waited."""
+        super().finish()
+        self._projected.finish()
+        self.dot_QB = self._projected.dot_QB
 
 
 def _joined(by_name: Mapping[str, Tensor], names: Sequence[str]) -> Tensor | None:

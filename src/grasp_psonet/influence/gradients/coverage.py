@@ -15,6 +15,7 @@ from grasp_psonet.influence.gradients.autograd import gradients_of_each
 from grasp_psonet.influence.gradients.backward_pass import LossOf, NoExactWayError, backward_pass
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics, refuse_kept_tensors
 from grasp_psonet.influence.gradients.expansion import with_expansions
+from grasp_psonet.influence.gradients.projection import Projection
 from grasp_psonet.influence.gradients.rules import Gradient, Outer
 from grasp_psonet.influence.gradients.sites import Site, local_site, sites_of
 
@@ -46,7 +47,8 @@ class Coverage:
     ``unused`` parameters reached no loss in the proof and have no site; the gradients of ``unproven`` ones, these among them,
     were 0 there. ``rows`` are those that each call of a site's module had for one example; with ``growth`` times as many
     photos in an example a call may have so many times the rows. ``floor``: below it, gradients may be 0 in truth. A batch
-    that keeps to none of this is not served (``products``).
+    that keeps to none of this is not served (``products``). With a ``projection`` gradients are projected before they are
+    multiplied with directions, which are projected too.
     """
 
     names: frozenset[str]
@@ -57,6 +59,7 @@ class Coverage:
     rows: tuple[tuple[Fraction, ...], ...] = ()
     floor: float = 0.0
     growth: Fraction = Fraction(1)
+    projection: Projection | None = None
     tally: Tally = field(default_factory=Tally, compare=False)
 
     @property

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
-from grasp_psonet.influence.gradients.autograd import gradients_of_each, products_of_gradient
+from grasp_psonet.influence.gradients.autograd import gradients_of_each, product_of_gradient
 from grasp_psonet.influence.gradients.backward_pass import LossOf, NoExactWayError
 from grasp_psonet.influence.gradients.coverage import Coverage
 from grasp_psonet.influence.gradients.products import Products, UnprovenWayError, products
@@ -75,7 +75,9 @@ def _one_by_one(
 ) -> Products:
     dots, squares = [], []
     for b in range(examples.size):
-        dot_Q, squared_M = products_of_gradient(_gradient(network, examples, coverage, b), directions, preconditioners)
+        gradient = _gradient(network, examples, coverage, b)
+        dot_Q = product_of_gradient(_as_multiplied(network, coverage, gradient), directions)
+        squared_M = product_of_gradient(gradient, preconditioners, power=2)
         dots.append(dot_Q)
         squares.append(squared_M)
     like = next(network.parameters())
@@ -92,18 +94,33 @@ def _gradient(network: nn.Module, examples: Examples, coverage: Coverage, b: int
     return gradients_of_each(network, examples.alone(b), parameters, summed=True)
 
 
+def _as_multiplied(
+    network: nn.Module, coverage: Coverage, gradient: Mapping[str, Tensor | None]
+) -> Mapping[str, Tensor | None]:
+    """A gradient [1, W] as it meets directions: projected, where the coverage says so."""
+    projection = coverage.projection
+    if projection is None:
+        return gradient
+    return {
+        name: None if value is None else projection.of_rows(name, network.get_parameter(name).shape, value)
+        for name, value in gradient.items()
+    }
+
+
 def _prove_sample(
     network: nn.Module, examples: Examples, coverage: Coverage, found: Products, asked: tuple[ByName, ByName]
 ) -> None:
     """Compares one example's products with autograd's; a different one every time."""
     b = 7919 * coverage.tally.batches % examples.size
     gradient = _gradient(network, examples, coverage, b)
-    dot_Q, squared_M = products_of_gradient(gradient, *asked)
+    multiplied = _as_multiplied(network, coverage, gradient)
+    dot_Q = product_of_gradient(multiplied, asked[0])
+    squared_M = product_of_gradient(gradient, asked[1], power=2)
     dtype = next(network.parameters()).dtype
     tolerance, floor = SAMPLE_TOLERANCE.get(dtype, ROUGH_SAMPLE_TOLERANCE), UNDERFLOW * torch.finfo(dtype).tiny
     pairs = []
     if dot_Q is not None:
-        norm = math.sqrt(sum(_squares(value) for value in gradient.values() if value is not None))
+        norm = math.sqrt(sum(_squares(value) for value in multiplied.values() if value is not None))
         direction_norm_Q = (
             torch.stack([value.reshape(len(value), -1).square().sum(1) for value in asked[0].values()]).sum(0).sqrt()
         )

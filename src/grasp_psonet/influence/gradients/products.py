@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.gradients.backward_pass import LossOf, Passed, Sink, backward_pass
-from grasp_psonet.influence.gradients.contraction import ProductAccumulator
+from grasp_psonet.influence.gradients.contraction import ProductAccumulator, ProjectedAccumulator
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.gradients.coverage import Coverage, tolerance_of
 from grasp_psonet.influence.gradients.rules import Gradient, Outer
@@ -53,16 +53,23 @@ def products(
 
     ``loss_of(network)`` runs the network on the batch and returns one loss per example, [B]; where losses and examples
     differ (photos of visits), ``num_examples`` says B. ``directions`` maps every covered parameter to
-    [Q, *shape], ``preconditioners`` (nonnegative weights, as Adam's 1 / (sqrt(v) + eps)) to [M, *shape]; an empty mapping
-    means none. Raises TraceError where a covered parameter is missing, a shape does not fit, or a layer mixes examples;
-    UnprovenWayError where the batch goes another way through the network than the examples of the proof did.
+    [Q, *shape] (its projection, [Q, o * k], where the coverage has one), ``preconditioners`` (nonnegative weights, as Adam's
+    1 / (sqrt(v) + eps)) to [M, *shape]; an empty mapping means none. Raises TraceError where a covered parameter is missing, a
+    shape does not fit, or a layer mixes examples; UnprovenWayError where the batch goes another way through the network than
+    the examples of the proof did.
     """
     preconditioners = preconditioners or {}
     parameters = dict(network.named_parameters())
-    for what, values in (("direction", directions), ("preconditioner", preconditioners)):
-        _refuse_misfits(what, values, coverage, parameters)
+    shapes = {name: parameters[name].shape for name in coverage.names}
+    projection = coverage.projection
+    if projection is None:
+        sums, kept = ProductAccumulator(directions, preconditioners, wants_gram), shapes
+    else:
+        sums = ProjectedAccumulator(projection, shapes, directions, preconditioners, wants_gram)
+        kept = {name: torch.Size([projection.numel_of(shape)]) for name, shape in shapes.items()}
+    for what, values, wanted in (("direction", directions, kept), ("preconditioner", preconditioners, shapes)):
+        _refuse_misfits(what, values, wanted, parameters)
     refuse_batch_statistics(network)
-    sums = ProductAccumulator(directions, preconditioners, wants_gram)
     with torch.autocast(next(iter(parameters.values())).device.type, enabled=False):
         watched = SummedGradients(sums, coverage.unproven)
         passed = backward_pass(network, loss_of, coverage.sites, watched, num_examples, coverage.unproven)
@@ -133,20 +140,20 @@ def query_blocks(num_queries: int, bytes_per_query: int, budget_bytes: int) -> l
 
 
 def _refuse_misfits(
-    what: str, values: Mapping[str, Tensor], coverage: Coverage, parameters: Mapping[str, Tensor]
+    what: str, values: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], parameters: Mapping[str, Tensor]
 ) -> None:
     if not values:
         return
-    missing, surplus = sorted(coverage.names - values.keys()), sorted(values.keys() - coverage.names)
+    missing, surplus = sorted(shapes.keys() - values.keys()), sorted(values.keys() - shapes.keys())
     if missing or surplus:
         raise TraceError(
             f"{what}s lack {missing} and have {surplus} that are not covered; wanted: one for each covered parameter"
         )
     counts = {len(value) for value in values.values()}
     misfits = [
-        f"{name}: {what} {tuple(value.shape)} {value.dtype}, parameter {tuple(parameters[name].shape)} {parameters[name].dtype}"
+        f"{name}: {what} {tuple(value.shape)} {value.dtype}, parameter {tuple(shapes[name])} {parameters[name].dtype}"
         for name, value in values.items()
-        if value.shape[1:] != parameters[name].shape or value.dtype != parameters[name].dtype
+        if value.shape[1:] != shapes[name] or value.dtype != parameters[name].dtype
     ]
     if misfits or len(counts) > 1:
         raise TraceError(f"{what}s do not fit (counts {sorted(counts)}): " + "; ".join(misfits))

@@ -2,7 +2,7 @@
 
 # Axes: B draws of the step, Q vectors; W the shape of a parameter.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 import torch
@@ -13,16 +13,18 @@ from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.choices import Curvature
 from grasp_psonet.influence.units.network_parts import visit_losses
+from grasp_psonet.network.checkpointing import checkpointed
 from grasp_psonet.trajectory.step import trained_parameters
 
 ByName = Mapping[str, Tensor]
+Rows = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], list[list[Tensor]]]
 
 
 def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vectors_QW: ByName) -> dict[str, Tensor]:
     """``H v`` [Q, ...] by parameter, H the Hessian of the batch's mean loss at the network's weights.
 
     ``exact``: double backward, one a vector, through attention's plain kernel. ``fisher``: mean of ``g_z (g_z . v)`` over
-    the draws. ``none``: 0. ``vectors_QW`` holds every trained parameter.
+    the draws. ``none``: 0. ``vectors_QW`` holds every trained parameter. A batch in pieces is taken piece by piece.
     """
     parameters = trained_parameters(network)
     assert parameters.keys() == vectors_QW.keys()
@@ -36,9 +38,10 @@ def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vec
         case _:
             assert_never(kind)
     with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
-        loss_B = visit_losses(network, batch)
         try:
-            found = rows(loss_B, list(parameters.values()), [vectors_QW[name] for name in parameters])
+            found = _of_pieces(
+                rows, network, batch, list(parameters.values()), [vectors_QW[name] for name in parameters]
+            )
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as fault:
@@ -48,6 +51,27 @@ def curvature_products(kind: Curvature, network: nn.Module, batch: BagBatch, vec
             ) from fault
         columns = zip(*found, strict=True)
     return {name: torch.stack(column) for name, column in zip(parameters, columns, strict=True)}
+
+
+def _of_pieces(
+    rows: Rows, network: nn.Module, batch: BagBatch, weights: Sequence[Tensor], vectors: Sequence[Tensor]
+) -> list[list[Tensor]]:
+    """The rows of a batch from those of its pieces, each by its part of the draws."""
+    total: list[list[Tensor]] | None = None
+    for piece in batch.pieces():
+        with checkpointed(network, batch.recomputes):
+            found = rows(visit_losses(network, piece), weights, vectors)
+        if piece is batch:
+            return found
+        part = len(piece.label_B) / len(batch.label_B)
+        found = [[part * value for value in row] for row in found]
+        total = found if total is None else [_added(one, two) for one, two in zip(total, found, strict=True)]
+    assert total is not None
+    return total
+
+
+def _added(one: Sequence[Tensor], two: Sequence[Tensor]) -> list[Tensor]:
+    return [a + b for a, b in zip(one, two, strict=True)]
 
 
 def _hessian_rows(loss_B: Tensor, weights: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[list[Tensor]]:

@@ -18,7 +18,8 @@ NetworkAt = Callable[[bool], nn.Module]  # the network at the weights after the 
 def directions_of(request: Request, rows: slice, point: AdamPoint, at: NetworkAt) -> dict[FormulaName, ByName]:
     """Directions [Q, ...] of these rows by formula and parameter; of a request that folds, their sum over all queries [1, ...].
 
-    At an anchor both sides of the step are the same. Raises TraceError for a formula without a direction of one step.
+    They are projected where the request's coverage is. At an anchor both sides of the step are the same. Raises TraceError
+    for a formula without a direction of one step.
     """
     found: dict[FormulaName, ByName] = {}
     for is_after in sorted({formula.reads_query_after_step for formula in request.formulas}):
@@ -27,9 +28,25 @@ def directions_of(request: Request, rows: slice, point: AdamPoint, at: NetworkAt
         if request.folds:
             found |= _summed(request, network, formulas, point)
         else:
-            query_QW = request.gradients(network, rows)
-            found |= {formula.name: direction(formula, point, query_QW) for formula in formulas}
+            found |= _of_each(request, rows, network, formulas, point)
     return {formula.name: found[formula.name] for formula in request.formulas}
+
+
+def _of_each(
+    request: Request, rows: slice, network: nn.Module, formulas: Sequence[Formula], point: AdamPoint
+) -> dict[FormulaName, ByName]:
+    """One direction for each of these rows; those to be projected are made and projected some at a time."""
+    projection = request.coverage.projection
+    parts: dict[FormulaName, list[ByName]] = {formula.name: [] for formula in formulas}
+    for block in request.whole_blocks(network, rows):
+        query_QW = request.gradients(network, block)
+        for formula in formulas:
+            own = direction(formula, point, query_QW)
+            parts[formula.name].append(own if projection is None else projection.of_all(own))
+    return {
+        name: own[0] if len(own) == 1 else {key: torch.cat([part[key] for part in own]) for key in own[0]}
+        for name, own in parts.items()
+    }
 
 
 def direction(formula: Formula, point: AdamPoint, query_QW: ByName) -> ByName:

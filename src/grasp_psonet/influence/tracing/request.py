@@ -85,9 +85,10 @@ class Request:
         """Rows of every score table."""
         return len(self.query_ids)
 
-    def zeros(self) -> ScoresByFormula:
-        """Scores [rows, Z] before anything counted."""
-        return {formula.name: np.zeros((self.num_rows, len(self.photo_ids))) for formula in self.formulas}
+    def zeros(self, num_rows: int | None = None) -> ScoresByFormula:
+        """Scores [rows, Z] of so many rows (None: all) before anything counted."""
+        shape = (self.num_rows if num_rows is None else num_rows, len(self.photo_ids))
+        return {formula.name: np.zeros(shape) for formula in self.formulas}
 
     @property
     def num_copies(self) -> int:
@@ -95,10 +96,31 @@ class Request:
         return len(self.formulas) * (1 if len(self.formulas) == 1 else 2)
 
     def blocks(self, network: nn.Module, copies: int) -> list[slice]:
-        """Slices of the rows whose gradients fit the memory when ``copies`` of each are held."""
-        weights = [weight for name, weight in network.named_parameters() if name in self.coverage.names]
-        num_bytes = copies * sum(weight.numel() * weight.element_size() for weight in weights)
-        return query_blocks(self.num_rows, num_bytes, self.settings.memory_mib * 2**20)
+        """Slices of the rows whose directions fit the memory when ``copies`` of each are held; projected ones fit a half."""
+        projection = self.coverage.projection
+        if projection is None:
+            return query_blocks(self.num_rows, copies * self._bytes(network), self._memory_bytes)
+        kept = sum(projection.numel_of(weight.shape) * weight.element_size() for weight in self._weights(network))
+        return query_blocks(self.num_rows, self.num_copies * kept, self._memory_bytes // 2)
+
+    def whole_blocks(self, network: nn.Module, rows: slice) -> list[slice]:
+        """Slices of these rows whose whole gradients are held at once: all, or what fits the other half, to be projected."""
+        if self.coverage.projection is None:
+            return [rows]
+        num_bytes = (self.num_copies + 1) * self._bytes(network)
+        found = query_blocks(rows.stop - rows.start, num_bytes, self._memory_bytes // 2)
+        return [slice(rows.start + block.start, rows.start + block.stop) for block in found]
+
+    @property
+    def _memory_bytes(self) -> int:
+        return self.settings.memory_mib * 2**20
+
+    def _weights(self, network: nn.Module) -> list[nn.Parameter]:
+        return [weight for name, weight in network.named_parameters() if name in self.coverage.names]
+
+    def _bytes(self, network: nn.Module) -> int:
+        """Bytes of one gradient."""
+        return sum(weight.numel() * weight.element_size() for weight in self._weights(network))
 
     def passes(self, num_photos: int, num_directions: int) -> int:
         """About how many passes of one photo the products of these photos cost in this unit."""

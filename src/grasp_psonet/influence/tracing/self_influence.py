@@ -18,6 +18,7 @@ from grasp_psonet.influence.gradients.coverage import Coverage, cover
 from grasp_psonet.influence.gradients.products import products
 from grasp_psonet.influence.tracing.adam_point import AdamPoint
 from grasp_psonet.influence.units.network_parts import visit_losses
+from grasp_psonet.influence.units.probe import refuse_coupled_visits
 from grasp_psonet.trajectory.records import visit_weights
 from grasp_psonet.trajectory.step import trained_parameters
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -88,7 +89,13 @@ def _own(
 
 
 def cover_photos(network: nn.Module, photos: Sequence[Bag], pixels: Pixels) -> Coverage:
-    """The exact rule of every trained parameter for photos as bags of one, proven on the first three of these photos."""
+    """The exact rule of every trained parameter for photos as bags of one, proven on the first three of these photos.
+
+    Raises TraceError naming the module that lets the photos of a batch meet.
+    """
+    few = collate(list(photos[:3]), pixels).to(next(network.parameters()).device)
+    if len(few.label_B) > 1:
+        refuse_coupled_visits(network, few)
     return cover(network, _losses_of_photos(network, photos[:3], pixels), trained_parameters(network).keys())
 
 

@@ -2,8 +2,9 @@
 
 Queries are the same at all anchors, or those of each anchor: the errors that the network made there.
 
-What is computed apart (an anchor, a window of steps, a block of queries) is one *part*; scores of parts add up. A caller that
-keeps parts hands in ``remember``, and an interrupted trace then goes on where it stopped.
+What is computed apart (an anchor, a window of steps, a block of queries) is one *part*; scores of parts add up. A part has rows
+for its own queries alone. A caller that keeps parts hands in ``remember``, and an interrupted trace then goes on where it
+stopped.
 """
 
 # Axes: Q queries, Z training photos.
@@ -14,12 +15,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
-import numpy as np
-
 from grasp_psonet.errors import TraceError
 from grasp_psonet.influence.tracing.at_anchors import anchor_scores
 from grasp_psonet.influence.tracing.at_steps import window_scores
 from grasp_psonet.influence.tracing.cost import Pace, passes_of_anchor, passes_of_unrolling, passes_of_window
+from grasp_psonet.influence.tracing.projected import caveat, projected, sample_of
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula
 from grasp_psonet.influence.tracing.unrolled import COPIES, unrolled_scores
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
@@ -49,35 +49,64 @@ def trace(trained: TrainedNetwork, request: Request, remember: Remember = lambda
     """Scores of the present photos of the request's visits for each of its queries.
 
     Where queries are told by anchor the rows of the scores are visits, by id, each over the anchors where it was a query. All
-    formulas are traced in the same passes. Counting ``steps`` replays the trajectory. The network holds the kept
-    weights afterwards. Raises TraceError without anchors, for queries at a step that has none, and where a trajectory has
-    to be replayed and cannot; SettingsError for a combination without meaning, ReplayMismatch where replay gives other
-    losses than training did.
+    formulas are traced in the same passes. Counting ``steps`` replays the trajectory. With ``settings.projection`` gradients
+    are projected, and a sample of the pairs is traced exactly as well; its rank correlation is among the caveats. The network
+    holds the kept weights afterwards. Raises TraceError without anchors, for queries at a step that has none, and where a
+    trajectory has to be replayed and cannot; SettingsError for a combination without meaning, ReplayMismatch where replay
+    gives other losses than training did.
     """
     told = _caveats(request)
     for note in told:
         log.warning("  %s", note)
-    scores = request.zeros()
-    if request.query_bags:
-        pace = Pace()
-        parts = list(_parts(trained, replace(request, on_passes=pace.on_passes)))
-        pace.begins(sum(part.num_passes for part in parts))
-        for part in parts:
-            for formula, found in remember(part.name, part.make).items():
-                scores[formula] += found
-            pace.ended(part.num_passes)
-        trained.load(trained.windows()[-1][1])
+    is_projected = request.settings.projection is not None and len(request.query_bags) > 0
+    scores = _scores(trained, projected(request) if is_projected else request, remember)
+    if is_projected:
+        told += _caveats_of_projection(trained, request, scores, remember)
     visit_of = {photo_id: bag.visit_id for bag in request.visits for photo_id in bag.photo_ids}
     visit_ids = tuple(visit_of[photo_id] for photo_id in request.photo_ids)
     return Traced(scores, request.query_ids, request.photo_ids, visit_ids, told)
 
 
+def _scores(trained: TrainedNetwork, request: Request, remember: Remember) -> ScoresByFormula:
+    scores = request.zeros()
+    if not request.query_bags:
+        return scores
+    pace = Pace()
+    parts = list(_parts(trained, replace(request, on_passes=pace.on_passes)))
+    pace.begins(sum(part.num_passes for part in parts))
+    for part in parts:
+        for formula, found in remember(part.name, part.make).items():
+            for row, found_Z in zip(part.rows, found, strict=True):
+                scores[formula][row] += found_Z
+        pace.ended(part.num_passes)
+    trained.load(trained.windows()[-1][1])
+    return scores
+
+
+def _caveats_of_projection(
+    trained: TrainedNetwork, request: Request, scores: ScoresByFormula, remember: Remember
+) -> tuple[str, ...]:
+    """How well the scores of projected gradients rank: some pairs are traced exactly as well."""
+    sample = sample_of(request, scores)
+    exact = _scores(trained, sample.request, lambda part, make: remember(f"exact-{part}", make))
+    kept = request.settings.projection
+    assert kept is not None
+    notes = tuple(
+        caveat(kept, name, found, len(sample.columns)) for name, found in sample.correlations(scores, exact).items()
+    )
+    for note in notes:
+        log.warning("  %s", note)
+    return notes
+
+
 @dataclass(frozen=True)
 class _Part:
-    """A part: its name, what makes its scores, and about how many passes of one photo that takes (``Request.on_passes``)."""
+    """A part: its name, what makes its scores, their ``rows`` among all, and about how many passes of one photo that takes
+    (``Request.on_passes``)."""
 
     name: str
     make: Callable[[], ScoresByFormula]
+    rows: Sequence[int]
     num_passes: int
 
 
@@ -106,7 +135,7 @@ def _parts(trained: TrainedNetwork, request: Request) -> Iterator[_Part]:
     row_of = {bag.visit_id: row for row, bag in enumerate(request.query_bags)}
     for part, (_, _, own) in zip(found, windows, strict=True):
         rows = [0] if request.is_one_row else [row_of[bag.visit_id] for bag in own.query_bags]
-        yield replace(part, make=partial(_placed, part.make, rows, request))
+        yield replace(part, rows=rows)
 
 
 def _windows(trained: TrainedNetwork, request: Request) -> Iterator[Window]:
@@ -129,19 +158,12 @@ def _windows_of_own_queries(trained: TrainedNetwork, request: Request) -> Iterat
             yield before, step, replace(request, queries=tuple(request.queries[step]))
 
 
-def _placed(make: Callable[[], ScoresByFormula], rows: Sequence[int], request: Request) -> ScoresByFormula:
-    """Scores of some queries in their rows among all."""
-    scores = request.zeros()
-    for formula, found in make().items():
-        np.add.at(scores[formula], rows, found)
-    return scores
-
-
 def _parts_at_anchors(trained: TrainedNetwork, windows: Sequence[Window]) -> Iterator[_Part]:
     for before, step, request in windows:
         yield _Part(
             f"anchor-{step:07d}",
             partial(anchor_scores, trained, before, step, request),
+            range(request.num_rows),
             passes_of_anchor(trained, before, step, request),
         )
 
@@ -156,6 +178,7 @@ def _parts_by_step(trained: TrainedNetwork, windows: Sequence[Window], request: 
             yield _Part(
                 f"steps-{before + 1:07d}-{until:07d}",
                 partial(window_scores, trained, before, until, of_steps),
+                range(request.num_rows),
                 passes_of_window(trained, before, until, of_steps),
             )
     for formula in unrolled:
@@ -166,5 +189,6 @@ def _parts_by_step(trained: TrainedNetwork, windows: Sequence[Window], request: 
             yield _Part(
                 f"{formula.name}-{rows.start:05d}-{rows.stop:05d}",
                 partial(unrolled_scores, trained, rows, whole),
+                range(rows.start, rows.stop),
                 passes_of_unrolling(trained.trajectory, rows, whole),
             )

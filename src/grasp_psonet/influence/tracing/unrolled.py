@@ -30,7 +30,7 @@ COPIES = 8  # of the parameters, held for each query
 
 
 def unrolled_scores(trained: TrainedNetwork, rows: slice, request: Request) -> ScoresByFormula:
-    """Scores [Q, Z] of these rows of queries, the others 0; blocks of rows add up.
+    """Scores [Q, Z] of these rows of queries alone.
 
     Every step up to the kept one is passed once. Steps after it did not make the prediction and do not count. Raises
     TraceError when trained parameters are left out or the kept step has no anchor, and ReplayMismatch.
@@ -40,19 +40,19 @@ def unrolled_scores(trained: TrainedNetwork, rows: slice, request: Request) -> S
     windows, kept_step = trained.windows(), trained.trajectory.kept_step
     if not windows or windows[-1][1] != kept_step:
         raise TraceError(f"the run has no anchor at its kept step {kept_step}\n  next: train again")
-    scores = request.zeros()
+    scores = request.zeros(rows.stop - rows.start)
     trained.load(kept_step)
     request.prove_gradients(trained.network)
     adjoint = Adjoint.at_end(request.gradients(trained.network, rows))
     for before, until in reversed(windows):
         for step in _backward(trained, trained.anchor_before(before), until, request.settings.memory_mib * 2**20):
             copy_weights(trained.network, step.weights)
-            adjoint = _before_step(trained, adjoint, step, request, rows, scores)
+            adjoint = _before_step(trained, adjoint, step, request, scores)
     return scores
 
 
 def _before_step(
-    trained: TrainedNetwork, after: Adjoint, step: ReplayedStep, request: Request, rows: slice, scores: ScoresByFormula
+    trained: TrainedNetwork, after: Adjoint, step: ReplayedStep, request: Request, scores: ScoresByFormula
 ) -> Adjoint:
     """The derivatives before the step from those after it; adds what the step's draws did to the scores."""
     (formula,) = request.formulas
@@ -62,7 +62,7 @@ def _before_step(
     weighed = WeighedBatch(step.bags, step.batch, dict.fromkeys((True, False), np.full(num_draws, 1 / num_draws)))
     if any(photo_id in request.column for photo_id in weighed.photo_ids):
         directions = {formula.name: {name: -value for name, value in mean_QW.items()}}
-        block = QueryBlock(rows, directions, AdamPoint(step.state, trained.trajectory.optimizer, step))
+        block = QueryBlock(slice(None), directions, AdamPoint(step.state, trained.trajectory.optimizer, step))
         add_scores(scores, request, network, block, weighed)
     curved_QW = curvature_products(request.settings.curvature, network, step.batch, mean_QW)
     request.on_passes(len(weighed.photo_ids) * (1 + 2 * len(next(iter(mean_QW.values())))))

@@ -5,13 +5,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from grasp_psonet.bags.bag import BagBatch
 from grasp_psonet.influence.choices import UnitName
 from grasp_psonet.influence.gradients.coverage import Coverage
+from grasp_psonet.influence.gradients.projection import Projection
 
 ByName = Mapping[str, Tensor]
 
@@ -39,6 +40,16 @@ class UnitCoverage:
         """Numbers of scalar parameters that training moves by rule; ``not traced`` are those left out by choice."""
         left_out = sum(count for name, count in self.numel.items() if name not in self.names)
         return {rule: count for rule, count in {**self.rules, "not traced": left_out}.items() if count}
+
+    @property
+    def projection(self) -> Projection | None:
+        """How gradients are projected before they are multiplied; None where they are not."""
+        return self.by_photo.projection
+
+    def projected(self, projection: Projection | None) -> "UnitCoverage":
+        """The same parameters by the same ways, with gradients projected (None: as they are)."""
+        by_photo, by_visit = (replace(one, projection=projection) for one in (self.by_photo, self.by_visit))
+        return replace(self, by_photo=by_photo, by_visit=by_visit)
 
     def __str__(self) -> str:
         traced, total = sum(self.numel[name] for name in self.names), sum(self.numel.values())

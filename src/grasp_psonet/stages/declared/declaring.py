@@ -43,6 +43,11 @@ def recorded(own: "DataclassInstance") -> dict[str, Any]:
     }
 
 
+def unrecorded(kind: type[N]) -> dict[str, Any]:
+    """By path of the settings tree, the values that a stage of these needs has where its note names none."""
+    return {_path(one): one.metadata[_UNLESS] for one in dataclasses.fields(kind) if _UNLESS in one.metadata}
+
+
 def declared(
     title: str,
     folder: Path,

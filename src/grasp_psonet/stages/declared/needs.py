@@ -104,6 +104,8 @@ class TrainNeeds(CohortNeeds):
     fit: Fit = at("photos.fit", unless="resize")
     device: str = at("machine.device")
     threads: int = at("machine.threads")
+    micro_batch: int | None = at("machine.micro_batch", unless=None)
+    gradient_checkpointing: bool = at("machine.gradient_checkpointing", unless=False)
 
 
 @dataclass(frozen=True)

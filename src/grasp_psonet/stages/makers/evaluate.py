@@ -15,6 +15,7 @@ from grasp_psonet.evidence.beside_readers import beside_readers
 from grasp_psonet.evidence.choose import Candidate, choose, gain_standard_error
 from grasp_psonet.evidence.evaluate import OfSeeds, evaluate_runs, mean_figure_of_split
 from grasp_psonet.evidence.figures import figures_of
+from grasp_psonet.evidence.pairs import differences_of_pairs
 from grasp_psonet.evidence.parts import agreement_on_parts
 from grasp_psonet.evidence.response import responses
 from grasp_psonet.files import write_json
@@ -29,6 +30,7 @@ from grasp_psonet.tables.schemas.evaluation import (
     CONFUSIONS,
     DIFFERENCES,
     FIGURES,
+    PAIRS,
     PARTS,
     REMOVAL,
     RESPONSE,
@@ -56,6 +58,8 @@ def make_evaluation(
     FIGURES.write(evaluation.figures, folder / "figures.parquet")
     DIFFERENCES.write(evaluation.differences, folder / "differences.parquet")
     CONFUSIONS.write(evaluation.confusions, folder / "confusions.parquet")
+    of_runs = {name: of_seed for name, of_seed in predictions.items() if name != PROBE}
+    PAIRS.write(differences_of_pairs(of_runs, visits, outcome, own.evaluate, own.seed), folder / "pairs.parquet")
     REMOVAL.write(_removal(own, keep, cohort), folder / "removal.parquet")
     agreement = reader_agreement(visits, outcome, own.evaluate, own.seed)
     AGREEMENT.write(agreement, folder / "agreement.parquet")

@@ -75,6 +75,12 @@ AGAINST_RANDOM = replace(
     pattern="evaluation/against_random.parquet",
 )
 
+PAIRS = replace(
+    DIFFERENCES,
+    title="the differences between runs on test, each pair once",
+    pattern="evaluation/pairs.parquet",
+)
+
 CONFUSIONS = Table(
     title="the confusion matrices on test",
     pattern="evaluation/confusions.parquet",

@@ -96,10 +96,13 @@ def _val(job: Job, name: str) -> float | None:
 def improvement_of(differences: pd.DataFrame, of: Metric, **where: str) -> data.Estimate:
     """The one row of a table of differences, turned so that positive is better."""
     found = estimate_of(differences, DIFFERENCE, **where)
-    if of.sign == 1:
-        return found
-    value, low, high = (None if end is None else -end for end in (found.value, found.high, found.low))
-    return replace(found, value=value, low=low, high=high)
+    return found if of.sign == 1 else turned(found)
+
+
+def turned(difference: data.Estimate) -> data.Estimate:
+    """The difference seen from the other side."""
+    value, low, high = (None if end is None else -end for end in (difference.value, difference.high, difference.low))
+    return replace(difference, value=value, low=low, high=high)
 
 
 def estimate_of(table: pd.DataFrame, column: str, **where: str) -> data.Estimate:

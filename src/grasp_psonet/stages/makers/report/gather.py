@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from grasp_psonet.cohort.settings import READER1
 from grasp_psonet.evidence.figures import figures_of
+from grasp_psonet.evidence.reported import Figures
 from grasp_psonet.files import read_json
 from grasp_psonet.proof import read_note
 from grasp_psonet.report import data
@@ -25,6 +28,8 @@ from grasp_psonet.stages.makers.report.arms import (
     probe_of,
     subgroups_of,
 )
+from grasp_psonet.stages.makers.report.clock import clock_of
+from grasp_psonet.stages.makers.report.compared import compared_of
 from grasp_psonet.stages.makers.report.curves import curves_of
 from grasp_psonet.stages.makers.report.detail import detail_of
 from grasp_psonet.stages.makers.report.explorer import photos_of
@@ -39,6 +44,7 @@ from grasp_psonet.stages.makers.report.traced import traced_of
 from grasp_psonet.stages.makers.tracing.trace import kept_queries
 from grasp_psonet.stages.names import BASELINE
 from grasp_psonet.stages.run import TrainedRun
+from grasp_psonet.study import Study
 from grasp_psonet.tables.columns import PATIENT_ID, QUERY_ID, SPLIT, USED, VISIT_ID, val_column
 from grasp_psonet.tables.schemas.evaluation import AGAINST_RANDOM, AGREEMENT, CONFUSIONS, DIFFERENCES, FIGURES, REMOVAL
 from grasp_psonet.tables.schemas.traces import QUERIES
@@ -56,34 +62,20 @@ _LIMITS = (
 
 def gather(job: Job) -> data.ReportData:
     """Everything that the report shows, read from the study's stages."""
-    study, visits, told = job.study, job.cohort.visits, figures_of(job.outcome)
-    evaluation = {
-        name: table.read(study.evaluation / f"{name}.parquet")
-        for name, table in (
-            ("figures", FIGURES),
-            ("differences", DIFFERENCES),
-            ("confusions", CONFUSIONS),
-            ("agreement", AGREEMENT),
-            ("against_random", AGAINST_RANDOM),
-            ("removal", REMOVAL),
-        )
-    }
+    study, told = job.study, figures_of(job.outcome)
+    evaluation = _evaluation(study)
     choice = read_json(study.evaluation / "choice.json")
     metrics = read_json(study.run(BASELINE) / "metrics.json")
     queries = QUERIES.read(study.trace(job.trace_name()) / "queries.parquet")
     baseline = TrainedRun(job)
     errors = kept_queries(baseline, study.trace(job.trace_name()))
     num_queries = int(queries.loc[queries[USED].astype(bool), QUERY_ID].nunique())
-    readers = tuple(
-        reader
-        for reader, column in zip(READERS, job.outcome.label_columns, strict=True)
-        if visits.loc[visits[SPLIT] == "test", column].notna().any()
-    )
+    readers = _readers(job)
     chosen = choice["run"]
     removed_by = None if chosen == BASELINE else chosen
     train_photos = job.cohort.photos[VISIT_ID].isin(job.visits_of("train")[VISIT_ID])
-    against = evaluation["against_random"]
     traced = traced_of(job, baseline.kept_step, removed_by)
+    arms = arms_of(job, evaluation, readers, job.num_rankings(num_queries))
     return data.ReportData(
         study=study.folder.resolve().name,
         is_synthetic=is_synthetic(job),
@@ -100,14 +92,11 @@ def gather(job: Job) -> data.ReportData:
         has_one_ranking=job.has_one_ranking,
         of_every_epoch=job.settings.trace.errors == "each_anchor",
         num_errors=len(errors),
-        arms=arms_of(job, evaluation, readers, job.num_rankings(num_queries)),
+        arms=arms,
         chosen=chosen,
         making=_making(job, metrics),
         outcome=job.cohort.outcome,
-        against_random=tuple(
-            improvement_of(against, told.chooser, run=chosen, reader=READERS[reader], group="all", metric=told.choosing)
-            for reader in (readers if len(against) else ())
-        ),
+        against_random=_against_random(evaluation["against_random"], chosen, readers, told),
         ceiling=estimate_of(evaluation["agreement"], "value", split="test", group="all", metric=told.ceiling)
         if "Reader 2" in readers
         else None,
@@ -135,7 +124,44 @@ def gather(job: Job) -> data.ReportData:
         reading=reading_of(job, readers, evaluation["figures"]),
         traced=traced,
         curves=curves_of(job),
+        clock=clock_of(job, metrics),
+        compared=compared_of(job, tuple(arm.name for arm in arms), readers),
         photos=photos_of(job, removed_by, _bytes_of_pictures(traced)),
+    )
+
+
+def _evaluation(study: Study) -> dict[str, pd.DataFrame]:
+    """Tables of the evaluation by name."""
+    return {
+        name: table.read(study.evaluation / f"{name}.parquet")
+        for name, table in (
+            ("figures", FIGURES),
+            ("differences", DIFFERENCES),
+            ("confusions", CONFUSIONS),
+            ("agreement", AGREEMENT),
+            ("against_random", AGAINST_RANDOM),
+            ("removal", REMOVAL),
+        )
+    }
+
+
+def _readers(job: Job) -> tuple[str, ...]:
+    """Readers of the page: those who read a test visit."""
+    visits = job.cohort.visits
+    return tuple(
+        reader
+        for reader, column in zip(READERS, job.outcome.label_columns, strict=True)
+        if visits.loc[visits[SPLIT] == "test", column].notna().any()
+    )
+
+
+def _against_random(
+    table: pd.DataFrame, chosen: str, readers: tuple[str, ...], told: Figures
+) -> tuple[data.Estimate, ...]:
+    """The difference of the chosen run to its random control by reader; none where there is no control."""
+    return tuple(
+        improvement_of(table, told.chooser, run=chosen, reader=READERS[reader], group="all", metric=told.choosing)
+        for reader in (readers if len(table) else ())
     )
 
 

@@ -8,6 +8,8 @@ from grasp_psonet.report.explored import FOLDER, sheet_file
 from grasp_psonet.report.figure_files import data_files, svg_files
 from grasp_psonet.report.lists import traced_list
 from grasp_psonet.report.page import render
+from grasp_psonet.report.publication.files import FOLDER as PUBLICATION
+from grasp_psonet.report.publication.files import publication_files
 from grasp_psonet.report.results import results
 from grasp_psonet.report.shown import Shown
 from grasp_psonet.report.sprites import thumbnail
@@ -32,6 +34,9 @@ def make_report(job: Job, folder: Path) -> None:
         (folder / FOLDER).mkdir()
         for number, sheet in enumerate(report.photos.pictures.sheets):
             (folder / sheet_file(number)).write_bytes(sheet)
+    (folder / PUBLICATION).mkdir()
+    for name, words in publication_files(tree, report.outcome).items():
+        (folder / PUBLICATION / name).write_text(words, encoding="utf-8")
     (folder / FIGURES).mkdir()
     for name, drawn in svg_files(report, Shown(tree)).items():
         (folder / FIGURES / f"{name}.svg").write_text(drawn, encoding="utf-8")
