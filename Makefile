@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 # Compiled modules are kept: else every start compiles torch anew, 15 seconds of it, where this variable is set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo docs test-wheel test tests test-pythons test-whole test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading bench-pasi demo-pasi lock clean bench-report sbom audit-packages
+.PHONY: demo docs test-wheel test tests test-pythons test-whole test-nightly test-benchmarks check bench bench-truth bench-demo bench-trace bench-paper bench-stages bench-head bench-features bench-audit bench-small bench-evidence bench-prepare bench-photos bench-check bench-read-load bench-read-kill bench-read-fuzz bench-reading bench-pasi demo-pasi soak lock clean bench-report sbom audit-packages
 
 demo: $(READY)           ## the whole story on the embedded cohort: demo-study/report/report.html
 	$(BIN)/grasp demo demo-study
@@ -98,6 +98,9 @@ bench-reading: $(READY)  ## what reading again is worth: errors found, and train
 
 bench-pasi: $(READY)     ## PASI as a number beside the readers, and a planted shortcut in points; resumes
 	$(BIN)/python -m benchmarks.pasi
+
+soak: $(READY)           ## the tiny study made under faults (killed at writes and instants, disk full, moved) until 300 kills: the same bytes
+	$(BIN)/python -m benchmarks.soak
 
 bench-paper: $(READY)    ## the paper's study at its size, within a budget of time: a big GPU
 	$(BIN)/python -m benchmarks.paper_preset

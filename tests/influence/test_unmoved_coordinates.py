@@ -26,28 +26,21 @@ class Dead(Pooling):
         return self.out(torch.einsum("bn,bnd->bd", weight, features))
 
 
-@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
-@pytest.mark.parametrize(("formula", "counting"), [("adam", "even"), ("cosine", "even"), ("cosine", "steps")])
-def test_they_have_no_part_in_a_score(tmp_path: Path, formula: str, counting: str, weight_decay: float) -> None:
-    """With Adam's coupled decay their second moment is that of the decay, small and not 0."""
+@pytest.mark.parametrize("formula", ["adam", "cosine"])
+def test_they_have_no_part_in_a_score(tmp_path: Path, formula: str) -> None:
     torch.manual_seed(0)
     network = Dead()
-    trajectory, _ = train(network, tmp_path, weight_decay=weight_decay)
+    trajectory, _ = train(network, tmp_path, weight_decay=0.0)
     alive = (torch.full((2, 6), 2 * LEAST, dtype=torch.float64), 1)
     training = [*TRAINING[:5], alive]  # counting even asks bags that were never drawn, too
-    if counting == "steps":  # no drawn photo lives there, whatever the query
-        training = TRAINING
     others = [name for name, _ in network.named_parameters() if not name.startswith(("rare", "unused"))]
     scores = {}
     for asked in (formula, "sgd"):
         for names in ("all", others):
             table = grasp_psonet.trace(
-                network, trajectory, training, [alive], formula=asked, unit="visit", counting=counting, parameters=names
+                network, trajectory, training, [alive], formula=asked, unit="visit", counting="even", parameters=names
             )
             scores[asked, names == "all"] = table["score"].to_numpy()
     np.testing.assert_allclose(scores[formula, True], scores[formula, False], rtol=1e-9)
     assert np.abs(scores[formula, True]).max() > 1e-3
-    if counting == "even":
-        assert np.abs(scores["sgd", True] - scores["sgd", False])[-2:].min() > 1e-3, (
-            "nobody lives there: nothing is shown"
-        )
+    assert np.abs(scores["sgd", True] - scores["sgd", False])[-2:].min() > 1e-3, "nobody lives there: nothing is shown"

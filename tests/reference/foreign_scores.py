@@ -84,17 +84,15 @@ def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], coun
     network = copy.deepcopy(start)
     optimizer = law.start(network)
     total = {formula: np.zeros((len(QUERIES), len(PHOTOS))) for formula in formulas}
-    decayed = {name: torch.ones_like(w, dtype=torch.bool) for name, w in network.named_parameters()}
     for t in range(1, len(STEPS) + 1):
         before = copy.deepcopy(network)
         law.take(network, optimizer, t, lambda b: torch.zeros(()))
-        _forget_moved(decayed, before, network, optimizer)
         if counting != "steps" and t % 2:
             continue
         at, window = (before, (t,)) if counting == "steps" else (network, (t - 1, t))
         parts = {w: group["part"] for group in optimizer.param_groups for w in group["params"]}
         moments = {
-            name: {**optimizer.state[w], "part": parts[w], "decayed": decayed[name]}
+            name: {**optimizer.state[w], "part": parts[w]}
             for name, w in network.named_parameters()
             if optimizer.state.get(w)
         }
@@ -112,17 +110,6 @@ def counted(start: nn.Module, law: Law, unit: str, formulas: Sequence[str], coun
     return total
 
 
-def _forget_moved(decayed: ByName, before: nn.Module, after: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Keeps the coordinates whose gradient in this step was of the (coupled) decay alone."""
-    group_of = {w: group for group in optimizer.param_groups for w in group["params"]}
-    old = dict(before.named_parameters())
-    for name, w in after.named_parameters():
-        group = group_of.get(w, {})
-        decay = 0.0 if group.get("decoupled_weight_decay") else group.get("weight_decay", 0.0)
-        own = torch.zeros_like(w) if w.grad is None else w.grad
-        decayed[name] &= own.abs() <= 1e-5 * decay * old[name].detach().abs()
-
-
 def _flat(by_name: ByName, moments: dict[str, Any]) -> Tensor:
     """The parameters that have moments, as one vector."""
     return torch.cat([by_name[name].flatten() for name in moments])
@@ -133,8 +120,7 @@ def _between(moments: dict[str, Any], t: int, group: dict[str, Any]) -> ByName:
     m_D, v_D = (_flat({name: state[what] for name, state in moments.items()}, moments) for what in _MOMENTS)
     part_D = torch.cat([torch.full_like(state["exp_avg"], state["part"]).flatten() for state in moments.values()])
     scale_D = part_D / ((v_D / (1 - group["betas"][1] ** t)).sqrt() + group["eps"])
-    decayed_D = torch.cat([state["decayed"].flatten() for state in moments.values()])
-    scale_D = torch.where((v_D > 0) & ~decayed_D, scale_D, 0.0)
+    scale_D = torch.where(v_D > 0, scale_D, 0.0)
     return {"sgd": part_D, "paper": part_D * m_D / (v_D.sqrt() + group["eps"]), "adam": scale_D, "cosine": scale_D}
 
 

@@ -18,8 +18,7 @@ unrolled   none: derivatives are carried back       1 / b             derivative
            step by step (``tracing.unrolled``)
 =========  =======================================  ================  ===============================================
 
-``D`` is 0 where ``v`` is: training has seen no gradient there, and 1 / eps would let such coordinates outweigh all others. It
-is 0 too where coupled weight decay alone has made ``v`` (``trajectory.decay_alone``).
+``D`` is 0 where ``v`` is: training has seen no gradient there, and 1 / eps would let such coordinates outweigh all others.
 ``lr`` is the learning rate of the step. Where groups of parameters have rates of their own, each parameter's part of a
 direction is scaled by its rate's part of ``lr`` (``AdamPoint.at_rate``), and ``cosine`` is taken in the metric of ``D``
 so scaled; a weight decay of its own is in its moments, its ``g_t`` and its way back.

@@ -1,8 +1,7 @@
 """A network with the trajectory of its training: what tracing reads weights of, and replays where that is possible."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,6 @@ from grasp_psonet.errors import TraceError
 from grasp_psonet.tables.columns import LR, VISIT_ID
 from grasp_psonet.trajectory.adam import optimizer_step
 from grasp_psonet.trajectory.anchors import Anchor, copy_weights, load_weights, weights_of
-from grasp_psonet.trajectory.decay_alone import decay_alone, decays_into_moments
 from grasp_psonet.trajectory.records import rates_of
 from grasp_psonet.trajectory.replay import ReplayedStep, compare_with_anchor, compare_with_record
 from grasp_psonet.trajectory.rule import ADAM
@@ -24,9 +22,8 @@ from grasp_psonet.trajectory.trajectory import Trajectory
 class TrainedNetwork:
     """A network of the kind that was trained, the trajectory that training left, and what replays it.
 
-    ``source`` makes the batches of training and ``start`` is the anchor before step 1; without both (None) the trajectory is
-    read at its anchors and not replayed. With ``start`` it also says what weight decay alone has moved (``decayed_alone``).
-    ``tolerance``: how far a replayed loss may be from the recorded one (0: no bit).
+    ``source`` makes the batches of training and ``start`` is the anchor before step 1; without them (None) the trajectory is
+    read at its anchors and not replayed. ``tolerance``: how far a replayed loss may be from the recorded one (0: no bit).
     Whatever is read or replayed goes into the weights of ``network``, which serves as a workplace: nobody else may use it
     at the same time.
     """
@@ -49,23 +46,6 @@ class TrainedNetwork:
     def windows(self, *, beyond_kept: bool = False) -> list[tuple[int, int]]:
         """(previous anchor, anchor) steps, as ``Trajectory.windows`` gives them."""
         return self.trajectory.windows(beyond_kept=beyond_kept)
-
-    @cached_property
-    def _decay_alone(self) -> Mapping[int, Mapping[str, Tensor]]:
-        if self.start is None or not decays_into_moments(self.trajectory.optimizer):
-            return {}
-        steps = [step for _, step in self.windows(beyond_kept=True)]
-        return decay_alone(self.trajectory, self.start, steps)
-
-    def decayed_alone(self, step: int) -> Mapping[str, Tensor]:
-        """Where (bool, by parameter) no step up to this anchor had a gradient of the loss, so that coupled weight decay alone
-        made the moments; before step 1 everywhere. Empty where decay enters no moments, or the start is not known.
-        """
-        if step == 0 and self.start is not None and self._decay_alone:
-            return {
-                name: torch.ones_like(moment, dtype=torch.bool) for name, moment in self.start.state.exp_avg.items()
-            }
-        return self._decay_alone.get(step, {})
 
     def load(self, step: int) -> Anchor:
         """The anchor after this step; the network then holds its weights."""

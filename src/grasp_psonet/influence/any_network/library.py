@@ -25,7 +25,6 @@ from grasp_psonet.influence.tracing.request import Request
 from grasp_psonet.influence.tracing.trace import Traced
 from grasp_psonet.influence.tracing.trace import trace as trace_bags
 from grasp_psonet.network.loss import Loss
-from grasp_psonet.trajectory.anchors import Anchor
 from grasp_psonet.trajectory.any_loop.recording import read_start, with_losses
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 from grasp_psonet.trajectory.trajectory import Trajectory
@@ -132,7 +131,7 @@ def trace(
     if counting == "steps":
         trained = _replayable(inputs, source, trajectory, loss, replay_tolerance)
     else:
-        trained = TrainedNetwork(inputs.network, trajectory, start=_start_if_kept(inputs, trajectory))
+        trained = TrainedNetwork(inputs.network, trajectory)
         caveats = _caveats_at_anchors(inputs, source, trajectory, replay_tolerance)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     found = _traced(
@@ -192,8 +191,7 @@ def what_if(
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     caveats = inputs.caveats + _caveats_at_anchors(inputs, inputs.source, trajectory, replay_tolerance)
     request = Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
-    trained = TrainedNetwork(inputs.network, trajectory, start=_start_if_kept(inputs, trajectory))
-    found = predicted_changes(trained, request)
+    found = predicted_changes(TrainedNetwork(inputs.network, trajectory), request)
     table = change_table(found, request.query_ids, visits)
     table.attrs |= {"coverage": str(inputs.coverage), "caveats": list(caveats)}
     return table
@@ -205,14 +203,6 @@ def _replayable(
     """The network with what replays its recording. Raises TraceError for what the recording does not hold."""
     start = read_start(trajectory, next(inputs.network.parameters()).device)
     return TrainedNetwork(inputs.network, with_losses(trajectory, source.labels, loss), source, start, tolerance)
-
-
-def _start_if_kept(inputs: TraceInputs, trajectory: Trajectory) -> Anchor | None:
-    """The anchor before step 1; None in recordings that kept none, whose caveats say that nothing was verified."""
-    try:
-        return read_start(trajectory, next(inputs.network.parameters()).device)
-    except TraceError:
-        return None
 
 
 def _traced(trained: TrainedNetwork, request: Request) -> Traced:

@@ -3,7 +3,7 @@
 # Axes: Q queries; W the shape of a parameter.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -22,15 +22,12 @@ ByName = Mapping[str, Tensor]
 class AdamPoint:
     """The optimizer where a formula is evaluated; ``step`` is the replayed step that led there, None at an anchor.
 
-    ``decayed``: coordinates (bool, by parameter) whose moments are those of weight decay alone.
-
     Raises TraceError before the first step, where there are no moments.
     """
 
     state: AdamState
     optimizer: AdamLaw
     step: ReplayedStep | None = None
-    decayed: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.state.step < 1:
@@ -62,8 +59,7 @@ class AdamPoint:
 
     @cached_property
     def adam(self) -> ByName:
-        """The preconditioner ``D`` of the optimizer's step, at each parameter's rate; 0 where its second moment is 0, or that
-        of weight decay alone.
+        """The preconditioner ``D`` of the optimizer's step, at each parameter's rate; 0 where its second moment is 0.
 
         Of Adam ``D = 1 / (sqrt(v / (1 - beta2^t)) + eps)``, of SGD 1. Where ``v`` is 0
         no draw has had a gradient yet (a dead ReLU, a token or expert never used), and 1 / eps would let a handful of
@@ -72,10 +68,7 @@ class AdamPoint:
         found = {name: self.at_rate(name, step_metric(self.state, name, self.phase)) for name in self.exp_avg}
         if not self.phase.rule.has_second_moment:
             return found
-        found = {name: value.where(self.exp_avg_sq[name] > 0, 0.0) for name, value in found.items()}
-        return found | {
-            name: found[name].masked_fill(mask, 0.0) for name, mask in self.decayed.items() if name in found
-        }
+        return {name: value.where(self.exp_avg_sq[name] > 0, 0.0) for name, value in found.items()}
 
     @property
     def plain(self) -> ByName:

@@ -26,7 +26,7 @@ def at_anchor(
 
     The network holds the anchor's weights.
     """
-    point = AdamPoint(trained.load(step).state, trained.trajectory.optimizer, decayed=trained.decayed_alone(step))
+    point = AdamPoint(trained.load(step).state, trained.trajectory.optimizer)
     weights = {divided: _weights(trained.trajectory, before, step, divided, request) for divided in (True, False)}
     bags = request.multiplied(weights[True].keys())
     request.prove_gradients(trained.network)

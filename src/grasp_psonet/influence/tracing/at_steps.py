@@ -12,7 +12,6 @@ from grasp_psonet.influence.tracing.directions import directions_of
 from grasp_psonet.influence.tracing.request import Request, ScoresByFormula, present_photos
 from grasp_psonet.influence.tracing.scores import QueryBlock, WeighedBatch, add_scores
 from grasp_psonet.trajectory.anchors import copy_weights
-from grasp_psonet.trajectory.decay_alone import is_of_decay
 from grasp_psonet.trajectory.replay import ReplayedStep
 from grasp_psonet.trajectory.trained_network import TrainedNetwork
 
@@ -26,19 +25,15 @@ def window_scores(trained: TrainedNetwork, before: int, until: int, request: Req
     Queries are not augmented and taken at the same weights, or at those after the step where the formula reads them there.
     Raises ReplayMismatch.
     """
-    scores, decayed = request.zeros(), dict(trained.decayed_alone(before))
+    scores = request.zeros()
     for step in trained.replay(before, until):
         if step.step == before + 1:
             request.prove_gradients(trained.network)
-        decayed = {name: mask & is_of_decay(step, name) for name, mask in decayed.items()}
-        point = AdamPoint(step.state, trained.trajectory.optimizer, step, decayed)
-        _add_step(scores, trained, step, point, request)
+        _add_step(scores, trained, step, request)
     return scores
 
 
-def _add_step(
-    scores: ScoresByFormula, trained: TrainedNetwork, step: ReplayedStep, point: AdamPoint, request: Request
-) -> None:
+def _add_step(scores: ScoresByFormula, trained: TrainedNetwork, step: ReplayedStep, request: Request) -> None:
     num_draws, network = len(step.bags), trained.network
     weight_B = {divided: np.full(num_draws, step.lr / (num_draws if divided else 1)) for divided in (True, False)}
     weighed = WeighedBatch(step.bags, step.batch, weight_B)
@@ -47,6 +42,7 @@ def _add_step(
         return
     if request.only is not None:
         weighed = weighed.of_bags(wanted)
+    point = AdamPoint(step.state, trained.trajectory.optimizer, step)
     for rows in request.blocks(network, request.num_copies + 2):
         directions = directions_of(request, rows, point, partial(_network_at, trained, step))
         copy_weights(network, step.weights)

@@ -49,8 +49,7 @@ def self_influence(
     for done, (before, step) in enumerate(windows, start=1):
         anchor = trained.load(step)
         weights = visit_weights(trajectory.steps, before, step, formula.is_divided_by_batch)
-        point = AdamPoint(anchor.state, trajectory.optimizer, decayed=trained.decayed_alone(step))
-        diagonal_W = formula.preconditioner(point)
+        diagonal_W = formula.preconditioner(AdamPoint(anchor.state, trajectory.optimizer))
         diagonal_1W = {name: value[None] for name, value in diagonal_W.items()}
         for visit_id in sorted(visits.keys() & weights.keys()):
             photos = visits[visit_id]

@@ -79,7 +79,7 @@ def _self_influence(run: TrainedRun, formula: Formula) -> pd.DataFrame:
     """Rows (visit_id, photo_id, other_photo_id, self_influence) of every training visit's N x N matrix, or its diagonal."""
     visits = {visit_id: list(bags_of_photos([bag])) for visit_id, bag in run.inputs.training_bags.items()}
     matrices = self_influence(
-        TrainedNetwork(run.kept_network(), run.trajectory, start=run.start()),
+        TrainedNetwork(run.kept_network(), run.trajectory),
         visits,
         run.inputs.pixels,
         formula,

@@ -41,7 +41,6 @@ from grasp_psonet.tables.schemas.audit import PAPER_AUDIT_VISITS, SELF_INFLUENCE
 from grasp_psonet.tables.schemas.runs import STEPS
 from grasp_psonet.training.fit import PlannedTraining, RunFolder, fit
 from grasp_psonet.training.predict import bags_of_photos
-from grasp_psonet.trajectory.anchors import start_anchor
 from grasp_psonet.trajectory.any_loop.recording import read_trajectory
 from grasp_psonet.trajectory.law import read_law
 from grasp_psonet.trajectory.machine import use_machine
@@ -96,7 +95,6 @@ def _of_run(own: PaperAuditNeeds) -> TrainNeeds:
 def _trained(folder: Path, own: PaperAuditNeeds, inputs: RunInputs) -> TrainedNetwork:
     """The network of the paper's audit with its trajectory; an interrupted training goes on after its last epoch."""
     network = inputs.start_network().to(use_machine(own.device, own.threads))
-    start = start_anchor(network)
     folder.mkdir(exist_ok=True)
     run = RunFolder(folder)
     planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
@@ -104,7 +102,7 @@ def _trained(folder: Path, own: PaperAuditNeeds, inputs: RunInputs) -> TrainedNe
     records = [STEPS.read(path) for path in sorted(run.records.glob("*.parquet"))]
     STEPS.write(pd.concat(records, ignore_index=True), folder / STEPS_FILE)
     kept_step = int(epochs.loc[epochs[KEPT], STEP].iloc[0])
-    return TrainedNetwork(network, read_trajectory(folder, read_law(folder), kept_step), start=start)
+    return TrainedNetwork(network, read_trajectory(folder, read_law(folder), kept_step))
 
 
 def _diagonal(visit_id: str, photos: Sequence[Bag], matrix: np.ndarray) -> pd.DataFrame:

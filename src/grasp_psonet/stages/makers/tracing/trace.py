@@ -111,9 +111,9 @@ def _asked(
 ) -> tuple[TrainedNetwork, Request, pd.DataFrame, tuple[str, ...]]:
     """The network with its trajectory, what is asked of it, the photos' losses, and what step 1 of training shows."""
     source, network = run.inputs.source, run.kept_network()
-    trained = TrainedNetwork(network, run.trajectory, start=run.start())
+    trained = TrainedNetwork(network, run.trajectory)
     if settings.counting == "steps":
-        trained = replace(trained, source=source, tolerance=settings.replay_tolerance)
+        trained = replace(trained, source=source, start=run.start(), tolerance=settings.replay_tolerance)
     visits = tuple(source.bags.values())
     losses = photo_losses(network, visits, source.pixels, settings.photos_per_batch)
     used = queries[queries[USED].astype(bool)]
