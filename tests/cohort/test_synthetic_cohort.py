@@ -50,6 +50,7 @@ def drawn(folder: Path, seed: int, processes: int) -> dict[str, str]:
     return digests(folder)
 
 
+@pytest.mark.whole
 def test_same_seed_gives_the_same_bytes_for_any_number_of_processes(tmp_path, monkeypatch):
     monkeypatch.setattr("grasp_psonet.workers.get_context", lambda method: warm_context())
     alone = drawn(tmp_path / "alone", seed=3, processes=1)

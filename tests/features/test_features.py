@@ -85,6 +85,7 @@ def test_rows_and_means_are_those_of_the_photos(folder: Path) -> None:
     assert np.ptp(found.means(["v2", "v0"]), axis=0).max() > 1e-2
 
 
+@pytest.mark.whole
 def test_the_bytes_do_not_depend_on_the_processes(
     store: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_locked_round_becomes_a_revision(opened: Playground) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.whole
 def test_a_round_that_was_played_is_trained_on(tiny_demo: Path, tmp_path: Path) -> None:
     """From the audit's list of a finished study over three people back into a training that knows their labels."""
     from django.db import connections

@@ -25,7 +25,7 @@ from grasp_psonet.study import Study
 from tests.photos.stuffed import TIME, WORDS, stuff_all, words_in
 from tests.stages.test_bad_input import QUICK
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.whole]
 STAGES = {
     "store",
     "quality",
@@ -189,7 +189,6 @@ def test_photos_left_out_are_told_in_every_output(study: Path, capsys: pytest.Ca
     assert f"were left out: {gone}" in capsys.readouterr().out
 
 
-@pytest.mark.whole
 def test_the_page_shows_what_the_setting_allows(study: Path) -> None:
     """All photos, faces blurred, no faces, none: by the protocol's body region, or by the view.
 

@@ -230,7 +230,7 @@ def test_what_cannot_be_planted_on_a_study_is_refused(real: RealGround, tmp_path
             real.planted(tmp_path / shortcut.severity, settings, Planting(0, "tuning", (shortcut,)))
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_a_cell_of_each_ground_is_made_and_resumed(
     study: Path, real: RealGround, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
