@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.norm_act import GroupNorm1Act, GroupNormAct, LayerNormAct, LayerNormAct2d
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -74,6 +75,25 @@ class Convolutions(nn.Module):
         return self.layers(x).mean((2, 3))
 
 
+class NormsWithActivation(nn.Module):
+    """timm's norms that apply an activation themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2),
+            GroupNormAct(8, num_groups=4, act_layer=nn.GELU),
+            nn.Conv2d(8, 6, 1),
+            LayerNormAct2d(6, inplace=False),  # in place, on a view, it goes the slower way
+            nn.Conv2d(6, 6, 1),
+            GroupNorm1Act(6, act_layer=nn.SiLU),
+        )
+        self.last = nn.Sequential(LayerNormAct(6), nn.Linear(6, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.layers(x).mean((2, 3)))
+
+
 def timm_model(name: str, **options: object) -> Callable[[], nn.Module]:
     return lambda: timm.create_model(name, pretrained=False, **options)
 
@@ -100,6 +120,7 @@ NETWORKS = {
     "swin": (timm_model("swin_tiny_patch4_window7_224", num_classes=3, **SWIN), 32),
     "demo convnext": (timm_model("convnext_atto", num_classes=3, **DEMO_CONVNEXT), 64),
     "demo vit": (timm_model("vit_tiny_patch16_224", num_classes=3, **DEMO_VIT), 64),
+    "norms with activation": (NormsWithActivation, 9),
     "convolutions": (Convolutions, 37),
     "exotic": (Exotic, 4),
 }

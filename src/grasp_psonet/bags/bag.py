@@ -91,7 +91,8 @@ class BagBatch:
     ``label_B``: labels [B], or where labels have parts [B, 1 + parts], NaN where a part is not known. ``region_BN``: the region
     of each photo, where photos are pooled by it; what stands at padding is never read. ``most_at_once``: how many photos one
     pass of a training step, or of its curvature, takes (``pieces``); None: all. ``recomputes``: activations of the encoder are
-    computed again on the way back instead of kept.
+    computed again on the way back instead of kept. ``padded_to_B``: how many photos and padding a network that is not ours is
+    given of each bag [B], where training gave it so many (0: no padding, as without the field).
     """
 
     photos_BNCHW: Tensor
@@ -101,6 +102,7 @@ class BagBatch:
     region_BN: Tensor | None = None
     most_at_once: int | None = None
     recomputes: bool = False
+    padded_to_B: Tensor | None = None
 
     def pieces(self) -> list["BagBatch"]:
         """The batch in runs of neighbouring bags with at most ``most_at_once`` photos together; a larger bag is a run of its

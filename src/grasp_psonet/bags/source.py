@@ -9,7 +9,7 @@ import torch
 
 from grasp_psonet.bags.bag import AugmentationKey, Bag, BagBatch, Pixels, Vectors, collate
 from grasp_psonet.bags.settings import AugmentationSettings
-from grasp_psonet.tables.columns import DRAW, EPOCH, VISIT_ID
+from grasp_psonet.tables.columns import DRAW, EPOCH, PADDED_TO, VISIT_ID
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class BatchSource:
 
     def batch(self, draws: pd.DataFrame, device: torch.device) -> BagBatch:
         """The batch of one step from its rows of the batch plan (epoch and draw are read where photos are augmented, the epoch
-        too where a probe reads vectors).
+        too where a probe reads vectors; where a recorded loop says how it padded its bags, the batch does).
         """
         bags = [self._read_bags[visit_id] for visit_id in draws[VISIT_ID]]
         keys = None
@@ -61,5 +61,7 @@ class BatchSource:
                 for epoch, draw in zip(draws[EPOCH], draws[DRAW], strict=True)
             ]
         pixels = self.pixels if self.probe_vectors is None else self.pixels_in(int(draws[EPOCH].iloc[0]))
-        batch = collate(bags, pixels, keys).to(device)
-        return replace(batch, most_at_once=self.most_at_once, recomputes=self.recomputes)
+        batch = collate(bags, pixels, keys)
+        if PADDED_TO in draws:
+            batch = replace(batch, padded_to_B=torch.from_numpy(draws[PADDED_TO].to_numpy(copy=True)))
+        return replace(batch.to(device), most_at_once=self.most_at_once, recomputes=self.recomputes)

@@ -16,26 +16,38 @@ from grasp_psonet.network.network import BagNetwork
 
 
 def logits_of(network: nn.Module, batch: BagBatch) -> Tensor:
-    """Logits [B, C] of each visit. Networks that are not ours see bags of equally many photos together: no padding.
+    """Logits [B, C] of each visit. Networks that are not ours see bags of equally many photos together: no padding, except
+    zeros in the batches of a recorded loop that padded its bags (``padded_to_B``).
 
     Raises TraceError where the network returns something else than logits.
     """
     if isinstance(network, BagNetwork):
         ours: Tensor = network(batch.photos_BNCHW, batch.is_photo_BN, batch.is_stored_BN, batch.region_BN).logits_BC
         return ours
-    if bool(batch.is_photo_BN.all()):
+    length_B = batch.is_photo_BN.sum(dim=1)
+    if batch.padded_to_B is not None:
+        length_B = torch.maximum(length_B, batch.padded_to_B)
+    elif bool(batch.is_photo_BN.all()):
         return class_logits(network, network(batch.photos_BNCHW, batch.is_photo_BN), len(batch.label_B))
-    count_B = batch.is_photo_BN.sum(dim=1)
     parts: list[Tensor] = []
     order: list[Tensor] = []
-    for count in sorted(set(count_B.tolist())):
-        rows = (count_B == count).nonzero().flatten()
-        photos_M = batch.photos_BNCHW[rows][batch.is_photo_BN[rows]]
-        photos_RN = photos_M.view(len(rows), count, *photos_M.shape[1:])
-        is_photo_RN = torch.ones(len(rows), count, dtype=torch.bool, device=rows.device)
-        parts.append(class_logits(network, network(photos_RN, is_photo_RN), len(rows)))
+    for length in sorted(set(length_B.tolist())):
+        rows = (length_B == length).nonzero().flatten()
+        parts.append(class_logits(network, network(*_padded(batch, rows, length)), len(rows)))
         order.append(rows)
     return torch.cat(parts)[torch.cat(order).argsort()]
+
+
+def _padded(batch: BagBatch, rows: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Photos of these bags [R, length, ...], zeros behind the present ones, and which of them are photos [R, length]."""
+    is_photo_RN, photos_RN = batch.is_photo_BN[rows], batch.photos_BNCHW[rows]
+    is_there_RN = torch.arange(length, device=rows.device) < is_photo_RN.sum(dim=1)[:, None]
+    shape = (len(rows), length, *photos_RN.shape[2:])
+    if bool(is_there_RN.all()):
+        return photos_RN[is_photo_RN].view(shape), is_there_RN
+    padded_RN = photos_RN.new_zeros(shape)
+    padded_RN[is_there_RN] = photos_RN[is_photo_RN]
+    return padded_RN, is_there_RN
 
 
 def class_logits(network: nn.Module, output: object, num_bags: int) -> Tensor:

@@ -2,14 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torch import Tensor
+
+
+class Returned(NamedTuple):
+    """What the network returned in one call, one row a bag, and how many photos and padding its bags had (0: not seen)."""
+
+    logits: Tensor
+    padded_to: int
 
 
 @dataclass
 class _Seen:
     draws: list[str] = field(default_factory=list)
-    returned: list[Tensor] = field(default_factory=list)
+    returned: list[Returned] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.draws or self.returned)
@@ -33,8 +41,12 @@ class PendingStep:
     def draw(self, bag_ids: Iterable[str]) -> None:
         (self._accumulated if self._is_late else self._new).draws.extend(bag_ids)
 
-    def return_logits(self, logits: Tensor) -> None:
-        self._new.returned.append(logits)
+    def return_logits(self, logits: Tensor, photos: object) -> None:
+        """The network returned these for ``photos``, what it was called with first."""
+        padded_to = 0
+        if isinstance(photos, Tensor) and photos.ndim > 1 and logits.ndim and len(photos) == len(logits):
+            padded_to = photos.shape[1]
+        self._new.returned.append(Returned(logits, padded_to))
 
     def backward(self, starts_anew: Callable[[], bool]) -> None:
         """A gradient is about to be added; ``starts_anew`` says whether none is there yet. Called once a parameter, it does
@@ -47,7 +59,7 @@ class PendingStep:
         self._is_late = not self._new.draws and (self._is_late or not self._accumulated.draws)
         self._accumulated, self._new = self._accumulated.with_more(self._new), _Seen()
 
-    def take(self) -> tuple[list[str], list[Tensor]]:
+    def take(self) -> tuple[list[str], list[Returned]]:
         """The draws and logits of the step that was just taken; nothing is pending afterwards."""
         taken = self._accumulated.with_more(self._new)
         self.forget()

@@ -72,10 +72,10 @@ def trace(
 
     **Positive = training on the photo lowered the query's loss (helpful); negative = harmful.** ``trajectory`` is what
     ``record`` or ``read_recording`` gave. ``network(photos, mask)`` takes photos [B, N, ...] and presence [B, N] and returns
-    logits [B, classes], or [B] for two classes; no padding ever reaches it. ``training_bags`` and ``queries`` are bags in a
-    list, or by name. A bag is (photos [N, ...], label); its id is its key, or its place in the list, as told to
-    ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the network itself
-    is left as it is.
+    logits [B, classes], or [B] for two classes; padding reaches it only where a replayed step had it. ``training_bags`` and
+    ``queries`` are bags in a list, or by name. A bag is (photos [N, ...], label); its id is its key, or its place in the list,
+    as told to ``Recorder.draw``. Bags never drawn score exactly 0 (but see ``even``). All is taken in evaluation mode; the
+    network itself is left as it is.
 
     ``formula``: one of docs/method.md, which names the sources. ``unit`` share and edit ask the network for its parts
     (docs/your-network.md). ``query`` photo takes queries of one photo. ``parameters``: all trained ones, ``head``, or name
@@ -127,17 +127,18 @@ def trace(
     _refuse_without_second_moment(trajectory, formula)
     inputs = trace_inputs(network, trajectory, training_bags, queries, settings, loss)
     source = replace(inputs.source, most_at_once=micro_batch)
+    caveats: tuple[str, ...] = ()
     if counting == "steps":
-        trained, caveats = _replayable(inputs, source, trajectory, loss, replay_tolerance), inputs.caveats
+        trained = _replayable(inputs, source, trajectory, loss, replay_tolerance)
     else:
         trained = TrainedNetwork(inputs.network, trajectory)
-        caveats = inputs.caveats + _caveats_at_anchors(inputs, source, trajectory, replay_tolerance)
+        caveats = _caveats_at_anchors(inputs, source, trajectory, replay_tolerance)
     bags, visits = inputs.bags, tuple(inputs.bags.training.values())
     found = _traced(
         trained, Request(visits, bags.queries, bags.photos, (FORMULAS[formula],), settings, inputs.coverage)
     )
     table = score_table(found.by_formula[formula], found.query_ids, visits)
-    table.attrs |= {"coverage": str(inputs.coverage), "caveats": [*found.caveats, *caveats]}
+    table.attrs |= {"coverage": str(inputs.coverage), "caveats": [*found.caveats, *inputs.caveats, *caveats]}
     return table
 
 
@@ -211,9 +212,10 @@ def _traced(trained: TrainedNetwork, request: Request) -> Traced:
     except ReplayMismatch as fault:
         raise ReplayMismatch(
             f"{str(fault).splitlines()[0]}\n"
-            "  next: replay takes the bags and labels as given, in the order of draw(), without augmentation or dropout, and "
-            "the mean loss\n  of the draws (cross-entropy without loss=...), clipped as record(clip_norm=...) says; what "
-            "rounds otherwise than training did needs a\n  larger replay_tolerance. Otherwise trace with counting checkpoints"
+            "  next: replay takes the bags and labels as given, in the order of draw(), without augmentation, dropout or other "
+            "padding than zeros,\n  and the mean loss of the draws (cross-entropy without loss=...), clipped as "
+            "record(clip_norm=...) says; what rounds otherwise than\n  training did needs a larger replay_tolerance. Otherwise "
+            "trace with counting checkpoints"
         ) from fault
 
 

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from grasp_psonet.bags.bag import BagBatch, collate
 from grasp_psonet.bags.source import BatchSource
 from grasp_psonet.errors import TraceError
+from grasp_psonet.influence.any_network.padding import padding_caveats
 from grasp_psonet.influence.any_network.plain_bags import Bags, PlainBags, plain_bags, refuse_labels_beyond
 from grasp_psonet.influence.gradients.coupling import refuse_batch_statistics
 from grasp_psonet.influence.settings import TraceSettings
@@ -76,6 +77,7 @@ def trace_inputs(
     _refuse_outputs(network, few.to(next(network.parameters()).device), bags)
     coverage = cover_unit(settings.unit, network, few, sorted(names))
     log.info("tracing %d queries over %s", len(bags.queries), coverage)
+    caveats += padding_caveats(network, trajectory, BatchSource(bags.training, bags.photos), settings.unit)
     return TraceInputs(network, bags, coverage, caveats)
 
 

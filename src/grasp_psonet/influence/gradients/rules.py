@@ -15,7 +15,7 @@ from timm.layers.grn import GlobalResponseNorm
 from timm.layers.layer_scale import LayerScale, LayerScale2d
 from timm.layers.linear import Linear
 from timm.layers.norm import GroupNorm, GroupNorm1, LayerNorm, LayerNorm2d
-from timm.layers.norm_act import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d, GroupNorm1Act, GroupNormAct, LayerNormAct, LayerNormAct2d
 from timm.layers.padding import pad_same
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, bmm, nn
@@ -265,6 +265,10 @@ RULES: dict[Callable[..., Tensor], Rule] = {
     GroupNorm1.forward: group_norm,
     nn.BatchNorm1d.forward: batch_norm,
     BatchNormAct2d.forward: batch_norm,
+    GroupNormAct.forward: group_norm,
+    GroupNorm1Act.forward: group_norm,
+    LayerNormAct.forward: layer_norm,
+    LayerNormAct2d.forward: layer_norm_2d,
     LayerScale.forward: layer_scale,
     LayerScale2d.forward: layer_scale_2d,
     GlobalResponseNorm.forward: response_norm,

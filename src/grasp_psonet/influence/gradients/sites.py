@@ -4,7 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from timm.layers.norm_act import BatchNormAct2d, FrozenBatchNormAct2d
+from timm.layers.norm_act import (
+    BatchNormAct2d,
+    FrozenBatchNormAct2d,
+    GroupNorm1Act,
+    GroupNormAct,
+    LayerNormAct,
+    LayerNormAct2d,
+)
 from timm.models.convnext import ConvNeXtBlock
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -12,6 +19,8 @@ from torch import nn
 from grasp_psonet.influence.gradients.rules import RULES, Rule, convnext_gamma, vit_tokens
 
 End = Literal["input", "output"]
+
+NORMS_WITH_ACTIVATION = (BatchNormAct2d, GroupNormAct, GroupNorm1Act, LayerNormAct, LayerNormAct2d)  # between: ``drop``
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def sites_of(network: nn.Module, names: Collection[str]) -> list[Site]:
 def _sites_of_module(name: str, module: nn.Module, held: Mapping[str, str]) -> Iterable[Site]:
     forward = type(module).forward
     own_input, own_output = Tap(name, "input"), Tap(name, "output")
-    if isinstance(module, BatchNormAct2d) and not isinstance(module, FrozenBatchNormAct2d):
+    if isinstance(module, NORMS_WITH_ACTIVATION) and not isinstance(module, FrozenBatchNormAct2d):
         return [Site(name, held, RULES.get(forward), own_input, Tap(_join(name, "drop"), "input"))]
     if forward is ConvNeXtBlock.forward:
         mlp, drop_path = Tap(_join(name, "mlp"), "output"), Tap(_join(name, "drop_path"), "input")

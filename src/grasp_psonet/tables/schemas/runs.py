@@ -57,6 +57,13 @@ STEPS = Table(
             optional=True,
         ),
         Column(
+            c.PADDED_TO,
+            INT,
+            "photos and padding that a recorded loop gave its network for the draw; 0 where that was not seen",
+            "photos",
+            optional=True,
+        ),
+        Column(
             c.LOGIT,
             FLOAT,
             "the one output of a recorded network for two classes; missing where a step was not seen",

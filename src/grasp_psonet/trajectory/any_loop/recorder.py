@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 
 from grasp_psonet.errors import StageError, TraceError
 from grasp_psonet.files import write_json
-from grasp_psonet.tables.columns import CLIPPED_NORM, DRAW, EPOCH, LR, STEP, VISIT_ID
+from grasp_psonet.tables.columns import CLIPPED_NORM, DRAW, EPOCH, LR, PADDED_TO, STEP, VISIT_ID
 from grasp_psonet.tables.schemas.runs import STEPS
 from grasp_psonet.trajectory.adam import AdamState
 from grasp_psonet.trajectory.anchors import ANCHORS, anchor_of, anchor_steps, write_anchor
@@ -34,7 +34,7 @@ from grasp_psonet.trajectory.any_loop.torch_optimizer import (
     stepped_parameters,
 )
 from grasp_psonet.trajectory.law import AdamLaw, ParameterGroup, Phase, facts_of
-from grasp_psonet.trajectory.pending import PendingStep
+from grasp_psonet.trajectory.pending import PendingStep, Returned
 from grasp_psonet.trajectory.records import STEPS_FILE
 from grasp_psonet.trajectory.trajectory import Trajectory
 
@@ -125,10 +125,10 @@ class Recorder:
         for name in (ANCHORS, START):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
-        def saw(module: nn.Module, _: Any, output: Any) -> None:
+        def saw(module: nn.Module, inputs: Sequence[Any], output: Any) -> None:
             # a plain function, so that a copy of the network in the loop does not copy the recorder
             if module is self.network and isinstance(output, Tensor) and output.requires_grad:
-                self._pending.return_logits(output.detach())
+                self._pending.return_logits(output.detach(), inputs[0] if inputs else None)
                 if torch.is_autocast_enabled(output.device.type):
                     self._autocast = str(torch.get_autocast_dtype(output.device.type)).removeprefix("torch.")
 
@@ -276,6 +276,8 @@ class Recorder:
     def _records(self) -> pd.DataFrame:
         """All rows; with the learning rate of each group where they differ."""
         rows = pd.concat(self._rows, ignore_index=True)
+        padded_to = rows.pop(PADDED_TO).fillna(0).astype("int64") if PADDED_TO in rows else 0
+        rows.insert(list(rows.columns).index(CLIPPED_NORM) + 1, PADDED_TO, padded_to)
         if len(set(self._first_rates)) == 1:
             return rows
         by_step = pd.DataFrame(self._rates).add_prefix(f"{LR}_")
@@ -295,13 +297,19 @@ class Recorder:
         write_anchor(self.folder / folder, anchor_of(self.network, state, lr=lr, presence_digest=DIGEST))
 
 
-def _logits(returned: list[Tensor], num_draws: int) -> pd.DataFrame:
-    """What the network returned for the draws, one row each; no columns where it did not return one row a draw."""
+def _logits(returned: list[Returned], num_draws: int) -> pd.DataFrame:
+    """What the network returned for the draws, one row each, and how their bags were padded; no columns where it did not
+    return one row a draw."""
     index = range(num_draws)
-    shapes = {tuple(output.shape[1:]) for output in returned}
-    if sum(len(output) if output.ndim else 0 for output in returned) != num_draws or len(shapes) != 1:
+    outputs = [logits for logits, _ in returned]
+    shapes = {tuple(output.shape[1:]) for output in outputs}
+    if sum(len(output) if output.ndim else 0 for output in outputs) != num_draws or len(shapes) != 1:
         return pd.DataFrame(index=index)
-    logits_B = torch.cat(returned)
+    padded_to = [length for logits, length in returned for _ in range(len(logits))]
+    return _columns_of(torch.cat(outputs), index).assign(**{PADDED_TO: padded_to})
+
+
+def _columns_of(logits_B: Tensor, index: range) -> pd.DataFrame:
     if logits_B.dtype not in (torch.float32, torch.float64):
         logits_B = logits_B.float()
     if logits_B.ndim == 1:

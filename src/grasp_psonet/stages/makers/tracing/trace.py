@@ -94,7 +94,11 @@ def trace_sums(
     score_Z = traced.by_formula[formula.name][0]
     only = photos_at_the_ends(score_Z, traced.photo_ids, strata, len(request.query_bags))
     if whole is None:
-        log.info("  the scores of each error, for the %d photos at the ends of the ranking", len(only))
+        log.info(
+            "  the scores of each error, for the %d photos at the ends of the ranking; an error's own strongest may be others "
+            "(trace.pairs all)",
+            len(only),
+        )
         few = replace(request, only=only)
         whole = trace(trained, few, _remembering(parts, few))
     pairs = _score_tables(whole)[formula.name]
