@@ -161,7 +161,7 @@ def test_influence_of_the_probe_is_what_leaving_out_does() -> None:
     assert np.abs(true_HL).max() > 1e-3
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_a_small_run_makes_every_key_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.record.RESULTS", tmp_path / "results")
     words = ["--quick", "--seeds", "1", "--folder", str(tmp_path / "work")]

@@ -16,6 +16,7 @@ KEYS = CONVNEXT | {"vit_small_224_q9", "demo_vit_q9"}
 
 
 @pytest.mark.process
+@pytest.mark.nightly
 def test_short_form_has_every_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Here, but for the figures of memory: each of those has a process of its own."""
     monkeypatch.chdir(ROOT)

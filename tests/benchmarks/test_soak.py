@@ -16,7 +16,7 @@ LAST_STAGES = ("report",)
 
 
 @pytest.mark.process
-@pytest.mark.whole
+@pytest.mark.nightly
 def test_last_stages_under_faults_give_the_same_contents(
     tiny_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -262,6 +262,7 @@ def test_a_cell_of_each_ground_is_made_and_resumed(
 
 
 @pytest.mark.process
+@pytest.mark.nightly
 def test_cells_go_to_processes_and_those_that_fail_are_named(study: Path, real: RealGround, tmp_path: Path) -> None:
     grid = Grid(tmp_path, study, real.tuned_on)
     assert len(grid.real.source.cohort.visits), "what was read travels to the processes"
