@@ -18,9 +18,10 @@ archive=$(ls "$place"/dist/*.tar.gz)
 in_repository() { git ls-files --cached --others --exclude-standard src/grasp_psonet | sed 's,^src/,,'; }
 in_wheel() { python3 -m zipfile --list "$1" | awk 'NR > 1 {print $1}' | grep --invert-match '\.dist-info/'; }
 diff <(in_repository | sort) <(in_wheel "$wheel" | sort) || { echo "the wheel does not hold the package's files"; exit 1; }
-python3 -m zipfile --list "$wheel" | grep --quiet '\.dist-info/licenses/LICENSE ' || { echo "the wheel brings no licence"; exit 1; }
+python3 -m zipfile --list "$wheel" | grep '\.dist-info/licenses/LICENSE ' >/dev/null || { echo "the wheel brings no licence"; exit 1; }
 
 for python in "${@:-python3}"; do
+  python=$(realpath --no-symlinks "$(command -v "$python")")
   home=$place/home-$(basename "$(dirname "$(dirname "$python")")")
   "$uv" venv --quiet --python "$python" "$home/venv"
   bin=$home/venv/bin

@@ -44,6 +44,7 @@ def removed(job: Job, name: str) -> set[str]:
     return set(keep.loc[~keep["kept"], "photo_id"])
 
 
+@pytest.mark.nightly
 def test_class_listens_to_errors_mistaken_for_the_class_of_the_photo(job: Job) -> None:
     two = replace(job, settings=replace(job.settings, prune=replace(job.settings.prune, k=(3, 6))))
     rows = list(class_rows(two))
