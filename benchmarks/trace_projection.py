@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.record import write_result
 from benchmarks.trace_cases import wait
 from benchmarks.trace_together import CASES, MANY, Run
 from grasp_psonet.influence.formulas import FORMULAS, FormulaName
@@ -51,3 +52,7 @@ def _traced(run: Run, num_kept: int | None) -> tuple[Traced, float]:
     scores = trace(run.network, request)
     wait(run.device)
     return scores, time.process_time() - start
+
+
+if __name__ == "__main__":
+    write_result("trace-projection", measure("cpu", is_short=False))
