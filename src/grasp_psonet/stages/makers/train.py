@@ -37,7 +37,7 @@ def make_run(
     network = inputs.start_network().to(device)
     planned = PlannedTraining(inputs.plan, inputs.source, inputs.bags("val"))
     run = RunFolder(folder)
-    _restore_records(run, folder / STEPS_FILE)
+    restore_records(run, folder / STEPS_FILE)
     keeps_all = not (isinstance(own, RetrainNeeds) and own.retrained_anchors == "kept")
     # beside the kept epoch's anchor, only the last one is there, from which an interrupted training goes on
     train = own.train if keeps_all else replace(own.train, anchor_every=own.train.epochs + 1)
@@ -72,11 +72,15 @@ def _keep_only(anchors: Path, step: int) -> None:
             anchor_path(anchors, other).unlink()
 
 
-def _restore_records(run: RunFolder, table: Path) -> None:
-    """Epoch records from the whole table, where an earlier attempt had already put them together."""
+def restore_records(run: RunFolder, table: Path) -> None:
+    """Epoch records from the whole table, where an earlier attempt had already put them together.
+
+    The files that it was put together from may still be there; with them each epoch would be there twice.
+    """
     if table.exists():
-        run.records.mkdir(exist_ok=True)
         steps = STEPS.read(table)
+        shutil.rmtree(run.records, ignore_errors=True)
+        run.records.mkdir()
         STEPS.write(steps, epochs_file(run.records, int(steps[EPOCH].min()), int(steps[EPOCH].max())))
 
 
