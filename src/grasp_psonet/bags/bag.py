@@ -118,14 +118,14 @@ class BagBatch:
                 size = 0
             size += count
         runs = zip(bounds, [*bounds[1:], len(counts)], strict=True)
-        return [self._each(lambda values, run=slice(*run): values[run]) for run in runs]  # type: ignore[misc]
+        return [self._between(first, end) for first, end in runs]
 
     def to(self, device: torch.device) -> "BagBatch":
         return self._each(lambda values: values.to(device))
 
     def row(self, b: int) -> "BagBatch":
         """Bag b alone, still a batch."""
-        return self._each(lambda values: values[b : b + 1])
+        return self._between(b, b + 1)
 
     def rows(self, at: torch.Tensor) -> "BagBatch":
         """The bags at these places."""
@@ -136,6 +136,9 @@ class BagBatch:
         both = {one.name: (getattr(self, one.name), getattr(other, one.name)) for one in fields(self)}
         joined: dict[str, Any] = {name: torch.cat(two) for name, two in both.items() if isinstance(two[0], Tensor)}
         return replace(self, **joined)
+
+    def _between(self, first: int, end: int) -> "BagBatch":
+        return self._each(lambda values: values[first:end])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "BagBatch":
         values = {one.name: getattr(self, one.name) for one in fields(self)}

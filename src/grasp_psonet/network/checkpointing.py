@@ -31,7 +31,11 @@ def refuse_without_checkpointing(encoder: nn.Module, name: str) -> None:
     try:
         with checkpointed(_Held(encoder)):
             is_on = any(vars(module).get("grad_checkpointing") for module in encoder.modules())
-    except (AttributeError, AssertionError, NotImplementedError):
+    except (
+        AttributeError,
+        AssertionError,
+        NotImplementedError,
+    ):  # no such method; timm asserts or raises where it cannot
         is_on = False
     if not is_on:
         raise NetworkError(

@@ -59,7 +59,7 @@ class TraceParts:
         try:
             with safe_open(path, "numpy") as file:
                 told = (file.metadata() or {}).get("digest")
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
         except (SafetensorError, OSError):
             return None
         return _with_empty_columns(arrays) if told == self._digest(part, arrays) else None
